@@ -1,0 +1,1 @@
+"""1. What exists: image files become samples, batches and pixels."""

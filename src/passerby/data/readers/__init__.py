@@ -1,0 +1,1 @@
+"""Readers of the public benchmarks: `root -> ReIDDataset`."""

@@ -1,0 +1,80 @@
+"""Every error that passerby raises on purpose.
+
+PasserbyError                 something went wrong that the message explains; exit code 1
+├── UsageError                the caller asked for something impossible; exit code 2
+│   ├── ConfigError           an unknown recipe, key or value
+│   ├── DataError             a dataset, manifest or image that is not what it should be
+│   │   └── ImageError        one image cannot be read (missing, truncated, too large)
+│   ├── WeightsError          a checkpoint that is not plain tensors or belongs to another model
+│   ├── EmbeddingError        vectors and labels that do not fit each other
+│   ├── GalleryError          a gallery that cannot be opened, or vectors of another encoder
+│   └── MissingExtraError     an optional dependency that is not installed
+├── TrainingError             training cannot go on (NaN or Inf, a lost process)
+└── StorageError              writing failed (disk full, read-only); what was there before is intact
+
+Messages say what was expected, what was found, where, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PasserbyError(Exception):
+    """Base of every deliberate error; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class UsageError(PasserbyError):
+    """The caller asked for something that cannot be done as asked."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """An unknown recipe, an unknown setting or a value out of range."""
+
+
+class DataError(UsageError):
+    """A dataset, a manifest or a label that is not what it should be."""
+
+
+class ImageError(DataError):
+    """One image cannot be read: missing, empty, truncated, not an image, or too large."""
+
+
+class WeightsError(UsageError):
+    """A checkpoint that is not plain tensors, or that belongs to another model."""
+
+
+class EmbeddingError(UsageError):
+    """Vectors, person ids and camera ids that do not fit each other."""
+
+
+class GalleryError(UsageError):
+    """A gallery that cannot be opened, or vectors that come from another encoder."""
+
+
+class MissingExtraError(UsageError):
+    """An optional dependency is needed and not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package!r}: pip install 'passerby[{extra}]'")
+
+
+class TrainingError(PasserbyError):
+    """Training cannot go on; the message names the term, epoch and step, and what was kept."""
+
+
+class StorageError(PasserbyError):
+    """Writing failed; what was stored before is intact."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Message for a name that is not in a table, with the nearest known one."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}"

@@ -1,0 +1,1 @@
+"""6. Use: a gallery of known people."""

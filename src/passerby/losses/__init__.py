@@ -1,0 +1,1 @@
+"""3. Vectors and identities to a number."""

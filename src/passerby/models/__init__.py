@@ -1,0 +1,1 @@
+"""2. Image to vector."""

@@ -1,0 +1,1 @@
+"""One complete TOML file per paper."""

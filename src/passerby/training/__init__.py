@@ -1,0 +1,1 @@
+"""4. Numbers to weights."""
