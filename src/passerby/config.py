@@ -32,7 +32,7 @@ class DataConfig(Settings):
     """Which dataset, and what of it is held out to choose the best checkpoint."""
 
     name: str = "synthetic"
-    """A name of `passerby data list`, or one's own: a .csv or .parquet manifest, or a folder with one folder per person."""
+    """A name of `passerby data list`, or one's own: a .csv or .parquet manifest, or a folder of folders."""
     root: Path | None = None
     """Folder that holds the dataset (or the images a manifest names)."""
     split: NonNegative = 0
