@@ -1,0 +1,94 @@
+"""What every loss does at its door: check the batch, leave autocast, answer an empty batch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from passerby.errors import ConfigError, EmbeddingError, unknown_name
+
+Loss = TypeVar("Loss", bound=nn.Module)
+
+
+def guarded(forward: Callable[[Loss, Tensor, Tensor], Tensor]) -> Callable[[Loss, Tensor, Tensor], Tensor]:
+    """Give a loss's `forward(x, labels)` the behaviour that all losses share.
+
+    Shapes and types are checked; autocast is off inside and `x` is float32 at least (distances of half-precision
+    products are noise); an empty batch costs 0, connected to the graph of `x` and of the loss's own parameters.
+    """
+
+    @functools.wraps(forward)
+    def checked(self: Loss, x: Tensor, labels: Tensor) -> Tensor:
+        check_batch(x, labels)
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.to(torch.promote_types(x.dtype, torch.float32))
+            if x.shape[0] == 0:
+                return nothing(x, self.parameters())
+            return forward(self, x, labels)
+
+    return checked
+
+
+def check_batch(x: Tensor, labels: Tensor) -> None:
+    """Refuse anything but float [B, D] vectors with integer [B] labels.
+
+    Raises:
+        EmbeddingError: another shape or type, or two devices.
+    """
+    if x.ndim != 2 or not x.is_floating_point():
+        raise EmbeddingError(f"a loss needs floating-point vectors [B, D], found {x.dtype} {list(x.shape)}")
+    if labels.ndim != 1 or labels.shape[0] != x.shape[0]:
+        raise EmbeddingError(f"a loss needs one label a vector, [{x.shape[0]}], found labels {list(labels.shape)}")
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise EmbeddingError(f"labels are integers, found {labels.dtype}; convert them with labels.long()")
+    if labels.device != x.device:
+        raise EmbeddingError(f"vectors are on {x.device} and labels on {labels.device}; move one of them")
+
+
+def check_ids(labels: Tensor, num_ids: int) -> None:
+    """Refuse labels outside 0..num_ids-1 (on an accelerator without waiting for it: the step then fails there).
+
+    Raises:
+        EmbeddingError: such a label, on the CPU.
+    """
+    inside = ((labels >= 0) & (labels < num_ids)).all()
+    if labels.device.type != "cpu":
+        torch._assert_async(inside, f"labels must lie in 0..{num_ids - 1}")
+    elif not inside:
+        low, high = int(labels.min()), int(labels.max())
+        raise EmbeddingError(
+            f"labels of a loss with one row an identity lie in 0..{num_ids - 1}, found {low}..{high}; "
+            "number the training identities with passerby.data.records.labels_of"
+        )
+
+
+def check_choice(name: str, value: str, known: Iterable[str]) -> str:
+    """Return `value` if it is one of `known`.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    choices = tuple(known)
+    if value not in choices:
+        raise ConfigError(unknown_name(name, str(value), choices))
+    return value
+
+
+def check_at_least(name: str, value: float, low: float, *, exclusive: bool = False) -> None:
+    """Refuse a number below `low` (or equal to it, if exclusive).
+
+    Raises:
+        ConfigError: such a number, or something that is no number.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not (value > low or (value == low and not exclusive)):
+        raise ConfigError(f"{name} must be a number {'above' if exclusive else 'of at least'} {low}, found {value!r}")
+
+
+def nothing(x: Tensor, parameters: Iterable[Tensor] = ()) -> Tensor:
+    """A zero that is connected to `x` and the parameters, so that backward gives finite zeros."""
+    return sum((p.sum() * 0 for p in parameters), x.sum() * 0)

@@ -1,0 +1,55 @@
+"""List-wise losses: every positive within a radius, negatives outside and the nearest of them first."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from passerby.losses.distances import over_anchors, weighted_mean
+from passerby.losses.inputs import check_at_least, check_choice, guarded
+
+
+class LinLoss(nn.Module):
+    """Lin loss: ranking-driven feature learning on the unit sphere.
+
+    Mean over anchors of Lp + Ln, d the distance of unit vectors, r = radius, T = temperature:
+    Lp = mean over positives of [d - r]_+;
+    Ln = sum over negatives of W [2 - d]_+ / sum of W, with W = exp(-d) exp(T (2 - d)).
+    form="code" weighs with W = exp(T (2 - d)), as the released code does.
+
+    Shape: x [B, D] float, labels [B] integer -> scalar.
+    Source: Zhang, Ranking and Classification-driven Feature Learning for Person Re-identification, eq. 1-6.
+    Defaults: radius 0.7 and temperature 1 are the paper's, which trains softmax + 0.4 Lin.
+    Relations: paper(T) = code(T + 1); Lin(r, T) = `ranked_list`(alpha=2, margin=2 - r, T + 1) if every positive is
+        farther than r; unchanged by scaling x.
+    Degenerate: a missing part is 0 and the anchor still counts. Never 0 while there are negatives: they would all have
+        to be antipodal.
+    Differs: the released code adds 1e-5 to its denominators.
+
+    Args:
+        radius: distance within which positives are not pulled further.
+        temperature: T, how much the nearest negatives dominate.
+        form: "paper" or "code".
+    """
+
+    reads = "embedding"
+
+    def __init__(self, radius: float = 0.7, temperature: float = 1.0, form: str = "paper") -> None:
+        super().__init__()
+        check_at_least("radius", radius, 0.0)
+        check_at_least("temperature", temperature, 0.0)
+        self.radius = radius
+        self.temperature = temperature
+        self.form = check_choice("form", form, ("paper", "code"))
+
+    @guarded
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch."""
+        return over_anchors(functional.normalize(x), labels, self._block)
+
+    def _block(self, d: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        number = positives.sum(dim=1)
+        pull = ((d - self.radius).relu() * positives).sum(dim=1) / number.clamp(min=1)
+        slope = self.temperature + (self.form == "paper")  # exp(-d) exp(T (2 - d)) is exp(-(T + 1) d) times a constant
+        push = weighted_mean((2 - d).relu(), -slope * d, negatives)
+        return pull + push, d.new_ones(len(d))
