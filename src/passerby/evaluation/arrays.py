@@ -1,0 +1,79 @@
+"""Vectors and labels at the door: numpy or torch in, checked float32 and int64 numpy out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from passerby.errors import EmbeddingError
+
+Float32: TypeAlias = npt.NDArray[np.float32]
+Float64: TypeAlias = npt.NDArray[np.float64]
+Int64: TypeAlias = npt.NDArray[np.int64]
+Bool: TypeAlias = npt.NDArray[np.bool_]
+Vectors: TypeAlias = npt.NDArray[Any] | torch.Tensor | Sequence[Sequence[float]]
+Labels: TypeAlias = npt.NDArray[Any] | torch.Tensor | Sequence[int]
+
+_CHECK_ROWS = 8192
+
+
+def as_vectors(vectors: Vectors, name: str) -> Float32:
+    """Check vectors and return them as a C-contiguous float32 array [n, D] (no copy where they already are).
+
+    Raises:
+        EmbeddingError: not two-dimensional, not floating point, empty, or with a NaN or infinite entry.
+    """
+    if isinstance(vectors, torch.Tensor):
+        tensor = vectors.detach()
+        array: npt.NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
+    else:
+        array = np.asarray(vectors)
+    if array.dtype.kind != "f":
+        raise EmbeddingError(f"{name}: expected floating-point vectors, found dtype {array.dtype}")
+    if array.ndim != 2:
+        raise EmbeddingError(f"{name}: expected shape [n, dim], found {list(array.shape)}")
+    if array.shape[0] == 0 or array.shape[1] == 0:
+        raise EmbeddingError(f"{name}: expected at least one vector, found shape {list(array.shape)}")
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    for start in range(0, len(array), _CHECK_ROWS):
+        finite = np.isfinite(array[start : start + _CHECK_ROWS]).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            raise EmbeddingError(f"{name}: row {row} holds a NaN or infinite value; check the model that made it")
+    return array
+
+
+def as_labels(labels: Labels, count: int, name: str, vectors_name: str) -> Int64:
+    """Check integer labels and return them as int64 [count].
+
+    Raises:
+        EmbeddingError: not integers, not one-dimensional, or not as many as there are vectors.
+    """
+    array = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
+    if array.ndim != 1 or len(array) != count:
+        raise EmbeddingError(
+            f"{name}: expected {count:,} labels, one for each row of {vectors_name}, found shape {list(array.shape)}"
+        )
+    if array.dtype.kind not in "iu":
+        raise EmbeddingError(f"{name}: expected integers, found dtype {array.dtype}")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def as_cameras(camids: Labels | None, count: int, name: str, vectors_name: str) -> Int64:
+    """Like `as_labels`; None becomes -1 (camera unknown) everywhere."""
+    if camids is None:
+        return np.full(count, -1, dtype=np.int64)
+    return as_labels(camids, count, name, vectors_name)
+
+
+def check_same_dim(query: Float32, gallery: Float32, query_name: str, gallery_name: str) -> None:
+    """Raise `EmbeddingError` unless both have vectors of one length."""
+    if query.shape[1] != gallery.shape[1]:
+        raise EmbeddingError(
+            f"{query_name} has {query.shape[1]} dimensions and {gallery_name} {gallery.shape[1]}: "
+            "both must come from the same encoder"
+        )
