@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -48,8 +48,7 @@ class ReIDDataset:
         notes: facts a report must repeat (retraction, split, "no cameras", ...).
 
     Raises:
-        DataError: a negative or zero person id in `train` or `query`, or an image in both query and gallery roles
-            of the training set.
+        DataError: a negative or zero person id in `train` or `query`, or a training image that is also in the test.
     """
 
     name: str
@@ -67,6 +66,11 @@ class ReIDDataset:
                         f"{self.name}: {part} has the person id {sample.pid} at {sample.path}; "
                         "ids there are positive (-1 is junk and 0 a distractor, and both belong to the gallery)"
                     )
+
+        learned = {sample.path for sample in self.train}
+        for sample in (*self.query, *self.gallery):
+            if sample.path in learned:
+                raise DataError(f"{self.name}: {sample.path} is in training and in the test")
 
     @property
     def has_cameras(self) -> bool:
@@ -93,8 +97,8 @@ class ReIDDataset:
             seed: chooses which.
 
         Returns:
-            (the dataset without them in `train`, a dataset whose query and gallery are made of them: for each
-            identity and camera the first image is a query, the others are gallery).
+            (the dataset without them in `train`, a dataset whose query and gallery are made of them, see
+            `query_and_gallery`).
 
         Raises:
             DataError: fewer than two identities would be left to train on.
@@ -104,20 +108,38 @@ class ReIDDataset:
             raise DataError(f"{self.name}: cannot hold out {identities} of {len(pids)} training identities")
         order = sorted(pids, key=lambda pid: hashlib.sha256(f"{seed}:{pid}".encode()).digest())
         held = set(order[:identities])
-        query, gallery = _split_query_gallery([s for s in self.train if s.pid in held])
+        query, gallery = query_and_gallery([s for s in self.train if s.pid in held])
         validation = ReIDDataset(f"{self.name}/held-out", (), query, gallery, self.protocol, self.notes)
         return replace(self, train=tuple(s for s in self.train if s.pid not in held)), validation
 
 
-def _split_query_gallery(samples: Iterable[Sample]) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    seen: set[tuple[int, int]] = set()
-    query: list[Sample] = []
-    gallery: list[Sample] = []
-    for sample in samples:
-        key = (sample.pid, sample.camid)
-        (gallery if key in seen else query).append(sample)
-        seen.add(key)
-    return tuple(query), tuple(gallery)
+def query_and_gallery(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Part a test set as Market-1501 does, so that every query has a match left in the gallery.
+
+    A unit is an image, or a whole tracklet. The first unit of each person and camera that has another unit beside it
+    becomes a query. A person with one unit under each of several cameras gives the first of them. A person seen by one
+    known camera only, or once only, is gallery. The rest is gallery.
+    """
+    units: dict[int, dict[int, list[tuple[str, int]]]] = {}
+    keys = [("image", i) if s.tracklet is None else ("tracklet", s.tracklet) for i, s in enumerate(samples)]
+    for sample, key in zip(samples, keys, strict=True):
+        group = units.setdefault(sample.pid, {}).setdefault(sample.camid, [])
+        if not group or group[-1] != key:
+            group.append(key)
+    chosen = {key for pid, cameras in units.items() if pid > 0 for key in _queries_of(cameras)}
+    return (
+        tuple(s for s, key in zip(samples, keys, strict=True) if key in chosen),
+        tuple(s for s, key in zip(samples, keys, strict=True) if key not in chosen),
+    )
+
+
+def _queries_of(cameras: dict[int, list[tuple[str, int]]]) -> list[tuple[str, int]]:
+    if len(cameras) == 1 and UNKNOWN_CAMERA not in cameras:
+        return []
+    several = [group[0] for group in cameras.values() if len(group) > 1]
+    if several or len(cameras) == 1:
+        return several
+    return [next(iter(cameras.values()))[0]]
 
 
 def labels_of(samples: Sequence[Sample]) -> tuple[list[int], list[int]]:

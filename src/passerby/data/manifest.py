@@ -1,0 +1,327 @@
+"""One's own data in one line: a CSV or Parquet manifest, or a folder with one folder a person.
+
+A manifest has a column `path` and a column `pid`, and optionally `camid`, `split` (train, query, gallery or test),
+`time` and `tracklet`. Persons and cameras may be numbers or names.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from passerby.data.readers.tree import entries, image_names, subfolders
+from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample, query_and_gallery
+from passerby.data.splits import shuffled
+from passerby.errors import DataError, unknown_name
+
+COLUMNS = ("path", "pid", "camid", "split", "time", "tracklet")
+PARTS = ("train", "query", "gallery", "test")
+NO_CAMERAS = (
+    "no cameras: of the gallery only the query image itself is left out, so pictures of one moment count as hits"
+)
+NO_SPLIT = "no split was given: {test} of {all} identities drawn as test identities (split {split})"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of a manifest as text; `where` names file and row."""
+
+    where: str
+    path: Path
+    pid: str
+    camid: str = ""
+    part: str = ""
+    time: str = ""
+    tracklet: str = ""
+
+
+def read_manifest(
+    path: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    *,
+    split: int = 0,
+    test_share: float = 0.5,
+    protocol: str | None = None,
+    name: str | None = None,
+    verify: bool = True,
+) -> ReIDDataset:
+    """Read one's own dataset from a CSV or Parquet file.
+
+    Args:
+        path: the manifest.
+        root: folder that relative paths start from (default: the manifest's folder).
+        split: without a column `split`, the identities are parted at random, and this chooses how.
+        test_share: without a column `split`, the share of identities that become test identities.
+        protocol: default: "market1501" with cameras, "video" if every test image belongs to a tracklet, "no_cameras"
+            without cameras.
+        name: default: the file's name.
+        verify: make sure that every image file exists.
+
+    Returns:
+        The dataset. "test" rows are parted into one query for each person and camera, and the gallery.
+
+    Raises:
+        DataError: the file is missing or not a table, a column is missing or unknown, or a row is wrong (the message
+            names file and row).
+    """
+    file = Path(path).expanduser()
+    base = file.parent if root is None else Path(root).expanduser()
+    table = _parquet_rows(file) if file.suffix.lower() == ".parquet" else _csv_rows(file)
+    rows = [_parse_row(where, row, base) for where, row in table]
+    if not rows:
+        raise DataError(f"{file}: the manifest has no rows")
+    if verify:
+        _check_files(rows)
+    has_split = any(row.part for row in rows)
+    return _assemble(name or file.stem, rows, split, test_share, protocol, has_split)
+
+
+def read_folder(
+    root: str | os.PathLike[str],
+    *,
+    split: int = 0,
+    test_share: float = 0.5,
+    camera: str | None = None,
+    protocol: str | None = None,
+    name: str | None = None,
+) -> ReIDDataset:
+    """Read one's own dataset from folders: `ROOT/PERSON/*.jpg`, or `ROOT/{train,query,gallery,test}/PERSON/*.jpg`.
+
+    Args:
+        root: the folder.
+        split: without part folders, the identities are parted at random, and this chooses how.
+        test_share: without part folders, the share of identities that become test identities.
+        camera: a regular expression with one group that finds the camera in a file name, for example `_c([0-9]+)`;
+            default: no cameras.
+        protocol: as for `read_manifest`.
+        name: default: the folder's name.
+
+    Raises:
+        DataError: the folder is missing or holds no folder with images, or `camera` does not fit a file name.
+    """
+    top = Path(root).expanduser()
+    folders = subfolders(top)
+    parts = [part for part in PARTS if part in folders]
+    if parts and set(folders) <= set(PARTS):
+        rows = [row for part in parts for row in _person_folders(top / part, part, camera)]
+    else:
+        rows = _person_folders(top, "", camera)
+    if not rows:
+        loose = len(image_names(top))
+        found = f"{loose:,} images directly in it" if loose else f"{', '.join(entries(top)[:8]) or 'nothing'}"
+        raise DataError(f"{top}: expected one folder with images for each person, found {found}")
+    return _assemble(name or top.resolve().name, rows, split, test_share, protocol, bool(parts))
+
+
+def _person_folders(top: Path, part: str, camera: str | None) -> list[_Row]:
+    return [
+        _Row(str(path), path, person, _camera_of(path, camera), part)
+        for person in subfolders(top)
+        for path in (top / person / name for name in image_names(top / person))
+    ]
+
+
+def _camera_of(path: Path, pattern: str | None) -> str:
+    if pattern is None:
+        return ""
+    try:
+        match = re.search(pattern, path.name)
+    except re.error as error:
+        raise DataError(f"camera={pattern!r} is no regular expression ({error})") from None
+    if match is None or match.re.groups != 1 or not match[1]:
+        raise DataError(
+            f"{path}: camera={pattern!r} finds no camera in this name; it needs one group, as in _c([0-9]+)"
+        )
+    return match[1]
+
+
+def _csv_rows(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines, strict=True)
+            _check_columns(file, reader.fieldnames or ())
+            return [(f"{file}, row {reader.line_num}", row) for row in reader]
+    except OSError as error:
+        raise DataError(f"{file}: the manifest cannot be read ({error.strerror})") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: not a CSV table in UTF-8 ({error})") from None
+
+
+def _parquet_rows(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(file)
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such manifest") from None
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file}: not a Parquet file ({error})") from None
+    _check_columns(file, table.column_names)
+    return [(f"{file}, row {i}", row) for i, row in enumerate(table.to_pylist(), start=1)]
+
+
+def _check_columns(file: Path, columns: Sequence[str]) -> None:
+    for needed in ("path", "pid"):
+        if needed not in columns:
+            found = ", ".join(columns) or "nothing"
+            raise DataError(
+                f"{file}: the manifest needs a column {needed!r}; found {found} (known: {', '.join(COLUMNS)})"
+            )
+    for column in columns:
+        if column not in COLUMNS:
+            raise DataError(f"{file}: {unknown_name('column', str(column), COLUMNS)}")
+
+
+def _parse_row(where: str, row: Mapping[str, Any], base: Path) -> _Row:
+    if None in row:
+        raise DataError(f"{where}: the row has more fields than the header")
+    text = {key: "" if value is None else _text(value) for key, value in row.items()}
+    for needed in ("path", "pid"):
+        if not text[needed]:
+            raise DataError(f"{where}: {needed} is empty")
+    part = text.get("split", "").lower()
+    if "split" in text and part not in PARTS:
+        raise DataError(f"{where}: split is {text['split']!r}; expected one of {', '.join(PARTS)}")
+    return _Row(
+        where,
+        base / Path(text["path"]).expanduser(),
+        text["pid"],
+        text.get("camid", ""),
+        part,
+        text.get("time", ""),
+        text.get("tracklet", ""),
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # Parquet writers turn columns of integers with holes into floats
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value).strip()
+
+
+def _assemble(
+    name: str, rows: Sequence[_Row], split: int, test_share: float, protocol: str | None, has_split: bool
+) -> ReIDDataset:
+    notes: list[str] = []
+    pid = _numbers([(row.where, row.pid) for row in rows], "pid", first=1, notes=notes)
+    camid = _cameras(rows, notes)
+    tracklet = _tracklets(rows)
+    samples = [
+        Sample(row.path, pid[row.pid], camid[row.camid], _time(row), tracklet[row.pid, row.camid, row.tracklet])
+        for row in rows
+    ]
+    parts = [row.part for row in rows] if has_split else _draw_parts(samples, split, test_share, notes)
+    if has_split and split != 0:
+        raise DataError(f"{name}: there is no split {split}; the data name their split, so the only one is 0")
+    _check_ids(rows, samples, parts)
+    train = tuple(s for s, part in zip(samples, parts, strict=True) if part == "train")
+    query = tuple(s for s, part in zip(samples, parts, strict=True) if part == "query")
+    gallery = tuple(s for s, part in zip(samples, parts, strict=True) if part == "gallery")
+    more_query, more_gallery = query_and_gallery([s for s, p in zip(samples, parts, strict=True) if p == "test"])
+    query, gallery = query + more_query, gallery + more_gallery
+    _check_parts(name, query, gallery)
+    _note_overlap(train, (*query, *gallery), notes)
+    return ReIDDataset(name, train, query, gallery, protocol or _protocol((*query, *gallery), notes), tuple(notes))
+
+
+def _protocol(test: Sequence[Sample], notes: list[str]) -> str:
+    if test and all(s.camid == UNKNOWN_CAMERA for s in test):
+        notes.append(NO_CAMERAS)
+        return "no_cameras"
+    return "video" if test and all(s.tracklet is not None for s in test) else "market1501"
+
+
+def _numbers(values: Iterable[tuple[str, str]], what: str, *, first: int, notes: list[str]) -> dict[str, int]:
+    """Numbers as they are if all are integers, otherwise the names' places in sorted order, from `first`."""
+    names = sorted({value for _, value in values})
+    if all(re.fullmatch(r"-?\d+", value) for value in names):
+        return {value: int(value) for value in names}
+    notes.append(f"{what} numbered from {first} in the sorted order of {len(names):,} names")
+    return {value: i for i, value in enumerate(names, start=first)}
+
+
+def _cameras(rows: Sequence[_Row], notes: list[str]) -> dict[str, int]:
+    named = [row for row in rows if row.camid not in ("", str(UNKNOWN_CAMERA))]
+    if not named:
+        return {row.camid: UNKNOWN_CAMERA for row in rows}
+    if len(named) < len(rows):
+        first = next(row for row in rows if row.camid in ("", str(UNKNOWN_CAMERA)))
+        raise DataError(f"{first.where}: camid is empty, while {named[0].where} has one; name all cameras or none")
+    numbers = _numbers([(row.where, row.camid) for row in rows], "camid", first=0, notes=notes)
+    negative = next((row for row in rows if numbers[row.camid] < 0), None)
+    if negative is not None:
+        raise DataError(f"{negative.where}: camid is {negative.camid}; cameras are numbered from 0")
+    return numbers
+
+
+def _tracklets(rows: Sequence[_Row]) -> dict[tuple[str, str, str], int | None]:
+    """Tracklet names need be unique within a person and camera only; here every tracklet gets its own number."""
+    keys = dict.fromkeys((row.pid, row.camid, row.tracklet) for row in rows)
+    counter = itertools.count()
+    return {key: next(counter) if key[2] else None for key in keys}
+
+
+def _time(row: _Row) -> float | None:
+    if not row.time:
+        return None
+    for parse in (float, _clock):
+        try:
+            return parse(row.time)
+        except ValueError:
+            continue
+    raise DataError(f"{row.where}: time is {row.time!r}; expected seconds or a date and time like 2024-05-01T12:00:00")
+
+
+def _clock(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _draw_parts(samples: Sequence[Sample], split: int, test_share: float, notes: list[str]) -> list[str]:
+    if not 0.0 <= test_share <= 1.0:
+        raise DataError(f"test_share is {test_share}; expected a share between 0 and 1")
+    pids = sorted({s.pid for s in samples if s.pid > 0})
+    test = set(shuffled(pids, "identities", split)[: round(test_share * len(pids))])
+    notes.append(NO_SPLIT.format(test=len(test), all=len(pids), split=split))
+    return ["test" if s.pid in test or s.pid <= 0 else "train" for s in samples]
+
+
+def _check_ids(rows: Sequence[_Row], samples: Sequence[Sample], parts: Sequence[str]) -> None:
+    for row, sample, part in zip(rows, samples, parts, strict=True):
+        if sample.pid <= 0 and part in ("train", "query"):
+            raise DataError(
+                f"{row.where}: pid is {sample.pid} in {part}; persons are numbered from 1 "
+                "(-1 is junk and 0 a distractor, and both belong to the gallery)"
+            )
+        if sample.pid < -1:
+            raise DataError(f"{row.where}: pid is {sample.pid}; the only negative id is -1, junk")
+
+
+def _check_files(rows: Sequence[_Row]) -> None:
+    missing = [row for row in rows if not row.path.is_file()]
+    if missing:
+        raise DataError(
+            f"{missing[0].where}: no image file {missing[0].path}"
+            + (f" (and {len(missing) - 1:,} more are missing)" if len(missing) > 1 else "")
+        )
+
+
+def _check_parts(name: str, query: Sequence[Sample], gallery: Sequence[Sample]) -> None:
+    if bool(query) != bool(gallery):
+        there, missing = ("query", "gallery") if query else ("gallery", "query")
+        raise DataError(f"{name}: the {missing} is empty, while there are {there} images; a test needs both")
+
+
+def _note_overlap(train: Sequence[Sample], test: Sequence[Sample], notes: list[str]) -> None:
+    shared = {s.pid for s in train} & {s.pid for s in test}
+    if shared:
+        notes.append(f"{len(shared):,} persons are in training and in the test: the test flatters the model")

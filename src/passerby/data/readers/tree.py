@@ -1,0 +1,116 @@
+"""Finding a dataset's folder and parsing the names of the files in it.
+
+Three rules that every reader follows: the file name alone is parsed, with an anchored pattern; names are sorted
+bytewise before anything is drawn or labelled; a file with the right extension that does not parse is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from passerby.errors import DataError
+
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+_LITTER = frozenset({"thumbs.db", ".ds_store", "desktop.ini", "__macosx"})
+
+
+def is_litter(name: str) -> bool:
+    """Whether an operating system left this file or folder behind (`Thumbs.db`, `.DS_Store`, `._x`, `__MACOSX`)."""
+    return name.lower() in _LITTER or name.startswith("._")
+
+
+def is_image_name(name: str) -> bool:
+    """Whether the extension, in either case, is one of an image."""
+    return name.lower().endswith(IMAGE_EXTENSIONS)
+
+
+def entries(folder: Path) -> list[str]:
+    """Names in a folder, sorted bytewise, without what operating systems leave behind.
+
+    Raises:
+        DataError: the folder is missing, not a folder, or cannot be read.
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        raise DataError(f"{folder}: no such folder") from None
+    except NotADirectoryError:
+        raise DataError(f"{folder}: not a folder") from None
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror})") from error
+    return sorted((name for name in names if not is_litter(name)), key=os.fsencode)
+
+
+def subfolders(folder: Path, pattern: str = "") -> list[str]:
+    """Names of the folders in a folder, sorted bytewise; those that match the whole `pattern` if one is given."""
+    known = re.compile(pattern or ".*")
+    return [name for name in entries(folder) if known.fullmatch(name) and (folder / name).is_dir()]
+
+
+def image_names(folder: Path) -> list[str]:
+    """Names of the image files directly in a folder, sorted bytewise."""
+    return [name for name in entries(folder) if is_image_name(name)]
+
+
+def parse_names(folder: Path, pattern: str, example: str, *, dataset: str) -> Iterator[tuple[Path, re.Match[str]]]:
+    """Match every image name of a folder against the dataset's grammar.
+
+    Args:
+        folder: where the images lie.
+        pattern: regular expression for the whole file name; letters match in either case.
+        example: a right name, for the error message.
+        dataset: the dataset's name, for the error message.
+
+    Yields:
+        (path of the image, match) in bytewise order of the names.
+
+    Raises:
+        DataError: a name does not match, or there is no image at all.
+    """
+    grammar = re.compile(pattern, re.IGNORECASE)
+    matches = [(name, grammar.fullmatch(name)) for name in image_names(folder)]
+    if not matches:
+        raise DataError(f"{dataset}: {folder} holds no image; expected files like {example}")
+    wrong = [name for name, match in matches if match is None]
+    if wrong:
+        raise DataError(
+            f"{dataset}: {len(wrong):,} of {len(matches):,} image names in {folder} are not like {example}: "
+            f"{', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}. "
+            "Is this another dataset, another version of it, or a file that does not belong here?"
+        )
+    for name, match in matches:
+        if match is not None:
+            yield folder / name, match
+
+
+def find_folder(root: str | os.PathLike[str], needs: Sequence[str], known: Sequence[str], *, dataset: str) -> Path:
+    """The folder that holds what a dataset needs: `root` itself, or a folder of a known name in it.
+
+    Args:
+        root: what the user named; `~` is expanded.
+        needs: names that must exist in the folder (`a/b` for nested ones).
+        known: usual names of the dataset's folder, tried in `root` in this order.
+        dataset: the dataset's name, for the error message.
+
+    Raises:
+        DataError: `root` does not exist, or neither it nor a known folder in it holds what is needed.
+    """
+    top = Path(root).expanduser()
+    if not top.exists():
+        raise DataError(f"{dataset}: {top} does not exist; give the folder that holds {known[0]} (or that one itself)")
+    if not top.is_dir():
+        raise DataError(f"{dataset}: {top} is a file; give the folder that holds {known[0]} (or that one itself)")
+    candidates = [top, *(top / name for name in known)]
+    for folder in candidates:
+        if all((folder / need).exists() for need in needs):
+            return folder
+    nearest = max(candidates, key=lambda folder: sum((folder / need).exists() for need in needs))
+    missing = [need for need in needs if not (nearest / need).exists()]
+    found = ", ".join(entries(nearest)[:8]) or "nothing"
+    raise DataError(
+        f"{dataset}: {nearest} does not hold {', '.join(missing)} (it holds {found}). Expected {', '.join(needs)} "
+        f"in {top} or in its folder {' or '.join(known)}"
+    )

@@ -1,0 +1,189 @@
+"""One's own data: manifests and folders, right ones and wrong ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from passerby.data import load_dataset
+from passerby.errors import DataError
+
+
+def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (16, 8)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def table(tmp_path: Path):
+    """Write a manifest of the given lines, whose images a.png, b.png, ... exist."""
+
+    def write(*lines: str, name: str = "own.csv") -> Path:
+        for i, letter in enumerate("abcdefgh"):
+            write_image(tmp_path / f"{letter}.png", i)
+        file = tmp_path / name
+        file.write_text("\n".join(lines) + "\n")
+        return file
+
+    return write
+
+
+def test_manifest_with_everything(table) -> None:
+    file = table(
+        "path,pid,camid,split,time,tracklet",
+        "a.png,1,0,train,0.5,",
+        "b.png,2,0,query,2024-05-01T12:00:00+00:00,",
+        "c.png,2,1,gallery,1.5,",
+        "d.png,-1,1,gallery,,",
+    )
+    data = load_dataset(str(file))
+    assert [s.pid for s in data.train] == [1]
+    assert data.query[0].time == 1714564800.0
+    assert [(s.pid, s.camid) for s in data.gallery] == [(2, 1), (-1, 1)]
+    assert data.protocol == "market1501"
+    assert data.train[0].path == file.parent / "a.png"
+
+
+def test_manifest_without_cameras_says_so(table) -> None:
+    data = load_dataset(table("path,pid,split", "a.png,1,train", "b.png,2,query", "c.png,2,gallery"))
+    assert data.protocol == "no_cameras"
+    assert not data.has_cameras
+    assert any("no cameras" in note for note in data.notes)
+
+
+def test_names_become_numbers(table) -> None:
+    data = load_dataset(
+        table("path,pid,camid,split", "a.png,zoe,door,train", "b.png,adam,hall,query", "c.png,adam,door,gallery")
+    )
+    assert (data.train[0].pid, data.train[0].camid) == (2, 0)
+    assert (data.query[0].pid, data.query[0].camid) == (1, 1)
+
+
+def test_split_by_identity_is_seeded_and_disjoint(table) -> None:
+    lines = [f"{letter}.png,{i // 2 + 1},{i % 2}" for i, letter in enumerate("abcdefgh")]
+    file = table("path,pid,camid", *lines)
+    first, again, other = (load_dataset(file, split=k) for k in (0, 0, 1))
+    assert first == again
+    assert {s.pid for s in first.train}.isdisjoint({s.pid for s in (*first.query, *first.gallery)})
+    assert len({s.pid for s in first.train}) == 2
+    assert {s.pid for s in first.train} != {s.pid for s in other.train}
+
+
+def test_same_order_of_rows_does_not_matter(table) -> None:
+    lines = [f"{letter}.png,{i // 2 + 1},{i % 2}" for i, letter in enumerate("abcdefgh")]
+    forward = load_dataset(table("path,pid,camid", *lines))
+    backward = load_dataset(table("path,pid,camid", *reversed(lines)))
+    assert {s.pid for s in forward.train} == {s.pid for s in backward.train}
+
+
+def test_test_rows_become_queries_and_gallery(table) -> None:
+    rows = ("a,1,0", "b,1,0", "c,1,1", "d,2,0", "e,2,0", "f,3,0", "g,3,1")
+    file = table("path,pid,camid,split", *(f"{row[0]}.png{row[1:]},test" for row in rows))
+    data = load_dataset(file)
+    # person 2 was seen by one camera, so there is nothing to ask; of person 3 one image must stay to be found
+    assert [s.path.name[0] for s in data.query] == ["a", "f"]
+    assert [s.path.name[0] for s in data.gallery] == ["b", "c", "d", "e", "g"]
+
+
+def test_tracklets(table) -> None:
+    data = load_dataset(
+        table(
+            "path,pid,camid,split,tracklet",
+            "a.png,1,0,query,7",
+            "b.png,1,0,query,7",
+            "c.png,1,1,gallery,7",
+            "d.png,2,1,gallery,7",
+        )
+    )
+    assert data.protocol == "video"
+    numbers = [s.tracklet for s in (*data.query, *data.gallery)]
+    assert numbers[0] == numbers[1]
+    assert len(set(numbers)) == 3, "a tracklet's name need be unique within a person and camera only"
+
+
+def test_parquet(table) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    folder = table("path,pid", "a.png,1").parent
+    columns = {"path": ["a.png", "b.png", "c.png"], "pid": [1, 2, 2], "camid": [0.0, 0.0, 1.0]}
+    pq.write_table(pa.table({**columns, "split": ["train", "query", "gallery"]}), folder / "own.parquet")
+    data = load_dataset(folder / "own.parquet")
+    assert [s.camid for s in (*data.train, *data.query, *data.gallery)] == [0, 0, 1]
+
+
+WRONG = {
+    "no pid": (("path,person", "a.png,1"), "needs a column 'pid'"),
+    "unknown column": (("path,pid,camids", "a.png,1,0"), "did you mean"),
+    "missing image": (("path,pid", "a.png,1", "nowhere.png,1"), r"own\.csv, row 3: no image file"),
+    "empty pid": (("path,pid", "a.png,1", "b.png,"), r"own\.csv, row 3: pid is empty"),
+    "bad split": (("path,pid,split", "a.png,1,dev"), r"own\.csv, row 2: split is 'dev'"),
+    "bad time": (("path,pid,time", "a.png,1,noon"), r"own\.csv, row 2: time is 'noon'"),
+    "too many fields": (("path,pid", "a.png,1", "b.png,2,3"), r"own\.csv, row 3: .*more fields"),
+    "pid 0 in train": (("path,pid,split", "a.png,0,train"), r"own\.csv, row 2: pid is 0 in train"),
+    "pid -2": (("path,pid,split", "a.png,-2,gallery", "b.png,1,query"), r"own\.csv, row 2: pid is -2"),
+    "half the cameras": (("path,pid,camid", "a.png,1,0", "b.png,1,"), r"own\.csv, row 3: camid is empty"),
+    "negative camera": (("path,pid,camid", "a.png,1,-3"), r"row 2: camid is -3"),
+    "no gallery": (("path,pid,split", "a.png,1,query"), "gallery is empty"),
+    "no rows": (("path,pid",), "no rows"),
+    "nothing": ((), "needs a column 'path'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_manifest(case: str, table) -> None:
+    lines, message = WRONG[case]
+    file = table(*lines)
+    with pytest.raises(DataError, match=message):
+        load_dataset(file)
+
+
+def test_not_a_table(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_bytes(b"path,pid\n\xff\xfe,1\n")
+    with pytest.raises(DataError, match="UTF-8"):
+        load_dataset(tmp_path / "own.csv")
+    (tmp_path / "own.parquet").write_bytes(b"nothing of the kind")
+    with pytest.raises(DataError, match="not a Parquet file"):
+        load_dataset(tmp_path / "own.parquet")
+    with pytest.raises(DataError, match="cannot be read"):
+        load_dataset(tmp_path / "absent.csv")
+
+
+def test_folder_of_persons(tmp_path: Path) -> None:
+    for person in ("ann", "bob", "cem", "dee"):
+        for i, camera in enumerate((1, 1, 2)):
+            write_image(tmp_path / "people" / person / f"{i}_c{camera}.png")
+    (tmp_path / "people" / "Thumbs.db").write_bytes(b"x")
+    data = load_dataset(str(tmp_path / "people"), camera=r"_c(\d+)")
+    assert data.name == "people"
+    assert len(data.train) == 6
+    assert len(data.query) == 2
+    assert data.protocol == "market1501"
+    assert load_dataset(tmp_path / "people").protocol == "no_cameras"
+
+
+def test_folder_with_parts(tmp_path: Path) -> None:
+    for part, person in (("train", "1"), ("query", "2"), ("gallery", "2"), ("gallery", "3")):
+        write_image(tmp_path / "own" / part / person / "x.png")
+    data = load_dataset(tmp_path / "own")
+    assert ([s.pid for s in data.train], [s.pid for s in data.query], [s.pid for s in data.gallery]) == (
+        [1],
+        [2],
+        [2, 3],
+    )
+
+
+def test_wrong_folders(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        load_dataset(f"{tmp_path}/absent")
+    write_image(tmp_path / "flat" / "x.png")
+    with pytest.raises(DataError, match="one folder with images for each person, found 1 images directly"):
+        load_dataset(tmp_path / "flat")
+    write_image(tmp_path / "own" / "1" / "x.png")
+    with pytest.raises(DataError, match="finds no camera"):
+        load_dataset(tmp_path / "own", camera=r"_c(\d+)")
+    with pytest.raises(DataError, match="did you mean 'market1501'"):
+        load_dataset("market1051")
