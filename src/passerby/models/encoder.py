@@ -1,0 +1,334 @@
+"""Encoder: a model, its preprocessing and its provenance in one object and one folder."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from passerby.config import InputConfig, ModelConfig
+from passerby.errors import ConfigError, ImageError, WeightsError
+from passerby.files import replace_file, replace_folder
+from passerby.models.engines import Engine, Preprocessing, TorchEngine
+from passerby.models.model import ReIDModel, build_model
+from passerby.models.weights import read_checkpoint
+from passerby.pixels import UInt8Array, read_image, resize_image
+
+FORMAT = 1
+WEIGHTS_FILE = "weights.safetensors"
+DESCRIPTION_FILE = "encoder.json"
+THRESHOLD_FILE = "threshold.json"
+
+ImagePath: TypeAlias = str | os.PathLike[str]
+Images: TypeAlias = ImagePath | UInt8Array | Tensor | Sequence[ImagePath | UInt8Array]
+
+
+class Encoder:
+    """Images in, unit vectors out; two encoders with the same `fingerprint` give comparable vectors.
+
+    Make one with `Encoder.from_model` or `load_encoder`.
+
+    Attributes:
+        preprocessing: input size and normalisation.
+        provenance: where it comes from: configuration, data fingerprint, versions, licence note.
+        fingerprint: hash of weights and preprocessing.
+        calibration: what `passerby calibrate` found, {} before.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        preprocessing: Preprocessing,
+        *,
+        fingerprint: str,
+        model_config: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        calibration: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.preprocessing = preprocessing
+        self.fingerprint = fingerprint
+        self.model_config = dict(model_config)
+        self.provenance = dict(provenance)
+        self.calibration = dict(calibration or {})
+
+    @classmethod
+    def from_model(
+        cls,
+        model: ReIDModel,
+        input: InputConfig,  # noqa: A002
+        model_config: ModelConfig,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Encoder:
+        """An encoder around a model; it shares the weights, so make a new one when they have changed.
+
+        Args:
+            model: what `build_model(model_config)` made.
+            input: its input size and normalisation.
+            model_config: how it was built; `weights` is left out of what is stored.
+            provenance: anything JSON can hold.
+        """
+        preprocessing = Preprocessing(height=input.height, width=input.width, mean=input.mean, std=input.std)
+        architecture = model_config.model_dump(mode="json", exclude={"weights"})
+        return cls(
+            TorchEngine(model, preprocessing),
+            preprocessing,
+            fingerprint=_fingerprint(model.state_dict(), preprocessing, architecture),
+            model_config=architecture,
+            provenance=provenance or {},
+        )
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.engine.dim
+
+    @property
+    def threshold(self) -> float | None:
+        """Distance above which two vectors count as different people; None before calibration."""
+        value = self.calibration.get("value")
+        return None if value is None else float(value)
+
+    @property
+    def model(self) -> ReIDModel:
+        """The torch model.
+
+        Raises:
+            WeightsError: another engine runs this encoder.
+        """
+        if not isinstance(self.engine, TorchEngine):
+            raise WeightsError(f"an encoder on engine {self.engine.name!r} has no torch model; load it with torch")
+        return self.engine.model
+
+    def to(self, device: str | torch.device) -> Encoder:
+        """Move the weights to a device; returns the encoder itself."""
+        self.model.to(device)
+        return self
+
+    def encode(self, images: Images, *, batch_size: int = 128, flip: bool = True) -> npt.NDArray[np.float32]:
+        """Vectors of images, in their order.
+
+        Args:
+            images: a path, a list of paths, an RGB uint8 array [H, W, 3] or a list (or array [n, H, W, 3]) of them, or
+                a uint8 tensor [n, 3, H, W]; any size, resized as in training.
+            batch_size: images per pass.
+            flip: average the vectors of each image and of its mirror image.
+
+        Returns:
+            float32 [n, dim], rows of unit length; [0, dim] for no images.
+
+        Raises:
+            ImageError: an image cannot be read, or is no RGB uint8 picture.
+        """
+        if batch_size < 1:
+            raise ImageError(f"batch_size: expected at least 1, found {batch_size}")
+        items = _as_list(images)
+        rows = [self.encode_batch(batch, flip=flip).cpu().numpy() for batch in self._batches(items, batch_size)]
+        return np.concatenate(rows) if rows else np.zeros((0, self.dim), np.float32)
+
+    def encode_batch(self, images: Tensor, *, flip: bool = False) -> Tensor:
+        """Unit vectors [n, dim] of a uint8 tensor [n, 3, height, width] that has the input size already.
+
+        Raises:
+            ImageError: another type or size.
+        """
+        expected = (3, self.preprocessing.height, self.preprocessing.width)
+        if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != expected:
+            raise ImageError(f"expected a uint8 tensor [n, {expected}], found {images.dtype} {tuple(images.shape)}")
+        if images.shape[0] == 0:
+            return torch.zeros((0, self.dim))
+        vectors = self.engine(images)
+        # Each view is a unit vector first, so that every engine averages the same things
+        return F.normalize(vectors + self.engine(images.flip(3))) if flip else vectors
+
+    def _batches(self, items: Any, batch_size: int) -> Iterator[Tensor]:
+        """Decoded, resized batches; the next one is prepared while the caller works on this one."""
+        chunks = [items[i : i + batch_size] for i in range(0, len(items), batch_size)]
+        with ThreadPoolExecutor(1) as pool:
+            waiting = [pool.submit(self._prepare, chunk) for chunk in chunks[:1]]
+            for following in [*chunks[1:], None]:
+                if not waiting:
+                    return
+                ready = waiting.pop().result()
+                if following is not None:
+                    waiting.append(pool.submit(self._prepare, following))
+                yield ready
+
+    def _prepare(self, items: Any) -> Tensor:
+        height, width = self.preprocessing.height, self.preprocessing.width
+        if isinstance(items, Tensor) and tuple(items.shape[2:]) == (height, width):
+            return items
+        batch = np.stack([resize_image(_pixels(item), height, width) for item in items])
+        return torch.from_numpy(batch).permute(0, 3, 1, 2)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write weights.safetensors and encoder.json (and threshold.json) into `folder`, replacing what is there.
+
+        Raises:
+            StorageError: writing failed; what was there before is intact.
+            WeightsError: another engine than torch runs this encoder.
+        """
+        # safetensors refuses shared or strided memory
+        state = {k: v.detach().cpu().contiguous().clone() for k, v in self.model.state_dict().items()}
+        self.fingerprint = _fingerprint(state, self.preprocessing, self.model_config)
+        description = {
+            "format": FORMAT,
+            "fingerprint": self.fingerprint,
+            "dim": self.dim,
+            "model": self.model_config,
+            "input": self.preprocessing.model_dump(mode="json"),
+            "provenance": self.provenance,
+        }
+        with replace_folder(folder) as temporary:
+            _save_tensors(state, temporary / WEIGHTS_FILE)
+            _write_json(temporary / DESCRIPTION_FILE, description)
+            if self.calibration:
+                _write_json(temporary / THRESHOLD_FILE, self.calibration)
+
+    def __repr__(self) -> str:
+        size = f"{self.preprocessing.height}x{self.preprocessing.width}"
+        name = self.model_config.get("backbone", "encoder")
+        return f"Encoder({name}, {size}, {self.dim}-d, {self.engine.name}, fingerprint {self.fingerprint})"
+
+
+def load_encoder(folder: str | os.PathLike[str]) -> Encoder:
+    """Read an encoder's folder, or the folder of the training run that made it.
+
+    Raises:
+        WeightsError: no encoder there, a damaged one, or weights that are not the ones described.
+    """
+    place = encoder_folder(folder)
+    description = _read_json(place / DESCRIPTION_FILE)
+    if description.get("format") != FORMAT:
+        raise WeightsError(
+            f"{place / DESCRIPTION_FILE}: expected format {FORMAT}, found {description.get('format')!r}: "
+            "this encoder was written by another version of passerby"
+        )
+    try:
+        config = ModelConfig.model_validate(description["model"])
+        preprocessing = Preprocessing.model_validate(description["input"])
+        model = build_model(config)
+    except (KeyError, ValidationError, ConfigError) as error:
+        raise WeightsError(f"{place / DESCRIPTION_FILE}: not an encoder's description ({error})") from error
+    state = read_checkpoint(place / WEIGHTS_FILE)
+    found = _fingerprint(state, preprocessing, description["model"])
+    if found != description.get("fingerprint"):
+        raise WeightsError(
+            f"{place}: the weights' fingerprint is {found}, encoder.json says {description.get('fingerprint')}: "
+            "the files do not belong together or are damaged"
+        )
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"{place / WEIGHTS_FILE}: not the weights of {config.backbone} ({error})") from error
+    return Encoder(
+        TorchEngine(model.eval(), preprocessing),
+        preprocessing,
+        fingerprint=found,
+        model_config=description["model"],
+        provenance=description.get("provenance", {}),
+        calibration=_read_json(place / THRESHOLD_FILE) if (place / THRESHOLD_FILE).is_file() else {},
+    )
+
+
+def encoder_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder that holds encoder.json: `folder` itself, or `folder`/encoder of a training run.
+
+    Raises:
+        WeightsError: neither holds one.
+    """
+    for place in (Path(folder), Path(folder) / "encoder"):
+        if (place / DESCRIPTION_FILE).is_file():
+            return place
+    state = "holds no encoder.json (nor encoder/encoder.json)" if Path(folder).is_dir() else "is no folder"
+    raise WeightsError(
+        f"{os.fspath(folder)}: {state}; expected an encoder's folder or a finished training run's (`passerby train`)"
+    )
+
+
+def save_threshold(folder: str | os.PathLike[str], calibration: Mapping[str, Any]) -> None:
+    """Keep a calibrated threshold beside the weights; `calibration` needs a number called "value".
+
+    Raises:
+        WeightsError: no encoder in `folder`.
+        ConfigError: no "value".
+        StorageError: writing failed.
+    """
+    if not isinstance(calibration.get("value"), (int, float)):
+        raise ConfigError(f"calibration: expected a number under 'value', found {calibration.get('value')!r}")
+    with replace_file(encoder_folder(folder) / THRESHOLD_FILE) as temporary:
+        _write_json(temporary, calibration)
+
+
+def _fingerprint(state: Mapping[str, Tensor], preprocessing: Preprocessing, architecture: Mapping[str, Any]) -> str:
+    """SHA-256 (32 hex digits) of everything that decides a vector."""
+    digest = hashlib.sha256(
+        json.dumps([preprocessing.model_dump(mode="json"), dict(architecture)], sort_keys=True).encode()
+    )
+    for name in sorted(state):
+        if name.endswith("num_batches_tracked"):  # a counter of training steps that no vector depends on
+            continue
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _as_list(images: Images) -> Any:
+    if isinstance(images, (str, os.PathLike)):
+        return [images]
+    if isinstance(images, (Tensor, np.ndarray)):
+        if images.ndim == 3:
+            return [images]
+        if images.ndim != 4:
+            raise ImageError(f"images: expected 3 or 4 dimensions, found the shape {tuple(images.shape)}")
+        return images
+    return list(images)
+
+
+def _pixels(item: Any) -> UInt8Array:
+    """One image of any accepted kind as RGB uint8 [H, W, 3]."""
+    if isinstance(item, (str, os.PathLike)):
+        return read_image(item)
+    array = item.permute(1, 2, 0).cpu().numpy() if isinstance(item, Tensor) and item.ndim == 3 else item
+    if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        found = f"{array.dtype} {tuple(array.shape)}" if hasattr(array, "dtype") else type(array).__name__
+        raise ImageError(f"image: expected a path, RGB uint8 [H, W, 3] or a uint8 tensor [3, H, W], found {found}")
+    if 0 in array.shape:
+        raise ImageError(f"image: {array.shape[1]} x {array.shape[0]} pixels is no picture")
+    return np.ascontiguousarray(array)
+
+
+def _save_tensors(state: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(state, path)
+    except SafetensorError as error:  # how it reports a full disk
+        raise OSError(errno.EIO, str(error)) from error
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content

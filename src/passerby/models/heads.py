@@ -1,0 +1,102 @@
+"""From a feature map to `feature` (before the neck) and `embedding` (after it).
+
+BNNeck: Luo, Gu, Liao, Lai, Jiang 2019, arXiv:1903.07071. GeM pooling: Radenović, Tolias, Chum 2018, arXiv:1711.02512.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Output(NamedTuple):
+    """What a model says about a batch of images; both float32 [B, D]."""
+
+    feature: Tensor
+    """Before the neck: what metric losses usually read."""
+    embedding: Tensor
+    """After the neck: what classifiers read and what retrieval compares."""
+
+
+class GeM(nn.Module):
+    """Generalised mean: mean(x^p)^(1/p) over the map, p learnt from 3; p = 1 is the average, p -> inf the maximum."""
+
+    def __init__(self, p: float = 3.0, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.p = nn.Parameter(torch.tensor([p]))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, C] float32."""
+        powers = x.float().clamp(min=self.eps).pow(self.p)
+        return powers.mean((2, 3)).pow(1.0 / self.p)
+
+
+class AveragePool(nn.Module):
+    """Mean over the map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, C] float32."""
+        return x.mean((2, 3), dtype=torch.float32)
+
+
+class MaxPool(nn.Module):
+    """Maximum over the map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, C] float32."""
+        return x.amax((2, 3)).float()
+
+
+POOLINGS: dict[str, type[nn.Module]] = {"average": AveragePool, "max": MaxPool, "gem": GeM}
+
+
+class Embedding(nn.Module):
+    """Pooled vector -> (dropout, fully connected layers) -> feature -> neck -> embedding.
+
+    Args:
+        dim: length of the pooled vector.
+        fc_dims: widths of fully connected layers; batch norm and ReLU stand between them, none after the last
+            (HAP2S, Yu et al. 2018, arXiv:1807.11206: 1024 and 128).
+        dropout: before the fully connected layers, or before the feature where there are none.
+        neck: "bnneck" (batch norm whose bias stays 0) or "none".
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        fc_dims: tuple[int, ...] = (),
+        dropout: float = 0.0,
+        neck: Literal["none", "bnneck"] = "bnneck",
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.fc = nn.Sequential()
+        for i, width in enumerate(fc_dims):
+            if i > 0:
+                self.fc.extend([nn.BatchNorm1d(dim), nn.ReLU(inplace=True)])
+            self.fc.append(nn.Linear(dim, width))
+            dim = width
+        self.fc.apply(_initialise)
+        self.dim = dim
+        self.neck: nn.Module = nn.Identity()
+        if neck == "bnneck":
+            self.neck = nn.BatchNorm1d(dim)
+            self.neck.bias.requires_grad_(False)  # the paper removes the bias: hyperplanes through the origin
+
+    def forward(self, pooled: Tensor) -> Output:
+        """[B, dim] float32 -> Output of [B, D] each."""
+        if self.dropout:
+            pooled = F.dropout(pooled, self.dropout, self.training)
+        feature = self.fc(pooled)
+        return Output(feature, self.neck(feature))
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out")
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,136 @@
+"""A model is a backbone, a pooling and a head; BACKBONES is the table of backbones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from passerby.config import ModelConfig
+from passerby.errors import ConfigError, unknown_name
+from passerby.models.heads import POOLINGS, Embedding, Output
+from passerby.models.osnet import Kind, OSNet
+from passerby.models.resnet import ResNet
+
+__all__ = ["BACKBONES", "Backbone", "Output", "ReIDModel", "build_model"]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One line of the BACKBONES table.
+
+    A factory takes the stride of the last stage (ResNets obey it, others have their own) and returns a module that
+    maps images [B, 3, H, W] to a feature map, with `.channels` of that map, `.fc` to apply after pooling, and `.dim`
+    of what comes out of it.
+    """
+
+    factory: Callable[[int], nn.Module]
+    """Full size."""
+    tiny: Callable[[int], nn.Module]
+    """The same code, narrow and shallow: for tests. `ModelConfig(backbone="tiny:NAME")` builds it."""
+    parameters: int
+    """Published parameter count."""
+    classes: int
+    """Classes of the classifier that the published count includes; 0 where it counts none."""
+    paper: str
+    """Source."""
+
+
+_OSNET = "Zhou et al. 2019, arXiv:1905.00953"
+_OSNET_AIN = "Zhou et al. 2021, arXiv:1910.06827"
+_RESNET = "He et al. 2016, arXiv:1512.03385"
+_IBN = "Pan et al. 2018, arXiv:1807.09441"
+
+
+def _osnet(channels: tuple[int, int, int, int], parameters: int, kind: Kind = "plain") -> Backbone:
+    return Backbone(
+        lambda _: OSNet(channels, kind=kind),
+        lambda _: OSNet((8, 64, 64, 64), kind=kind, feature_dim=32, blocks=1),
+        parameters,
+        0,
+        _OSNET if kind != "ain" else _OSNET_AIN,
+    )
+
+
+def _resnet(make: Callable[..., ResNet], blocks: tuple[int, int, int, int], parameters: int, paper: str) -> Backbone:
+    return Backbone(
+        lambda stride: make(blocks, last_stride=stride),
+        lambda stride: make((1, 1, 1, 2), last_stride=stride, width=16),
+        parameters,
+        1000,
+        paper,
+    )
+
+
+_basic = partial(ResNet, basic=True)
+_ibn_a = partial(ResNet, ibn="a")
+_ibn_b = partial(ResNet, ibn="b")
+
+BACKBONES: dict[str, Backbone] = {
+    "osnet_x0_25": _osnet((16, 64, 96, 128), 203_568),
+    "osnet_x0_5": _osnet((32, 128, 192, 256), 636_520),
+    "osnet_x0_75": _osnet((48, 192, 288, 384), 1_299_224),
+    "osnet_x1_0": _osnet((64, 256, 384, 512), 2_193_616),
+    "osnet_ibn_x1_0": _osnet((64, 256, 384, 512), 2_194_640, "ibn"),
+    "osnet_ain_x1_0": _osnet((64, 256, 384, 512), 2_193_616, "ain"),
+    "resnet18": _resnet(_basic, (2, 2, 2, 2), 11_689_512, _RESNET),
+    "resnet34": _resnet(_basic, (3, 4, 6, 3), 21_797_672, _RESNET),
+    "resnet50": _resnet(ResNet, (3, 4, 6, 3), 25_557_032, _RESNET),
+    "resnet101": _resnet(ResNet, (3, 4, 23, 3), 44_549_160, _RESNET),
+    "resnet50_ibn_a": _resnet(_ibn_a, (3, 4, 6, 3), 25_557_032, _IBN),
+    "resnet50_ibn_b": _resnet(_ibn_b, (3, 4, 6, 3), 25_558_568, _IBN),
+    "resnet101_ibn_a": _resnet(_ibn_a, (3, 4, 23, 3), 44_549_160, _IBN),
+}
+
+
+class ReIDModel(nn.Module):
+    """Backbone, pooling and head.
+
+    Args:
+        backbone: images -> feature map, with `.fc` to apply after pooling (see `Backbone`).
+        pooling: a name of POOLINGS.
+        head: pooled vector -> Output.
+    """
+
+    def __init__(self, backbone: nn.Module, head: Embedding, *, pooling: str = "average") -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pool = POOLINGS[pooling]()
+        self.head = head
+        self.dim = head.dim
+
+    def forward(self, images: Tensor) -> Output:
+        """Normalised float images [B, 3, H, W] -> Output(feature [B, dim], embedding [B, dim]), float32."""
+        maps = self.backbone(images)
+        if not torch.is_autocast_enabled(maps.device.type):
+            return self._vectors(maps)
+        # A few vectors cost nothing in float32, and losses and batch norm need its range
+        with torch.autocast(maps.device.type, enabled=False):
+            return self._vectors(maps)
+
+    def _vectors(self, maps: Tensor) -> Output:
+        return cast(Output, self.head(cast(nn.Module, self.backbone.fc)(self.pool(maps))))
+
+
+def build_model(config: ModelConfig) -> ReIDModel:
+    """An untrained model; `config.weights` is left to `passerby.models.weights.load_weights`.
+
+    Raises:
+        ConfigError: an unknown backbone (with the nearest known one).
+        MissingExtraError: "timm:NAME" without timm.
+    """
+    backbone = _build_backbone(config.backbone, config.last_stride)
+    head = Embedding(cast(int, backbone.dim), fc_dims=tuple(config.fc_dims), dropout=config.dropout, neck=config.neck)
+    return ReIDModel(backbone, head, pooling=config.pooling)
+
+
+def _build_backbone(name: str, last_stride: int) -> nn.Module:
+    known = name.removeprefix("tiny:")
+    if known not in BACKBONES:
+        raise ConfigError(unknown_name("backbone", known, BACKBONES))
+    entry = BACKBONES[known]
+    return (entry.factory if known == name else entry.tiny)(last_stride)

@@ -1,0 +1,100 @@
+"""What every line of BACKBONES promises, checked on its tiny variant; parameter counts on the full size."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from passerby.config import ModelConfig
+from passerby.models.model import BACKBONES, ReIDModel, build_model
+from passerby.models.osnet import ChannelGate
+
+NAMES = sorted(BACKBONES)
+
+
+def tiny(name: str, **settings: object) -> ReIDModel:
+    torch.manual_seed(0)
+    return build_model(ModelConfig.model_validate({"backbone": f"tiny:{name}", **settings}))
+
+
+def images(count: int = 4) -> torch.Tensor:
+    return torch.randn(count, 3, 64, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_and_gradients_of_every_parameter(name: str) -> None:
+    model = tiny(name)
+    output = model(images())
+    assert output.feature.shape == output.embedding.shape == (4, model.dim)
+    assert output.feature.dtype == output.embedding.dtype == torch.float32
+    (output.feature.square().sum() + (output.embedding * torch.randn(4, model.dim)).sum()).backward()
+    for key, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, key
+            assert torch.isfinite(parameter.grad).all(), key
+    reached = [bool(p.grad.abs().sum() > 0) for p in model.parameters() if p.grad is not None]
+    assert sum(reached) > 0.9 * len(reached)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_evaluation_treats_each_image_alone(name: str) -> None:
+    model = tiny(name).eval()
+    with torch.no_grad():
+        together, again = model(images()), model(images())
+        alone = model(images()[1:2])
+    assert torch.equal(together.embedding, again.embedding)
+    torch.testing.assert_close(together.embedding[1:2], alone.embedding, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_channels_last_changes_nothing(name: str) -> None:
+    model = tiny(name).eval()
+    with torch.no_grad():
+        plain = model(images()).feature
+        other = model.to(memory_format=torch.channels_last)(images().to(memory_format=torch.channels_last)).feature
+    torch.testing.assert_close(plain, other, rtol=1e-4, atol=1e-4 * float(plain.abs().max()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_state_dict_round_trip(name: str) -> None:
+    model, other = tiny(name), build_model(ModelConfig(backbone=f"tiny:{name}"))
+    model(images())
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(model.eval()(images()).embedding, other.eval()(images()).embedding)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_autocast_keeps_the_vectors_in_float32(name: str) -> None:
+    model = tiny(name)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(images())
+    assert output.feature.dtype == output.embedding.dtype == torch.float32
+    assert torch.isfinite(output.embedding).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameter_count_is_the_published_one(name: str) -> None:
+    entry = BACKBONES[name]
+    with torch.device("meta"):
+        model = entry.factory(1)
+    count = sum(p.numel() for p in model.parameters()) + entry.classes * (int(model.dim) + 1 if entry.classes else 0)
+    # OSNet's published counts were made by adding up calls, and each gate is called by four streams
+    calls = sum(3 * p.numel() for m in model.modules() if isinstance(m, ChannelGate) for p in m.parameters())
+    assert count + calls == entry.parameters
+
+
+@pytest.mark.parametrize(("stride", "rows"), [(1, 16), (2, 8)])
+def test_last_stride_decides_the_resolution(stride: int, rows: int) -> None:
+    model = tiny("resnet50", last_stride=stride)
+    assert model.backbone(torch.zeros(1, 3, 256, 128)).shape[2:] == (rows, rows // 2)
+
+
+def test_instance_norms_stand_where_ibn_net_puts_them() -> None:
+    with torch.device("meta"):
+        keys = set(BACKBONES["resnet50_ibn_a"].factory(1).state_dict())
+        b = set(BACKBONES["resnet50_ibn_b"].factory(1).state_dict())
+    assert {"layer1.0.bn1.IN.weight", "layer1.0.bn1.BN.running_mean", "layer3.5.bn1.IN.bias"} <= keys
+    assert "layer4.0.bn1.weight" in keys
+    assert {k.split(".IN.")[0] for k in b if ".IN." in k} == {"layer1.2", "layer2.3"}
+    assert "bn1.running_mean" not in b
