@@ -1,0 +1,410 @@
+"""The parts of a report: each function turns results into one `Section`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from passerby.evaluation import figures
+from passerby.evaluation.embed import Embeddings
+from passerby.evaluation.evidence import Evidence, RankedList, ranked_lists
+from passerby.evaluation.identity_map import choose_images, tsne
+from passerby.evaluation.open_set import OpenSetReport, Threshold
+from passerby.evaluation.page import Picture, Plot, Section, Strip, Table, Tile
+from passerby.evaluation.result import Report
+
+_LIST_LENGTH = 10
+
+RESPONSIBLE_USE = Section(
+    "Responsible use",
+    text=(
+        "Images of people and the vectors computed from them are personal data, and vectors that single somebody out "
+        "are biometric data. Their use needs a lawful basis, in many places consent, and in some it is forbidden.",
+        "A match is a statement about likeness, not about identity. These numbers hold for the images they were "
+        "measured on; other cameras, other light and people unlike those of the training data make them worse. No "
+        "decision about a person should rest on a match alone.",
+    ),
+)
+
+
+def percent(fraction: float) -> str:
+    """A fraction as text, "-" where there is none."""
+    return f"{100 * fraction:.1f} %" if math.isfinite(fraction) else "–"
+
+
+def tiles(
+    reports: Mapping[str, Report], open_set: OpenSetReport | None, threshold: Threshold | float | None
+) -> list[Tile]:
+    """The numbers at the top of the page."""
+    (_, first), *others = reports.items()
+    found = [
+        Tile("mAP", percent(first.mAP), f"{first.queries:,} queries, {first.ap_definition} AP"),
+        Tile("rank-1", percent(first.rank(1)), f"gallery of {first.gallery:,}"),
+        Tile("mINP", percent(first.mINP)),
+    ]
+    found += [Tile(f"mAP, {name}", percent(report.mAP), f"rank-1 {percent(report.rank(1))}") for name, report in others]
+    if open_set is not None and open_set.points and open_set.impostors:
+        point = open_set.points[0]
+        rank, rate = next(iter(point.dir.items()))
+        found.append(Tile("known people named", percent(rate), f"DIR rank-{rank} at FAR {percent(point.far)}"))
+    if threshold is not None:
+        found.append(Tile("threshold", f"{threshold_value(threshold):.3f}", "accepted below it"))
+    return found
+
+
+def numbers(reports: Mapping[str, Report]) -> Section:
+    """The table of results, with everything that was counted or skipped."""
+    lines: dict[str, list[str]] = {}
+    for report in reports.values():
+        cells = {
+            "mAP": percent(report.mAP),
+            **{f"rank-{k}": percent(report.rank(k)) for k in (1, 5, 10)},
+            "mINP": percent(report.mINP),
+            "queries": f"{report.queries:,}",
+            "queries skipped (no match to find)": f"{report.skipped:,}",
+            "gallery images": f"{report.gallery:,}",
+            "junk left out": f"{report.junk:,}",
+            "protocol": report.protocol,
+            "average precision": report.ap_definition,
+            "distance": report.metric,
+            "re-ranking": "none" if report.rerank is None else _settings(report.rerank),
+        }
+        if report.repeats is not None:
+            cells["random repeats"] = f"{report.repeats:,}"
+        for name, spread in report.std.items():
+            cells[f"{name}, standard deviation"] = percent(spread)
+        for name, cell in cells.items():
+            lines.setdefault(name, []).append(cell)
+    rows = tuple((name, *cells) for name, cells in lines.items() if len(cells) == len(reports))
+    notes = dict.fromkeys(note for report in reports.values() for note in report.notes)
+    if any(report.rerank is not None for report in reports.values()):
+        notes["Re-ranking is transductive: a query's result depends on the other queries."] = None
+    return Section("Numbers", table=Table(("", *reports), rows), notes=tuple(notes))
+
+
+def curves(reports: Mapping[str, Report], evidence: Evidence) -> Section:
+    """CMC, precision and recall, and verification of pairs."""
+    name, first = next(iter(reports.items()))
+    looked_at = _looked_at(evidence, first)
+    false, true = evidence.roc()
+    ranks = ", ".join(f"rank-{k} {percent(first.rank(k))}" for k in (1, 5, 10))
+    cmc = {label: report.cmc for label, report in reports.items()}
+    middle = len(evidence.recall) // 2
+    at_levels = ", ".join(
+        f"{percent(float(np.interp(level, false, true)))} at {level:g}" for level in (1e-3, 1e-2) if false[-1] > 0
+    )
+    return Section(
+        "Curves",
+        plots=(
+            Plot(
+                partial(figures.cmc_curves, cmc),
+                f"Cumulative matching characteristic of {name}: {ranks}.",
+                "A query counts as found at k if one of its first k images is the same person.",
+                "Found within the first k",
+            ),
+            Plot(
+                partial(figures.precision_recall, {name: (evidence.recall, evidence.precision)}),
+                f"Precision against recall: {percent(float(evidence.precision[middle]))} at half recall.",
+                f"Interpolated, mean over {looked_at}.",
+                "Precision and recall",
+            ),
+            Plot(
+                partial(figures.roc_curve, false, true),
+                f"True-positive against false-positive rate of pairs: {at_levels or 'not defined'}.",
+                f"Are two images the same person? {int(evidence.same.sum()):,} pairs of one person, "
+                f"{int(evidence.different.sum()):,} of two, from {looked_at}.",
+                "Verification of pairs (ROC)",
+            ),
+        ),
+    )
+
+
+def distances(evidence: Evidence, report: Report, threshold: Threshold | float | None) -> Section:
+    """How far apart images of one person and of two people are."""
+    edges, same, different = evidence.histogram()
+    value = None if threshold is None else threshold_value(threshold)
+    said = ""
+    if value is not None:
+        accepted = [
+            float(counts[evidence.edges[1:] <= value].sum() / max(int(counts.sum()), 1))
+            for counts in (evidence.same, evidence.different)
+        ]
+        said = (
+            f"Below the threshold {value:.3f} lie {percent(accepted[0])} of the pairs of one person and "
+            f"{percent(accepted[1])} of the pairs of two."
+        )
+    centres = [_median(evidence.edges, counts) for counts in (evidence.same, evidence.different)]
+    alt = f"Histogram of distances: median {centres[0]:.3f} for one person, {centres[1]:.3f} for two people. {said}"
+    caption = f"{report.metric.capitalize()} distance, pairs of {_looked_at(evidence, report)} and what counts for them"
+    return Section(
+        "Distances",
+        text=(said,) if said else (),
+        plots=(
+            Plot(
+                partial(figures.distance_histogram, edges, same, different, threshold=value),
+                alt,
+                f"{caption}; each group has an area of 1.",
+                "Same person, different people",
+            ),
+        ),
+        notes=threshold.notes if isinstance(threshold, Threshold) else (),
+    )
+
+
+def open_set(report: OpenSetReport) -> Section:
+    """Known people named, strangers refused."""
+    curves = {f"rank {rank}": report.curve(rank) for rank in report.ranks}
+    far = next(iter(curves.values()))[0] if report.impostors else np.zeros(1)
+    marks = tuple((p.far, next(iter(p.dir.values()))) for p in report.points)
+    rows = tuple(
+        (percent(p.target), percent(p.far), f"{p.threshold:.4f}", *(percent(p.dir[r]) for r in report.ranks))
+        for p in report.points
+    )
+    said = "; ".join(f"{percent(rate)} named at FAR {percent(x)}" for x, rate in marks)
+    return Section(
+        "Strangers",
+        text=(
+            f"{report.genuine:,} probes of enrolled people and {report.impostors:,} of strangers were searched among "
+            f"{report.identities:,} identities; {report.skipped:,} were skipped. The threshold must be chosen on other "
+            "people than these: read the curve as what is possible, not as what a fixed threshold gives.",
+        ),
+        table=Table(("FAR asked for", "reached", "threshold", *(f"DIR rank-{r}" for r in report.ranks)), rows),
+        plots=(
+            Plot(
+                partial(figures.dir_far_curve, far, {name: c[1] for name, c in curves.items()}, points=marks),
+                f"Detection and identification rate against false alarms: {said}.",
+                "A known person counts if named correctly and nearer than the threshold; a stranger is a false alarm "
+                "if anybody is nearer than it.",
+                "Known people named, strangers accepted",
+            ),
+        )
+        if report.impostors
+        else (),
+        notes=report.notes,
+    )
+
+
+def rankings(report: Report, query: Embeddings, gallery: Embeddings, *, seed: int, each: int = 4) -> Section:
+    """Ranked lists of the worst, the best and some random queries."""
+    own = report.per_query
+    worst = _distinct(np.lexsort((own.index, -own.matches, own.ap)), own.pid, each)
+    best = _distinct(np.lexsort((own.index, -own.matches, -own.ap)), own.pid, each)
+    shuffled = np.random.default_rng(seed).permutation(len(own))
+    chosen = [
+        (kind, number)
+        for kind, numbers in (("Worst", worst), ("Random", _distinct(shuffled, own.pid, each)), ("Best", best))
+        for number in numbers
+    ]
+    lists = ranked_lists(
+        query,
+        gallery,
+        [int(own.index[number]) for _, number in chosen],
+        length=_LIST_LENGTH,
+        protocol=report.protocol,
+        metric=report.metric,
+    )
+    strips = tuple(
+        _strip(f"{kind}: AP {percent(float(own.ap[number]))}, {_first_match(int(own.first_rank[number]))}",
+               ranked, query, gallery)
+        for (kind, number), ranked in zip(chosen, lists, strict=True)
+    )  # fmt: skip
+    return Section(
+        "Ranked lists",
+        text=(
+            f"The {_LIST_LENGTH} nearest gallery images of some queries, nearest first, without re-ranking. ✓ with a "
+            "green solid frame is the same person, ✗ with a red dashed frame is not. What the protocol leaves out "
+            "(junk, the query's person in the query's own camera) is left out here.",
+        ),
+        strips=strips,
+        notes=("Cameras are numbered as in the dataset's records, from 0.",),
+    )
+
+
+def cameras(evidence: Evidence) -> Section | None:
+    """Which pairs of cameras are hard; None where cameras are unknown or there is only one."""
+    if len(evidence.cameras) < 2 or not np.isfinite(evidence.pair_rank1).any():
+        return None
+    plots = []
+    for values, name in ((evidence.pair_rank1, "Rank-1"), (evidence.pair_map, "mAP")):
+        row, column = np.unravel_index(np.nanargmin(values), values.shape)
+        plots.append(
+            Plot(
+                partial(figures.camera_matrix, values, evidence.cameras, evidence.cameras),
+                f"{name} by query camera and gallery camera; the lowest is {percent(float(values[row, column]))}, "
+                f"query camera {evidence.cameras[row]}, gallery camera {evidence.cameras[column]}.",
+                "In percent; a dash where no query has a match.",
+                f"{name} by pair of cameras",
+            )
+        )
+    return Section(
+        "Cameras",
+        text=("Queries of one camera (rows) searched in the gallery images of another camera alone (columns).",),
+        plots=tuple(plots),
+    )
+
+
+def identity_map(query: Embeddings, gallery: Embeddings, *, seed: int) -> Section | None:
+    """A plane with the images of some identities; None where nobody has two images."""
+    vectors = np.concatenate([query.vectors, gallery.vectors])
+    pids = np.concatenate([query.pids, gallery.pids])
+    rows = choose_images(pids, seed=seed)
+    if len(rows) == 0:
+        return None
+    points = tsne(vectors[rows], seed=seed)
+    people = len(np.unique(pids[rows]))
+    return Section(
+        "Map of identities",
+        plots=(
+            Plot(
+                partial(figures.identity_map, points, pids[rows]),
+                f"{len(rows)} images of {people} identities as points; images with similar vectors lie together.",
+                f"{len(rows)} query and gallery images of {people} randomly chosen identities, exact t-SNE of their "
+                "vectors. Who lies together means something; how far apart groups lie does not.",
+            ),
+        ),
+    )
+
+
+def training(metrics: Path) -> Section | None:
+    """What a run wrote down as it went; None where there is nothing to show."""
+    rows = _read_rows(metrics)
+    epochs = [row for row in rows if row.get("kind") == "epoch" and isinstance(row.get("losses"), dict)]
+    tests = [row for row in rows if row.get("kind") == "evaluation"]
+    names = sorted({name for row in epochs for name in row["losses"]}, key=lambda name: (name != "total", name))
+    groups = [
+        ("Loss", "loss", {name: _series(epochs, lambda row, name=name: row["losses"].get(name)) for name in names}),
+        ("Learning rate", "learning rate", {"": _series(epochs, lambda row: row.get("lr"))}),
+        (
+            "Held-out identities",
+            "fraction",
+            {label: _series(tests, lambda row, key=key: row.get(key)) for key, label in _HELD_OUT},
+        ),
+    ]
+    plots = []
+    for title, unit, series in groups:
+        drawn = {name: pair for name, pair in series.items() if len(pair[0])}
+        if drawn:
+            last = ", ".join(f"{name or unit} {pair[1][-1]:.4g}" for name, pair in drawn.items())
+            draw = partial(figures.training_curves, drawn, x_label="epoch", y_label=unit)
+            plots.append(Plot(draw, f"{title} over epochs; at the end {last}.", "", title))
+    return Section("Training", plots=tuple(plots)) if plots else None
+
+
+def provenance(entries: Mapping[str, Any], config: str | None) -> Section:
+    """Where the numbers come from."""
+    rows = tuple((name, _plain(value)) for name, value in entries.items() if value not in (None, "", (), [], {}))
+    code = (("Configuration (TOML)", config),) if config else ()
+    return Section("Provenance", table=Table(("what", "value"), rows, words=True), code=code)
+
+
+def threshold_value(threshold: Threshold | float) -> float:
+    """The distance below which a match is accepted."""
+    return threshold.value if isinstance(threshold, Threshold) else float(threshold)
+
+
+_HELD_OUT = (("mAP", "mAP"), ("rank1", "rank-1"))
+
+
+def _strip(title: str, ranked: RankedList, query: Embeddings, gallery: Embeddings) -> Strip:
+    pid, camera = int(query.pids[ranked.query]), int(query.camids[ranked.query])
+    asked = Picture(
+        _path(query, ranked.query),
+        f"Query: identity {pid}, {_camera(camera)}",
+        ("query", f"id {pid}", _camera(camera)),
+    )
+    others = []
+    for place, (row, distance, correct) in enumerate(
+        zip(ranked.gallery.tolist(), ranked.distances.tolist(), ranked.correct.tolist(), strict=True), start=1
+    ):
+        own, where = int(gallery.pids[row]), _camera(int(gallery.camids[row]))
+        verdict = "the same person" if correct else "somebody else"
+        others.append(
+            Picture(
+                _path(gallery, row),
+                f"Rank {place}, {verdict}: {_identity(own)}, {where}, distance {distance:.3f}",
+                (_identity(own), where, f"{distance:.3f}"),
+                "correct" if correct else "wrong",
+            )
+        )
+    return Strip(title, asked, tuple(others))
+
+
+def _path(embeddings: Embeddings, row: int) -> str | None:
+    return embeddings.paths[row] if embeddings.paths else None
+
+
+def _camera(camid: int) -> str:
+    return f"camera {camid}" if camid >= 0 else "camera unknown"
+
+
+def _identity(pid: int) -> str:
+    return f"id {pid}" if pid > 0 else "distractor"
+
+
+def _first_match(rank: int) -> str:
+    return f"first match at rank {rank}" if rank > 0 else "no match"
+
+
+def _distinct(order: Sequence[int] | np.ndarray[Any, Any], pids: np.ndarray[Any, Any], count: int) -> list[int]:
+    """The first `count` of `order` that show different people."""
+    first: dict[int, int] = {}
+    for number in order:
+        first.setdefault(int(pids[number]), int(number))
+        if len(first) == count:
+            break
+    return list(first.values())
+
+
+def _looked_at(evidence: Evidence, report: Report) -> str:
+    every = report.queries + report.skipped
+    if len(evidence.rows) < every:
+        return f"{len(evidence.rows):,} queries drawn from {every:,}"
+    return f"all {len(evidence.rows):,} queries"
+
+
+def _median(edges: figures.FloatArray, counts: np.ndarray[Any, Any]) -> float:
+    total = np.cumsum(counts)
+    if not total[-1]:
+        return math.nan
+    return float(edges[int(np.searchsorted(total, total[-1] / 2)) + 1])
+
+
+def _settings(rerank: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in rerank.items())
+
+
+def _read_rows(metrics: Path) -> list[dict[str, Any]]:
+    """Rows of a JSON-lines file; a last line that a kill cut short is left out."""
+    try:
+        lines = metrics.read_text("utf-8").splitlines()
+    except OSError:
+        return []
+    rows = []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("epoch"), int):
+            rows.append(row)
+    return rows
+
+
+def _series(rows: Sequence[dict[str, Any]], read: Any) -> tuple[list[float], list[float]]:
+    pairs = [(row["epoch"], read(row)) for row in rows]
+    pairs = [(x, y) for x, y in pairs if isinstance(y, (int, float))]
+    return [float(x) for x, _ in pairs], [float(y) for _, y in pairs]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return "; ".join(_plain(item) for item in value)
+    return str(value)
