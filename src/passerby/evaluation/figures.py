@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -215,7 +215,7 @@ def camera_matrix(
     figure, axes = _axes(theme, "gallery camera", "query camera", height=max(2.6, min(4.6, 1.2 + 0.42 * rows)))
     axes.grid(visible=False)
     scale = LinearSegmentedColormap.from_list("passerby", [theme.page, theme.same])
-    scale.set_bad(theme.grid)
+    axes.set_facecolor(theme.grid)  # empty cells are not drawn
     axes.pcolormesh(np.ma.masked_invalid(matrix), cmap=scale, vmin=0.0, vmax=1.0, edgecolors=theme.page, linewidth=1.5)
     axes.invert_yaxis()
     axes.set_xticks(np.arange(columns) + 0.5, [str(c) for c in gallery_cameras])
@@ -290,7 +290,7 @@ def training_curves(
 def to_svg(figure: Figure) -> str:
     """The figure as a data URI of an SVG; the same figure gives the same text."""
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     # matplotlib draws random ids; numbered ones make equal figures equal files
     for number, found in enumerate(dict.fromkeys(re.findall(r'id="([a-z][0-9a-f]{10})"', text))):
@@ -301,13 +301,13 @@ def to_svg(figure: Figure) -> str:
 def to_png(figure: Figure, *, dpi: int = 160) -> str:
     """The figure as a data URI of a PNG with a transparent background."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, transparent=True)
+    figure.savefig(stream, format="png", dpi=dpi)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def _axes(theme: Theme, x_label: str, y_label: str, *, height: float = 3.4) -> tuple[Figure, Axes]:
     """An empty figure as wide as a phone at a legible size: 10 points of text on 4.8 inches."""
-    figure = Figure(figsize=(4.8, height), layout="constrained")
+    figure = Figure(figsize=(4.8, height), facecolor="none", layout="constrained")
     axes = figure.add_subplot()
     axes.set_xlabel(x_label, color=theme.ink, fontsize=10)
     axes.set_ylabel(y_label, color=theme.ink, fontsize=10)
@@ -329,7 +329,7 @@ def _line(
     axes.plot(x, y, color=color, linestyle=dashes, linewidth=2.0, marker=marker, markersize=4, label=_printable(name))
 
 
-def _legend(axes: Axes, theme: Theme, *, loc: str) -> None:
+def _legend(axes: Axes, theme: Theme, *, loc: Literal["best", "lower left", "lower right", "upper left"]) -> None:
     labels = [label for label in axes.get_legend_handles_labels()[1] if label]
     if not labels:
         return

@@ -75,7 +75,8 @@ def tsne(vectors: npt.ArrayLike, *, perplexity: float = 20.0, iterations: int = 
         gains = np.maximum(np.where(update * gradient < 0, gains + 0.2, gains * 0.8), 0.01)
         update = (0.5 if early else 0.8) * update - rate * gains * gradient
         y = y + update
-    return y - y.mean(axis=0)
+    centred: FloatArray = y - y.mean(axis=0)
+    return centred
 
 
 def principal_components(vectors: npt.ArrayLike) -> FloatArray:
@@ -88,7 +89,8 @@ def principal_components(vectors: npt.ArrayLike) -> FloatArray:
     projected[:, :rank] = left[:, :rank] * scales[:rank]
     # the sign of a singular vector is arbitrary: the largest entry shall be positive
     extremes = projected[np.abs(projected).argmax(axis=0), [0, 1]]
-    return projected * np.where(extremes < 0, -1.0, 1.0)
+    projected *= np.where(extremes < 0, -1.0, 1.0)
+    return projected
 
 
 def _squared_distances(x: FloatArray) -> FloatArray:

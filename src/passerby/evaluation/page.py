@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import jinja2
 import numpy as np
@@ -29,6 +29,14 @@ PictureSource: TypeAlias = str | os.PathLike[str] | UInt8Array
 
 THUMBNAIL_HEIGHT = 128
 _JPEG_QUALITY = 80
+
+
+class Drawing(Protocol):
+    """A function of `passerby.evaluation.figures` whose data is bound (`functools.partial`)."""
+
+    def __call__(self, *, theme: Theme) -> Figure:
+        """Draw in these colours."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -53,13 +61,13 @@ class Plot:
     """A figure that is drawn twice, for light and for dark pages.
 
     Attributes:
-        draw: theme -> figure.
+        draw: theme=... -> figure.
         alt: what the figure says, for those who cannot see it.
         caption: a line or two below it.
         title: above it.
     """
 
-    draw: Callable[[Theme], Figure]
+    draw: Drawing
     alt: str
     caption: str = ""
     title: str = ""
@@ -170,8 +178,8 @@ def render_page(
         sections=sections,
         notes=notes,
         footer=footer,
-        light=lambda plot: to_svg(plot.draw(LIGHT)),
-        dark=lambda plot: to_svg(plot.draw(DARK)),
+        light=lambda plot: to_svg(plot.draw(theme=LIGHT)),
+        dark=lambda plot: to_svg(plot.draw(theme=DARK)),
         thumbnail=thumbnail,
     )
 

@@ -83,8 +83,6 @@ def numbers(reports: Mapping[str, Report]) -> Section:
             lines.setdefault(name, []).append(cell)
     rows = tuple((name, *cells) for name, cells in lines.items() if len(cells) == len(reports))
     notes = dict.fromkeys(note for report in reports.values() for note in report.notes)
-    if any(report.rerank is not None for report in reports.values()):
-        notes["Re-ranking is transductive: a query's result depends on the other queries."] = None
     return Section("Numbers", table=Table(("", *reports), rows), notes=tuple(notes))
 
 
