@@ -1,0 +1,279 @@
+"""Batches for training and for evaluation, made ahead of time in background threads.
+
+Training:
+
+    loader = TrainLoader(store, labels, camids, sampler, augmenter, seed=0, device=device)
+    for batch in loader.epoch(epoch, start_step=step):   # batch.images: float32, augmented, normalised, on the device
+        ...
+    loader.waiting   # share of the time that training waited for images
+
+On the CPU one background thread writes augmented batches straight from the store into reused buffers. For a GPU it
+assembles uint8 batches in pinned memory; they travel and are augmented on the device, in the order of its stream.
+"""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from passerby.data.augment import Augmenter
+from passerby.data.images import ImageStore, decoding_threads
+from passerby.data.records import Sample
+from passerby.data.sampler import Sampler
+from passerby.pixels import UInt8Array, read_image, resize_image
+
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some images and what is known of them.
+
+    Attributes:
+        images: [B, 3, H, W], channels-last: uint8 as stored, or float32 ready for the network (TrainLoader).
+        labels: int64 [B]: training labels 0..n-1; person ids in evaluation.
+        indices: int64 [B]: positions in the list of samples.
+        camids: int64 [B]: 0-based cameras, -1 unknown.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    camids: Tensor
+
+
+class TrainLoader:
+    """Augmented training batches in the sampler's order.
+
+    Args:
+        store: pixels of the training images.
+        labels: training label of each image, [n].
+        camids: camera of each image, [n].
+        sampler: which images meet in a batch (see `passerby.data.sampler`).
+        augmenter: random changes; seeded by (seed, epoch, step, rank), so that nothing depends on threads.
+        seed: the run's seed.
+        rank: this process.
+        device: where the network is.
+        prefetch: batches made ahead.
+    """
+
+    def __init__(
+        self,
+        store: ImageStore,
+        labels: Sequence[int],
+        camids: Sequence[int],
+        sampler: Sampler,
+        augmenter: Augmenter,
+        *,
+        seed: int = 0,
+        rank: int = 0,
+        device: torch.device | str = "cpu",
+        prefetch: int = 2,
+    ) -> None:
+        self.store = store
+        self.labels = np.asarray(labels, np.int64)
+        self.camids = np.asarray(camids, np.int64)
+        self.sampler = sampler
+        self.augmenter = augmenter
+        self.seed, self.rank = seed, rank
+        self.device = torch.device(device)
+        self.prefetch = prefetch
+        self._buffers = _Buffers()
+        self._waited = self._lasted = 0.0
+
+    def steps(self, epoch: int) -> int:
+        """Batches in the epoch."""
+        return self.sampler.steps(epoch)
+
+    @property
+    def waiting(self) -> float:
+        """Share of the time since the last epoch began that its consumer waited for a batch."""
+        return self._waited / self._lasted if self._lasted else 0.0
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """Batches of an epoch from `start_step` on, exactly as if the earlier ones had been taken.
+
+        Raises:
+            ImageError: an image cannot be read (only if the store keeps nothing).
+        """
+        batches = self.sampler.epoch_batches(epoch)
+        works = [
+            (lambda step=step: self._assemble(epoch, step, batches[step])) for step in range(start_step, len(batches))
+        ]
+        self._waited = self._lasted = 0.0
+        began = asked = time.perf_counter()
+        for step, batch in enumerate(_ahead(works, self.prefetch), start_step):
+            now = time.perf_counter()
+            self._waited += now - asked
+            self._lasted = now - began
+            yield self._to_device(batch, epoch, step)
+            asked = time.perf_counter()
+
+    def _assemble(self, epoch: int, step: int, indices: Int64Array) -> Batch:
+        size = (self.augmenter.input.height, self.augmenter.input.width)
+        if self.device.type != "cpu":
+            images = self._pinned(self.store.fetch(indices))
+        elif (self.store.height, self.store.width) == size:
+            source, rows = self.store.pixels, indices
+            if source is None:
+                source, rows = self.store.fetch(indices), np.arange(len(indices))
+            out = self._buffers.take((len(indices), *size, 3))
+            self.augmenter.write(source, rows, self.augmenter.draw(len(indices), self._seeds(epoch, step)), out)
+            images = torch.from_numpy(out).permute(0, 3, 1, 2)
+            del out  # the tensor alone keeps the buffer from being used again
+        else:
+            stored = torch.from_numpy(self.store.fetch(indices)).permute(0, 3, 1, 2)
+            images = self.augmenter(stored, generator_seed=self._seeds(epoch, step))
+        labels, camids = self.labels[indices], self.camids[indices]
+        return Batch(images, torch.from_numpy(labels), torch.from_numpy(indices), torch.from_numpy(camids))
+
+    def _pinned(self, pixels: UInt8Array) -> Tensor:
+        tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        return tensor.pin_memory() if self.device.type == "cuda" else tensor
+
+    def _to_device(self, batch: Batch, epoch: int, step: int) -> Batch:
+        if self.device.type == "cpu":
+            return batch
+        images = batch.images.to(self.device, non_blocking=True)
+        labels = self._pinned_labels(batch.labels).to(self.device, non_blocking=True)
+        return Batch(
+            self.augmenter(images, generator_seed=self._seeds(epoch, step)), labels, batch.indices, batch.camids
+        )
+
+    def _pinned_labels(self, labels: Tensor) -> Tensor:
+        return labels.pin_memory() if self.device.type == "cuda" else labels
+
+    def _seeds(self, epoch: int, step: int) -> tuple[int, int, int, int]:
+        return self.seed, epoch, step, self.rank
+
+
+class EvaluationLoader:
+    """Images in order, decoded ahead in background threads.
+
+    Args:
+        samples: which images; a batch's labels are their person ids.
+        height: pixels.
+        width: pixels.
+        batch_size: images a batch (the last one may be smaller).
+        threads: decoding threads (default: the processor's cores, at most 8).
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], height: int, width: int, batch_size: int = 128, *, threads: int | None = None
+    ) -> None:
+        self.samples = samples
+        self.height, self.width = height, width
+        self.batch_size = batch_size
+        self.threads = threads or decoding_threads()
+
+    def __len__(self) -> int:
+        """How many batches."""
+        return -(-len(self.samples) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Batches of uint8 images.
+
+        Raises:
+            ImageError: an image cannot be read.
+        """
+        starts = iter(range(0, len(self.samples), self.batch_size))
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="evaluate") as pool:
+            waiting: deque[tuple[int, UInt8Array, list[Future[None]]]] = deque()
+            try:
+                while True:
+                    while len(waiting) < 2 and (start := next(starts, None)) is not None:
+                        waiting.append(self._submit(pool, start))
+                    if not waiting:
+                        return
+                    start, pixels, futures = waiting.popleft()
+                    for future in futures:
+                        future.result()
+                    yield self._batch(start, pixels)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, pool: ThreadPoolExecutor, start: int) -> tuple[int, UInt8Array, list[Future[None]]]:
+        samples = self.samples[start : start + self.batch_size]
+        pixels = np.empty((len(samples), self.height, self.width, 3), np.uint8)
+        step = -(-len(samples) // self.threads)
+        parts = range(0, len(samples), step)
+        return start, pixels, [pool.submit(_decode, samples[p : p + step], pixels[p : p + step]) for p in parts]
+
+    def _batch(self, start: int, pixels: UInt8Array) -> Batch:
+        samples = self.samples[start : start + len(pixels)]
+        return Batch(
+            torch.from_numpy(pixels).permute(0, 3, 1, 2),
+            torch.tensor([s.pid for s in samples], dtype=torch.int64),
+            torch.arange(start, start + len(samples)),
+            torch.tensor([s.camid for s in samples], dtype=torch.int64),
+        )
+
+
+def _decode(samples: Sequence[Sample], out: UInt8Array) -> None:
+    for place, sample in enumerate(samples):
+        out[place] = resize_image(read_image(sample.path), *out.shape[1:3])
+
+
+class _Buffers:
+    """Arrays that are used again once nobody holds them: fresh memory costs as much as filling it."""
+
+    def __init__(self) -> None:
+        self._arrays: list[npt.NDArray[np.float32]] = []
+
+    def take(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        self._arrays = [a for a in self._arrays if a.shape == shape]
+        for i in range(len(self._arrays)):
+            # two references: this list's, and the argument of getrefcount. A tensor made from the array, and every
+            # view of that tensor, holds one more.
+            if sys.getrefcount(self._arrays[i]) == 2:
+                return self._arrays[i]
+        self._arrays.append(np.empty(shape, np.float32))
+        return self._arrays[-1]
+
+
+def _ahead(works: Sequence[Callable[[], Batch]], prefetch: int) -> Iterator[Batch]:
+    """Results of `works` in order, made by one background thread, at most `prefetch` ahead."""
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(max(1, prefetch))
+    stop = threading.Event()
+
+    def put(item: Batch | BaseException) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def produce() -> None:
+        for work in works:
+            if stop.is_set():
+                return
+            try:
+                batch = work()
+            except BaseException as error:  # handed to the consumer, which raises it
+                return put(error)
+            put(batch)
+            del batch
+
+    thread = threading.Thread(target=produce, name="batches", daemon=True)
+    thread.start()
+    try:
+        for _ in works:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+            del item
+    finally:
+        stop.set()
+        thread.join()
