@@ -356,8 +356,8 @@ def _scenery(rng: np.random.Generator) -> UInt8Array:
     for k in range(1, 9):  # slabs that grow towards the viewer
         y = horizon + (height - horizon) * (k / 8) ** 2
         pen.line((0, y, width, y), fill=joint)
-    for x in range(-width, 2 * width, int(rng.integers(28, 50))):
-        pen.line((width / 2 + (x - width / 2) * 0.6, horizon, x, height), fill=joint)
+    for seam in range(-width, 2 * width, int(rng.integers(28, 50))):
+        pen.line((width / 2 + (seam - width / 2) * 0.6, horizon, seam, height), fill=joint)
     for _ in range(int(rng.integers(5, 10))):
         x, w = float(rng.uniform(-10, width)), float(rng.uniform(6, 40))
         h = float(rng.uniform(20, horizon))
