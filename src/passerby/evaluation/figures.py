@@ -18,7 +18,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 Curve: TypeAlias = tuple[npt.ArrayLike, npt.ArrayLike]
@@ -82,13 +82,13 @@ def cmc_curves(curves: Mapping[str, npt.ArrayLike], *, theme: Theme = LIGHT) -> 
         theme: colours.
     """
     figure, axes = _axes(theme, "rank k", "queries with a match within k")
-    lowest = 1.0
+    lowest, longest = 1.0, 1
     for number, (name, values) in enumerate(curves.items()):
         cmc = np.asarray(values, dtype=np.float64)
-        lowest = min(lowest, float(cmc.min(initial=1.0)))
+        lowest, longest = min(lowest, float(cmc.min(initial=1.0))), max(longest, len(cmc))
         _line(axes, np.arange(1, len(cmc) + 1), cmc, name, number, theme, marker="o" if len(cmc) <= 20 else "")
     axes.set_ylim(max(0.0, np.floor(lowest * 10 - 0.5) / 10), 1.01)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xticks(_rank_ticks(longest))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     _legend(axes, theme, loc="lower right")
     return figure
@@ -164,6 +164,35 @@ def dir_far_curve(
     return figure
 
 
+def threshold_curves(
+    thresholds: npt.ArrayLike,
+    rates: Mapping[str, npt.ArrayLike],
+    *,
+    threshold: float | None = None,
+    theme: Theme = LIGHT,
+) -> Figure:
+    """Rates against the distance below which a match is accepted.
+
+    Args:
+        thresholds: [n] distances, ascending; infinite ones are left out.
+        rates: per name, [n] fractions.
+        threshold: drawn as a line.
+        theme: colours.
+    """
+    figure, axes = _axes(theme, "accepted below this distance", "share of probes")
+    places = np.asarray(thresholds, dtype=np.float64)
+    drawn = np.isfinite(places)
+    if not drawn.any():
+        return _nothing(figure, axes, theme, "no stranger among the probes")
+    for number, (name, values) in enumerate(rates.items()):
+        _line(axes, places[drawn], np.asarray(values, dtype=np.float64)[drawn], name, number, theme)
+    _threshold_line(axes, threshold, theme)
+    axes.set_ylim(0.0, 1.01)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    _legend(axes, theme, loc="upper left")
+    return figure
+
+
 def distance_histogram(
     edges: npt.ArrayLike,
     same: npt.ArrayLike,
@@ -190,8 +219,7 @@ def distance_histogram(
             density = values / values.sum() / np.diff(bounds)
             axes.stairs(density, bounds, fill=True, color=color, alpha=0.28)
             axes.stairs(density, bounds, color=color, linewidth=1.8, linestyle=line, label=name)
-    if threshold is not None and np.isfinite(threshold):
-        axes.axvline(threshold, color=theme.accent, linewidth=1.8, linestyle=":", label=f"threshold {threshold:.3f}")
+    _threshold_line(axes, threshold, theme)
     axes.set_ylim(bottom=0.0)
     axes.set_yticks([])
     axes.margins(y=0.25)
@@ -329,6 +357,11 @@ def _line(
     axes.plot(x, y, color=color, linestyle=dashes, linewidth=2.0, marker=marker, markersize=4, label=_printable(name))
 
 
+def _threshold_line(axes: Axes, threshold: float | None, theme: Theme) -> None:
+    if threshold is not None and np.isfinite(threshold):
+        axes.axvline(threshold, color=theme.accent, linewidth=1.8, linestyle=":", label=f"threshold {threshold:.3f}")
+
+
 def _legend(axes: Axes, theme: Theme, *, loc: Literal["best", "lower left", "lower right", "upper left"]) -> None:
     labels = [label for label in axes.get_legend_handles_labels()[1] if label]
     if not labels:
@@ -340,22 +373,32 @@ def _legend(axes: Axes, theme: Theme, *, loc: Literal["best", "lower left", "low
 
 
 def _note(axes: Axes, text: str, place: tuple[float, float], theme: Theme) -> None:
-    high = place[1] > 0.85
-    axes.annotate(
+    """A value beside its point: above and to the left, where a rising curve is not."""
+    first = place[0] <= axes.get_xlim()[0] * 1.05
+    label = axes.annotate(
         text,
         place,
-        xytext=(4, -12 if high else 6),
+        xytext=(5 if first else -5, 7 if place[1] < 0.9 else -14),
         textcoords="offset points",
         color=theme.accent,
         fontsize=9,
-        ha="left" if place[0] < 0.3 else "right",
+        ha="left" if first else "right",
     )
+    label.set_bbox({"facecolor": theme.page, "edgecolor": "none", "boxstyle": "round,pad=0.1", "alpha": 0.7})
 
 
 def _nothing(figure: Figure, axes: Axes, theme: Theme, reason: str) -> Figure:
     axes.set_axis_off()
     axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=theme.muted, fontsize=10)
     return figure
+
+
+def _rank_ticks(longest: int) -> list[int]:
+    """1, 5 and tens for a curve of 50 ranks; every rank where there are few."""
+    if longest <= 10:
+        return list(range(1, longest + 1))
+    step = max(5, 5 * round(longest / 25))
+    return [1, *([5] if step > 5 else []), *range(step, longest + 1, step)]
 
 
 def _unit_square(axes: Axes) -> None:

@@ -13,13 +13,18 @@ import numpy as np
 import torch
 
 import passerby
-from passerby.errors import EmbeddingError
+from passerby.config import load_recipe
+from passerby.data import load_dataset
+from passerby.data.records import ReIDDataset
+from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation import sections
-from passerby.evaluation.embed import Embeddings
+from passerby.evaluation.embed import Embeddings, embed
 from passerby.evaluation.evidence import collect_evidence
-from passerby.evaluation.open_set import OpenSetReport, Threshold
+from passerby.evaluation.open_set import OpenSetReport, Threshold, evaluate_open_set
 from passerby.evaluation.page import Section, render_page, write_page
+from passerby.evaluation.protocols import PROTOCOLS, evaluate_embeddings
 from passerby.evaluation.result import Report
+from passerby.models.encoder import Encoder, load_encoder
 
 
 class Described(Protocol):
@@ -80,11 +85,14 @@ def write_report(
         sections.numbers(reports),
         sections.curves(reports, evidence),
         sections.distances(evidence, first, threshold),
-        sections.open_set(open_set) if open_set is not None else None,
+        sections.open_set(open_set, threshold) if open_set is not None else None,
         sections.rankings(first, query, gallery, seed=seed),
         *extra_sections,
         sections.cameras(evidence),
         sections.identity_map(query, gallery, seed=seed),
+        sections.activations(encoder, query, seed=seed)
+        if isinstance(encoder, Encoder) and encoder.engine.name == "torch"
+        else None,
         sections.training(Path(metrics)) if metrics is not None else None,
         sections.provenance(
             {
@@ -108,6 +116,110 @@ def write_report(
         footer=f"Written by passerby {passerby.__version__}. Everything on this page is inside this one file.",
     )
     return write_page(path, html)
+
+
+def report(
+    run: str | os.PathLike[str],
+    data: ReIDDataset | None = None,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    protocol: str | None = None,
+    metric: str = "euclidean",
+    ap: str = "step",
+    rerank: str | Mapping[str, Any] | None = "k_reciprocal",
+    batch_size: int = 128,
+    flip: bool = True,
+    seed: int = 0,
+    progress: bool = True,
+) -> Path:
+    """Evaluate a trained encoder on a dataset and write the report.
+
+    Half of the people (drawn by `seed`) stay enrolled for the section about strangers; the others are the strangers.
+
+    Args:
+        run: folder of a training run, or of an encoder.
+        data: its query and gallery are used; default: the dataset that the run was trained on.
+        out: the .html file; default: report.html in `run`.
+        protocol: by name; default: the dataset's own.
+        metric: "euclidean" or "cosine".
+        ap: definition of average precision, "step" or "trapezoid".
+        rerank: also evaluate re-ranked ("k_reciprocal" or its settings); None: only plain.
+        batch_size: images a forward pass.
+        flip: average the vectors of an image and of its mirror image.
+        seed: of the random choices.
+        progress: show bars on stderr.
+
+    Returns:
+        the file's path.
+
+    Raises:
+        WeightsError: no encoder in `run`.
+        ConfigError: no `data`, and `run` does not tell which it was trained on.
+        EmbeddingError: the dataset has no query with a match in its gallery.
+        StorageError: the file cannot be written.
+    """
+    folder = Path(run)
+    encoder = load_encoder(folder)
+    settings = folder / "config.toml"
+    config = load_recipe(settings) if settings.exists() else None
+    if data is None:
+        if config is None:
+            raise ConfigError(f"{folder}: holds no config.toml that names a dataset; say which one to evaluate on")
+        data = load_dataset(
+            config.data.name, config.data.root, split=config.data.split, **config.data.arguments
+        )
+    query = embed(encoder, data.query, batch_size=batch_size, flip=flip, progress=progress)
+    gallery = embed(encoder, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
+
+    def judge(settings: str | Mapping[str, Any] | None) -> Report:
+        return evaluate_embeddings(
+            query.vectors,
+            gallery.vectors,
+            query.pids,
+            gallery.pids,
+            query.camids,
+            gallery.camids,
+            protocol=protocol or data.protocol,
+            metric=metric,
+            ap=ap,
+            rerank=settings,
+        )
+
+    plain = judge(None)
+    reports = {"plain": plain} if rerank is None else {"plain": plain, "re-ranked": judge(rerank)}
+    return write_report(
+        folder / "report.html" if out is None else out,
+        title=f"{config.name if config is not None else folder.name} on {data.name}",
+        reports=reports,
+        query=query,
+        gallery=gallery,
+        open_set=_half_enrolled(query, gallery, plain, seed),
+        threshold=encoder.threshold,
+        metrics=folder / "metrics.jsonl",
+        encoder=encoder,
+        config=config,
+        notes=data.notes,
+        seed=seed,
+    )
+
+
+def _half_enrolled(query: Embeddings, gallery: Embeddings, plain: Report, seed: int) -> OpenSetReport | None:
+    """Search everybody among half of the people; None where there are too few."""
+    people = np.unique(plain.per_query.pid)
+    if len(people) < 2:
+        return None
+    known = np.random.default_rng(seed).permutation(people)[: len(people) // 2]
+    enrolled = gallery.select(np.isin(gallery.pids, known))
+    return evaluate_open_set(
+        query.vectors,
+        enrolled.vectors,
+        query.pids,
+        enrolled.pids,
+        query.camids,
+        enrolled.camids,
+        metric=plain.metric,
+        exclude=PROTOCOLS[plain.protocol].exclude,
+    )
 
 
 def _versions() -> str:

@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from passerby.errors import ImageError
 from passerby.evaluation import figures
+from passerby.evaluation.activation import activation_maps
 from passerby.evaluation.embed import Embeddings
 from passerby.evaluation.evidence import Evidence, RankedList, ranked_lists
 from passerby.evaluation.identity_map import choose_images, tsne
 from passerby.evaluation.open_set import OpenSetReport, Threshold
 from passerby.evaluation.page import Picture, Plot, Section, Strip, Table, Tile
 from passerby.evaluation.result import Report
+from passerby.models.encoder import Encoder
 
 _LIST_LENGTH = 10
 
@@ -87,16 +90,12 @@ def numbers(reports: Mapping[str, Report]) -> Section:
 
 
 def curves(reports: Mapping[str, Report], evidence: Evidence) -> Section:
-    """CMC, precision and recall, and verification of pairs."""
+    """CMC, precision and recall."""
     name, first = next(iter(reports.items()))
     looked_at = _looked_at(evidence, first)
-    false, true = evidence.roc()
     ranks = ", ".join(f"rank-{k} {percent(first.rank(k))}" for k in (1, 5, 10))
     cmc = {label: report.cmc for label, report in reports.items()}
     middle = len(evidence.recall) // 2
-    at_levels = ", ".join(
-        f"{percent(float(np.interp(level, false, true)))} at {level:g}" for level in (1e-3, 1e-2) if false[-1] > 0
-    )
     return Section(
         "Curves",
         plots=(
@@ -109,15 +108,8 @@ def curves(reports: Mapping[str, Report], evidence: Evidence) -> Section:
             Plot(
                 partial(figures.precision_recall, {name: (evidence.recall, evidence.precision)}),
                 f"Precision against recall: {percent(float(evidence.precision[middle]))} at half recall.",
-                f"Interpolated, mean over {looked_at}.",
+                f"Interpolated, mean over {looked_at}, without re-ranking.",
                 "Precision and recall",
-            ),
-            Plot(
-                partial(figures.roc_curve, false, true),
-                f"True-positive against false-positive rate of pairs: {at_levels or 'not defined'}.",
-                f"Are two images the same person? {int(evidence.same.sum()):,} pairs of one person, "
-                f"{int(evidence.different.sum()):,} of two, from {looked_at}.",
-                "Verification of pairs (ROC)",
             ),
         ),
     )
@@ -126,6 +118,7 @@ def curves(reports: Mapping[str, Report], evidence: Evidence) -> Section:
 def distances(evidence: Evidence, report: Report, threshold: Threshold | float | None) -> Section:
     """How far apart images of one person and of two people are."""
     edges, same, different = evidence.histogram()
+    false, true = evidence.roc()
     value = None if threshold is None else threshold_value(threshold)
     said = ""
     if value is not None:
@@ -139,7 +132,10 @@ def distances(evidence: Evidence, report: Report, threshold: Threshold | float |
         )
     centres = [_median(evidence.edges, counts) for counts in (evidence.same, evidence.different)]
     alt = f"Histogram of distances: median {centres[0]:.3f} for one person, {centres[1]:.3f} for two people. {said}"
-    caption = f"{report.metric.capitalize()} distance, pairs of {_looked_at(evidence, report)} and what counts for them"
+    looked_at = _looked_at(evidence, report)
+    at_levels = ", ".join(
+        f"{percent(float(np.interp(level, false, true)))} at {level:g}" for level in (1e-3, 1e-2) if false[-1] > 0
+    )
     return Section(
         "Distances",
         text=(said,) if said else (),
@@ -147,18 +143,25 @@ def distances(evidence: Evidence, report: Report, threshold: Threshold | float |
             Plot(
                 partial(figures.distance_histogram, edges, same, different, threshold=value),
                 alt,
-                f"{caption}; each group has an area of 1.",
+                f"{report.metric.capitalize()} distance of {int(evidence.same.sum()):,} pairs of one person and "
+                f"{int(evidence.different.sum()):,} of two, from {looked_at}. Each group has an area of 1.",
                 "Same person, different people",
+            ),
+            Plot(
+                partial(figures.roc_curve, false, true),
+                f"True-positive against false-positive rate of pairs: {at_levels or 'not defined'}.",
+                "Do two images show the same person? Every threshold on their distance is a point of the curve.",
+                "Verification of pairs (ROC)",
             ),
         ),
         notes=threshold.notes if isinstance(threshold, Threshold) else (),
     )
 
 
-def open_set(report: OpenSetReport) -> Section:
+def open_set(report: OpenSetReport, threshold: Threshold | float | None) -> Section:
     """Known people named, strangers refused."""
     curves = {f"rank {rank}": report.curve(rank) for rank in report.ranks}
-    far = next(iter(curves.values()))[0] if report.impostors else np.zeros(1)
+    far, named, places = next(iter(curves.values()))
     marks = tuple((p.far, next(iter(p.dir.values()))) for p in report.points)
     rows = tuple(
         (percent(p.target), percent(p.far), f"{p.threshold:.4f}", *(percent(p.dir[r]) for r in report.ranks))
@@ -180,6 +183,17 @@ def open_set(report: OpenSetReport) -> Section:
                 "A known person counts if named correctly and nearer than the threshold; a stranger is a false alarm "
                 "if anybody is nearer than it.",
                 "Known people named, strangers accepted",
+            ),
+            Plot(
+                partial(
+                    figures.threshold_curves,
+                    places,
+                    {"known people named": named, "strangers accepted": far},
+                    threshold=None if threshold is None else threshold_value(threshold),
+                ),
+                "Share of known people named and of strangers accepted, against the threshold.",
+                "A larger threshold names more people, and takes more strangers for somebody.",
+                "What a threshold does",
             ),
         )
         if report.impostors
@@ -244,6 +258,33 @@ def cameras(evidence: Evidence) -> Section | None:
         "Cameras",
         text=("Queries of one camera (rows) searched in the gallery images of another camera alone (columns).",),
         plots=tuple(plots),
+    )
+
+
+def activations(encoder: Encoder, query: Embeddings, *, seed: int, count: int = 8) -> Section | None:
+    """Where the network responds in some queries; None where no picture can be read."""
+    pictures = []
+    for row in np.random.default_rng(seed).permutation(len(query)).tolist():
+        path = _path(query, row)
+        try:
+            found = activation_maps(encoder, [path] if path else [])
+        except ImageError:
+            continue
+        for seen in found:
+            person, where = f"id {int(query.pids[row])}", _camera(int(query.camids[row]))
+            alt = f"{person}, {where}, and where the network responds: on average {seen.height_of_mean:.0%} down"
+            pictures.append(Picture(seen.side_by_side(), alt, (person, where)))
+        if len(pictures) == count:
+            break
+    if not pictures:
+        return None
+    return Section(
+        "Activation maps",
+        text=(
+            "Left the image, right how strongly each place drives the embedding: the norm over the channels of the "
+            "last feature map, bright where it is large. It tells where the network looks, not why two images match.",
+        ),
+        strips=(Strip("Randomly chosen queries", None, tuple(pictures)),),
     )
 
 
