@@ -38,11 +38,13 @@ class ActivationMap:
         """The heat in colour over the image in grey: RGB uint8 [H, W, 3]."""
         grey = self.image.astype(np.float64).mean(axis=2, keepdims=True) / 255.0
         color = np.asarray(colormaps["inferno"](self.heat))[..., :3]
-        return np.rint(255.0 * ((1.0 - _OPACITY) * grey + _OPACITY * color)).astype(np.uint8)
+        mixed: UInt8Array = np.rint(255.0 * ((1.0 - _OPACITY) * grey + _OPACITY * color)).astype(np.uint8)
+        return mixed
 
     def side_by_side(self) -> UInt8Array:
         """The image and its overlay in one picture: RGB uint8 [H, 2 W, 3]."""
-        return np.concatenate([self.image, self.overlay()], axis=1)
+        both: UInt8Array = np.concatenate([self.image, self.overlay()], axis=1)
+        return both
 
     @property
     def height_of_mean(self) -> float:

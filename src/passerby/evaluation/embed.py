@@ -23,8 +23,12 @@ from passerby.progress import progress_bar
 class Embedder(Protocol):
     """What `embed` needs of an encoder; `passerby.Encoder` is one."""
 
-    dim: int
     fingerprint: str
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
 
     def encode(self, images: Any, *, batch_size: int = 128, flip: bool = True) -> npt.NDArray[np.float32]:
         """Images (paths, arrays or a uint8 tensor) -> float32 [n, dim], rows of unit length."""

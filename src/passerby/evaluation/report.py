@@ -165,9 +165,7 @@ def report(
     if data is None:
         if config is None:
             raise ConfigError(f"{folder}: holds no config.toml that names a dataset; say which one to evaluate on")
-        data = load_dataset(
-            config.data.name, config.data.root, split=config.data.split, **config.data.arguments
-        )
+        data = load_dataset(config.data.name, config.data.root, split=config.data.split, **config.data.arguments)
     query = embed(encoder, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(encoder, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
 

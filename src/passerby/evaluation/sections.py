@@ -37,7 +37,7 @@ RESPONSIBLE_USE = Section(
 
 
 def percent(fraction: float) -> str:
-    """A fraction as text, "-" where there is none."""
+    """A fraction as text, "–" where there is none."""
     return f"{100 * fraction:.1f} %" if math.isfinite(fraction) else "–"
 
 
@@ -53,7 +53,9 @@ def tiles(
     ]
     found += [Tile(f"mAP, {name}", percent(report.mAP), f"rank-1 {percent(report.rank(1))}") for name, report in others]
     if open_set is not None and open_set.points and open_set.impostors:
-        point = open_set.points[0]
+        # a rate finer than the strangers can show says little
+        shown = [point for point in open_set.points if point.target >= open_set.finest_far]
+        point = (shown or open_set.points[-1:])[0]
         rank, rate = next(iter(point.dir.items()))
         found.append(Tile("known people named", percent(rate), f"DIR rank-{rank} at FAR {percent(point.far)}"))
     if threshold is not None:
@@ -70,7 +72,7 @@ def numbers(reports: Mapping[str, Report]) -> Section:
             **{f"rank-{k}": percent(report.rank(k)) for k in (1, 5, 10)},
             "mINP": percent(report.mINP),
             "queries": f"{report.queries:,}",
-            "queries skipped (no match to find)": f"{report.skipped:,}",
+            "queries skipped": f"{report.skipped:,}",
             "gallery images": f"{report.gallery:,}",
             "junk left out": f"{report.junk:,}",
             "protocol": report.protocol,
@@ -86,7 +88,8 @@ def numbers(reports: Mapping[str, Report]) -> Section:
             lines.setdefault(name, []).append(cell)
     rows = tuple((name, *cells) for name, cells in lines.items() if len(cells) == len(reports))
     notes = dict.fromkeys(note for report in reports.values() for note in report.notes)
-    return Section("Numbers", table=Table(("", *reports), rows), notes=tuple(notes))
+    text = ("Skipped queries have no match to find under the protocol; the means leave them out.",)
+    return Section("Numbers", table=Table(("", *reports), rows), text=text, notes=tuple(notes))
 
 
 def curves(reports: Mapping[str, Report], evidence: Evidence) -> Section:
@@ -415,7 +418,9 @@ def _median(edges: figures.FloatArray, counts: np.ndarray[Any, Any]) -> float:
 
 
 def _settings(rerank: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in rerank.items())
+    settings = dict(rerank)
+    name = str(settings.pop("method", "yes"))
+    return f"{name} ({', '.join(f'{key} {value}' for key, value in settings.items())})" if settings else name
 
 
 def _read_rows(metrics: Path) -> list[dict[str, Any]]:
