@@ -1,0 +1,120 @@
+"""What a gallery asks of the engine that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a gallery knows of itself. `dim` 0 and `fingerprint` "" mean: not fixed yet."""
+
+    dim: int = 0
+    fingerprint: str = ""
+    threshold: float | None = None
+    storage: Literal["float32", "float16"] = "float32"
+    unknowns: int = 0
+    """How many "unknown-N" were ever named; numbers are never used twice."""
+
+
+class Store(Protocol):
+    """Identities, their observations and the log of changes.
+
+    Methods that write are called inside `transaction()`; those that read see every change acknowledged before the
+    call, by whichever process. Ids are positive, grow, and are never used twice. Errors are `GalleryError` for what
+    cannot be read as a gallery, `StorageError` where writing failed; then nothing of the transaction has happened.
+    """
+
+    location: str
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """One writer at a time; all or nothing (as far as the engine can: see the store's own page)."""
+
+    def settings(self) -> Settings:
+        """What the gallery knows of itself."""
+
+    def change_settings(self, settings: Settings) -> None:
+        """Replace all settings."""
+
+    def identities(self) -> Mapping[int, IdentityRecord]:
+        """All identities by id, those merged into another included."""
+
+    def identity(self, identity: int) -> IdentityRecord | None:
+        """One identity by id."""
+
+    def find(self, name: str) -> IdentityRecord | None:
+        """The identity of this name, also if it was merged into another."""
+
+    def put_identity(self, record: IdentityRecord) -> int:
+        """Store a new identity (`id` 0) or replace one; its id."""
+
+    def erase_identities(self, identities: Sequence[int]) -> None:
+        """Erase identities, every earlier version of their texts, and what the log says of them."""
+
+    def add_observations(
+        self,
+        identities: Integers,
+        vectors: Floats,
+        cameras: Sequence[str | None],
+        times: npt.NDArray[np.float64],
+        thumbnails: Sequence[bytes | None],
+    ) -> Integers:
+        """Store unit vectors [n, D]; their new ids, consecutive."""
+
+    def move_observations(self, observations: Integers, identity: int) -> None:
+        """Give observations to another identity."""
+
+    def erase_observations(self, observations: Integers) -> None:
+        """Erase observations with their vectors and thumbnails."""
+
+    def observations(self, identities: Sequence[int] | None = None) -> Observations:
+        """Observations of these identities, or all, ordered by id."""
+
+    def vectors(self, observations: Integers) -> Floats:
+        """Vectors [n, D] of observations, in the order asked for."""
+
+    def thumbnail(self, observation: int) -> bytes | None:
+        """The JPEG of an observation, if one was stored."""
+
+    def search(self, probes: Floats, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
+        """Rank identities for each probe [q, D], each with its own filter."""
+
+    def count(self) -> int:
+        """Stored observations."""
+
+    def append_event(self, event: Event) -> int:
+        """Write to the log (its `id` and `name` are ignored); the new event's id.
+
+        `detail` holds numbers and camera names only; what names people goes to `private`, which is erasable and is
+        erased with the event's identity.
+        """
+
+    def events(self, identity: int | None = None, *, limit: int | None = None) -> list[Event]:
+        """The log, newest first."""
+
+    def mark_undone(self, event: int) -> None:
+        """Note that an event was undone."""
+
+    def settle_erasure(self) -> str:
+        """Finish erasing what was forgotten, also from logs and caches; what is still pending, or ""."""
+
+    def check(self) -> None:
+        """Read everything; GalleryError where something is damaged."""
+
+    def compact(self) -> None:
+        """Give unused space back."""
+
+    def backup(self, target: Path) -> None:
+        """A consistent copy, while others read and write."""
+
+    def close(self) -> None:
+        """Let go of the file or the connection."""

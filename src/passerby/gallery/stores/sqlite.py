@@ -1,0 +1,743 @@
+"""The embedded store: one SQLite file, exact search in memory.
+
+Every acknowledged change is on the disk (write-ahead log, `synchronous=FULL`). Several processes may read and write the
+same file: writers take turns, and readers notice a change by SQLite's `data_version` and read what is new. What is
+forgotten is overwritten in place (see schema.py) and the log is emptied, so no byte of it stays in any of the files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time as clock
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+
+from passerby.errors import GalleryError, StorageError
+from passerby.gallery.probes import THUMBNAIL_BYTES
+from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
+from passerby.gallery.search import NOBODY, ExactIndex, Mask
+from passerby.gallery.stores.protocol import Settings
+from passerby.gallery.stores.schema import APPLICATION_ID, MIGRATIONS, PAGE_SIZE
+
+_BUSY_SECONDS = 30.0
+_TEXT_STEP = 256
+_CHUNK = 8192
+_DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
+
+
+class SqliteStore:
+    """A gallery in one SQLite file.
+
+    Args:
+        path: the file; made where it does not exist (unless `read_only`).
+        read_only: open for reading; every change is refused.
+        storage: what a new file stores; an existing one keeps its own.
+
+    Raises:
+        GalleryError: not a gallery, damaged, or of a newer version of passerby.
+        StorageError: the file cannot be made.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False, storage: str = "float32") -> None:
+        self.location = str(path)
+        self._path = path
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._read_only = read_only
+        _check_path(path, must_exist=read_only)
+        if not path.exists():
+            _create(path, storage)
+        with _translated(self.location):
+            self._db = _connect(path, read_only=read_only)
+            self._migrate()
+        self._forget_everything_known()
+        self._refresh()
+
+    def close(self) -> None:
+        """Close the file; the log is written back when the last process closes."""
+        with self._lock, _translated(self.location):
+            self._db.close()
+
+    # -- state -------------------------------------------------------------------------------------------------------
+
+    def _forget_everything_known(self) -> None:
+        self._data_version = -1
+        self._revision = -1
+        self._generation = 0
+        self._settings = Settings()
+        self._index: ExactIndex | None = None
+        self._identities: dict[int, IdentityRecord] = {}
+        self._names: dict[str, int] = {}
+        self._cameras: dict[int, str] = {}
+
+    def _migrate(self) -> None:
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        if application != APPLICATION_ID:
+            raise GalleryError(f"{self.location}: an SQLite file, but not a gallery (application id {application})")
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise GalleryError(
+                f"{self.location}: version {version} of the gallery format; this passerby knows up to "
+                f"{len(MIGRATIONS)}: install a newer passerby"
+            )
+        if version < len(MIGRATIONS):
+            if self._read_only:
+                raise GalleryError(f"{self.location}: version {version} of the format: open it once for writing")
+            _run_migrations(self._db, version)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._lock, _translated(self.location):
+            if self._depth == 0:
+                self._refresh()
+            yield
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One writer at a time, all or nothing; on the disk when the block ends."""
+        with self._lock, _translated(self.location):
+            if self._read_only:
+                raise StorageError(f"{self.location}: opened for reading only; nothing was changed")
+            if self._depth:
+                yield
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            settings = self._settings
+            try:
+                self._read_changes()
+                settings = self._settings
+                self._db.execute("UPDATE settings SET revision = revision + 1")
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._settings = settings
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth = 0
+            self._refresh(force=True)
+
+    def _refresh(self, *, force: bool = False) -> None:
+        """Read what others changed (or we did: `force`)."""
+        with _translated(self.location):
+            (version,) = self._db.execute("PRAGMA data_version").fetchone()
+            if version == self._data_version and not force:
+                return
+            self._db.execute("BEGIN")
+            try:
+                self._read_changes()
+            finally:
+                self._db.execute("ROLLBACK")
+            self._data_version = version
+
+    def _read_changes(self) -> None:
+        """Bring memory up to the open transaction's view of the file."""
+        row = self._db.execute(
+            "SELECT revision, generation, dim, fingerprint, threshold, storage, unknowns FROM settings"
+        ).fetchone()
+        if row is None:
+            raise GalleryError(f"{self.location}: damaged: its settings are missing")
+        revision, generation, dim, fingerprint, threshold, storage, unknowns = row
+        if generation != self._generation:
+            self._forget_everything_known()
+            self._generation = generation
+        if revision == self._revision:
+            return
+        if storage not in _DTYPES:
+            raise GalleryError(f"{self.location}: damaged: unknown storage {storage!r}")
+        self._settings = Settings(dim, fingerprint, threshold, storage, unknowns)
+        if self._index is None and dim:
+            self._index = ExactIndex(dim)
+        self._cameras.update(
+            self._db.execute("SELECT id, name FROM cameras WHERE id > ?", (max(self._cameras, default=0),))
+        )
+        self._read_identities()
+        if self._revision < 0:
+            self._read_all_observations()
+        else:
+            self._read_changed_observations()
+        self._revision = revision
+
+    def _read_identities(self) -> None:
+        rows = self._db.execute(
+            "SELECT i.id, t.data, i.is_unknown, i.expires, i.created, i.merged_into FROM identities i "
+            "LEFT JOIN texts t ON t.slot = i.text WHERE i.revision > ?",
+            (self._revision,),
+        )
+        for identity, text, unknown, expires, created, merged in rows:
+            texts = self._decode_text(text)
+            self._drop_name(identity)
+            self._names[texts["name"]] = identity
+            self._identities[identity] = IdentityRecord(
+                identity, texts["name"], texts["notes"], texts["consent"], expires, bool(unknown), created, merged
+            )
+        for (identity,) in self._db.execute("SELECT id FROM erased_identities WHERE revision > ?", (self._revision,)):
+            self._drop_name(identity)
+            self._identities.pop(identity, None)
+
+    def _drop_name(self, identity: int) -> None:
+        known = self._identities.get(identity)
+        if known is not None and self._names.get(known.name) == identity:
+            del self._names[known.name]
+
+    def _read_all_observations(self) -> None:
+        rows = self._db.execute("SELECT slot, id, identity, camera, time FROM observations ORDER BY slot")
+        while chunk := rows.fetchmany(_CHUNK):
+            self._put_rows(chunk)
+        rows = self._db.execute("SELECT slot, data FROM vectors ORDER BY slot")
+        while chunk := rows.fetchmany(_CHUNK):
+            slots, data = zip(*chunk, strict=True)
+            self._put_vectors(np.array(slots, np.int64), data)
+
+    def _read_changed_observations(self) -> None:
+        rows = self._db.execute(
+            "SELECT o.slot, o.id, o.identity, o.camera, o.time, v.data FROM observations o "
+            "JOIN vectors v ON v.slot = o.slot WHERE o.revision > ?",
+            (self._revision,),
+        )
+        while chunk := rows.fetchmany(_CHUNK):
+            self._put_rows([row[:5] for row in chunk])
+            self._put_vectors(np.array([row[0] for row in chunk], np.int64), [row[5] for row in chunk])
+
+    def _put_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        slots, ids, identities, cameras, times = (np.array(column) for column in zip(*rows, strict=True))
+        self._known_index().put(
+            slots, ids, _filled(identities, NOBODY), _filled(cameras, -1), np.asarray(times, np.float64)
+        )
+
+    def _put_vectors(self, slots: Integers, data: Sequence[bytes]) -> None:
+        index = self._known_index()
+        joined = b"".join(data)
+        dtype = _DTYPES[self._settings.storage]
+        if len(joined) != len(slots) * index.dim * dtype.itemsize or int(slots.max()) >= index.size:
+            raise GalleryError(f"{self.location}: damaged: a stored vector does not have {index.dim} numbers")
+        vectors = np.frombuffer(joined, dtype).reshape(len(slots), index.dim).astype(np.float32, copy=False)
+        norms = np.einsum("ij,ij->i", vectors, vectors)
+        expected = (index.identities[slots] != NOBODY).astype(np.float32)
+        wrong = np.flatnonzero(~(np.abs(norms - expected) < 0.01))
+        if len(wrong):
+            raise GalleryError(f"{self.location}: damaged: the vector in slot {slots[wrong[0]]} is not of unit length")
+        index.put_vectors(slots, vectors)
+
+    def _known_index(self) -> ExactIndex:
+        if self._index is None:
+            raise GalleryError(f"{self.location}: damaged: observations, but no dimension of vectors")
+        return self._index
+
+    # -- settings and identities -------------------------------------------------------------------------------------
+
+    def settings(self) -> Settings:
+        """What the gallery knows of itself."""
+        with self._reading():
+            return self._settings
+
+    def change_settings(self, settings: Settings) -> None:
+        """Replace all settings."""
+        self._db.execute(
+            "UPDATE settings SET dim = ?, fingerprint = ?, threshold = ?, storage = ?, unknowns = ?",
+            (settings.dim, settings.fingerprint, settings.threshold, settings.storage, settings.unknowns),
+        )
+        self._settings = replace(settings)
+        self._revision_of_write()
+
+    def identities(self) -> Mapping[int, IdentityRecord]:
+        """All identities by id, those merged into another included."""
+        with self._reading():
+            return dict(self._identities)
+
+    def identity(self, identity: int) -> IdentityRecord | None:
+        """One identity by id."""
+        with self._reading():
+            return self._identities.get(identity)
+
+    def find(self, name: str) -> IdentityRecord | None:
+        """The identity of this name, also if it was merged into another."""
+        with self._reading():
+            return self._identities.get(self._names.get(name, 0))
+
+    def put_identity(self, record: IdentityRecord) -> int:
+        """Store a new identity (`id` 0) or replace one; its id."""
+        text = {"name": record.name, "notes": record.notes, "consent": record.consent}
+        old = self._db.execute("SELECT text FROM identities WHERE id = ?", (record.id,)).fetchone()
+        slot = self._write_text(text, old[0] if old else None)
+        values = (slot, record.unknown, record.expires, record.created, record.merged_into, self._revision_of_write())
+        if old:
+            self._db.execute(
+                "UPDATE identities SET text = ?, is_unknown = ?, expires = ?, created = ?, merged_into = ?, "
+                "revision = ? WHERE id = ?",
+                (*values, record.id),
+            )
+            return record.id
+        cursor = self._db.execute(
+            "INSERT INTO identities (text, is_unknown, expires, created, merged_into, revision) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            values,
+        )
+        return int(cursor.lastrowid or 0)
+
+    def erase_identities(self, identities: Sequence[int]) -> None:
+        """Erase identities, their texts, and what the log says of them."""
+        revision = self._revision_of_write()
+        for identity in identities:
+            for (slot,) in self._db.execute("SELECT text FROM identities WHERE id = ?", (identity,)).fetchall():
+                self._erase_text(slot)
+            touching = (identity, identity)
+            for (slot,) in self._db.execute(
+                "SELECT text FROM events WHERE text IS NOT NULL AND (identity = ? OR other = ?)", touching
+            ).fetchall():
+                self._erase_text(slot)
+            self._db.execute("UPDATE events SET detail = '{}', text = NULL WHERE identity = ? OR other = ?", touching)
+            self._db.execute("DELETE FROM identities WHERE id = ?", (identity,))
+            self._db.execute("INSERT OR REPLACE INTO erased_identities VALUES (?, ?)", (identity, revision))
+        self._db.execute("UPDATE settings SET erasure_pending = 1")
+
+    def _revision_of_write(self) -> int:
+        if not self._depth:
+            raise StorageError(f"{self.location}: changes are made inside a transaction")
+        (revision,) = self._db.execute("SELECT revision FROM settings").fetchone()
+        return int(revision)
+
+    def _write_text(self, content: Mapping[str, Any], old_slot: int | None) -> int:
+        """Store texts padded to a multiple of 256 bytes: in place where they fit, else in a new slot."""
+        data = json.dumps(content, ensure_ascii=False).encode()
+        data += b" " * (-len(data) % _TEXT_STEP)
+        if old_slot is not None:
+            (size,) = self._db.execute("SELECT length(data) FROM texts WHERE slot = ?", (old_slot,)).fetchone()
+            if size == len(data):
+                self._db.execute("UPDATE texts SET data = ? WHERE slot = ?", (data, old_slot))
+                return old_slot
+            self._erase_text(old_slot)
+        cursor = self._db.execute("INSERT INTO texts (data) VALUES (?)", (data,))
+        return int(cursor.lastrowid or 0)
+
+    def _erase_text(self, slot: int) -> None:
+        self._db.execute("UPDATE texts SET data = zeroblob(length(data)) WHERE slot = ?", (slot,))
+        self._db.execute("INSERT OR IGNORE INTO free_slots VALUES ('text', ?)", (slot,))
+
+    def _decode_text(self, data: bytes | None) -> dict[str, Any]:
+        try:
+            content = json.loads(data or b"")
+        except ValueError:
+            raise GalleryError(f"{self.location}: damaged: an identity's name cannot be read") from None
+        return dict(content)
+
+    # -- observations ------------------------------------------------------------------------------------------------
+
+    def add_observations(
+        self,
+        identities: Integers,
+        vectors: Floats,
+        cameras: Sequence[str | None],
+        times: npt.NDArray[np.float64],
+        thumbnails: Sequence[bytes | None],
+    ) -> Integers:
+        """Store unit vectors [n, D]; their new ids, consecutive."""
+        revision = self._revision_of_write()
+        count = len(vectors)
+        (last,) = self._db.execute("SELECT last FROM observation_ids").fetchone()
+        self._db.execute("UPDATE observation_ids SET last = ?", (last + count,))
+        ids = np.arange(last + 1, last + 1 + count, dtype=np.int64)
+        stored = np.ascontiguousarray(vectors, dtype=_DTYPES[self._settings.storage])
+        slots = self._write_blobs("vectors", (memoryview(row).cast("B") for row in stored), count)
+        pictures = [picture for picture in thumbnails if picture is not None]
+        picture_slots = iter(self._write_blobs("thumbnails", (_padded(p) for p in pictures), len(pictures)))
+        codes = self._camera_codes(cameras)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO observations (slot, id, identity, camera, time, thumbnail, revision) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    slot,
+                    identifier,
+                    identity,
+                    codes[camera],
+                    None if moment != moment else moment,
+                    None if picture is None else next(picture_slots),
+                    revision,
+                )
+                for slot, identifier, identity, camera, moment, picture in zip(
+                    slots, ids.tolist(), identities.tolist(), cameras, times.tolist(), thumbnails, strict=True
+                )
+            ),
+        )
+        return ids
+
+    def _write_blobs(self, table: str, blobs: Iterator[Any], count: int) -> list[int]:
+        """Write into free slots, then behind the last one; the slots used."""
+        free = [
+            slot
+            for (slot,) in self._db.execute(
+                "SELECT slot FROM free_slots WHERE kind = ? ORDER BY slot LIMIT ?", (table, count)
+            )
+        ]
+        (start,) = self._db.execute(f"SELECT coalesce(max(slot) + 1, 0) FROM {table}").fetchone()
+        slots = free + list(range(start, start + count - len(free)))
+        for slot in free:
+            self._db.execute(f"UPDATE {table} SET data = ? WHERE slot = ?", (next(blobs), slot))
+            self._db.execute("DELETE FROM free_slots WHERE kind = ? AND slot = ?", (table, slot))
+        self._db.executemany(f"INSERT INTO {table} VALUES (?, ?)", zip(slots[len(free) :], blobs, strict=True))
+        return slots
+
+    def _camera_codes(self, cameras: Sequence[str | None]) -> dict[str | None, int | None]:
+        codes: dict[str | None, int | None] = {None: None}
+        for name in sorted({camera for camera in cameras if camera is not None}):
+            self._db.execute("INSERT OR IGNORE INTO cameras (name) VALUES (?)", (name,))
+            (codes[name],) = self._db.execute("SELECT id FROM cameras WHERE name = ?", (name,)).fetchone()
+        return codes
+
+    def move_observations(self, observations: Integers, identity: int) -> None:
+        """Give observations to another identity."""
+        revision = self._revision_of_write()
+        slots = self._slots(observations)
+        self._db.executemany(
+            "UPDATE observations SET identity = ?, revision = ? WHERE slot = ?",
+            ((identity, revision, slot) for slot in slots.tolist()),
+        )
+
+    def erase_observations(self, observations: Integers) -> None:
+        """Overwrite vectors and thumbnails with zeros; their slots are free again."""
+        revision = self._revision_of_write()
+        for slot in self._slots(observations).tolist():
+            (picture,) = self._db.execute("SELECT thumbnail FROM observations WHERE slot = ?", (slot,)).fetchone()
+            self._erase_blob("vectors", slot)
+            if picture is not None:
+                self._erase_blob("thumbnails", picture)
+            self._db.execute(
+                "UPDATE observations SET identity = NULL, camera = NULL, time = NULL, thumbnail = NULL, revision = ? "
+                "WHERE slot = ?",
+                (revision, slot),
+            )
+        self._db.execute("UPDATE settings SET erasure_pending = 1")
+
+    def _erase_blob(self, table: str, slot: int) -> None:
+        self._db.execute(f"UPDATE {table} SET data = zeroblob(length(data)) WHERE slot = ?", (slot,))
+        self._db.execute("INSERT INTO free_slots VALUES (?, ?)", (table, slot))
+
+    def _slots(self, observations: Integers) -> Integers:
+        """Slots of observation ids, in the order asked for."""
+        if not len(observations):
+            return np.zeros(0, np.int64)
+        slots = self._known_index().slots_of(observations)
+        missing = np.flatnonzero(slots < 0)
+        if len(missing):
+            raise GalleryError(f"{self.location}: no observation {observations[missing[0]]}")
+        return slots
+
+    def observations(self, identities: Sequence[int] | None = None) -> Observations:
+        """Observations of these identities, or all, ordered by id."""
+        with self._reading():
+            if self._index is None:
+                return Observations(np.zeros(0, np.int64), np.zeros(0, np.int64), (), np.zeros(0))
+            index = self._index
+            chosen = index.alive()
+            if identities is not None:
+                chosen &= np.isin(index.identities[: index.size], np.asarray(list(identities), np.int64))
+            slots = np.flatnonzero(chosen)
+            slots = slots[np.argsort(index.ids[slots], kind="stable")]
+            cameras = tuple(self._cameras.get(code) for code in index.cameras[slots].tolist())
+            return Observations(index.ids[slots], index.identities[slots], cameras, index.times[slots].copy())
+
+    def vectors(self, observations: Integers) -> Floats:
+        """Vectors [n, D] of observations, in the order asked for."""
+        with self._reading():
+            return self._known_index().vectors(self._slots(np.asarray(observations, np.int64)))
+
+    def thumbnail(self, observation: int) -> bytes | None:
+        """The JPEG of an observation, if one was stored."""
+        with self._reading():
+            (slot,) = self._slots(np.array([observation], np.int64)).tolist()
+            row = self._db.execute(
+                "SELECT t.data FROM observations o JOIN thumbnails t ON t.slot = o.thumbnail WHERE o.slot = ?", (slot,)
+            ).fetchone()
+            return bytes(row[0]).rstrip(b"\0") if row else None
+
+    def count(self) -> int:
+        """Stored observations."""
+        with self._reading():
+            return 0 if self._index is None else len(self._index)
+
+    def search(self, probes: Floats, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
+        """Rank identities for each probe [q, D], each with its own filter; exact."""
+        with self._reading():
+            index = self._index
+            if index is None:
+                nothing = np.zeros(0, np.int64)
+                return [Ranking(nothing, np.zeros(0), nothing, (), np.zeros(0), 0, 0) for _ in probes]
+            masks = {where: self._mask(index, where) for where in set(wheres)}
+            ranked = index.search(probes, [masks[where] for where in wheres], top=top, score=score)
+            stored = len(index)
+            return [
+                Ranking(
+                    found.identities,
+                    found.distances,
+                    index.ids[found.slots],
+                    tuple(self._cameras.get(code) for code in index.cameras[found.slots].tolist()),
+                    index.times[found.slots],
+                    found.considered,
+                    stored,
+                )
+                for found in ranked
+            ]
+
+    def _mask(self, index: ExactIndex, where: Where) -> Mask | None:
+        if where.everything:
+            return None
+        mask = index.alive()
+        codes = [code for code, name in self._cameras.items() if name in where.exclude_cameras]
+        for code in codes:
+            mask &= index.cameras[: index.size] != code
+        if where.after is not None:
+            mask &= index.times[: index.size] >= where.after
+        if where.before is not None:
+            mask &= index.times[: index.size] <= where.before
+        return mask
+
+    # -- log ---------------------------------------------------------------------------------------------------------
+
+    def append_event(self, event: Event) -> int:
+        """Write to the log; the new event's id."""
+        slot = self._write_text(event.private, None) if event.private else None
+        cursor = self._db.execute(
+            "INSERT INTO events (at, action, actor, identity, other, detail, text) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (event.at, event.action, event.actor, event.identity, event.other, json.dumps(dict(event.detail)), slot),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def events(self, identity: int | None = None, *, limit: int | None = None) -> list[Event]:
+        """The log, newest first."""
+        with self._reading():
+            condition = "" if identity is None else "WHERE identity = ? OR other = ? "
+            rows = self._db.execute(
+                "SELECT e.id, at, action, actor, identity, other, detail, t.data, undone FROM events e "
+                f"LEFT JOIN texts t ON t.slot = e.text {condition}ORDER BY e.id DESC LIMIT ?",
+                (*(() if identity is None else (identity, identity)), -1 if limit is None else limit),
+            ).fetchall()
+            return [
+                Event(
+                    row[0],
+                    at=row[1],
+                    action=row[2],
+                    actor=row[3],
+                    identity=row[4],
+                    other=row[5],
+                    detail=json.loads(row[6]),
+                    private={} if row[7] is None else self._decode_text(row[7]),
+                    undone=bool(row[8]),
+                )
+                for row in rows
+            ]
+
+    def mark_undone(self, event: int) -> None:
+        """Note that an event was undone."""
+        self._db.execute("UPDATE events SET undone = 1 WHERE id = ?", (event,))
+
+    # -- upkeep ------------------------------------------------------------------------------------------------------
+
+    def settle_erasure(self) -> str:
+        """Empty the write-ahead log, which still holds the pages as they were before; what is pending, or ""."""
+        with self._lock, _translated(self.location):
+            (pending,) = self._db.execute("SELECT erasure_pending FROM settings").fetchone()
+            if not pending or self._read_only:
+                return ""
+            busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                return (
+                    "another process is reading an older state, so the write-ahead log still holds the erased bytes; "
+                    "the next change (or `purge`) empties it"
+                )
+            self._db.execute("UPDATE settings SET erasure_pending = 0")
+            return ""
+
+    def check(self) -> None:
+        """Read every page and every vector; GalleryError where something is damaged."""
+        with self._lock, _translated(self.location):
+            (verdict,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
+            if verdict != "ok":
+                raise GalleryError(f"{self.location}: damaged: {verdict}; go back to a backup")
+            self._forget_everything_known()
+            self._refresh()
+
+    def compact(self) -> None:
+        """Give the space of free slots back to the file system (rewrites the file)."""
+        with self.transaction():
+            for table, kind in (("vectors", "vectors"), ("thumbnails", "thumbnails"), ("texts", "text")):
+                self._db.execute(
+                    f"DELETE FROM {table} WHERE slot IN (SELECT slot FROM free_slots WHERE kind = ?)", (kind,)
+                )
+            self._db.execute("DELETE FROM observations WHERE identity IS NULL")
+            self._db.execute("DELETE FROM erased_identities")
+            self._db.execute("DELETE FROM free_slots")
+            self._db.execute("UPDATE settings SET generation = generation + 1, erasure_pending = 1")
+        with self._lock, _translated(self.location):
+            self._db.execute("VACUUM")
+        self.settle_erasure()
+
+    def backup(self, target: Path) -> None:
+        """A consistent copy, while others read and write; it appears only when it is complete."""
+        if target.exists():
+            raise GalleryError(f"{target}: exists already; a backup does not overwrite")
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        with self._lock, _translated(self.location):
+            try:
+                copy = sqlite3.connect(partial)
+                try:
+                    self._db.backup(copy)
+                finally:
+                    copy.close()
+                _sync_file(partial)
+                partial.rename(target)
+            finally:
+                partial.unlink(missing_ok=True)
+
+
+def _check_path(path: Path, *, must_exist: bool) -> None:
+    if path.is_dir():
+        raise GalleryError(f"{path}: a folder; a gallery is one file")
+    if not path.exists():
+        if must_exist:
+            raise GalleryError(f"{path}: no such gallery")
+        if not path.parent.is_dir():
+            raise GalleryError(f"{path}: the folder {path.parent} does not exist")
+        return
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise GalleryError(f"{path}: cannot be read ({error.strerror})") from None
+    if start != b"SQLite format 3\0":
+        what = "is empty (0 bytes)" if not start else "is not a gallery, or damaged (not an SQLite file)"
+        raise GalleryError(f"{path}: {what}; go back to a backup, or name another file to start a new gallery")
+
+
+def _create(path: Path, storage: str) -> None:
+    """Make a complete empty gallery beside its place and link it there: there is never half a gallery."""
+    if storage not in _DTYPES:
+        raise GalleryError(f"unknown storage {storage!r}: expected one of {', '.join(_DTYPES)}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{clock.monotonic_ns()}.partial")
+    try:
+        with _translated(str(path)):
+            db = sqlite3.connect(partial, isolation_level=None)
+            try:
+                db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                _run_migrations(db, 0)
+                db.execute("UPDATE settings SET storage = ?", (storage,))
+            finally:
+                db.close()
+        _sync_file(partial)
+        os.link(partial, path)
+        _sync_file(path.parent)
+    except FileExistsError:
+        pass  # another process was quicker: its file is as good
+    except OSError as error:
+        raise StorageError(f"{path}: the gallery cannot be made ({error.strerror})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _run_migrations(db: sqlite3.Connection, version: int) -> None:
+    """Bring a file from `version` to the newest, in one transaction."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = db.execute("PRAGMA user_version").fetchone()  # another process may have been quicker
+        for script in MIGRATIONS[version:]:
+            for statement in _statements(script):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one: `executescript` would commit behind our back."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    name = f"file:{quote(str(path.absolute()))}"
+    mode = "ro" if read_only else "rw"
+
+    def open_as(options: str) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            f"{name}?{options}", uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS
+        )
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = ON")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute(f"PRAGMA mmap_size = {2**40}")
+        db.execute("PRAGMA schema_version").fetchone()
+        return db
+
+    try:
+        return open_as(f"mode={mode}")
+    except sqlite3.OperationalError:
+        # a read-only folder: SQLite cannot make its shared-memory file; without a log the file alone is the truth
+        log = path.with_name(path.name + "-wal")
+        if not read_only or (log.exists() and log.stat().st_size):
+            raise
+        return open_as("mode=ro&immutable=1")
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated(location: str) -> Iterator[None]:
+    """SQLite's errors in our words."""
+    try:
+        yield
+    except sqlite3.ProgrammingError as error:
+        raise GalleryError(f"{location}: the gallery is closed ({error})") from error
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise GalleryError(f"{location}: damaged ({error}); go back to a backup") from error
+        hints = {
+            sqlite3.SQLITE_FULL: "the disk is full",
+            sqlite3.SQLITE_READONLY: "the file is read-only",
+            sqlite3.SQLITE_BUSY: "another process has been writing for a long time",
+            sqlite3.SQLITE_CANTOPEN: "the file or a file beside it cannot be opened",
+            sqlite3.SQLITE_IOERR: "the disk failed or is full",
+        }
+        if code in hints:
+            raise StorageError(f"{location}: {hints[code]} ({error}); nothing was changed") from error
+        raise GalleryError(f"{location}: cannot be used as a gallery ({error})") from error
+
+
+def _padded(picture: bytes) -> bytes:
+    if len(picture) > THUMBNAIL_BYTES:
+        raise GalleryError(f"thumbnail: {len(picture):,} bytes are more than {THUMBNAIL_BYTES:,}")
+    return picture + b"\0" * (THUMBNAIL_BYTES - len(picture))
+
+
+def _filled(column: npt.NDArray[Any], empty: int) -> Integers:
+    """A column that may hold None as integers."""
+    if column.dtype != object:
+        return column.astype(np.int64)
+    return np.array([empty if value is None else value for value in column.tolist()], np.int64)

@@ -1,0 +1,141 @@
+"""Galleries in and out: Parquet files, and from one store to another."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from passerby.errors import GalleryError, StorageError
+from passerby.gallery import changes
+from passerby.gallery.probes import unit_vectors
+from passerby.gallery.stores.protocol import Store
+from passerby.progress import progress_bar
+
+FORMAT = "passerby-gallery-1"
+_CHUNK = 10_000
+
+
+def export_parquet(store: Store, target: Path) -> int:
+    """Write everything but the log to a Parquet file that appears when it is complete; number of observations.
+
+    One row for each observation: identity (name), unknown, notes, consent, expires, created, camera, time,
+    observation, vector, thumbnail. The schema's metadata holds the encoder's fingerprint and the threshold.
+    """
+    settings = store.settings()
+    columns = store.observations()
+    records = store.identities()
+    partial = target.with_name(f".{target.name}.partial")
+    metadata = {"format": FORMAT, "fingerprint": settings.fingerprint, "threshold": json.dumps(settings.threshold)}
+    try:
+        with (
+            pq.ParquetWriter(partial, _schema(settings.dim, metadata), compression="zstd") as writer,
+            progress_bar(f"export to {target.name}", len(columns)) as bar,
+        ):
+            for start in range(0, len(columns), _CHUNK):
+                rows = slice(start, min(start + _CHUNK, len(columns)))
+                ids = columns.ids[rows]
+                owners = [records[i] for i in columns.identities[rows].tolist()]
+                vectors = store.vectors(ids)
+                writer.write_table(
+                    pa.table(
+                        {
+                            "identity": [record.name for record in owners],
+                            "unknown": [record.unknown for record in owners],
+                            "notes": [record.notes for record in owners],
+                            "consent": [record.consent for record in owners],
+                            "expires": [record.expires for record in owners],
+                            "created": [record.created for record in owners],
+                            "camera": list(columns.cameras[rows]),
+                            "time": pa.array(columns.times[rows], from_pandas=True),
+                            "observation": ids,
+                            "vector": pa.FixedSizeListArray.from_arrays(vectors.ravel(), settings.dim),
+                            "thumbnail": [store.thumbnail(i) for i in ids.tolist()],
+                        },
+                        schema=writer.schema,
+                    )
+                )
+                bar.advance(len(ids))
+        partial.rename(target)
+    except OSError as error:
+        raise StorageError(f"{target}: the export cannot be written ({error})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return len(columns)
+
+
+def _schema(dim: int, metadata: dict[str, str]) -> Any:
+    return pa.schema(
+        {
+            "identity": pa.string(),
+            "unknown": pa.bool_(),
+            "notes": pa.string(),
+            "consent": pa.string(),
+            "expires": pa.float64(),
+            "created": pa.float64(),
+            "camera": pa.string(),
+            "time": pa.float64(),
+            "observation": pa.int64(),
+            "vector": pa.list_(pa.float32(), max(dim, 1)),
+            "thumbnail": pa.binary(),
+        },
+        metadata=metadata,
+    )
+
+
+def import_parquet(store: Store, source: Path, fingerprint: str, actor: str) -> int:
+    """Add what `export_parquet` wrote; all or nothing. Number of observations.
+
+    Raises:
+        GalleryError: not such a file, or of another encoder.
+    """
+    try:
+        file = pq.ParquetFile(source)
+    except (OSError, pa.ArrowException) as error:
+        raise GalleryError(f"{source}: not a readable Parquet file ({error})") from None
+    metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+    if metadata.get("format") != FORMAT:
+        raise GalleryError(f"{source}: not an exported gallery (expected the format {FORMAT!r} in its metadata)")
+    theirs = metadata.get("fingerprint", "")
+    if theirs != fingerprint and fingerprint:
+        raise GalleryError(f"{source}: vectors of the encoder {theirs!r}; this gallery holds those of {fingerprint!r}")
+    count = 0
+    with store.transaction(), progress_bar(f"import {source.name}", file.metadata.num_rows) as bar:
+        made: dict[str, int] = {}
+        for batch in file.iter_batches(batch_size=_CHUNK):
+            count += _import_rows(store, batch.to_pylist(), made, theirs, actor)
+            bar.advance(batch.num_rows)
+    return count
+
+
+def _import_rows(store: Store, rows: list[dict[str, Any]], made: dict[str, int], fingerprint: str, actor: str) -> int:
+    settings = store.settings()
+    vectors = unit_vectors([row["vector"] for row in rows], settings.dim or None)
+    if not settings.dim:
+        store.change_settings(replace(settings, dim=vectors.shape[1], fingerprint=fingerprint))
+    for row in rows:
+        if row["identity"] not in made:
+            made[row["identity"]] = _import_identity(store, row)
+    owners = np.array([made[row["identity"]] for row in rows], np.int64)
+    times = np.array([np.nan if row["time"] is None else row["time"] for row in rows], np.float64)
+    cameras, thumbnails = [row["camera"] for row in rows], [row["thumbnail"] for row in rows]
+    ids = store.add_observations(owners, vectors, cameras, times, thumbnails)
+    for identity in dict.fromkeys(owners.tolist()):
+        changes.log(store, "import", identity, actor, detail={"first": int(ids[0]), "last": int(ids[-1])})
+    return len(rows)
+
+
+def _import_identity(store: Store, row: dict[str, Any]) -> int:
+    known = changes.find_or_none(store, row["identity"])
+    if known is not None:
+        return known.id
+    record = changes.new_identity(store, row["identity"], unknown=row["unknown"])
+    described = {key: row[key] for key in ("notes", "consent", "expires", "created")}
+    if described != {key: asdict(record)[key] for key in described}:
+        store.put_identity(replace(record, **described))
+    return record.id
