@@ -197,8 +197,8 @@ class ExactIndex:
         names, starts, counts = np.unique(owners, return_index=True, return_counts=True)
         within = np.arange(len(owners)) - np.repeat(starts, counts)
         kept = within < k
-        sums: Doubles = np.bincount(np.repeat(np.arange(len(names)), counts)[kept], weights=distances[kept])
-        means: Doubles = sums / np.minimum(counts, k)
+        totals: Doubles = np.bincount(np.repeat(np.arange(len(names)), counts)[kept], weights=distances[kept])
+        means: Doubles = totals / np.minimum(counts, k)
         by_identity: Doubles = means[np.searchsorted(names, ranking.identities)]
         order = np.lexsort((self.ids[ranking.slots], by_identity))
         return Ranked(ranking.identities[order], by_identity[order], ranking.slots[order], seen)
