@@ -197,7 +197,7 @@ class ExactIndex:
         names, starts, counts = np.unique(owners, return_index=True, return_counts=True)
         within = np.arange(len(owners)) - np.repeat(starts, counts)
         kept = within < k
-        totals: Doubles = np.bincount(np.repeat(np.arange(len(names)), counts)[kept], weights=distances[kept])
+        totals = np.add.reduceat(np.where(kept, distances, 0.0), starts)
         means: Doubles = totals / np.minimum(counts, k)
         by_identity: Doubles = means[np.searchsorted(names, ranking.identities)]
         order = np.lexsort((self.ids[ranking.slots], by_identity))
