@@ -1,18 +1,35 @@
-"""Exact ranking, one block of queries at a time."""
+"""Exact ranking in bounded memory: no full distance matrix, no full sort.
+
+Every pair is screened by a float32 product, tile by tile. Where the screen's error bound cannot tell which of two
+images is nearer, exact distances decide (`passerby.evaluation.counting.exact_keys`), and between equal ones the smaller
+gallery index. The result is that of a stable sort by exact distances, whatever the tiles and the number of threads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from passerby.evaluation.arrays import Bool, Float32, Float64, Int64
+from passerby.evaluation.counting import count_rows, exact_keys, place_close
 from passerby.evaluation.metrics import Ranks
+from passerby.evaluation.screening import Screen, make_screen
+from passerby.progress import ProgressBar, progress_bar
 
 METRICS = ("euclidean", "cosine")
 EXCLUSIONS = ("same_id_same_camera", "same_camera", "none")
 _BLOCK = 2**21  # entries of a block of distances
+_QUERY_BYTES = 16 * 2**20  # prepared queries that are kept at once
+_QUERY_MATCHES = 2**19  # true matches of the queries that are kept at once
+_TILE_COLUMNS = 2048
+_TILE_ROWS = 512
+_CLOSE_PAIRS = 2**15  # pairs that wait for exact keys, for each thread
+_WORKERS = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+_LONG = 10**9  # pairs from which on a progress bar is shown
 
 
 @dataclass(frozen=True)
@@ -46,13 +63,181 @@ class Labels:
             same &= self.query_pids[rows, None] == self.gallery_pids
         return np.asarray(kept & ~same)
 
+    def groups(self) -> Iterator[tuple[Int64, Int64]]:
+        """(queries, gallery images searched for all of them); what is left out besides is of the query's own person."""
+        everything = np.flatnonzero(self.counted)
+        if self.exclude != "same_camera":
+            yield np.arange(len(self.query_pids)), everything
+            return
+        for camid in np.unique(self.query_camids):
+            other = everything if camid < 0 else np.flatnonzero(self.counted & (self.gallery_camids != camid))
+            yield np.flatnonzero(self.query_camids == camid), other
 
-def match_ranks(query: Float32, gallery: Float32, labels: Labels, *, metric: str) -> Ranks:
+
+@dataclass(frozen=True)
+class _Matches:
+    """True matches of a block of queries, nearest first; `hidden` counts left-out images of each query's person."""
+
+    offsets: Int64
+    columns: Int64
+    keys: Float64
+    hidden: Int64
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """Some gallery images; hidden[starts[i] : ends[i]] are those of query i's person."""
+
+    columns: Int64
+    offset: Float32
+    hidden: Int64
+    starts: Int64
+    ends: Int64
+
+
+def match_ranks(query: Float32, gallery: Float32, labels: Labels, *, metric: str, progress: bool = False) -> Ranks:
     """Places of each query's true matches among the gallery images that count for it.
 
     Nearer images stand first; of equally near ones the one with the smaller gallery index.
+
+    Args:
+        query: [q, dim].
+        gallery: [g, dim].
+        labels: who is who, and what counts for whom.
+        metric: "euclidean" or "cosine".
+        progress: show a bar on stderr where there is much to do.
     """
-    return rank_rows(lambda rows: pairwise(query[rows], gallery, metric), labels)
+    count = len(query)
+    screen = make_screen(query, gallery, cosine=metric == "cosine")
+    found: list[tuple[Int64, Ranks]] = []
+    with (
+        ThreadPoolExecutor(_WORKERS) as pool,
+        progress_bar("rank", count if progress and count * len(gallery) >= _LONG else 0) as bar,
+    ):
+        for queries, searched in labels.groups():
+            by_person = searched[np.argsort(labels.gallery_pids[searched], kind="stable")]
+            for rows in _query_blocks(queries, query.shape[1], labels.gallery_pids[by_person], labels.query_pids):
+                matches = _find_matches(query, gallery, labels, rows, by_person, screen.cosine)
+                found.append((rows, _count(query, gallery, labels, rows, searched, matches, screen, pool, bar)))
+    return _join(found, count)
+
+
+def _query_blocks(queries: Int64, dim: int, sorted_pids: Int64, query_pids: Int64) -> Iterator[Int64]:
+    """Queries in blocks whose prepared vectors and true matches stay within bounds."""
+    pids = query_pids[queries]
+    same = np.searchsorted(sorted_pids, pids, "right") - np.searchsorted(sorted_pids, pids, "left")
+    most = max(1, _QUERY_BYTES // (4 * dim))
+    start = 0
+    while start < len(queries):
+        within = np.cumsum(same[start : start + most]) <= _QUERY_MATCHES
+        end = start + max(1, int(within.sum()))
+        yield queries[start:end]
+        start = end
+
+
+def _find_matches(
+    query: Float32, gallery: Float32, labels: Labels, rows: Int64, by_person: Int64, cosine: bool
+) -> _Matches:
+    pids = labels.query_pids[rows]
+    sorted_pids = labels.gallery_pids[by_person]
+    start = np.searchsorted(sorted_pids, pids, "left")
+    size = np.searchsorted(sorted_pids, pids, "right") - start
+    owner = np.repeat(np.arange(len(rows)), size)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(size) - size, size) + np.repeat(start, size)
+    columns = by_person[place]
+    keep = np.ones(len(owner), dtype=np.bool_)
+    if labels.exclude == "same_id_same_camera":
+        camids = labels.query_camids[rows][owner]
+        keep = (camids < 0) | (camids != labels.gallery_camids[columns])
+    owner, columns = owner[keep], columns[keep]
+    keys = exact_keys(query, gallery, rows[owner], columns, cosine)
+    order = np.lexsort((columns, keys, owner))
+    matches = np.bincount(owner, minlength=len(rows))
+    return _Matches(
+        offsets=np.concatenate([[0], np.cumsum(matches)]),
+        columns=columns[order],
+        keys=keys[order],
+        hidden=size - matches,
+    )
+
+
+def _count(
+    query: Float32,
+    gallery: Float32,
+    labels: Labels,
+    rows: Int64,
+    searched: Int64,
+    matches: _Matches,
+    screen: Screen,
+    pool: ThreadPoolExecutor,
+    bar: ProgressBar,
+) -> Ranks:
+    """Ranks of the queries `rows` among the gallery images `searched`."""
+    prepared, squared = screen.prepare(query, rows)
+    prepared *= np.float32(2.0)
+    slack = screen.slack(squared, query.shape[1])
+    counts = np.diff(matches.offsets)
+    match_scores = screen.score_of(matches.keys, np.repeat(squared, counts))
+    before = np.zeros(len(matches.keys), dtype=np.int64)
+    tied = np.zeros(len(rows), dtype=np.bool_)
+    pids = labels.query_pids[rows]
+
+    def count(scores: Float32, first: int, tile: _Tile) -> None:
+        close = np.empty((3, max(_CLOSE_PAIRS, scores.shape[1])), dtype=np.int64)
+        row = 0
+        while row < len(scores):
+            found, row = count_rows(
+                scores, tile.offset, row, first, tile.starts, tile.ends, tile.hidden,
+                matches.offsets, match_scores, slack, before, close[0], close[1], close[2],
+            )  # fmt: skip
+            of, column, last = close[0, :found], tile.columns[close[1, :found]], close[2, :found]
+            keys = exact_keys(query, gallery, rows[of], column, screen.cosine)
+            place_close(of, column, last, keys, matches.offsets, matches.keys, matches.columns, before, tied)
+
+    block = np.empty(min(_TILE_ROWS, len(rows)) * min(_TILE_COLUMNS, len(searched)), dtype=np.float32)
+    for left in range(0, len(searched), _TILE_COLUMNS):
+        columns = searched[left : left + _TILE_COLUMNS]
+        vectors, lengths = screen.prepare(gallery, columns)
+        tile = _make_tile(columns, labels.gallery_pids[columns], pids, screen.offsets(lengths))
+        for top in range(0, len(rows), _TILE_ROWS):
+            part = prepared[top : top + _TILE_ROWS]
+            scores = block[: len(part) * len(columns)].reshape(len(part), len(columns))
+            np.matmul(part, vectors.T, out=scores)
+            half = -(-len(part) // _WORKERS)
+            # each thread has queries of its own, hence matches of its own to count for
+            jobs = [pool.submit(count, scores[s : s + half], top + s, tile) for s in range(0, len(part), half)]
+            for job in jobs:
+                job.result()
+        bar.advance(len(rows) * len(columns) / len(searched))
+    place = np.arange(len(before)) - np.repeat(matches.offsets[:-1], counts) + 1
+    return Ranks(positions=before + place, offsets=matches.offsets, kept=len(searched) - matches.hidden, tied=tied)
+
+
+def _make_tile(columns: Int64, pids: Int64, query_pids: Int64, offset: Float32) -> _Tile:
+    hidden = np.argsort(pids, kind="stable")
+    return _Tile(
+        columns=columns,
+        offset=offset,
+        hidden=hidden,
+        starts=np.searchsorted(pids[hidden], query_pids, "left"),
+        ends=np.searchsorted(pids[hidden], query_pids, "right"),
+    )
+
+
+def _join(parts: list[tuple[Int64, Ranks]], count: int) -> Ranks:
+    """Ranks of all queries in order, from ranks of parts of them."""
+    matches = np.zeros(count, dtype=np.int64)
+    kept = np.zeros(count, dtype=np.int64)
+    tied = np.zeros(count, dtype=np.bool_)
+    for rows, ranks in parts:
+        matches[rows], kept[rows], tied[rows] = ranks.matches, ranks.kept, ranks.tied
+    offsets = np.concatenate([[0], np.cumsum(matches)]).astype(np.int64)
+    positions = np.empty(offsets[-1], dtype=np.int64)
+    for rows, ranks in parts:
+        size = ranks.matches
+        within = np.arange(len(ranks.positions)) - np.repeat(ranks.offsets[:-1], size)
+        positions[np.repeat(offsets[rows], size) + within] = ranks.positions
+    return Ranks(positions, offsets, kept, tied)
 
 
 def rank_rows(distances_of: Callable[[slice], Float64 | Float32], labels: Labels) -> Ranks:
@@ -84,19 +269,14 @@ def rank_rows(distances_of: Callable[[slice], Float64 | Float32], labels: Labels
 
 
 def pairwise(a: Float32, b: Float32, metric: str) -> Float64:
-    """Distances [a, b]: Euclidean, or cosine (1 - cosine similarity)."""
+    """Distances [a, b] in float64: Euclidean, or 1 - cosine similarity (1 for a zero vector)."""
     x, y = a.astype(np.float64), b.astype(np.float64)
-    if metric == "cosine":
-        x, y = unit_rows(x), unit_rows(y)
-        return np.asarray(1.0 - x @ y.T)
-    squared = (x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1) - 2.0 * (x @ y.T)
-    return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
-
-
-def unit_rows(x: Float64) -> Float64:
-    """Rows scaled to length 1; a zero row stays zero."""
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.asarray(np.divide(x, length, out=np.zeros_like(x), where=length > 0))
+    product = x @ y.T
+    lengths = (x * x).sum(axis=1)[:, None], (y * y).sum(axis=1)
+    if metric == "euclidean":
+        return np.asarray(np.sqrt(np.maximum(lengths[0] + lengths[1] - 2.0 * product, 0.0)))
+    both = np.sqrt(lengths[0] * lengths[1])
+    return np.asarray(1.0 - np.divide(product, both, out=np.zeros_like(product), where=both > 0))
 
 
 def top_k(
