@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import logging
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +44,7 @@ def load_dataset(
             manifest's own); for "synthetic" where to draw (default: the user's cache folder).
         split: which split, for datasets with several.
         verify: compare with the published counts. What is sure raises an error, what is not logs a warning.
-        **arguments: further arguments of the reader, for example `detector="labeled"` for cuhk03.
+        **arguments: further arguments of the reader, for example `mode="labeled"` for cuhk03.
 
     Returns:
         The dataset; its `notes` say what a report must repeat.
@@ -51,8 +54,9 @@ def load_dataset(
             be; counts that differ from the published ones.
     """
     text = os.fspath(name)
-    if text in DATASETS:
-        return _load_benchmark(text, root, split, verify, arguments)
+    table_name = _table_name(text)
+    if table_name is not None:
+        return _load_benchmark(table_name, root, split, verify, arguments)
     if text == "synthetic":
         return _load_synthetic(root, split, arguments)
     if text.lower().endswith(_MANIFESTS):
@@ -77,6 +81,12 @@ def check_dataset(
     return check(name, root, images=images, progress=progress, **arguments)
 
 
+def _table_name(text: str) -> str | None:
+    """The table's name for a dataset, however it is written: Market-1501, CUHK-SYSU, iLIDS-VID."""
+    plain = {re.sub(r"[^a-z0-9]", "", name): name for name in DATASETS}
+    return plain.get(re.sub(r"[^a-z0-9]", "", text.lower())) if re.fullmatch(r"[\w -]+", text) else None
+
+
 def _load_benchmark(
     name: str, root: str | os.PathLike[str] | None, split: int, verify: bool, arguments: Mapping[str, Any]
 ) -> ReIDDataset:
@@ -85,9 +95,10 @@ def _load_benchmark(
         _log.warning("%s: %s", name, info.retracted)
     if root is None:
         raise DataError(f"{name}: give root, the folder that holds it. {info.get}")
-    if not 0 <= split < info.splits:
-        raise DataError(f"{name}: there is no split {split}; it has {info.splits}, counted from 0")
     complete = READERS[name].complete(name, arguments)
+    splits = info.splits_for(complete)
+    if not 0 <= split < splits:
+        raise DataError(f"{name}: there is no split {split}; it has {splits}, counted from 0")
     dataset = READERS[name].read(Path(root).expanduser(), split=split, **complete)
     if verify:
         _verify(dataset, info, complete, Path(root))
@@ -118,17 +129,34 @@ def _compare(dataset: ReIDDataset, expected: Count) -> tuple[str, str]:
 
 
 def _load_synthetic(root: str | os.PathLike[str] | None, split: int, arguments: Mapping[str, Any]) -> ReIDDataset:
-    from passerby.data.synthetic import draw_dataset  # type: ignore[import-not-found, unused-ignore]
+    from passerby.data.synthetic import MARKER, draw_dataset  # type: ignore[import-not-found, unused-ignore]
 
-    folder = _cache_folder() if root is None else Path(root).expanduser()
-    if not (folder / "bounding_box_train").is_dir():
+    if split != 0:
+        raise DataError(f"synthetic: there is no split {split}; it has 1, counted from 0")
+    known = [name for name in inspect.signature(draw_dataset).parameters if name != "root"]
+    for name in arguments:
+        if name not in known:
+            raise DataError(f"synthetic: {unknown_name('argument', name, known)}")
+    folder = _cache_folder(arguments) if root is None else Path(root).expanduser()
+    if arguments or not (folder / "bounding_box_train").is_dir():
         draw_dataset(folder, **arguments)
-    return read_market_style(folder, split=split, name="synthetic")
+    elif (folder / MARKER).is_file():
+        draw_dataset(folder, **_settings_drawn(folder / MARKER))  # goes on where an interrupted drawing stopped
+    return read_market_style(folder, name="synthetic")
 
 
-def _cache_folder() -> Path:
+def _settings_drawn(marker: Path) -> dict[str, int]:
+    try:
+        settings = json.loads(marker.read_text("utf-8"))
+        return {key: int(value) for key, value in settings.items() if key not in ("format", "complete")}
+    except (ValueError, AttributeError, TypeError):
+        raise DataError(f"{marker} is damaged: remove the folder, it will be drawn again") from None
+
+
+def _cache_folder(arguments: Mapping[str, Any]) -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "passerby" / "synthetic"
+    words = "-".join(f"{key}-{value}" for key, value in sorted(arguments.items()))
+    return Path(base) / "passerby" / f"synthetic{'-' if words else ''}{words}"
 
 
 def _table_row(info: DatasetInfo) -> dict[str, Any]:

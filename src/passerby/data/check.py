@@ -143,7 +143,7 @@ def check_dataset(
     try:
         parts = READERS[name].scan(top)
         rows += [_compare(count_samples(part, samples), info.files, {}, findings) for part, samples in parts.items()]
-        for split in range(info.splits):
+        for split in range(info.splits_for(complete)):
             dataset = READERS[name].read(top, split=split, **complete)
             rows += _read_rows(dataset, info.counts, complete, findings, keep=split == 0)
             _overlaps(dataset, info.kind == "video", findings)

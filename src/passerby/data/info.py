@@ -56,6 +56,13 @@ class Count(_Facts):
         return all(arguments.get(key) == value for key, value in self.when.items())
 
 
+class SplitVariant(_Facts):
+    """Another number of splits, for some arguments of the reader."""
+
+    when: Mapping[str, Any]
+    splits: int
+
+
 class DatasetInfo(_Facts):
     """What a dataset is; printing it shows everything.
 
@@ -69,7 +76,8 @@ class DatasetInfo(_Facts):
         terms: terms of use, as far as they are known.
         layout: what lies on the disk.
         protocol: how it is split and judged.
-        splits: number of splits.
+        splits: number of splits, unless a variant says otherwise.
+        split_variants: other numbers of splits, for some arguments of the reader.
         retracted: why it must not be used, or empty.
         notes: traps.
         counts: published sizes of the parts as read.
@@ -86,10 +94,16 @@ class DatasetInfo(_Facts):
     layout: str
     protocol: str
     splits: int = 1
+    split_variants: tuple[SplitVariant, ...] = ()
     retracted: str = ""
     notes: tuple[str, ...] = ()
     counts: tuple[Count, ...] = ()
     files: tuple[Count, ...] = ()
+
+    def splits_for(self, arguments: Mapping[str, Any]) -> int:
+        """How many splits there are with these arguments of the reader."""
+        variants = (v.splits for v in self.split_variants if all(arguments.get(k) == x for k, x in v.when.items()))
+        return next(variants, self.splits)
 
     def __str__(self) -> str:
         lines = [f"{self.title} ({self.year}), `{self.name}`"]

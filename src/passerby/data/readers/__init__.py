@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passerby.data.readers import market
+from passerby.data.readers import cuhk, cuhk03, cuhk_sysu, draws, market, msmt17, pairs, video
 from passerby.data.records import ReIDDataset, Sample
 from passerby.errors import DataError, unknown_name
 
@@ -47,4 +47,21 @@ class Reader:
 READERS: dict[str, Reader] = {
     "market1501": Reader(market.read_market1501, market.scan_market1501),
     "dukemtmc_reid": Reader(market.read_dukemtmc, market.scan_dukemtmc),
+    "cuhk01": Reader(cuhk.read_cuhk01, cuhk.scan_cuhk01),
+    "cuhk02": Reader(cuhk.read_cuhk02, cuhk.scan_cuhk02),
+    "cuhk03": Reader(cuhk03.read_cuhk03, cuhk03.scan_cuhk03),
+    "cuhk_sysu": Reader(cuhk_sysu.read_cuhk_sysu, cuhk_sysu.scan_cuhk_sysu),
+    "msmt17": Reader(msmt17.read_msmt17, msmt17.scan_msmt17),
+    "viper": Reader(pairs.read_viper, pairs.scan_viper),
+    "grid": Reader(pairs.read_grid, pairs.scan_grid),
+    "prid450s": Reader(pairs.read_prid450s, pairs.scan_prid450s),
+    "caviar4reid": Reader(draws.read_caviar4reid, draws.scan_caviar4reid),
+    "raid": Reader(draws.read_raid, draws.scan_raid),
+    "ilids": Reader(draws.read_ilids, draws.scan_ilids),
+    "3dpes": Reader(draws.read_threedpes, draws.scan_threedpes),
+    "ethz": Reader(draws.read_ethz, draws.scan_ethz),
+    "prid2011_single": Reader(pairs.read_prid2011_single, pairs.scan_prid2011_single),
+    "prid2011": Reader(video.read_prid2011, video.scan_prid2011),
+    "ilids_vid": Reader(video.read_ilids_vid, video.scan_ilids_vid),
+    "mars": Reader(video.read_mars, video.scan_mars),
 }

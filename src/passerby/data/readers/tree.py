@@ -55,7 +55,9 @@ def image_names(folder: Path) -> list[str]:
     return [name for name in entries(folder) if is_image_name(name)]
 
 
-def parse_names(folder: Path, pattern: str, example: str, *, dataset: str) -> Iterator[tuple[Path, re.Match[str]]]:
+def parse_names(
+    folder: Path, pattern: str, example: str, *, dataset: str, others: str = "refuse"
+) -> Iterator[tuple[Path, re.Match[str]]]:
     """Match every image name of a folder against the dataset's grammar.
 
     Args:
@@ -63,6 +65,7 @@ def parse_names(folder: Path, pattern: str, example: str, *, dataset: str) -> It
         pattern: regular expression for the whole file name; letters match in either case.
         example: a right name, for the error message.
         dataset: the dataset's name, for the error message.
+        others: "refuse" names that do not match, or "skip" them (where masks lie beside the images).
 
     Yields:
         (path of the image, match) in bytewise order of the names.
@@ -75,7 +78,7 @@ def parse_names(folder: Path, pattern: str, example: str, *, dataset: str) -> It
     if not matches:
         raise DataError(f"{dataset}: {folder} holds no image; expected files like {example}")
     wrong = [name for name, match in matches if match is None]
-    if wrong:
+    if wrong and (others == "refuse" or len(wrong) == len(matches)):
         raise DataError(
             f"{dataset}: {len(wrong):,} of {len(matches):,} image names in {folder} are not like {example}: "
             f"{', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}. "
