@@ -129,7 +129,7 @@ def _compare(dataset: ReIDDataset, expected: Count) -> tuple[str, str]:
 
 
 def _load_synthetic(root: str | os.PathLike[str] | None, split: int, arguments: Mapping[str, Any]) -> ReIDDataset:
-    from passerby.data.synthetic import MARKER, draw_dataset  # type: ignore[import-not-found, unused-ignore]
+    from passerby.data.synthetic import MARKER, draw_dataset
 
     if split != 0:
         raise DataError(f"synthetic: there is no split {split}; it has 1, counted from 0")
@@ -145,7 +145,7 @@ def _load_synthetic(root: str | os.PathLike[str] | None, split: int, arguments: 
     return read_market_style(folder, name="synthetic")
 
 
-def _settings_drawn(marker: Path) -> dict[str, int]:
+def _settings_drawn(marker: Path) -> dict[str, Any]:
     try:
         settings = json.loads(marker.read_text("utf-8"))
         return {key: int(value) for key, value in settings.items() if key not in ("format", "complete")}

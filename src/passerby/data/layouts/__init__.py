@@ -84,14 +84,13 @@ def write_layout(
 
 
 def _pedestrians(seed: int) -> Draw:
-    from passerby.data.pedestrian import Camera, Person, draw_person  # type: ignore[import-not-found, unused-ignore]
+    from passerby.data.pedestrian import Camera, Person, draw_person
 
     cameras = functools.cache(lambda camera: Camera.of(seed, camera))
     people = functools.cache(lambda person: Person.of(seed, person))
 
     def draw(person: int, camera: int, image: int) -> UInt8Array:
         rng = np.random.default_rng((seed, 3, person, camera, image))
-        pixels: UInt8Array = draw_person(people(person), cameras(camera), rng)
-        return pixels
+        return draw_person(people(person), cameras(camera), rng)
 
     return draw

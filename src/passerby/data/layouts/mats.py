@@ -104,7 +104,7 @@ def _write_annotations(top: Path, boxes: dict[int, Any], images: list[Any], pool
         for p, places in boxes.items()
     ]
     queries = [
-        {"Query": {**_located(*places[0]), "idname": f"p{p}"}, "Gallery": [_located(*place) for place in places[1:]]}
+        {"Query": _located(*places[0]) | {"idname": f"p{p}"}, "Gallery": [_located(*place) for place in places[1:]]}
         for p, places in boxes.items()
         if p > half
     ]
