@@ -33,7 +33,6 @@ class Evidence:
 
     Attributes:
         rows: the queries looked at (all, or a seeded sample), as rows of the query embeddings.
-        average_precision: [len(rows)], step definition; NaN for queries without a match in the gallery.
         recall: [101] levels from 0 to 1.
         precision: [101] interpolated precision (the best at this recall or a higher one), mean over queries.
         edges: [4097] of the histogram's bins.
@@ -46,7 +45,6 @@ class Evidence:
     """
 
     rows: IntArray
-    average_precision: FloatArray
     recall: FloatArray
     precision: FloatArray
     edges: FloatArray
@@ -124,7 +122,6 @@ def collect_evidence(
         rows = np.sort(np.random.default_rng(seed).choice(rows, max_queries, replace=False))
     edges = np.linspace(0.0, _largest_distance(query, gallery, metric), _BINS + 1)
     same, everyone = np.zeros(_BINS, dtype=np.int64), np.zeros(_BINS, dtype=np.int64)
-    average_precision = np.full(len(rows), np.nan)
     precision = np.zeros(_RECALL_LEVELS)
     valid = 0
     cameras, pairs = _camera_pairs(query, gallery)
@@ -145,12 +142,10 @@ def collect_evidence(
                 continue
             valid += 1
             at_hits = _precision_at_hits(hits)
-            average_precision[start + number] = at_hits.mean()
             precision += _interpolated(at_hits)
             pairs.add(int(query.camids[row]), gallery.camids[order], hits)
     return Evidence(
         rows=rows,
-        average_precision=average_precision,
         recall=np.linspace(0.0, 1.0, _RECALL_LEVELS),
         precision=precision / max(valid, 1),
         edges=edges,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 Curve: TypeAlias = tuple[npt.ArrayLike, npt.ArrayLike]
@@ -89,7 +89,8 @@ def cmc_curves(curves: Mapping[str, npt.ArrayLike], *, theme: Theme = LIGHT) -> 
         _line(axes, np.arange(1, len(cmc) + 1), cmc, name, number, theme, marker="o" if len(cmc) <= 20 else "")
     axes.set_ylim(max(0.0, np.floor(lowest * 10 - 0.5) / 10), 1.01)
     axes.set_xticks(_rank_ticks(longest))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     _legend(axes, theme, loc="lower right")
     return figure
 
@@ -118,8 +119,7 @@ def roc_curve(false_rate: npt.ArrayLike, true_rate: npt.ArrayLike, *, theme: The
     if not drawn.any():
         return _nothing(figure, axes, theme, "no pair of two people to compare with")
     _line(axes, false[drawn], true[drawn], "", 0, theme)
-    axes.set_xscale("log")
-    axes.set_xlim(float(min(false[drawn].min(), 0.1)), 1.0)
+    _log_rates(axes, float(false[drawn].min()))
     axes.set_ylim(0.0, 1.01)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     for level in (1e-4, 1e-3, 1e-2):
@@ -152,8 +152,7 @@ def dir_far_curve(
         return _nothing(figure, axes, theme, "no stranger among the probes: FAR is undefined")
     for number, (name, values) in enumerate(rates.items()):
         _line(axes, alarms[drawn], np.asarray(values, dtype=np.float64)[drawn], name, number, theme)
-    axes.set_xscale("log")
-    axes.set_xlim(float(min(alarms[drawn].min(), 0.1)), 1.0)
+    _log_rates(axes, float(alarms[drawn].min()))
     axes.set_ylim(0.0, 1.01)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     for x, y in points:
@@ -189,7 +188,7 @@ def threshold_curves(
     _threshold_line(axes, threshold, theme)
     axes.set_ylim(0.0, 1.01)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    _legend(axes, theme, loc="upper left")
+    _legend(axes, theme, loc="best")
     return figure
 
 
@@ -223,7 +222,7 @@ def distance_histogram(
     axes.set_ylim(bottom=0.0)
     axes.set_yticks([])
     axes.margins(y=0.25)
-    _legend(axes, theme, loc="upper left")
+    _legend(axes, theme, loc="best")
     return figure
 
 
@@ -362,7 +361,7 @@ def _threshold_line(axes: Axes, threshold: float | None, theme: Theme) -> None:
         axes.axvline(threshold, color=theme.accent, linewidth=1.8, linestyle=":", label=f"threshold {threshold:.3f}")
 
 
-def _legend(axes: Axes, theme: Theme, *, loc: Literal["best", "lower left", "lower right", "upper left"]) -> None:
+def _legend(axes: Axes, theme: Theme, *, loc: Literal["best", "lower left", "lower right"]) -> None:
     labels = [label for label in axes.get_legend_handles_labels()[1] if label]
     if not labels:
         return
@@ -391,6 +390,14 @@ def _nothing(figure: Figure, axes: Axes, theme: Theme, reason: str) -> Figure:
     axes.set_axis_off()
     axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=theme.muted, fontsize=10)
     return figure
+
+
+def _log_rates(axes: Axes, smallest: float) -> None:
+    """A logarithmic axis of shares, written in percent (1 %, 0.1 %, ...)."""
+    axes.set_xscale("log")
+    axes.set_xlim(min(smallest, 0.1), 1.0)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}%"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _rank_ticks(longest: int) -> list[int]:

@@ -21,7 +21,7 @@ def choose_images(
 
     Args:
         pids: [n] identities; junk and distractors (below 1) are never chosen.
-        identities: at most so many, drawn from those with the median number of images or more.
+        identities: at most so many, drawn from the half with the most images (or more, to have so many).
         images: at most so many of each.
         seed: of the draw.
 
@@ -34,7 +34,7 @@ def choose_images(
     names, counts = names[several], counts[several]
     if len(names) == 0:
         return np.empty(0, dtype=np.int64)
-    rich = names[counts >= np.median(counts)]
+    rich = names[np.argsort(-counts, kind="stable")][: max(identities, len(names) // 2)]
     chosen = generator.choice(rich, size=min(identities, len(rich)), replace=False)
     rows = [generator.permutation(np.flatnonzero(pids == pid))[:images] for pid in chosen]
     return np.sort(np.concatenate(rows)).astype(np.int64)

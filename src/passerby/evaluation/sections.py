@@ -37,8 +37,13 @@ RESPONSIBLE_USE = Section(
 
 
 def percent(fraction: float) -> str:
-    """A fraction as text, "–" where there is none."""
-    return f"{100 * fraction:.1f} %" if math.isfinite(fraction) else "–"
+    """A fraction as text, with two digits where it is small; "–" where there is none."""
+    if not math.isfinite(fraction):
+        return "–"
+    if 0 < fraction < 1e-6:
+        return "< 0.0001 %"
+    digits = max(1, 1 - math.floor(math.log10(100 * fraction))) if 0 < fraction < 0.01 else 1
+    return f"{100 * fraction:.{digits}f} %"
 
 
 def tiles(
