@@ -30,6 +30,7 @@ from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.schema import APPLICATION_ID, MIGRATIONS, PAGE_SIZE
 
 _BUSY_SECONDS = 30.0
+_READER_SECONDS = 3.0
 _TEXT_STEP = 256
 _CHUNK = 8192
 _DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
@@ -72,6 +73,7 @@ class SqliteStore:
 
     def _forget_everything_known(self) -> None:
         self._data_version = -1
+        self._erasure_pending = False
         self._revision = -1
         self._generation = 0
         self._settings = Settings()
@@ -128,6 +130,8 @@ class SqliteStore:
             finally:
                 self._depth = 0
             self._refresh(force=True)
+            if self._erasure_pending:
+                self._empty_log(wait=0.0)
 
     def _refresh(self, *, force: bool = False) -> None:
         """Read what others changed (or we did: `force`)."""
@@ -145,11 +149,12 @@ class SqliteStore:
     def _read_changes(self) -> None:
         """Bring memory up to the open transaction's view of the file."""
         row = self._db.execute(
-            "SELECT revision, generation, dim, fingerprint, threshold, storage, unknowns FROM settings"
+            "SELECT revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending FROM settings"
         ).fetchone()
         if row is None:
             raise GalleryError(f"{self.location}: damaged: its settings are missing")
-        revision, generation, dim, fingerprint, threshold, storage, unknowns = row
+        revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending = row
+        self._erasure_pending = bool(erasure_pending)
         if generation != self._generation:
             self._forget_everything_known()
             self._generation = generation
@@ -548,17 +553,25 @@ class SqliteStore:
     def settle_erasure(self) -> str:
         """Empty the write-ahead log, which still holds the pages as they were before; what is pending, or ""."""
         with self._lock, _translated(self.location):
-            (pending,) = self._db.execute("SELECT erasure_pending FROM settings").fetchone()
-            if not pending or self._read_only:
+            self._refresh(force=True)
+            if self._read_only or not self._erasure_pending or self._empty_log(wait=_READER_SECONDS):
                 return ""
+            return (
+                "another process is reading an older state, so the write-ahead log still holds the erased bytes; "
+                "the next change (or `purge`) empties it"
+            )
+
+    def _empty_log(self, *, wait: float) -> bool:
+        """Write the log back and truncate it to nothing; False where a reader is in the way for longer than `wait`."""
+        self._db.execute(f"PRAGMA busy_timeout = {round(1000 * wait)}")
+        try:
             busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if busy:
-                return (
-                    "another process is reading an older state, so the write-ahead log still holds the erased bytes; "
-                    "the next change (or `purge`) empties it"
-                )
-            self._db.execute("UPDATE settings SET erasure_pending = 0")
-            return ""
+            if not busy:
+                self._db.execute("UPDATE settings SET erasure_pending = 0")
+                self._erasure_pending = False
+        finally:
+            self._db.execute(f"PRAGMA busy_timeout = {round(1000 * _BUSY_SECONDS)}")
+        return not busy
 
     def check(self) -> None:
         """Read every page and every vector; GalleryError where something is damaged."""
@@ -712,9 +725,9 @@ def _translated(location: str) -> Iterator[None]:
     """SQLite's errors in our words."""
     try:
         yield
-    except sqlite3.ProgrammingError as error:
-        raise GalleryError(f"{location}: the gallery is closed ({error})") from error
     except sqlite3.Error as error:
+        if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+            raise GalleryError(f"{location}: the gallery is closed") from error
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise GalleryError(f"{location}: damaged ({error}); go back to a backup") from error
