@@ -27,13 +27,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from passerby.data.augment import Augmenter
-from passerby.data.images import ImageStore, decoding_threads
+from passerby.data.augment import Augmenter, Draw
+from passerby.data.images import ImageStore, decoding_threads, read_into
 from passerby.data.records import Sample
 from passerby.data.sampler import Sampler
-from passerby.pixels import UInt8Array, read_image, resize_image
+from passerby.pixels import UInt8Array
 
 Int64Array = npt.NDArray[np.int64]
+_PIECE = 8  # images that a thread decodes before it augments them
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class TrainLoader:
         self.device = torch.device(device)
         self.prefetch = prefetch
         self._buffers = _Buffers()
+        self._threads = decoding_threads()
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="augment")
         self._waited = self._lasted = 0.0
 
     def steps(self, epoch: int) -> int:
@@ -125,11 +128,8 @@ class TrainLoader:
         if self.device.type != "cpu":
             images = self._pinned(self.store.fetch(indices))
         elif (self.store.height, self.store.width) == size:
-            source, rows = self.store.pixels, indices
-            if source is None:
-                source, rows = self.store.fetch(indices), np.arange(len(indices))
             out = self._buffers.take((len(indices), *size, 3))
-            self.augmenter.write(source, rows, self.augmenter.draw(len(indices), self._seeds(epoch, step)), out)
+            self._fill(indices, self.augmenter.draw(len(indices), self._seeds(epoch, step)), out)
             images = torch.from_numpy(out).permute(0, 3, 1, 2)
             del out  # the tensor alone keeps the buffer from being used again
         else:
@@ -137,6 +137,22 @@ class TrainLoader:
             images = self.augmenter(stored, generator_seed=self._seeds(epoch, step))
         labels, camids = self.labels[indices], self.camids[indices]
         return Batch(images, torch.from_numpy(labels), torch.from_numpy(indices), torch.from_numpy(camids))
+
+    def _fill(self, indices: Int64Array, draw: Draw, out: npt.NDArray[np.float32]) -> None:
+        """Write augmented images, each thread its share, a few at a time so that they stay in the processor's cache."""
+
+        def share(begin: int, end: int) -> None:
+            for start in range(begin, end, _PIECE):
+                own = slice(start, min(start + _PIECE, end))
+                if self.store.pixels is not None:
+                    self.augmenter.write(self.store.pixels, indices[own], draw.part(own), out[own])
+                else:
+                    pixels = self.store.read(indices[own])
+                    self.augmenter.write(pixels, np.arange(len(pixels)), draw.part(own), out[own])
+
+        workers = min(self._threads, len(indices))
+        bounds = [len(indices) * i // workers for i in range(workers + 1)]
+        list(self._pool.map(share, bounds[:-1], bounds[1:]))
 
     def _pinned(self, pixels: UInt8Array) -> Tensor:
         tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2)
@@ -222,7 +238,7 @@ class EvaluationLoader:
 
 def _decode(samples: Sequence[Sample], out: UInt8Array) -> None:
     for place, sample in enumerate(samples):
-        out[place] = resize_image(read_image(sample.path), *out.shape[1:3])
+        read_into(sample.path, out[place])
 
 
 class _Buffers:
