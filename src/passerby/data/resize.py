@@ -60,7 +60,8 @@ def _weights(size: int, target: int) -> Table:
 def _weights_of_channels(size: int, target: int) -> Table:
     """The same for three interleaved channels."""
     first, weights = _weights(size, target)
-    return (first[:, None] * 3 + np.arange(3, dtype=np.uint32)).reshape(-1), np.repeat(weights, 3, axis=1)
+    positions = first[:, None] * np.uint32(3) + np.arange(3, dtype=np.uint32)
+    return np.asarray(positions.reshape(-1), np.uint32), np.repeat(weights, 3, axis=1)
 
 
 @numba.njit(cache=True, nogil=True)
