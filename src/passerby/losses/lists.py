@@ -9,6 +9,68 @@ from passerby.losses.distances import over_anchors, weighted_mean
 from passerby.losses.inputs import check_at_least, check_choice, guarded
 
 
+class RankedListLoss(nn.Module):
+    """Ranked list loss (RLL).
+
+    Mean over anchors of L_P + balance L_N (combine="sum"), or (1 - balance) L_P + balance L_N (combine="convex"), d the
+    distance of unit vectors:
+    L_P = mean over the positives with d > alpha - margin of d - (alpha - margin);
+    L_N = sum of w (alpha - d) / sum of w over the negatives with d < alpha, w = exp(temperature (alpha - d)).
+
+    Shape: x [B, D] float, labels [B] integer -> scalar.
+    Source: Wang, Hua, Kodirov, Hu, Garnier, Robertson 2019, arXiv:1903.03238; "convex" is the journal version, which
+        has balance 0.5.
+    Defaults: alpha 1.2, margin 0.4, temperature 10 from the authors' tables; balance 1.
+    Relations: `lin` is the case alpha = 2, margin = 2 - radius, except that its L_P counts all positives; convex with
+        0.5 is half of sum with 1; unchanged by scaling x.
+    Degenerate: a part with nothing in it is 0 and the anchor still counts.
+    Note: the authors treat w as constants; detach_weights=True does so, the default differentiates everything, as
+        public ports do.
+
+    Args:
+        alpha: distance at which negatives are far enough.
+        margin: positives closer than alpha - margin are near enough.
+        temperature: how much the nearest negatives dominate.
+        balance: weight of L_N.
+        combine: "sum" or "convex".
+        detach_weights: no gradient through w.
+    """
+
+    reads = "embedding"
+
+    def __init__(
+        self,
+        alpha: float = 1.2,
+        margin: float = 0.4,
+        temperature: float = 10.0,
+        balance: float = 1.0,
+        combine: str = "sum",
+        detach_weights: bool = False,
+    ) -> None:
+        super().__init__()
+        check_at_least("temperature", temperature, 0.0)
+        self.alpha = alpha
+        self.margin = margin
+        self.temperature = temperature
+        self.balance = balance
+        self.combine = check_choice("combine", combine, ("sum", "convex"))
+        self.detach_weights = detach_weights
+
+    @guarded
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch."""
+        return over_anchors(functional.normalize(x), labels, self._block)
+
+    def _block(self, d: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        too_far = (d - (self.alpha - self.margin)).relu() * positives
+        pull = too_far.sum(dim=1) / too_far.detach().sign().sum(dim=1).clamp(min=1)
+        too_near = (self.alpha - d).relu()
+        logits = self.temperature * (too_near.detach() if self.detach_weights else too_near)
+        push = weighted_mean(too_near, logits, negatives * too_near.detach().sign())
+        share = 1.0 if self.combine == "sum" else 1 - self.balance
+        return share * pull + self.balance * push, d.new_ones(len(d))
+
+
 class LinLoss(nn.Module):
     """Lin loss: ranking-driven feature learning on the unit sphere.
 

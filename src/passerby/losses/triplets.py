@@ -4,9 +4,127 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from passerby.losses.distances import hardest, hinge, mean_where, pair_distances
+from passerby.losses.distances import (
+    hardest,
+    hinge,
+    mean_where,
+    over_anchors,
+    pair_distances,
+    positive_distances,
+    sum_of_hinges,
+)
 from passerby.losses.inputs import guarded
+
+
+class TripletLoss(nn.Module):
+    """Triplet loss over all triplets of the batch.
+
+    Mean over all (a, p, n), p another image of a's identity and n an image of any other, of
+    [d(a, p) - d(a, n) + margin]_+, d Euclidean; squared=True takes squared distances.
+
+    Shape: x [B, D] float, labels [B] integer -> scalar.
+    Source: Weinberger, Saul 2009 (LMNN); Schroff, Kalenichenko, Philbin 2015, arXiv:1503.03832 (FaceNet: squared
+        distances of unit vectors, margin 0.2, summed).
+    Defaults: plain distances, not normalised, margin 0.3 (Luo et al. 2019, arXiv:1903.07071).
+    Relations: on P x K batches never above `batch_hard_triplet` at the same margin.
+    Degenerate: anchors without a positive or a negative have no triplets; without any triplet the loss is 0.
+    Differs: a mean over all triplets, where FaceNet sums and some libraries divide by the number above zero.
+
+    Args:
+        margin: by how much a negative must be farther than a positive.
+        squared: use squared distances.
+    """
+
+    reads = "feature"
+
+    def __init__(self, margin: float = 0.3, squared: bool = False) -> None:
+        super().__init__()
+        self.margin = margin
+        self.squared = squared
+
+    @guarded
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch."""
+        return over_anchors(x, labels, self._block, squared=self.squared)
+
+    def _block(self, d: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        total = sum_of_hinges(positive_distances(d, positives), d, negatives, self.margin)
+        return total, _triplets(positives, negatives)
+
+
+class ImprovedTripletLoss(nn.Module):
+    """Improved triplet loss: the triplet loss plus the distance of the positive itself.
+
+    Mean over all (a, p, n) of d(a, p) + [d(a, p) - d(a, n) + margin]_+, d Euclidean.
+
+    Shape: x [B, D] float, labels [B] integer -> scalar.
+    Source: overview form of the idea of Cheng et al. 2016 (CVPR, multi-channel parts), whose own formula is
+        `thresholded_triplet`.
+    Defaults: margin 0.3, as `triplet`.
+    Relations: `triplet` plus the mean of d(a, p) over the triplets.
+    Degenerate: as `triplet`.
+
+    Args:
+        margin: by how much a negative must be farther than a positive.
+    """
+
+    reads = "feature"
+
+    def __init__(self, margin: float = 0.3) -> None:
+        super().__init__()
+        self.margin = margin
+
+    @guarded
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch."""
+        return over_anchors(x, labels, self._block)
+
+    def _block(self, d: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        total = sum_of_hinges(positive_distances(d, positives), d, negatives, self.margin)
+        return total + (d * positives).sum(dim=1) * negatives.sum(dim=1), _triplets(positives, negatives)
+
+
+class ThresholdedTripletLoss(nn.Module):
+    """Improved triplet loss of Cheng et al., with thresholds on both of its terms.
+
+    Mean over all (a, p, n) of max(d(a, p) - d(a, n), tau1) + beta max(d(a, p), tau2), d the squared Euclidean distance
+    (squared=False: plain).
+
+    Shape: x [B, D] float, labels [B] integer -> scalar.
+    Source: Cheng, Gong, Zhou, Wang, Zheng 2016 (CVPR), Person Re-Identification by Multi-Channel Parts-Based CNN with
+        Improved Triplet Loss Function.
+    Relations: with beta = 0 it is the squared `triplet` of margin -tau1, plus tau1: the value can be negative.
+    Degenerate: as `triplet`.
+
+    Args:
+        tau1: where the difference stops mattering, below 0; -margin of the triplet loss.
+        tau2: positives nearer than this are near enough.
+        beta: weight of the absolute term.
+        squared: use squared distances.
+    """
+
+    reads = "feature"
+
+    def __init__(self, tau1: float = -1.0, tau2: float = 0.01, beta: float = 0.002, squared: bool = True) -> None:
+        super().__init__()
+        self.tau1 = tau1
+        self.tau2 = tau2
+        self.beta = beta
+        self.squared = squared
+
+    @guarded
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch."""
+        return over_anchors(x, labels, self._block, squared=self.squared)
+
+    def _block(self, d: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        triplets = _triplets(positives, negatives)
+        # max(gap, tau1) = [gap - tau1]_+ + tau1
+        relative = sum_of_hinges(positive_distances(d, positives), d, negatives, -self.tau1) + self.tau1 * triplets
+        absolute = (d.clamp(min=self.tau2) * positives).sum(dim=1) * negatives.sum(dim=1)
+        return relative + self.beta * absolute, triplets
 
 
 class BatchHardTripletLoss(nn.Module):
@@ -37,6 +155,51 @@ class BatchHardTripletLoss(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
         anchor = torch.arange(len(x), device=x.device)
-        positive, negative, valid = hardest(x, labels)
-        gap = pair_distances(x, anchor, positive) - pair_distances(x, anchor, negative)
-        return mean_where(valid, hinge(gap, self.margin))
+        found = hardest(x, labels)
+        gap = pair_distances(x, anchor, found.positive) - pair_distances(x, anchor, found.negative)
+        return mean_where(found.has_positive & found.has_negative, hinge(gap, self.margin))
+
+
+class MarginSampleMiningLoss(nn.Module):
+    """Margin sample mining loss: the hardest positive against the hardest negative pair of the whole batch.
+
+    [max over positive pairs of d - min over negative pairs of d + margin]_+, d Euclidean: one term a batch. The two
+    pairs may or may not share an image.
+
+    Shape: x [B, D] float, labels [B] integer -> scalar.
+    Source: Xiao, Luo, Zhang 2017, arXiv:1710.00478.
+    Defaults: margin 0.3 on raw vectors, as `batch_hard_triplet`; the authors' code normalises, with margin 0.6.
+    Relations: never below `batch_hard_triplet` at the same margin.
+    Degenerate: 0 without a positive or without a negative pair. At most four images get a gradient, and one wrong label
+        dominates: add a classification loss.
+
+    Args:
+        margin: by how much the nearest negative pair must be farther than the farthest positive pair.
+        normalize: measure unit vectors.
+    """
+
+    reads = "feature"
+
+    def __init__(self, margin: float = 0.3, normalize: bool = False) -> None:
+        super().__init__()
+        self.margin = margin
+        self.normalize = normalize
+
+    @guarded
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch."""
+        x = functional.normalize(x) if self.normalize else x
+        found = hardest(x, labels)
+        anchor = torch.arange(len(x), device=x.device)
+        with torch.no_grad():
+            to_positive = pair_distances(x, anchor, found.positive).where(found.has_positive, -torch.inf)
+            to_negative = pair_distances(x, anchor, found.negative).where(found.has_negative, torch.inf)
+        ends = torch.stack([to_positive.argmax(), to_negative.argmin()])
+        pairs = pair_distances(x, ends, torch.stack([found.positive[ends[0]], found.negative[ends[1]]]))
+        exists = found.has_positive.any() & found.has_negative.any()
+        return torch.where(exists, (pairs[0] - pairs[1] + self.margin).relu(), 0)
+
+
+def _triplets(positives: Tensor, negatives: Tensor) -> Tensor:
+    """Number of triplets of each anchor, [b]."""
+    return positives.sum(dim=1) * negatives.sum(dim=1)
