@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -373,24 +373,8 @@ class Gallery:
         limit = self.threshold if threshold is None else float(threshold)
         chosen = self._score if score is None else Score(score, self._score.k)
         rankings = self._store.search(rows, wheres, top=top, score=chosen)
-        return [self._answer(ranking, limit) for ranking in rankings]
-
-    def _answer(self, ranking: Ranking, threshold: float | None) -> Identification:
-        matches = []
-        columns = zip(
-            ranking.identities.tolist(),
-            ranking.distances.tolist(),
-            ranking.cameras,
-            ranking.times.tolist(),
-            ranking.observations.tolist(),
-            strict=True,
-        )
-        for identity, distance, camera, moment, observation in columns:
-            record = self._store.identity(identity)
-            if record is not None:  # forgotten by another process since the search
-                seconds = None if moment != moment else moment
-                matches.append(Match(record.name, distance, camera, seconds, observation))
-        return Identification(tuple(matches), threshold, ranking.considered, ranking.stored - ranking.considered)
+        names = self._store.names({i for ranking in rankings for i in ranking.identities.tolist()})
+        return [_answer(ranking, names, limit) for ranking in rankings]
 
     # -- look ----------------------------------------------------------------------------------------------------
 
@@ -607,6 +591,23 @@ def _open_store(location: str, *, read_only: bool, storage: str) -> Store:
     from passerby.gallery.stores.sqlite import SqliteStore
 
     return SqliteStore(Path(location).expanduser(), read_only=read_only, storage=storage)
+
+
+def _answer(ranking: Ranking, names: Mapping[int, str], threshold: float | None) -> Identification:
+    columns = zip(
+        ranking.identities.tolist(),
+        ranking.distances.tolist(),
+        ranking.cameras,
+        ranking.times.tolist(),
+        ranking.observations.tolist(),
+        strict=True,
+    )
+    matches = tuple(
+        Match(names[identity], distance, camera, None if moment != moment else moment, observation)
+        for identity, distance, camera, moment, observation in columns
+        if identity in names  # else another process has forgotten it since the search
+    )
+    return Identification(matches, threshold, ranking.considered, ranking.stored - ranking.considered)
 
 
 def _checked_name(identity: str | int) -> str:

@@ -14,6 +14,8 @@ from passerby.gallery.records import Floats, Integers, Score
 BLOCK = 65_536
 """Rows of one block of the matrix: it grows block by block, and nothing is ever copied."""
 _SEGMENT = 64
+_MARGIN = 16  # identities beyond those asked for that are looked at exactly, since float32 may confuse near ties
+_REMEMBERED = 16
 NOBODY = -1
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
@@ -48,9 +50,11 @@ class ExactIndex:
         self.cameras: Integers = np.zeros(0, np.int64)
         self.times: Doubles = np.zeros(0, np.float64)
         self._order: Integers | None = None
+        self._alive: Mask | None = None
+        self._centroids: dict[int, _Centroids] = {}
 
     def __len__(self) -> int:
-        return int(np.count_nonzero(self.identities[: self.size] != NOBODY))
+        return int(np.count_nonzero(self.alive()))
 
     def reserve(self, size: int) -> None:
         """Make room for slots 0..size-1; new ones are empty."""
@@ -66,9 +70,19 @@ class ExactIndex:
 
     def put_vectors(self, slots: Integers, vectors: Floats) -> None:
         """Write rows; `reserve` first."""
-        for block in np.unique(slots // BLOCK):
-            here = slots // BLOCK == block
-            self._blocks[block][slots[here] % BLOCK] = vectors[here]
+        first, last = int(slots[0]), int(slots[-1])
+        if first // BLOCK == last // BLOCK and last - first == len(slots) - 1 and np.all(np.diff(slots) == 1):
+            self._blocks[first // BLOCK][first % BLOCK : first % BLOCK + len(slots)] = vectors
+        else:
+            for block in np.unique(slots // BLOCK):
+                here = slots // BLOCK == block
+                self._blocks[block][slots[here] % BLOCK] = vectors[here]
+        self._changed()
+
+    def _changed(self) -> None:
+        self._order = None
+        self._alive = None
+        self._centroids.clear()
 
     def vectors(self, slots: Integers) -> Floats:
         """Rows of the matrix, [n, D]."""
@@ -96,11 +110,13 @@ class ExactIndex:
         self.identities[slots] = identities
         self.cameras[slots] = cameras
         self.times[slots] = times
-        self._order = None
+        self._changed()
 
     def alive(self) -> Mask:
-        """Which slots hold an observation."""
-        return np.not_equal(self.identities[: self.size], NOBODY)
+        """Which slots hold an observation; not to be written to."""
+        if self._alive is None:
+            self._alive = np.not_equal(self.identities[: self.size], NOBODY)
+        return self._alive
 
     def search(self, probes: Floats, masks: Sequence[Mask | None], *, top: int, score: Score) -> list[Ranked]:
         """Rank identities for each probe.
@@ -113,64 +129,58 @@ class ExactIndex:
         """
         if self.size == 0:
             return [_nothing() for _ in probes]
-        similarities = self._similarities(probes, masks)
-        rankings = []
-        for row, (probe, mask) in enumerate(zip(probes, masks, strict=True)):
-            selection = _Selection(similarities[:, row])
-            seen = len(self) if mask is None else int(np.count_nonzero(mask))
-            if score.name == "centroid":
-                rankings.append(self._by_centroid(probe, mask, top, seen))
-            else:
-                rankings.append(self._by_nearest(probe, mask, selection, top, score, seen))
-        return rankings
+        everyone = self.alive()
+        allowed = [everyone if mask is None else mask for mask in masks]
+        seen = {id(mask): int(np.count_nonzero(mask)) for mask in allowed}
+        similarities = self._similarities(probes, allowed, seen)
+        return [
+            self._rank(probe, similarities[:, row], mask, seen[id(mask)], top, score)
+            for row, (probe, mask) in enumerate(zip(probes, allowed, strict=True))
+        ]
 
-    def _similarities(self, probes: Floats, masks: Sequence[Mask | None]) -> Floats:
+    def _similarities(self, probes: Floats, allowed: Sequence[Mask], seen: dict[int, int]) -> Floats:
         """Dot products [blocks, q, width]; -inf where a probe may not look."""
-        width = BLOCK if len(self._blocks) > 1 else -(-self.size // _SEGMENT) * _SEGMENT
         used = -(-self.size // BLOCK)
+        width = BLOCK if used > 1 else -(-self.size // _SEGMENT) * _SEGMENT
         out = np.empty((used, len(probes), width), np.float32)
-        single = len(probes) == 1
         for block in range(used):
-            rows = self._blocks[block][:width]
-            if single:
-                np.dot(rows, probes[0], out=out[block, 0])
+            rows = self._blocks[block][: min(width, self.size - block * BLOCK)]
+            if len(probes) == 1:
+                np.dot(rows, probes[0], out=out[block, 0, : len(rows)])
             else:
-                np.matmul(probes, rows.T, out=out[block])
-        biases: dict[int, Floats | None] = {}
-        for row, mask in enumerate(masks):
-            key = id(mask)
-            if key not in biases:
-                biases[key] = self._bias(mask, used, width)
-            bias = biases[key]
-            if bias is not None:
-                out[:, row] += bias
+                np.matmul(probes, rows.T, out=out[block, :, : len(rows)])
+            out[block, :, len(rows) :] = -np.inf
+        hidden: dict[int, Mask] = {}
+        for row, mask in enumerate(allowed):
+            if seen[id(mask)] == self.size:
+                continue
+            if id(mask) not in hidden:
+                padded = np.ones(used * width, np.bool_)
+                np.logical_not(mask, out=padded[: self.size])
+                hidden[id(mask)] = padded.reshape(used, width)
+            np.copyto(out[:, row], -np.inf, where=hidden[id(mask)])
         return out
 
-    def _bias(self, mask: Mask | None, blocks: int, width: int) -> Floats | None:
-        allowed = self.alive() if mask is None else mask
-        if mask is None and blocks * width == self.size and allowed.all():
-            return None
-        bias = np.full(blocks * width, -np.inf, np.float32)
-        bias[: self.size][allowed] = 0
-        return bias.reshape(blocks, width)
-
-    def _by_nearest(
-        self, probe: Floats, mask: Mask | None, selection: _Selection, top: int, score: Score, seen: int
-    ) -> Ranked:
-        """`min`, and `mean` by way of `min`: a mean is never below the minimum, which bounds who can still win."""
+    def _rank(self, probe: Floats, similarities: Floats, mask: Mask, seen: int, top: int, score: Score) -> Ranked:
+        if not seen:
+            return _nothing()
+        if score.name == "centroid":
+            return self._by_centroid(probe, similarities, mask, top, seen)
+        selection = _Selection(similarities)
         wanted = 4 * top + 32
         while True:
             slots = selection.largest(wanted)
-            distances = self._distances(probe, slots)
-            ranking = self._group(slots, distances, seen)
+            nearest = self._group(slots, self._distances(probe, slots), seen)
             exhausted = len(slots) >= seen
-            if score.name == "mean":
-                bound = float(distances.max(initial=0.0))
-                ranking = self._means(probe, mask, ranking, score.k, seen)
-                if exhausted or (len(ranking.distances) >= top and ranking.distances[top - 1] <= bound):
-                    return _cut(ranking, top)
-            elif exhausted or len(ranking.identities) >= top:
-                return _cut(ranking, top)
+            if score.name == "min":
+                if exhausted or len(nearest.identities) >= top:
+                    return _cut(nearest, top)
+            else:
+                # a mean is never below its identity's minimum: who is not among `slots` cannot be below their last
+                limit = np.inf if exhausted else float(_distance(similarities.reshape(-1)[slots]).max())
+                ranked = self._by_mean(probe, similarities, mask, nearest, top, score.k)
+                if exhausted or (len(ranked.distances) >= top and ranked.distances[top - 1] <= limit):
+                    return _cut(ranked, top)
             wanted *= 4
 
     def _distances(self, probe: Floats, slots: Integers) -> Doubles:
@@ -187,72 +197,116 @@ class ExactIndex:
         slots = slots[first]
         return Ranked(self.identities[slots], distances[first], slots, seen)
 
-    def _means(self, probe: Floats, mask: Mask | None, ranking: Ranked, k: int, seen: int) -> Ranked:
-        allowed = self.alive() if mask is None else mask
-        slots = np.flatnonzero(allowed & np.isin(self.identities[: self.size], ranking.identities))
-        distances = self._distances(probe, slots)
-        owners = self.identities[slots]
-        order = np.lexsort((distances, owners))
-        owners, distances = owners[order], distances[order]
-        names, starts, counts = np.unique(owners, return_index=True, return_counts=True)
-        within = np.arange(len(owners)) - np.repeat(starts, counts)
-        kept = within < k
-        totals = np.add.reduceat(np.where(kept, distances, 0.0), starts)
-        means: Doubles = totals / np.minimum(counts, k)
-        by_identity: Doubles = means[np.searchsorted(names, ranking.identities)]
-        order = np.lexsort((self.ids[ranking.slots], by_identity))
-        return Ranked(ranking.identities[order], by_identity[order], ranking.slots[order], seen)
+    def _by_mean(self, probe: Floats, similarities: Floats, mask: Mask, nearest: Ranked, top: int, k: int) -> Ranked:
+        """Rank the identities of `nearest` by the mean of their k nearest observations."""
+        places = np.argsort(nearest.identities)
+        slots = self._slots_of_identities(mask, nearest.identities)
+        rough = _mean_of_nearest(self.identities[slots], _distance(similarities.reshape(-1)[slots]), k)
+        # the means of float32 similarities choose who is worth an exact look
+        chosen = np.sort(np.argsort(rough, kind="stable")[: top + _MARGIN])
+        places = places[chosen]
+        slots = self._slots_of_identities(mask, nearest.identities[places])
+        means = _mean_of_nearest(self.identities[slots], self._distances(probe, slots), k)
+        order = np.lexsort((self.ids[nearest.slots[places]], means))
+        places, means = places[order], means[order]
+        return Ranked(nearest.identities[places], means, nearest.slots[places], nearest.considered)
 
-    def _by_centroid(self, probe: Floats, mask: Mask | None, top: int, seen: int) -> Ranked:
-        slots = np.flatnonzero(self.alive() if mask is None else mask)
-        if not len(slots):
-            return _nothing()
+    def _slots_of_identities(self, mask: Mask, identities: Integers) -> Integers:
+        wanted = np.zeros(max(int(self.identities[: self.size].max()), int(identities.max())) + 2, np.bool_)
+        wanted[identities] = True  # the last place stays False: NOBODY is -1
+        return np.flatnonzero(wanted[self.identities[: self.size]] & mask)
+
+    def _by_centroid(self, probe: Floats, similarities: Floats, mask: Mask, top: int, seen: int) -> Ranked:
+        centroids = self._centroids_of(mask)
+        flat = similarities.reshape(-1)[centroids.slots]
+        sums = np.bincount(centroids.owners, weights=flat, minlength=len(centroids.names))
+        rough = -sums / centroids.norms
+        chosen = np.argsort(rough, kind="stable")[: top + _MARGIN]
+        distances = np.empty(len(chosen))
+        nearest = np.empty(len(chosen), np.int64)
+        for place, row in enumerate(chosen):
+            own = centroids.slots[centroids.owners == row]
+            vectors = self.vectors(own).astype(np.float64)
+            mean = vectors.sum(axis=0)
+            mean /= max(float(np.sqrt(mean @ mean)), 1e-12)
+            distances[place] = np.sqrt(((mean - probe) ** 2).sum())
+            nearest[place] = own[np.lexsort((self.ids[own], self._distances(probe, own)))[0]]
+        order = np.lexsort((centroids.names[chosen], distances))
+        return _cut(Ranked(centroids.names[chosen][order], distances[order], nearest[order], seen), top)
+
+    def _centroids_of(self, mask: Mask) -> _Centroids:
+        """Lengths of the summed vectors of each identity under a filter, remembered until something changes."""
+        known = self._centroids.get(id(mask))
+        if known is not None and known.mask is mask:
+            return known
+        slots = np.flatnonzero(mask)
         names, owners = np.unique(self.identities[slots], return_inverse=True)
         sums = np.zeros((len(names), self.dim), np.float64)
         for start in range(0, len(slots), BLOCK):
-            part = slots[start : start + BLOCK]
-            order = np.argsort(owners[start : start + BLOCK], kind="stable")
-            sorted_owners = owners[start : start + BLOCK][order]
-            firsts = np.flatnonzero(np.r_[True, np.diff(sorted_owners) > 0])
-            sums[sorted_owners[firsts]] += np.add.reduceat(self.vectors(part[order]), firsts, axis=0, dtype=np.float64)
-        norms = np.sqrt(np.einsum("ij,ij->i", sums, sums))
-        sums /= np.maximum(norms, 1e-12)[:, None]
-        difference = sums - probe
-        distances: Doubles = np.sqrt(np.einsum("ij,ij->i", difference, difference))
-        best = np.lexsort((names, distances))[:top]
-        nearest: list[int] = []
-        for identity in names[best]:
-            own = slots[self.identities[slots] == identity]
-            own_distances = self._distances(probe, own)
-            nearest.append(int(own[np.lexsort((self.ids[own], own_distances))[0]]))
-        return Ranked(names[best], distances[best], np.array(nearest, np.int64), seen)
+            part = owners[start : start + BLOCK]
+            order = np.argsort(part, kind="stable")
+            firsts = np.flatnonzero(np.r_[True, np.diff(part[order]) > 0])
+            rows = self.vectors(slots[start : start + BLOCK][order])
+            sums[part[order][firsts]] += np.add.reduceat(rows, firsts, axis=0, dtype=np.float64)
+        norms = np.maximum(np.sqrt(np.einsum("ij,ij->i", sums, sums)), 1e-12)
+        if len(self._centroids) >= _REMEMBERED:
+            self._centroids.clear()
+        found = _Centroids(mask, slots, names, owners, norms)
+        self._centroids[id(mask)] = found
+        return found
+
+
+@dataclass(frozen=True)
+class _Centroids:
+    """Admissible slots, the identity (a row of `names`) of each, and the lengths of the identities' sums."""
+
+    mask: Mask
+    slots: Integers
+    names: Integers
+    owners: Integers
+    norms: Doubles
 
 
 class _Selection:
     """The largest values of one probe's similarities [blocks, width], found by way of the maxima of short segments.
 
-    The m segments with the largest maxima contain the m largest values, so a full partition is not needed.
+    The m segments with the largest maxima contain the m largest values, so a full partition is not needed. A segment
+    is every (width / 64)-th value of a block, so that its maxima are found by comparing long rows.
     """
 
     def __init__(self, values: Floats) -> None:
         self._width = values.shape[1]
-        self._segments = values.reshape(values.shape[0], -1, _SEGMENT)
-        self._maxima: Floats = self._segments.max(axis=2).ravel()
+        self._values = values.reshape(values.shape[0], _SEGMENT, -1)
+        self._maxima: Floats = self._values.max(axis=1).ravel()
 
     def largest(self, count: int) -> Integers:
         """Slots of the `count` largest values and of those equal to the last of them, in no order; never -inf."""
-        per_block = self._width // _SEGMENT
-        segments = _at_least(self._maxima, count)
-        values = self._segments[segments // per_block, segments % per_block]
-        slots = segments[:, None] * _SEGMENT + np.arange(_SEGMENT)
-        chosen = _at_least(values.ravel(), count)
-        return np.asarray(slots.ravel()[chosen], np.int64)
+        step = self._width // _SEGMENT
+        block, column = np.divmod(_at_least(self._maxima, count), step)
+        values = self._values[block, :, column]
+        slots = (block * self._width + column)[:, None] + np.arange(_SEGMENT) * step
+        return np.asarray(slots.ravel()[_at_least(values.ravel(), count)], np.int64)
 
 
 def _at_least(values: Floats, count: int) -> Integers:
     """Positions of values that reach the count-th largest, and are not -inf."""
     limit = -np.inf if count >= len(values) else float(np.partition(values, len(values) - count)[len(values) - count])
     return np.flatnonzero(values >= limit) if limit > -np.inf else np.flatnonzero(values > -np.inf)
+
+
+def _mean_of_nearest(owners: Integers, distances: Doubles, k: int) -> Doubles:
+    """For each identity in ascending order, the mean of its k smallest distances (of all, where there are fewer)."""
+    order = np.lexsort((distances, owners))
+    owners, distances = owners[order], distances[order]
+    starts = np.flatnonzero(np.r_[True, np.diff(owners) > 0])
+    counts = np.diff(np.r_[starts, len(owners)])
+    rank = np.arange(len(owners)) - np.repeat(starts, counts)
+    return np.asarray(np.add.reduceat(np.where(rank < k, distances, 0.0), starts) / np.minimum(counts, k), np.float64)
+
+
+def _distance(similarities: Floats) -> Doubles:
+    """Euclidean distance of unit vectors from their dot product, to float32's precision."""
+    return np.sqrt(np.maximum(2.0 - 2.0 * similarities.astype(np.float64), 0.0))
 
 
 def _cut(ranking: Ranked, top: int) -> Ranked:

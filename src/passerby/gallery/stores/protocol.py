@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,9 @@ class Store(Protocol):
 
     def identity(self, identity: int) -> IdentityRecord | None:
         """One identity by id."""
+
+    def names(self, identities: Iterable[int]) -> dict[int, str]:
+        """Names of those of these identities that there are."""
 
     def find(self, name: str) -> IdentityRecord | None:
         """The identity of this name, also if it was merged into another."""

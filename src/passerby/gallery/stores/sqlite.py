@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,7 @@ _BUSY_SECONDS = 30.0
 _READER_SECONDS = 3.0
 _TEXT_STEP = 256
 _CHUNK = 8192
+_REMEMBERED = 16
 _DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
 
 
@@ -80,6 +81,7 @@ class SqliteStore:
         self._index: ExactIndex | None = None
         self._identities: dict[int, IdentityRecord] = {}
         self._names: dict[str, int] = {}
+        self._masks: dict[Where, Mask] = {}
         self._cameras: dict[int, str] = {}
 
     def _migrate(self) -> None:
@@ -174,6 +176,7 @@ class SqliteStore:
         else:
             self._read_changed_observations()
         self._revision = revision
+        self._masks.clear()
 
     def _read_identities(self) -> None:
         rows = self._db.execute(
@@ -266,6 +269,11 @@ class SqliteStore:
         """One identity by id."""
         with self._reading():
             return self._identities.get(identity)
+
+    def names(self, identities: Iterable[int]) -> dict[int, str]:
+        """Names of those of these identities that there are."""
+        with self._reading():
+            return {i: self._identities[i].name for i in identities if i in self._identities}
 
     def find(self, name: str) -> IdentityRecord | None:
         """The identity of this name, also if it was merged into another."""
@@ -448,7 +456,7 @@ class SqliteStore:
             index = self._index
             chosen = index.alive()
             if identities is not None:
-                chosen &= np.isin(index.identities[: index.size], np.asarray(list(identities), np.int64))
+                chosen = chosen & np.isin(index.identities[: index.size], np.asarray(list(identities), np.int64))
             slots = np.flatnonzero(chosen)
             slots = slots[np.argsort(index.ids[slots], kind="stable")]
             cameras = tuple(self._cameras.get(code) for code in index.cameras[slots].tolist())
@@ -497,9 +505,17 @@ class SqliteStore:
             ]
 
     def _mask(self, index: ExactIndex, where: Where) -> Mask | None:
+        """Slots that pass a filter; the masks of recent filters are remembered until something changes."""
         if where.everything:
             return None
-        mask = index.alive()
+        if where not in self._masks:
+            if len(self._masks) >= _REMEMBERED:
+                self._masks.clear()
+            self._masks[where] = self._new_mask(index, where)
+        return self._masks[where]
+
+    def _new_mask(self, index: ExactIndex, where: Where) -> Mask:
+        mask = index.alive().copy()
         codes = [code for code, name in self._cameras.items() if name in where.exclude_cameras]
         for code in codes:
             mask &= index.cameras[: index.size] != code
