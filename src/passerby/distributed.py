@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 
 def is_distributed() -> bool:
@@ -54,3 +58,36 @@ def gather(x: Tensor) -> Tensor:
     parts = [torch.empty_like(x) for _ in range(world_size())]
     dist.all_gather(parts, x.contiguous())
     return torch.cat(parts)
+
+
+def local_rank() -> int:
+    """This process's number on its machine, as torchrun sets it."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+@contextmanager
+def processes(device: torch.device) -> Iterator[None]:
+    """Join torchrun's processes while the block runs; nothing happens in a process that torchrun did not start."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or is_distributed():
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def replicate(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model whose gradients are averaged over all processes; the model itself where there is one process."""
+    if world_size() == 1:
+        return model
+    return DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
+
+
+def wait() -> None:
+    """Let every process arrive here before any goes on."""
+    if is_distributed():
+        dist.barrier()

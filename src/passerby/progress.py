@@ -33,13 +33,14 @@ class ProgressBar:
 
 
 @contextmanager
-def progress_bar(title: str, total: int, *, done: int = 0) -> Iterator[ProgressBar]:
+def progress_bar(title: str, total: int, *, done: int = 0, quiet: bool = False) -> Iterator[ProgressBar]:
     """Show a bar on stderr while the block runs.
 
     Args:
         title: what is being done.
         total: number of steps.
         done: steps already done (when work resumes).
+        quiet: show nothing even on a terminal.
     """
     console = Console(stderr=True)
     columns = (
@@ -51,5 +52,5 @@ def progress_bar(title: str, total: int, *, done: int = 0) -> Iterator[ProgressB
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, transient=False, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=False, disable=quiet or not console.is_terminal) as progress:
         yield ProgressBar(progress, progress.add_task(title, total=total, completed=done, note=""))

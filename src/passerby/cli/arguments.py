@@ -1,0 +1,126 @@
+"""What the commands share: parsing by type, loading what arguments name, printing results."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import tyro
+from pydantic import ValidationError
+
+from passerby.errors import ConfigError, DataError, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from passerby.data.records import ReIDDataset
+
+T = TypeVar("T")
+Json = Annotated[bool, tyro.conf.arg(help="Print JSON for machines instead of a table.")]
+ReaderArguments = Annotated[
+    tuple[str, ...], tyro.conf.arg(metavar="KEY=VALUE ...", help="Further arguments of the dataset's reader.")
+]
+
+
+def parse(options: type[T], arguments: Sequence[str], verb: str, *, doc: str | None = None, default: Any = None) -> T:
+    """Parse arguments into a dataclass; wrong usage exits with code 2 and a message.
+
+    Raises:
+        ConfigError: a value out of its range.
+    """
+    extra = {} if default is None else {"default": default}
+    try:
+        return tyro.cli(options, args=list(arguments), prog=f"passerby {verb}", description=doc, **extra)
+    except ValidationError as error:
+        problems = "; ".join(f"--{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(problems) from None
+
+
+def pick_action(verb: str, arguments: Sequence[str], actions: dict[str, str]) -> str:
+    """The action of a verb with several (`passerby data list`), or its help and the end.
+
+    Raises:
+        UsageError: an unknown action.
+    """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        width = max(map(len, actions))
+        print(f"usage: passerby {verb} ACTION [options]\n")
+        print("\n".join(f"  {name:{width}}  {text}" for name, text in actions.items()))
+        raise SystemExit(0 if arguments else 2)
+    if arguments[0] not in actions:
+        raise UsageError(unknown_name(f"action of `passerby {verb}`", arguments[0], actions))
+    return arguments[0]
+
+
+def show(result: Any, *, as_json: bool) -> None:
+    """Print a result as a table or as JSON."""
+    if as_json:
+        print(json.dumps(result.to_dict() if hasattr(result, "to_dict") else result, indent=2, default=str))
+    else:
+        print(result)
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """Which dataset; without a name, the one that the run was trained on."""
+
+    name: str | None = None
+    """A name of `passerby data list`, or one's own: a .csv or .parquet manifest, or a folder of folders."""
+    root: Path | None = None
+    """Folder that holds the dataset (or the images a manifest names)."""
+    split: int = 0
+    """Which split, for datasets with several."""
+    arguments: ReaderArguments = ()
+
+    def load(self, run: Path | None = None) -> ReIDDataset:
+        """Read the dataset.
+
+        Raises:
+            DataError: neither a name nor a run that knows one, or the dataset is not what it should be.
+        """
+        from passerby.data import load_dataset
+
+        if self.name is not None:
+            return load_dataset(self.name, self.root, split=self.split, **_reader_arguments(self.arguments))
+        settings = run / "config.toml" if run is not None else None
+        if settings is None or not settings.exists():
+            raise DataError("which data? name it with --data.name NAME and --data.root FOLDER")
+        trained_on = tomllib.loads(settings.read_text("utf-8"))["data"]
+        root = self.root if self.root is not None else trained_on.get("root")
+        return load_dataset(
+            trained_on["name"], root, split=trained_on.get("split", 0), **trained_on.get("arguments", {})
+        )
+
+
+def _reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:
+    parsed: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise UsageError(f"--data.arguments: expected KEY=VALUE, found {pair!r}")
+        try:
+            parsed[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed[key] = value
+    return parsed
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How rankings are judged."""
+
+    protocol: str | None = None
+    """Protocol by name; default: the dataset's own."""
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+    """Distance of two vectors."""
+    ap: Literal["step", "trapezoid"] = "step"
+    """Definition of average precision: step as in recent papers' code, trapezoid as in the official Market-1501 one."""
+    rerank: Literal["none", "k_reciprocal"] = "none"
+    """Re-rank with k-reciprocal neighbours (transductive: uses the other queries)."""
+
+    def settings(self) -> dict[str, Any]:
+        """Keyword arguments of the evaluation functions."""
+        rerank = None if self.rerank == "none" else self.rerank
+        return {"protocol": self.protocol, "metric": self.metric, "ap": self.ap, "rerank": rerank}

@@ -1,0 +1,80 @@
+"""Commands that make a model: demo, recipes, train."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from passerby.cli.arguments import Json, parse
+from passerby.config import Config, load_recipe, recipe_names
+
+
+def demo(arguments: Sequence[str]) -> None:
+    """Draw people, train, evaluate, enrol, identify, and write a report; needs no data."""
+
+    @dataclass(frozen=True)
+    class Options:
+        out: Path = Path("demo")
+        """Folder of everything the demo makes."""
+        seed: int = 0
+        """Seed of the drawing and the training."""
+
+    options = parse(Options, arguments, "demo", doc=demo.__doc__)
+    from passerby.demo import demo as run_demo
+
+    print(run_demo(options.out, seed=options.seed))
+
+
+def recipes(arguments: Sequence[str]) -> None:
+    """List the recipes, or show one as TOML with every setting."""
+
+    @dataclass(frozen=True)
+    class Options:
+        name: Positional[str | None] = None
+        """Show this recipe."""
+        json: Json = False
+
+    options = parse(Options, arguments, "recipes", doc=recipes.__doc__)
+    if options.name is not None:
+        config = load_recipe(options.name)
+        print(config.model_dump_json(indent=2) if options.json else config)
+        return
+    rows = {name: load_recipe(name).description for name in recipe_names()}
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return
+    width = max(map(len, rows))
+    print("\n".join(f"{name:{width}}  {text}" for name, text in rows.items()))
+
+
+@dataclass(frozen=True)
+class _TrainOptions:
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    out: Path
+    """Folder of the run; the same command goes on where it stopped."""
+    json: Json = False
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train a recipe, or go on with a training that was interrupted."""
+    if not arguments or arguments[0].startswith("-"):
+        print("usage: passerby train RECIPE [--out FOLDER] [--data.name NAME --data.root FOLDER] [any setting]\n")
+        print(f"recipes: {', '.join(recipe_names())}, or a .toml file")
+        print("`passerby train RECIPE --help` lists every setting with the recipe's values")
+        raise SystemExit(0 if "-h" in arguments or "--help" in arguments else 2)
+    recipe = load_recipe(arguments[0])
+    default = _TrainOptions(recipe, Path("runs") / recipe.name)
+    options = parse(_TrainOptions, arguments[1:], f"train {arguments[0]}", doc=train.__doc__, default=default)
+    from passerby.training.trainer import train as run_train
+
+    run = run_train(options.config, out=options.out)
+    if options.json:
+        print(json.dumps({"run": str(run.path), "metrics": run.metrics}, indent=2))
+    else:
+        print(f"trained: {run.path}\nnext: passerby evaluate {run.path}")

@@ -1,0 +1,94 @@
+"""Everything a run needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import pickle
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from passerby.config import Config
+from passerby.errors import ConfigError, WeightsError
+from passerby.files import replace_file
+
+FILE_NAME = "checkpoint.pt"
+FORMAT = 1
+
+# Settings that may change between stopping and resuming because they do not touch the numbers of the training.
+FREE = frozenset(
+    {
+        "description",
+        "data.root",
+        "input.cache",
+        "input.cache_dir",
+        "run.device",
+        "run.threads",
+        "run.checkpoint_minutes",
+        "run.evaluate_epochs",
+    }
+)
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any], config: Config) -> None:
+    """Write a checkpoint in one step; the previous one survives a kill or a full disk.
+
+    Raises:
+        StorageError: it could not be written.
+    """
+    with replace_file(folder / FILE_NAME) as temporary:
+        try:
+            torch.save({"format": FORMAT, "config": config.to_toml(), **state}, temporary)
+        except RuntimeError as error:
+            # torch's zip writer reports a full disk as RuntimeError
+            raise OSError(f"writing the checkpoint failed: {error}") from error
+
+
+def load_checkpoint(folder: Path, config: Config) -> dict[str, Any] | None:
+    """Read a run's checkpoint, or None where there is none.
+
+    Args:
+        folder: the run's folder.
+        config: the settings the run is to go on with.
+
+    Raises:
+        WeightsError: the file is damaged or not a checkpoint.
+        ConfigError: the run was made with other settings (those that differ are named).
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise WeightsError(
+            f"{path}: not a readable checkpoint ({str(error).splitlines()[0]}); move it away to start the run anew"
+        ) from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise WeightsError(f"{path}: not a checkpoint of this version of passerby; choose another output folder")
+    changed = differing_settings(str(state["config"]), config)
+    if changed:
+        raise ConfigError(
+            f"{folder} holds a run with other settings ({'; '.join(changed)}): "
+            "choose another output folder, or the same settings to resume it"
+        )
+    return state
+
+
+def differing_settings(saved: str, config: Config) -> list[str]:
+    """Settings of a saved run that differ from `config`, other than those that may, as "name: old -> new"."""
+    before = _flat(tomllib.loads(saved))
+    now = _flat(tomllib.loads(config.to_toml()))
+    names = sorted((before.keys() | now.keys()) - FREE)
+    return [f"{n}: {before.get(n)} -> {now.get(n)}" for n in names if before.get(n) != now.get(n)]
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

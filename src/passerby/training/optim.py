@@ -1,0 +1,108 @@
+"""How gradients move weights: parameter groups, optimisers, learning-rate factors, averaged weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from passerby.config import OptimizerConfig, ScheduleConfig
+
+
+def parameter_groups(model: nn.Module, objective: nn.Module, config: OptimizerConfig) -> list[dict[str, object]]:
+    """Split parameters by weight decay and by learning-rate factor.
+
+    Biases and normalisation layers (one-dimensional parameters) get no weight decay. Everything outside
+    `model.backbone` (neck, embedding layers, the losses' class weights) learns `head_lr_factor` times as fast.
+
+    Args:
+        model: has a submodule `backbone`.
+        objective: the losses, with whatever parameters they own.
+        config: decay and factor.
+
+    Returns:
+        Groups for a torch optimiser; each carries its factor as `lr_factor`.
+    """
+    named = [(name.startswith("backbone."), p) for name, p in model.named_parameters()]
+    named += [(False, p) for p in objective.parameters()]
+    groups: list[dict[str, object]] = []
+    for pretrained in (True, False):
+        for decays in (True, False):
+            chosen = [p for is_backbone, p in named if is_backbone == pretrained and (p.ndim > 1) == decays]
+            if chosen:
+                factor = 1.0 if pretrained else config.head_lr_factor
+                decay = config.weight_decay if decays else 0.0
+                groups.append({"params": chosen, "weight_decay": decay, "lr_factor": factor})
+    return groups
+
+
+def build_optimizer(groups: list[dict[str, object]], config: OptimizerConfig) -> torch.optim.Optimizer:
+    """The optimiser by name, at the base learning rate."""
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
+    kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+    return kind(groups, lr=config.lr, betas=(config.momentum, config.beta2))
+
+
+def learning_rate_factor(schedule: ScheduleConfig, epoch: float) -> float:
+    """Factor of the base rate at a 0-based epoch (its fraction counts where the rate changes at every step).
+
+    Warm-up is linear, w (1 - t/T) + t/T with w = `warmup_start` and T = `warmup_epochs`, as in the released
+    scheduler of Luo et al. 2019. SphereReID's 1e-3 t/20 for the 1-based epochs 1..20 is w = 0.05, T = 19.
+    A step decay at milestone m holds from the 0-based epoch m on, that is after m epochs.
+    """
+    t = epoch if schedule.per == "step" else math.floor(epoch)
+    if t < schedule.warmup_epochs:
+        share = t / schedule.warmup_epochs
+        return schedule.warmup_start * (1 - share) + share
+    if schedule.decay == "step":
+        return schedule.gamma ** sum(t >= milestone for milestone in schedule.milestones)
+    if schedule.decay == "cosine":
+        span = max(schedule.epochs - schedule.warmup_epochs, 1e-9)
+        share = min((t - schedule.warmup_epochs) / span, 1.0)
+        return schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * share))
+    return 1.0
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, base: float, factor: float) -> float:
+    """Set every group's rate to base x factor x its own factor; returns base x factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = base * factor * group["lr_factor"]
+    return base * factor
+
+
+class AveragedWeights:
+    """Exponential moving average of a model's weights and batch-norm statistics.
+
+    The decay starts small, min(decay, (1 + n) / (10 + n)) after n updates, so that early weights are soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.tensors = {name: t.detach().clone() for name, t in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Move the average towards the model's present weights."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        current = model.state_dict()
+        floating = [name for name, t in self.tensors.items() if t.is_floating_point()]
+        targets: list[Tensor] = [self.tensors[name] for name in floating]
+        torch._foreach_lerp_(targets, [current[name] for name in floating], 1 - decay)
+        for name in self.tensors.keys() - set(floating):
+            self.tensors[name].copy_(current[name])
+
+    def state_dict(self) -> dict[str, object]:
+        """Everything needed to go on averaging."""
+        return {"updates": self.updates, "tensors": self.tensors}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Restore what `state_dict` gave."""
+        self.updates = int(state["updates"])  # type: ignore[call-overload]
+        saved: Mapping[str, Tensor] = state["tensors"]  # type: ignore[assignment]
+        for name, tensor in self.tensors.items():
+            tensor.copy_(saved[name])

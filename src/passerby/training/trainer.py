@@ -1,0 +1,376 @@
+"""`train(config, data) -> Run`: the whole loop, in the order in which things happen."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import math
+import os
+import platform
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import passerby
+from passerby import distributed
+from passerby.config import Config
+from passerby.data import load_dataset
+from passerby.data.augment import Augmenter
+from passerby.data.images import ImageStore
+from passerby.data.loader import TrainLoader
+from passerby.data.records import ReIDDataset, Sample, labels_of
+from passerby.data.sampler import make_sampler
+from passerby.errors import ConfigError, DataError
+from passerby.evaluation.embed import embed
+from passerby.evaluation.evaluate import evaluate
+from passerby.files import replace_file
+from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.model import ReIDModel, build_model
+from passerby.models.weights import load_weights
+from passerby.progress import ProgressBar, progress_bar
+from passerby.training.checkpoint import load_checkpoint, save_checkpoint
+from passerby.training.interruption import Interruption
+from passerby.training.journal import Journal
+from passerby.training.losses_seen import LossesSeen
+from passerby.training.objective import Objective, check_terms
+from passerby.training.optim import (
+    AveragedWeights,
+    build_optimizer,
+    learning_rate_factor,
+    parameter_groups,
+    set_learning_rate,
+)
+
+log = logging.getLogger("passerby")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run on disk.
+
+    Attributes:
+        path: the run's folder: config.toml, metrics.jsonl, checkpoint.pt and encoder/.
+        config: its settings.
+    """
+
+    path: Path
+    config: Config
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The trained encoder: the best on the held-out identities, or the last where none are held out."""
+        return load_encoder(self.path)
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """Rows of metrics.jsonl: one an epoch, one an evaluation."""
+        lines = (self.path / "metrics.jsonl").read_text("utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+
+def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.PathLike[str]) -> Run:
+    """Train a model, or go on with a training that was interrupted.
+
+    Run again with the same `config` and `out`, it resumes; on CPU the final weights equal those of an uninterrupted
+    run to the last bit. Started by torchrun, every process calls this and the losses see the global batch.
+
+    Args:
+        config: a recipe (`load_recipe`), changed or not.
+        data: the dataset; default: what `config.data` names.
+        out: folder of the run.
+
+    Returns:
+        The run, with its encoder.
+
+    Raises:
+        ConfigError: settings that cannot work, or another run's folder.
+        DataError: a dataset that cannot be trained on.
+        TrainingError: a loss became NaN or Inf; the last good checkpoint is kept.
+        StorageError: the disk is full; the previous checkpoint is kept.
+    """
+    check_terms(config.objective)
+    device = choose_device(config.run.device)
+    if config.run.threads:
+        torch.set_num_threads(config.run.threads)
+    with distributed.processes(device):
+        return _train(config, data, Path(out), device)
+
+
+def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch.device) -> Run:
+    # ---- 1. What is already there ------------------------------------------------------------------------------
+    saved = load_checkpoint(folder, config)
+    run = Run(folder, config)
+    if saved is not None and saved["finished"]:
+        log.info("%s is finished; nothing to do", folder)
+        return run
+    main = distributed.rank() == 0
+    if main:
+        with replace_file(folder / "config.toml") as temporary:
+            temporary.write_text(config.to_toml(), "utf-8")
+
+    # ---- 2. Data -----------------------------------------------------------------------------------------------
+    if data is None:
+        data = load_dataset(config.data.name, config.data.root, split=config.data.split, **config.data.arguments)
+    if not data.train:
+        raise DataError(
+            f"{data.name}: has no training images; expected at least {config.sampler.identities} identities"
+        )
+    # Always the same identities whatever the seed, so that runs with other seeds can be compared.
+    training, validation = data.hold_out(config.data.held_out_identities, seed=0)
+    labels, pids = labels_of(training.train)
+    sampler = make_sampler(
+        config.sampler,
+        labels,
+        [s.camid for s in training.train],
+        seed=config.run.seed,
+        rank=distributed.rank(),
+        world_size=distributed.world_size(),
+    )
+    augmenter = Augmenter(config.augment, config.input)
+
+    # ---- 3. Model, objective, optimiser ------------------------------------------------------------------------
+    torch.manual_seed(config.run.seed)
+    model = build_model(config.model)
+    if config.model.weights is not None and saved is None:
+        log.info("%s", load_weights(model, config.model.weights))
+    model.to(device, memory_format=torch.channels_last if config.run.channels_last else torch.preserve_format)
+    objective = Objective(config.objective, num_ids=len(pids), dim=model.dim).to(device)
+    optimizer = build_optimizer(parameter_groups(model, objective, config.optimizer), config.optimizer)
+    average = AveragedWeights(model, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
+    precision = choose_precision(config.run.precision, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
+
+    # ---- 4. Go on where the last run stopped: position, weights, optimiser, sampler, losses of this epoch -------
+    first_epoch, first_step, best = 0, 0, -math.inf
+    seen_before: dict[str, Tensor] | None = None
+    if saved is not None:
+        model.load_state_dict(saved["model"])
+        objective.load_state_dict(saved["objective"])
+        optimizer.load_state_dict(saved["optimizer"])
+        scaler.load_state_dict(saved["scaler"])
+        sampler.load_state_dict(saved["sampler"])
+        if average is not None:
+            average.load_state_dict(saved["average"])
+        first_epoch, first_step, best = saved["epoch"], saved["step"], saved["best"]
+        seen_before = saved["losses"] if first_step else None
+        log.info("resuming %s at epoch %d, step %d", folder, first_epoch + 1, first_step)
+    parallel = distributed.replicate(model, device)
+    journal = Journal(folder, first_epoch) if main else None
+    provenance = _provenance(config, data, training.train)
+    stopped = Interruption()
+
+    def save(epoch: int, step: int, losses: LossesSeen | None, *, finished: bool = False) -> None:
+        if not main:
+            return
+        state = {
+            "epoch": epoch,
+            "step": step,
+            "best": best,
+            "finished": finished,
+            "model": model.state_dict(),
+            "objective": objective.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "scaler": scaler.state_dict(),
+            "sampler": sampler.state_dict(),
+            "average": average.state_dict() if average is not None else {},
+            "losses": losses.state_dict() if losses is not None else {},
+        }
+        save_checkpoint(folder, state, config)
+
+    # ---- 5. Epochs ---------------------------------------------------------------------------------------------
+    epochs = config.schedule.epochs
+    total_steps = sum(sampler.steps(epoch) for epoch in range(epochs))
+    steps_done = sum(sampler.steps(epoch) for epoch in range(first_epoch)) + first_step
+    store: ImageStore | None = None
+    with stopped, progress_bar(f"train {config.name}", total_steps, done=steps_done, quiet=not main) as bar:
+        for epoch in range(first_epoch, epochs):
+            height, width = image_size(config, epoch)
+            if store is None or (store.height, store.width) != (height, width):
+                store = ImageStore(
+                    training.train, height, width, cache=config.input.cache, cache_dir=config.input.cache_dir
+                )
+            if first_step == 0 and sampler.needs_search(epoch):
+                sampler.update(*_features(model, average, config, training.train, labels))
+            loader = TrainLoader(store, labels, sampler, augmenter, device=device, seed=config.run.seed)
+            freeze_backbone(model, frozen=epoch < config.schedule.freeze_backbone_epochs)
+            losses = LossesSeen(objective.names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
+            if seen_before is not None:
+                losses.load_state_dict(seen_before)
+                seen_before = None
+            started, last_save = time.monotonic(), time.monotonic()
+            rate = 0.0
+            for batch in loader.epoch(epoch, start_step=first_step):
+                step = losses.steps
+                rate = set_learning_rate(
+                    optimizer,
+                    config.optimizer.lr,
+                    learning_rate_factor(config.schedule, epoch + step / sampler.steps(epoch)),
+                )
+                # Dropout draws from torch's generator: seeded at every step, it is the same after a resume.
+                torch.manual_seed(_seed(config.run.seed, epoch, step, distributed.rank()))
+                images = (
+                    batch.images.contiguous(memory_format=torch.channels_last)
+                    if config.run.channels_last
+                    else batch.images
+                )
+                with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                    output = parallel(images)
+                terms = objective(output, batch.labels)
+                losses.record(terms)
+                scaler.scale(terms["total"]).backward()
+                if config.optimizer.clip_norm:
+                    scaler.unscale_(optimizer)
+                    nn.utils.clip_grad_norm_([*model.parameters(), *objective.parameters()], config.optimizer.clip_norm)
+                scaler.step(optimizer)
+                scaler.update()
+                optimizer.zero_grad(set_to_none=True)
+                if average is not None:
+                    average.update(model)
+                _show(bar, losses, config, started, first_step)
+                if stopped.requested or time.monotonic() - last_save > 60 * config.run.checkpoint_minutes:
+                    losses.check()
+                    save(epoch, losses.steps, losses)
+                    last_save = time.monotonic()
+                    if stopped.requested:
+                        log.info("stopped at epoch %d, step %d; the same command goes on", epoch + 1, losses.steps)
+                        raise KeyboardInterrupt
+            losses.check()
+            seconds = time.monotonic() - started
+            if journal is not None:
+                images_seen = (losses.steps - first_step) * sampler.batch_size
+                journal.epoch(
+                    epoch,
+                    losses.means(),
+                    lr=rate,
+                    seconds=seconds,
+                    images_per_second=images_seen / max(seconds, 1e-9),
+                    waiting=loader.waiting_share,
+                )
+            first_step = 0
+
+            # ---- the best checkpoint is chosen on held-out training identities, never on the test set
+            if main and validation.query and _is_due(epoch, config):
+                encoder = _encoder(model, average, config, provenance | {"epochs": epoch + 1})
+                report = evaluate(encoder, validation, progress=False)
+                journal_row = {"mAP": report.mAP, "rank1": report.rank(1), "queries": report.queries}
+                if journal is not None:
+                    journal.evaluation(epoch, **journal_row)
+                log.info("epoch %d, held-out identities: mAP %.3f, rank-1 %.3f", epoch + 1, report.mAP, report.rank(1))
+                if report.mAP > best:
+                    best = report.mAP
+                    encoder.save(folder / "encoder")
+            save(epoch + 1, 0, None)
+            distributed.wait()
+
+    # ---- 6. The encoder ----------------------------------------------------------------------------------------
+    if main:
+        if not validation.query:
+            _encoder(model, average, config, provenance | {"epochs": epochs}).save(folder / "encoder")
+        save(epochs, 0, None, finished=True)
+    if journal is not None:
+        journal.close()
+    distributed.wait()
+    return run
+
+
+def choose_device(name: str) -> torch.device:
+    """The device by name; "auto" takes a GPU where there is one.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(f"run.device: {name!r} cannot be used here ({str(error).splitlines()[0]})") from None
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", distributed.local_rank())
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of the network's arithmetic by name; "auto" is bfloat16 on GPUs that have it, else float32.
+
+    Raises:
+        ConfigError: float16 on a CPU, where it neither is fast nor trains.
+    """
+    if name == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if fast else torch.float32
+    if name == "float16" and device.type == "cpu":
+        raise ConfigError("run.precision: float16 does not train on a CPU; choose bfloat16 or float32")
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def image_size(config: Config, epoch: int) -> tuple[int, int]:
+    """Height and width of the training images of a 0-based epoch."""
+    if epoch < config.schedule.small_until * config.schedule.epochs:
+        return config.input.height // 2, config.input.width // 2
+    return config.input.height, config.input.width
+
+
+def freeze_backbone(model: ReIDModel, *, frozen: bool) -> None:
+    """Put the model in training mode, with or without its backbone (and the backbone's batch-norm statistics)."""
+    model.train()
+    model.backbone.requires_grad_(not frozen)
+    if frozen:
+        model.backbone.eval()
+
+
+def _is_due(epoch: int, config: Config) -> bool:
+    last = epoch + 1 == config.schedule.epochs
+    every = config.run.evaluate_epochs
+    return last or (every > 0 and (epoch + 1) % every == 0)
+
+
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _encoder(model: ReIDModel, average: AveragedWeights | None, config: Config, provenance: dict[str, Any]) -> Encoder:
+    """The model as it is now (or its averaged weights), apart from the one in training."""
+    snapshot = copy.deepcopy(model).requires_grad_(False).eval()
+    if average is not None:
+        snapshot.load_state_dict(average.tensors)
+    return Encoder.from_model(snapshot, config.input, config.model, provenance)
+
+
+def _features(
+    model: ReIDModel, average: AveragedWeights | None, config: Config, samples: tuple[Sample, ...], labels: list[int]
+) -> tuple[Any, list[int]]:
+    """Vectors of the whole training set by the present model, for the search of hard identities."""
+    encoder = _encoder(model, average, config, {})
+    return embed(encoder, samples, flip=False).vectors, labels
+
+
+def _provenance(config: Config, data: ReIDDataset, samples: tuple[Sample, ...]) -> dict[str, Any]:
+    return {
+        "recipe": config.name,
+        "config": config.to_toml(),
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint(),
+            "train_images": len(samples),
+            "train_identities": len({s.pid for s in samples}),
+            "notes": list(data.notes),
+        },
+        "versions": {"passerby": passerby.__version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def _show(bar: ProgressBar, losses: LossesSeen, config: Config, started: float, start: int) -> None:
+    if losses.steps % 5 and losses.steps > 5:
+        bar.advance()
+        return
+    speed = (losses.steps - start) * config.sampler.batch_size / max(time.monotonic() - started, 1e-9)
+    bar.advance(note=f"loss {losses.recent():.3f}  {speed:.0f} images/s")
