@@ -8,7 +8,6 @@ import pytest
 from passerby.errors import StorageError
 from passerby.files import replace_file, replace_folder
 
-
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

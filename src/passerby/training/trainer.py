@@ -23,6 +23,7 @@ from passerby import distributed
 from passerby.config import Config
 from passerby.data import load_dataset
 from passerby.data.augment import Augmenter
+from passerby.data.hard_identity import HardIdentitySampler
 from passerby.data.images import ImageStore
 from passerby.data.loader import TrainLoader
 from passerby.data.records import ReIDDataset, Sample, labels_of
@@ -125,15 +126,15 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     # Always the same identities whatever the seed, so that runs with other seeds can be compared.
     training, validation = data.hold_out(config.data.held_out_identities, seed=0)
     labels, pids = labels_of(training.train)
+    camids = [s.camid for s in training.train]
     sampler = make_sampler(
         config.sampler,
         labels,
-        [s.camid for s in training.train],
+        camids,
         seed=config.run.seed,
         rank=distributed.rank(),
         world_size=distributed.world_size(),
     )
-    augmenter = Augmenter(config.augment, config.input)
 
     # ---- 3. Model, objective, optimiser ------------------------------------------------------------------------
     torch.manual_seed(config.run.seed)
@@ -188,19 +189,29 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     epochs = config.schedule.epochs
     total_steps = sum(sampler.steps(epoch) for epoch in range(epochs))
     steps_done = sum(sampler.steps(epoch) for epoch in range(first_epoch)) + first_step
-    store: ImageStore | None = None
+    loader: TrainLoader | None = None
     with stopped, progress_bar(f"train {config.name}", total_steps, done=steps_done, quiet=not main) as bar:
         for epoch in range(first_epoch, epochs):
             height, width = image_size(config, epoch)
-            if store is None or (store.height, store.width) != (height, width):
-                store = ImageStore(
-                    training.train, height, width, cache=config.input.cache, cache_dir=config.input.cache_dir
+            if loader is None or (loader.store.height, loader.store.width) != (height, width):
+                size = config.input.model_copy(update={"height": height, "width": width})
+                loader = TrainLoader(
+                    ImageStore(training.train, height, width, cache=size.cache, cache_dir=size.cache_dir),
+                    labels,
+                    camids,
+                    sampler,
+                    Augmenter(config.augment, size),
+                    seed=config.run.seed,
+                    rank=distributed.rank(),
+                    device=device,
                 )
-            if first_step == 0 and sampler.needs_search(epoch):
-                sampler.update(*_features(model, average, config, training.train, labels))
-            loader = TrainLoader(store, labels, sampler, augmenter, device=device, seed=config.run.seed)
+            if isinstance(sampler, HardIdentitySampler) and first_step == 0 and sampler.needs_search(epoch):
+                encoder = _encoder(model, average, config, {})
+                sampler.update(embed(encoder, training.train, flip=False).vectors, labels)
             freeze_backbone(model, frozen=epoch < config.schedule.freeze_backbone_epochs)
-            losses = LossesSeen(objective.names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
+            losses = LossesSeen(
+                ("total", *objective.terms), sampler.steps(epoch), device, epoch=epoch, start=first_step
+            )
             if seen_before is not None:
                 losses.load_state_dict(seen_before)
                 seen_before = None
@@ -215,13 +226,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 )
                 # Dropout draws from torch's generator: seeded at every step, it is the same after a resume.
                 torch.manual_seed(_seed(config.run.seed, epoch, step, distributed.rank()))
-                images = (
-                    batch.images.contiguous(memory_format=torch.channels_last)
-                    if config.run.channels_last
-                    else batch.images
-                )
                 with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                    output = parallel(images)
+                    output = parallel(batch.images)
                 terms = objective(output, batch.labels)
                 losses.record(terms)
                 scaler.scale(terms["total"]).backward()
@@ -244,14 +250,14 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             losses.check()
             seconds = time.monotonic() - started
             if journal is not None:
-                images_seen = (losses.steps - first_step) * sampler.batch_size
+                images_seen = (losses.steps - first_step) * config.sampler.batch_size
                 journal.epoch(
                     epoch,
                     losses.means(),
                     lr=rate,
                     seconds=seconds,
                     images_per_second=images_seen / max(seconds, 1e-9),
-                    waiting=loader.waiting_share,
+                    waiting=loader.waiting,
                 )
             first_step = 0
 
@@ -343,14 +349,6 @@ def _encoder(model: ReIDModel, average: AveragedWeights | None, config: Config, 
     if average is not None:
         snapshot.load_state_dict(average.tensors)
     return Encoder.from_model(snapshot, config.input, config.model, provenance)
-
-
-def _features(
-    model: ReIDModel, average: AveragedWeights | None, config: Config, samples: tuple[Sample, ...], labels: list[int]
-) -> tuple[Any, list[int]]:
-    """Vectors of the whole training set by the present model, for the search of hard identities."""
-    encoder = _encoder(model, average, config, {})
-    return embed(encoder, samples, flip=False).vectors, labels
 
 
 def _provenance(config: Config, data: ReIDDataset, samples: tuple[Sample, ...]) -> dict[str, Any]:
