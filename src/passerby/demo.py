@@ -1,0 +1,180 @@
+"""`passerby demo`: the whole road on drawn people, from pictures to "this is visitor-07" and "nobody I know"."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from passerby.config import load_recipe
+from passerby.data import load_dataset
+from passerby.data.records import ReIDDataset, Sample
+from passerby.data.synthetic import draw_dataset
+from passerby.evaluation.calibration import calibrate
+from passerby.evaluation.embed import Embeddings, embed
+from passerby.evaluation.open_set import OpenSetReport, Threshold, evaluate_open_set
+from passerby.evaluation.protocols import Report, evaluate_embeddings
+from passerby.evaluation.report import write_report
+from passerby.gallery.gallery import Gallery
+from passerby.models.encoder import Encoder, load_encoder
+from passerby.training.trainer import train
+
+log = logging.getLogger("passerby")
+
+FALSE_ALARMS = 0.05
+"""Share of strangers that the calibrated threshold may take for somebody."""
+ENROLLED = 20
+"""People of the test set that the demo's gallery knows; the others are strangers to it."""
+
+
+@dataclass(frozen=True)
+class Identified:
+    """What the gallery said of probes: people it knows, and strangers."""
+
+    recognised: int
+    confused: int
+    missed: int
+    strangers_refused: int
+    strangers_taken: int
+
+    def __str__(self) -> str:
+        known = self.recognised + self.confused + self.missed
+        strangers = self.strangers_refused + self.strangers_taken
+        return (
+            f"{known} pictures of enrolled people: {self.recognised} recognised, {self.confused} taken for somebody "
+            f"else, {self.missed} called unknown\n"
+            f"{strangers} pictures of strangers: {self.strangers_refused} called unknown, "
+            f"{self.strangers_taken} taken for somebody"
+        )
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What a demo found and where it is."""
+
+    folder: Path
+    report: Path
+    plain: Report
+    reranked: Report
+    threshold: Threshold
+    identified: Identified
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"""
+{self.plain}
+
+re-ranked: mAP {self.reranked.mAP:.3f}, rank-1 {self.reranked.rank(1):.3f}
+{self.threshold}
+{self.identified}
+
+{self.seconds:.0f} s in all. The report to look at: {self.report}
+
+next:
+  passerby identify {self.folder / "people.gallery"} IMAGE --encoder {self.folder / "run"}
+  passerby recipes
+  passerby data check market1501 --root FOLDER
+  passerby train strong_baseline --data.name market1501 --data.root FOLDER"""
+
+
+def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
+    """Draw people, train, evaluate, calibrate, enrol, identify, and write a report.
+
+    Args:
+        out: folder of everything; run again, the demo goes on where it stopped.
+        seed: of the drawing and the training.
+
+    Returns:
+        The numbers, and the paths of the gallery and the report; prints well.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    started = time.monotonic()
+    folder = Path(out)
+    recipe = load_recipe("demo")
+    log.info("drawing people under four cameras")
+    root = draw_dataset(folder / "people", identities=220, train_identities=160, cameras=4, seed=seed)
+    config = recipe.model_copy(
+        update={
+            "data": recipe.data.model_copy(update={"root": root}),
+            "run": recipe.run.model_copy(update={"seed": seed}),
+        }
+    )
+    data = load_dataset("synthetic", root)
+    run = train(config, data, out=folder / "run")
+    # Calibrate on people who served neither training nor the test: a threshold chosen on the test is optimistic.
+    _, held_out = data.hold_out(config.data.held_out_identities, seed=0)
+    threshold = calibrate(run.path, held_out, far=FALSE_ALARMS)
+    encoder = load_encoder(run.path)
+
+    query = embed(encoder, data.query)
+    gallery = embed(encoder, data.gallery)
+    plain, reranked = _judge(query, gallery, data, None), _judge(query, gallery, data, "k_reciprocal")
+    identified = _use(folder / "people.gallery", encoder, data)
+    report = write_report(
+        folder / "report.html",
+        title="passerby demo: drawn people under four cameras",
+        reports={"plain": plain, "re-ranked": reranked},
+        query=query,
+        gallery=gallery,
+        open_set=_open_set(query, gallery),
+        threshold=threshold,
+        metrics=run.path / "metrics.jsonl",
+        encoder=encoder,
+        notes=[str(identified)],
+    )
+    return Demo(folder, report, plain, reranked, threshold, identified, time.monotonic() - started)
+
+
+def _judge(query: Embeddings, gallery: Embeddings, data: ReIDDataset, rerank: str | None) -> Report:
+    return evaluate_embeddings(
+        query.vectors,
+        gallery.vectors,
+        query.pids,
+        gallery.pids,
+        query.camids,
+        gallery.camids,
+        protocol=data.protocol,
+        rerank=rerank,
+    )
+
+
+def _open_set(query: Embeddings, gallery: Embeddings) -> OpenSetReport:
+    """Half of the people are enrolled, the others are strangers."""
+    known = set(sorted(set(query.pids.tolist()))[::2])
+    enrolled = gallery.select([i for i, pid in enumerate(gallery.pids) if int(pid) in known])
+    return evaluate_open_set(
+        query.vectors, enrolled.vectors, query.pids, enrolled.pids, query.camids, enrolled.camids, far=(0.01, 0.1)
+    )
+
+
+def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:
+    """Enrol some people from one camera, then ask about pictures of them and of strangers from other cameras."""
+    pids = sorted({s.pid for s in data.query})
+    known = {pid: f"visitor-{n:02d}" for n, pid in enumerate(pids[:ENROLLED], 1)}
+    path.unlink(missing_ok=True)
+    answers: list[tuple[str | None, str | None]] = []
+    with Gallery.open(path, encoder) as people:
+        for pid, name in known.items():
+            people.enroll(name, [s.path for s in _images(data.gallery, pid, camera=0)], camera="camera-1")
+        for probe in data.query:
+            if probe.camid != 0:
+                found = people.identify(probe.path, camera=f"camera-{probe.camid + 1}")
+                answers.append((known.get(probe.pid), found.identity))
+    genuine = [(name, said) for name, said in answers if name is not None]
+    strangers = [said for name, said in answers if name is None]
+    return Identified(
+        recognised=sum(name == said for name, said in genuine),
+        confused=sum(said is not None and name != said for name, said in genuine),
+        missed=sum(said is None for _, said in genuine),
+        strangers_refused=sum(said is None for said in strangers),
+        strangers_taken=sum(said is not None for said in strangers),
+    )
+
+
+def _images(samples: Sequence[Sample], pid: int, *, camera: int) -> list[Sample]:
+    return [s for s in samples if s.pid == pid and s.camid == camera]

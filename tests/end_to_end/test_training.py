@@ -1,0 +1,198 @@
+"""The loop can be trusted: stopping and resuming equals not stopping, to the last bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import passerby.training.checkpoint as checkpoint_module
+from passerby.config import Config, parse_config
+from passerby.data import load_dataset
+from passerby.data.records import ReIDDataset
+from passerby.errors import ConfigError, DataError, StorageError, TrainingError, WeightsError
+from passerby.training.trainer import Run, train
+
+
+def settings(root: Path, **changes: object) -> Config:
+    content = {
+        "name": "test",
+        "data": {"name": "synthetic", "root": str(root), "held_out_identities": 4},
+        "input": {"height": 64, "width": 32},
+        "sampler": {"identities": 4, "images": 4},
+        "model": {"backbone": "tiny:osnet_x0_25", "fc_dims": [32], "dropout": 0.2},
+        "objective": {
+            "softmax": {"arguments": {"label_smoothing": 0.1}},
+            "batch_hard_triplet": {},
+            "center": {"weight": 0.01},
+        },
+        "optimizer": {"ema_decay": 0.9, "lr": 1e-3},
+        "schedule": {"epochs": 3, "warmup_epochs": 1, "decay": "cosine", "per": "step", "small_until": 0.4},
+        "run": {"threads": 1, "evaluate_epochs": 2},
+    }
+    for name, value in changes.items():
+        section, _, key = name.partition("__")
+        content[section] = {**content[section], key: value} if key else value  # type: ignore[dict-item]
+    return parse_config(content, where="test")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from passerby.data.synthetic import draw_dataset
+
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_dataset(folder, identities=20, train_identities=14, cameras=3, images_per_camera=3, seed=5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(settings(root), out=tmp_path_factory.mktemp("whole"))
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    state = torch.load(run.path / "checkpoint.pt", weights_only=True)
+    return {**state["model"], **{f"objective.{k}": v for k, v in state["objective"].items()}}
+
+
+def assert_same_weights(run: Run, other: Run) -> None:
+    mine, theirs = weights(run), weights(other)
+    assert mine.keys() == theirs.keys()
+    for name, tensor in mine.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+class Kill(BaseException):
+    """Ends the process in the test, wherever it is."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop_at", [1, 4, 9, 13])
+def test_killed_at_any_step_it_ends_in_the_same_weights(
+    root: Path, uninterrupted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+) -> None:
+    from passerby.training.losses_seen import LossesSeen
+
+    record, steps = LossesSeen.record, 0
+
+    def record_and_die(self: LossesSeen, terms: dict[str, torch.Tensor]) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == stop_at:
+            raise Kill
+        record(self, terms)
+
+    # every step is saved, so that epochs are also resumed in their middle
+    often = settings(root, run__checkpoint_minutes=1e-9)
+    monkeypatch.setattr(LossesSeen, "record", record_and_die)
+    with pytest.raises(Kill):
+        train(often, out=tmp_path)
+    monkeypatch.setattr(LossesSeen, "record", record)
+    run = train(often, out=tmp_path)
+    assert_same_weights(run, uninterrupted)
+    whole = [row for row in uninterrupted.metrics if row["kind"] == "epoch"]
+    resumed = [row for row in run.metrics if row["kind"] == "epoch"]
+    assert [row["losses"] for row in resumed] == [row["losses"] for row in whole]
+
+
+@pytest.mark.slow
+def test_a_signal_saves_and_the_same_command_goes_on(root: Path, uninterrupted: Run, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(settings(root).to_toml())
+    command = [sys.executable, "-m", "passerby", "train", str(recipe), "--out", str(tmp_path / "run")]
+    environment = {**os.environ, "PYTHONPATH": "src"}
+    first = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while first.poll() is None and not (tmp_path / "run" / "checkpoint.pt").exists():
+        time.sleep(0.02)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait() in (0, 130)
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert "trained:" in done.stdout
+    assert_same_weights(Run(tmp_path / "run", settings(root)), uninterrupted)
+
+
+def test_a_finished_run_is_left_alone(uninterrupted: Run, root: Path) -> None:
+    before = (uninterrupted.path / "checkpoint.pt").stat().st_mtime_ns
+    train(settings(root), out=uninterrupted.path)
+    assert (uninterrupted.path / "checkpoint.pt").stat().st_mtime_ns == before
+
+
+def test_the_run_says_what_it_did(uninterrupted: Run) -> None:
+    rows = uninterrupted.metrics
+    assert [row["epoch"] for row in rows if row["kind"] == "epoch"] == [1, 2, 3]
+    assert [row["epoch"] for row in rows if row["kind"] == "evaluation"] == [2, 3]
+    assert set(rows[0]["losses"]) == {"total", "softmax", "batch_hard_triplet", "center"}
+    provenance = uninterrupted.encoder.provenance
+    assert provenance["data"]["train_identities"] == 10
+    assert provenance["versions"]["torch"] == torch.__version__
+
+
+def test_other_settings_do_not_resume_a_run(uninterrupted: Run, root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"other settings.*optimizer\.lr: 0\.001 -> 0\.002"):
+        train(settings(root, optimizer__lr=2e-3), out=uninterrupted.path)
+
+
+def test_nan_stops_with_the_term_and_keeps_the_checkpoint(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from passerby.losses.softmax import SoftmaxLoss
+
+    forward, calls = SoftmaxLoss.forward, 0
+
+    def broken(self: SoftmaxLoss, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        value = forward(self, x, labels)
+        return value * float("nan") if calls == 6 else value
+
+    monkeypatch.setattr(SoftmaxLoss, "forward", broken)
+    with pytest.raises(TrainingError, match="'softmax' became nan in epoch"):
+        train(settings(root, run__checkpoint_minutes=1e-9), out=tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert all(torch.isfinite(t).all() for t in state["model"].values())
+
+
+def test_a_full_disk_keeps_the_previous_checkpoint(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, saves = torch.save, 0
+
+    def full(*arguments: object, **keywords: object) -> None:
+        nonlocal saves
+        saves += 1
+        if saves == 3:
+            raise OSError(28, "No space left on device")
+        save(*arguments, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checkpoint_module.torch, "save", full)
+    often = settings(root, run__checkpoint_minutes=1e-9)
+    with pytest.raises(StorageError, match="No space left on device"):
+        train(often, out=tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert (state["epoch"], state["step"]) == (0, 2)
+
+
+def test_a_damaged_checkpoint_is_named(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 not really")
+    with pytest.raises(WeightsError, match="checkpoint.pt"):
+        train(settings(root), out=tmp_path)
+
+
+def test_too_few_identities(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="identities"):
+        train(settings(root, sampler__identities=64), out=tmp_path)
+    with pytest.raises(DataError, match="no training images"):
+        train(settings(root), ReIDDataset("empty"), out=tmp_path)
+
+
+def test_held_out_identities_are_not_trained_on(root: Path) -> None:
+    data = load_dataset("synthetic", root)
+    training, validation = data.hold_out(4, seed=0)
+    assert not {s.pid for s in training.train} & {s.pid for s in validation.query}
+    assert {s.pid for s in training.train} | {s.pid for s in validation.query} == {s.pid for s in data.train}
+    assert json.dumps(training.fingerprint()) != json.dumps(data.fingerprint())
