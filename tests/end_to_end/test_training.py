@@ -29,7 +29,7 @@ def settings(root: Path, **changes: object) -> Config:
         "objective": {
             "softmax": {"arguments": {"label_smoothing": 0.1}},
             "batch_hard_triplet": {},
-            "center": {"weight": 0.01},
+            "lin": {"weight": 0.4},
         },
         "optimizer": {"ema_decay": 0.9, "lr": 1e-3},
         "schedule": {"epochs": 3, "warmup_epochs": 1, "decay": "cosine", "per": "step", "small_until": 0.4},
@@ -126,7 +126,7 @@ def test_the_run_says_what_it_did(uninterrupted: Run) -> None:
     rows = uninterrupted.metrics
     assert [row["epoch"] for row in rows if row["kind"] == "epoch"] == [1, 2, 3]
     assert [row["epoch"] for row in rows if row["kind"] == "evaluation"] == [2, 3]
-    assert set(rows[0]["losses"]) == {"total", "softmax", "batch_hard_triplet", "center"}
+    assert set(rows[0]["losses"]) == {"total", "softmax", "batch_hard_triplet", "lin"}
     provenance = uninterrupted.encoder.provenance
     assert provenance["data"]["train_identities"] == 10
     assert provenance["versions"]["torch"] == torch.__version__
@@ -157,9 +157,7 @@ def test_nan_stops_with_the_term_and_keeps_the_checkpoint(
     assert all(torch.isfinite(t).all() for t in state["model"].values())
 
 
-def test_a_full_disk_keeps_the_previous_checkpoint(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_keeps_the_previous_checkpoint(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save, saves = torch.save, 0
 
     def full(*arguments: object, **keywords: object) -> None:

@@ -180,7 +180,9 @@ def _arguments(name: str, term: TermConfig, *, num_ids: int, dim: int) -> dict[s
         if argument not in known:
             raise ConfigError(f"objective.{name}.arguments: {unknown_name('argument', argument, known)}")
     filled = dict.fromkeys(_NUM_IDS, num_ids) | dict.fromkeys(_DIM, dim)
-    arguments = {key: value for key, value in filled.items() if key in known} | term.arguments
+    # TOML has no null: "none" stands for it (batch_hard_triplet's margin = "none" is the soft margin)
+    given = {key: None if value == "none" else value for key, value in term.arguments.items()}
+    arguments = {key: value for key, value in filled.items() if key in known} | given
     missing = [key for key, required in known.items() if required and key not in arguments]
     if missing:
         raise ConfigError(f"objective.{name}.arguments: {', '.join(missing)} must be given")
