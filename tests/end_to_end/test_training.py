@@ -177,7 +177,7 @@ def test_a_full_disk_keeps_the_previous_checkpoint(root: Path, tmp_path: Path, m
 
 def test_a_damaged_checkpoint_is_named(root: Path, tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 not really")
-    with pytest.raises(WeightsError, match="checkpoint.pt"):
+    with pytest.raises(WeightsError, match=r"checkpoint\.pt"):
         train(settings(root), out=tmp_path)
 
 
