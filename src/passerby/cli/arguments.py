@@ -32,7 +32,8 @@ def parse(options: type[T], arguments: Sequence[str], verb: str, *, doc: str | N
     """
     extra = {} if default is None else {"default": default}
     try:
-        return tyro.cli(options, args=list(arguments), prog=f"passerby {verb}", description=doc, **extra)
+        parsed: T = tyro.cli(options, args=list(arguments), prog=f"passerby {verb}", description=doc, **extra)
+        return parsed
     except ValidationError as error:
         problems = "; ".join(f"--{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(problems) from None

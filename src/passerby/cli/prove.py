@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from tyro.conf import Positional
@@ -21,8 +21,6 @@ class _EvaluateOptions:
     judging: Annotated[Judging, tyro.conf.arg(name="")] = Judging()
     flip: bool = True
     """Average the vectors of an image and its mirror image."""
-    engine: Literal["torch", "onnxruntime", "openvino"] = "torch"
-    """What runs the network."""
     json: Json = False
 
 
@@ -33,5 +31,5 @@ def evaluate(arguments: Sequence[str]) -> None:
     from passerby.models.encoder import load_encoder
 
     data = options.data.load(options.encoder)
-    encoder = load_encoder(options.encoder, engine=options.engine)
+    encoder = load_encoder(options.encoder)
     show(run_evaluate(encoder, data, flip=options.flip, **options.judging.settings()), as_json=options.json)

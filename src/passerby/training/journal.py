@@ -61,4 +61,4 @@ def _tensorboard(folder: Path, first_epoch: int) -> Any:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder), purge_step=first_epoch + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), purge_step=first_epoch + 1)

@@ -141,7 +141,9 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     model = build_model(config.model)
     if config.model.weights is not None and saved is None:
         log.info("%s", load_weights(model, config.model.weights))
-    model.to(device, memory_format=torch.channels_last if config.run.channels_last else torch.preserve_format)
+    model.to(device)
+    if config.run.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
     objective = Objective(config.objective, num_ids=len(pids), dim=model.dim).to(device)
     optimizer = build_optimizer(parameter_groups(model, objective, config.optimizer), config.optimizer)
     average = AveragedWeights(model, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
@@ -293,13 +295,13 @@ def choose_device(name: str) -> torch.device:
         ConfigError: no such device here.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name = next((n for n in ("cuda", "mps") if getattr(torch, n).is_available()), "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(f"run.device: {name!r} cannot be used here ({str(error).splitlines()[0]})") from None
-    if device.type == "cuda" and device.index is None:
+    if device == torch.device("cuda"):
         return torch.device("cuda", distributed.local_rank())
     return device
 
