@@ -1,5 +1,7 @@
 """Hand-worked cases of every closed-set protocol."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -103,3 +105,119 @@ def test_threshold_states_what_it_was_chosen_on() -> None:
     assert threshold.value == pytest.approx(4)
     assert (threshold.far, threshold.dir, threshold.impostors, threshold.finest_far) == (0.5, 1.0, 2, 0.5)
     assert threshold.interval[0] <= threshold.value <= threshold.interval[1]
+
+
+def test_multi_shot_leaves_out_the_whole_camera() -> None:
+    report = score(exclude="same_camera")
+    # kept, near to far: 1, 2, 1, 0, 1, 2 (two images of camera 0 and one junk image gone)
+    assert report.per_query.kept.tolist() == [6]
+    assert report.mAP == pytest.approx((1 + 2 / 3 + 3 / 5) / 3, abs=1e-12)
+
+
+def test_all_shots_scores_each_match_as_if_alone() -> None:
+    report = score(protocol="all_shots", max_rank=5)
+    # matches at places 1, 3, 6 with 0, 1, 2 matches ahead: ranks 1, 2, 4, a third each
+    assert report.cmc.tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1, 1])
+    assert report.mAP == pytest.approx((1 + 2 / 3 + 3 / 6) / 3, abs=1e-12)
+
+
+# One query of person 1; person 1 has images at 1 and 3, person 2 at 0 and 2, person 3 at 2.5, all from another camera.
+SHOTS = (line(0), line(1, 3, 0, 2, 2.5, 0.1), [1], [1, 1, 2, 2, 3, 4], [0], [1, 1, 1, 1, 1, 0])
+
+
+def test_cuhk03_expectation_by_hand() -> None:
+    report = pb.evaluate_embeddings(*SHOTS, protocol="cuhk03", max_rank=4)
+    # own image at 1: person 2 nearer with chance 1/2, person 3 never -> rank 1 or 2, half each
+    # own image at 3: persons 2 and 3 always nearer -> rank 3; person 4 is of the query's camera
+    assert report.cmc.tolist() == pytest.approx([0.25, 0.5, 1.0, 1.0])
+    assert report.mAP == pytest.approx(0.25 * 1 + 0.25 / 2 + 0.5 / 3)
+    assert report.repeats is None
+    assert any("exact expectation" in note for note in report.notes)
+
+
+def test_cuhk03_repeats_approach_the_expectation() -> None:
+    exact = pb.evaluate_embeddings(*SHOTS, protocol="cuhk03", ap="trapezoid")
+    drawn = pb.evaluate_embeddings(*SHOTS, protocol="cuhk03", ap="trapezoid", repeats=4000, seed=1)
+    assert drawn.repeats == 4000
+    for name in ("mAP", "mINP"):
+        assert getattr(drawn, name) == pytest.approx(getattr(exact, name), abs=5 * drawn.std[name] / 4000**0.5)
+    assert drawn.rank(1) == pytest.approx(exact.rank(1), abs=5 * drawn.std["rank-1"] / 4000**0.5)
+    assert drawn.std["rank-1"] == pytest.approx((0.25 * 0.75) ** 0.5, rel=0.05)
+
+
+def test_cuhk03_ranks_only_strictly_nearer_people() -> None:
+    report = pb.evaluate_embeddings(line(0), line(1, 1, 1), [1], [2, 1, 3], protocol="cuhk03")
+    assert report.rank(1) == 1.0
+
+
+def test_single_shot_draws_one_image_of_each_person_and_keeps_distractors() -> None:
+    gallery, pids = line(1, 3, 2, 0.5), [1, 1, 2, 0]
+    report = pb.evaluate_embeddings(line(0), gallery, [1], pids, protocol="single_shot", repeats=400)
+    # the distractor is always ahead; own image at 1: rank 2; at 3: person 2 is ahead too, rank 3
+    assert report.cmc[:3].tolist() == pytest.approx([0, 0.5, 1], abs=0.12)
+    assert (report.repeats, report.distractors) == (400, 1)
+    assert report.std["rank-5"] == 0.0
+    assert report.mAP == pytest.approx((1 / 2 + 1 / 3) / 2, abs=0.02)
+
+
+def test_single_shot_needs_no_repeats_where_there_is_nothing_to_draw() -> None:
+    report = pb.evaluate_embeddings(line(0), line(1, 2), [1], [1, 2], protocol="single_shot")
+    assert report.repeats is None
+    assert report.std == {}
+
+
+@pytest.mark.parametrize(
+    ("pooling", "first"),
+    [("mean", 2), ("max", 1), ("min_distance", 1)],
+)
+def test_multi_query_pooling(pooling: str, first: int) -> None:
+    # queries of person 1, camera 0, at 0 and 4: mean 2, maximum 4; gallery: the person at 4.5, somebody else at 2
+    report = pb.evaluate_embeddings(
+        line(0, 4), line(4.5, 2), [1, 1], [1, 2], [0, 0], [1, 1], protocol="multi_query", pooling=pooling
+    )
+    assert report.queries == 1
+    assert report.per_query.first_rank.tolist() == [first]
+    assert any("2 query images pooled" in note for note in report.notes)
+
+
+def test_video_pools_tracklets() -> None:
+    report = pb.evaluate_embeddings(
+        line(0, 2, 9), line(-4, 5, 0.9, 1.1, 8), [1, 1, 2], [2, 1, 1, 1, 2], [0, 0, 0], [1, 1, 1, 1, 1],
+        protocol="video", query_tracklets=[7, 7, -1], gallery_tracklets=[-1, -1, 3, 3, -1],
+    )  # fmt: skip
+    # query tracklets at 1 (person 1) and 9 (2); gallery at -4 (2), 5 (1), 1.0 (1), 8 (2)
+    assert report.queries == 2
+    assert report.gallery == 4
+    assert report.per_query.ap.tolist() == pytest.approx([1.0, (1 + 2 / 4) / 2])
+
+
+def test_a_tracklet_of_two_people_is_refused() -> None:
+    with pytest.raises(EmbeddingError, match="tracklet 3 holds person"):
+        pb.evaluate_embeddings(
+            line(0), line(1, 2), [1], [1, 2], [0], [1, 1], protocol="video", gallery_tracklets=[3, 3]
+        )
+
+
+def test_unknown_cameras_among_known_ones_are_never_left_out() -> None:
+    report = pb.evaluate_embeddings(line(0), line(1, 2), [1], [1, 1], [0], [-1, 0])
+    assert report.per_query.matches.tolist() == [1]
+    assert any("1 images do not name their camera" in note for note in report.notes)
+
+
+def test_report_prints_and_turns_into_json() -> None:
+    report = score()
+    text = str(report)
+    assert "0.7222" in text
+    assert "1 queries (0 skipped)" in text
+    assert "step AP" in text
+    content = json.loads(report.to_json(per_query=True))
+    assert content["mAP"] == report.mAP
+    assert content["per_query"][0]["first_rank"] == 1
+    assert "per_query" not in report.to_dict()
+    assert report.rank(10**6) == report.cmc[-1]
+
+
+def test_identity_open_set_rank_counts_people_not_images() -> None:
+    # the probe's own person is third as an image but second as a person
+    report = pb.evaluate_open_set(line(0, 9), line(1, 1.5, 2), [1, 5], [2, 2, 1], ranks=(1, 2))
+    assert report.at(1.0).dir == {1: 0.0, 2: 1.0}

@@ -85,3 +85,19 @@ def cumulative_matches(first: Int64, max_rank: int) -> Float64:
     """
     hits = np.bincount(np.clip(first, 0, max_rank + 1), minlength=max_rank + 2)[1 : max_rank + 1]
     return np.asarray(np.cumsum(hits) / max(len(first), 1))
+
+
+def all_shots_matches(ranks: Ranks, used: Int64, max_rank: int) -> Float64:
+    """open-reid's "all shots" CMC: match m of n at place k scores 1/n at rank k - (m - 1), as if alone in the gallery.
+
+    Args:
+        ranks: of all queries.
+        used: queries that count.
+        max_rank: length of the curve.
+    """
+    n = ranks.matches
+    owner = np.repeat(np.arange(len(n)), n)
+    within = np.arange(len(ranks.positions)) - np.repeat(ranks.offsets[:-1], n)
+    place = np.clip(ranks.positions - within, 0, max_rank + 1)
+    hits = np.bincount(place, weights=1.0 / n[owner], minlength=max_rank + 2)[1 : max_rank + 1]
+    return np.asarray(np.cumsum(hits) / max(len(used), 1))

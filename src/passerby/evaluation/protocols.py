@@ -1,8 +1,7 @@
-"""Closed-set protocols: which gallery images count for a query."""
+"""Closed-set protocols: which gallery images count for a query, and how places become a score."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,26 +10,28 @@ import numpy as np
 
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
 from passerby.evaluation import arrays
-from passerby.evaluation.arrays import Float64, Int64
-from passerby.evaluation.metrics import (
-    AP_DEFINITIONS,
-    Ranks,
-    average_precision,
-    cumulative_matches,
-    inverse_negative_penalty,
-)
-from passerby.evaluation.ranking import METRICS, Labels, match_ranks, rank_rows
+from passerby.evaluation.arrays import Float32, Float64, Int64
+from passerby.evaluation.metrics import AP_DEFINITIONS, Ranks
+from passerby.evaluation.pooling import POOLINGS, Groups, group_rows, group_tracklets, pool
+from passerby.evaluation.ranking import EXCLUSIONS, METRICS, Labels, match_ranks, pairwise, rank_rows
 from passerby.evaluation.reranking import rerank_k_reciprocal, rerank_settings
-from passerby.evaluation.result import PerQuery, Report
+from passerby.evaluation.result import Report, ScoreWarning
+from passerby.evaluation.scoring import Settings, average_reports, report_of_law, report_of_ranks
+from passerby.evaluation.single_gallery_shot import rank_law
 
-__all__ = ["PROTOCOLS", "Report", "evaluate_embeddings"]
+__all__ = ["PROTOCOLS", "Report", "ScoreWarning", "evaluate_embeddings"]
 
-_TIED_SHARE = 0.01
+_SINGLE_SHOT_REPEATS = 10  # the usual number of random splits of VIPeR, GRID and their like
 
 
 @dataclass(frozen=True)
 class ProtocolRules:
-    """What one protocol does: `exclude` is what is left out of a query's ranking, `about` one line for people."""
+    """What one protocol does.
+
+    Attributes:
+        exclude: gallery images left out for a query, a name of `passerby.evaluation.ranking.EXCLUSIONS`.
+        about: one line for people.
+    """
 
     exclude: str
     about: str
@@ -41,12 +42,22 @@ PROTOCOLS: dict[str, ProtocolRules] = {
         "same_id_same_camera",
         "all gallery images but junk and the query person's own camera (Market-1501, DukeMTMC-reID, CUHK03-NP, MSMT17)",
     ),
+    "cuhk03": ProtocolRules(
+        "same_camera", "classic CUHK03: one image of each identity from other cameras, drawn anew for each query"
+    ),
+    "single_shot": ProtocolRules(
+        "same_id_same_camera",
+        "one image of each identity, drawn once for all queries of a repeat (VIPeR, GRID, ...)",
+    ),
+    "all_shots": ProtocolRules(
+        "same_id_same_camera", "each true match is scored as if it were the only one in the gallery (CMC only)"
+    ),
+    "multi_query": ProtocolRules(
+        "same_id_same_camera", "a person's queries of one camera are pooled; then as market1501"
+    ),
+    "video": ProtocolRules("same_id_same_camera", "the frames of a tracklet are pooled; then as market1501"),
     "no_cameras": ProtocolRules("none", "all gallery images but junk: cameras are unknown or do not matter"),
 }
-
-
-class ScoreWarning(UserWarning):
-    """The numbers are right, but probably not what was meant."""
 
 
 def evaluate_embeddings(
@@ -65,6 +76,13 @@ def evaluate_embeddings(
     rerank: str | Mapping[str, Any] | None = None,
     device: str | None = None,
     empty: str = "skip",
+    exclude: str | None = None,
+    repeats: int | None = None,
+    seed: int = 0,
+    pooling: str = "mean",
+    query_tracklets: arrays.Labels | None = None,
+    gallery_tracklets: arrays.Labels | None = None,
+    progress: bool = True,
 ) -> Report:
     """Score anyone's embeddings.
 
@@ -72,7 +90,7 @@ def evaluate_embeddings(
         query_vectors: [q, dim], numpy or torch.
         gallery_vectors: [g, dim].
         query_pids: [q] person ids, positive.
-        gallery_pids: [g] person ids; 0 is a distractor.
+        gallery_pids: [g] person ids; 0 is a distractor, a different person each time.
         query_camids: [q] cameras, -1 unknown; None where there are none.
         gallery_camids: [g] likewise.
         protocol: a name of `PROTOCOLS`.
@@ -83,43 +101,72 @@ def evaluate_embeddings(
         rerank: None, "k_reciprocal", or its settings.
         device: where to compute; None: the CPU.
         empty: queries without a true match are left out ("skip") or count with AP 0 ("zero", the official Matlab).
+        exclude: gallery images left out for a query: "same_id_same_camera", "same_camera" or "none"; None: the
+            protocol's own rule.
+        repeats: cuhk03: so many random draws, None for the exact expectation; single_shot: so many draws, None for 10.
+        seed: of the draws.
+        pooling: multi_query: "mean", "max" or "min_distance" (the nearest of the person's queries); video: "mean" or
+            "max".
+        query_tracklets: video: tracklet of each row, -1 for a row that stands for itself.
+        gallery_tracklets: likewise.
+        progress: show a bar on stderr where there is much to do.
 
     Raises:
         EmbeddingError: vectors and labels that do not fit each other, or no query with a true match.
-        ConfigError: an unknown protocol, metric or AP definition.
+        ConfigError: an unknown protocol, metric, AP definition or setting, or settings that exclude each other.
     """
     _check_name("protocol", protocol, PROTOCOLS)
     _check_name("metric", metric, METRICS)
     _check_name("AP definition", ap, AP_DEFINITIONS)
     _check_name("way to treat empty queries", empty, ("skip", "zero"))
-    if max_rank < 1:
-        raise ConfigError(f"max_rank: expected 1 or more, found {max_rank}")
+    _check_name("pooling", pooling, POOLINGS if protocol == "multi_query" else POOLINGS[:2])
+    _check_name("exclusion", exclude or "none", EXCLUSIONS)
+    for name, value in (("max_rank", max_rank), ("repeats", repeats)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name}: expected 1 or more, found {value}")
     query = arrays.as_vectors(query_vectors, "query_vectors")
     gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
     arrays.check_same_dim(query, gallery, "query_vectors", "gallery_vectors")
-    q_pids = arrays.as_labels(query_pids, len(query), "query_pids", "query_vectors")
-    g_pids = arrays.as_labels(gallery_pids, len(gallery), "gallery_pids", "gallery_vectors")
-    q_cams = arrays.as_cameras(query_camids, len(query), "query_camids", "query_vectors")
-    g_cams = arrays.as_cameras(gallery_camids, len(gallery), "gallery_camids", "gallery_vectors")
-    _check_query_pids(q_pids)
-    counted = ~np.isin(g_pids, list(junk_pids))
+    labels = Labels(
+        arrays.as_labels(query_pids, len(query), "query_pids", "query_vectors"),
+        arrays.as_labels(gallery_pids, len(gallery), "gallery_pids", "gallery_vectors"),
+        arrays.as_cameras(query_camids, len(query), "query_camids", "query_vectors"),
+        arrays.as_cameras(gallery_camids, len(gallery), "gallery_camids", "gallery_vectors"),
+        np.ones(len(gallery), dtype=np.bool_),
+        exclude or PROTOCOLS[protocol].exclude,
+    )
+    _check_query_pids(labels.query_pids)
     notes: list[str] = []
-    exclude = PROTOCOLS[protocol].exclude
-    if exclude != "none" and ((q_cams < 0).all() or (g_cams < 0).all()):
-        notes.append(f"no cameras are known: evaluated as 'no_cameras', not as {protocol!r}")
-        protocol, exclude = "no_cameras", "none"
-    labels = Labels(q_pids, g_pids, q_cams, g_cams, counted, exclude)
-    if rerank is None:
-        ranks = match_ranks(query, gallery, labels, metric=metric)
-        return _report(ranks, labels, protocol, metric, ap, max_rank, empty, notes)
-    settings = rerank_settings(rerank)
-    notes.append("re-ranking is transductive: each result depends on the other queries")
-    places = np.flatnonzero(counted)  # junk takes no part in anybody's neighbourhood
-    distances = rerank_k_reciprocal(query, gallery[places], **settings)
-    kept = replace(labels, gallery_pids=g_pids[places], gallery_camids=g_cams[places], counted=counted[places])
-    ranks = rank_rows(lambda rows: distances[rows], kept)
-    report = _report(ranks, labels, protocol, metric, ap, max_rank, empty, notes)
-    return replace(report, rerank={"method": "k_reciprocal", **settings})
+    if protocol == "video":
+        query, gallery, labels = _pool_tracklets(
+            query, gallery, labels, query_tracklets, gallery_tracklets, pooling, notes
+        )
+    elif query_tracklets is not None or gallery_tracklets is not None:
+        raise ConfigError(f"query_tracklets, gallery_tracklets: only the protocol 'video' uses them, not {protocol!r}")
+    labels = replace(labels, counted=~np.isin(labels.gallery_pids, list(junk_pids)))
+    protocol, labels = _adapt_to_cameras(protocol, labels, notes)
+    settings = Settings(
+        protocol,
+        metric,
+        ap,
+        max_rank,
+        None if rerank is None else rerank_settings(rerank),
+        empty,
+        repeats,
+        seed,
+        progress,
+    )
+    if settings.rerank is not None:
+        notes.append("re-ranking is transductive: each result depends on the other queries")
+    if not labels.counted.any():
+        raise EmbeddingError("gallery_pids: every gallery image is junk, nothing is left to search")
+    if protocol == "cuhk03":
+        return _single_gallery_shot(query, gallery, labels, settings, notes)
+    if protocol == "single_shot":
+        return _single_shot(query, gallery, labels, settings, notes)
+    if protocol == "multi_query":
+        return _multi_query(query, gallery, labels, settings, notes, pooling)
+    return report_of_ranks(_ranks(query, gallery, labels, settings), labels, settings, notes)
 
 
 def _check_name(kind: str, name: str, known: Mapping[str, Any] | Sequence[str]) -> None:
@@ -136,48 +183,118 @@ def _check_query_pids(pids: Int64) -> None:
         )
 
 
-def _report(
-    ranks: Ranks, labels: Labels, protocol: str, metric: str, ap: str, max_rank: int, empty: str, notes: list[str]
-) -> Report:
-    valid = ranks.matches > 0
-    if not valid.any():
-        raise EmbeddingError(
-            f"none of the {len(valid):,} queries has a true match in the gallery under protocol {protocol!r}: "
-            "check that person ids agree, and that cameras differ"
-        )
-    used = np.flatnonzero(valid) if empty == "skip" else np.arange(len(valid))
-    precision: Float64 = np.nan_to_num(average_precision(ranks, ap)[used])
-    penalty: Float64 = np.nan_to_num(inverse_negative_penalty(ranks)[used])
-    first = ranks.first()[used]
-    tied = int(ranks.tied.sum())
-    if tied > _TIED_SHARE * len(used):
-        text = (
-            f"{tied:,} of {len(used):,} queries have a wrong image exactly as near as their first true match: "
-            "the score depends on the order of the gallery (a collapsed model, or copies of images?)"
-        )
-        warnings.warn(text, ScoreWarning, stacklevel=3)
-        notes.append(text)
-    return Report(
-        mAP=float(precision.mean()),
-        mINP=float(penalty.mean()),
-        cmc=cumulative_matches(first, max_rank),
-        queries=len(used),
-        skipped=int((~valid).sum()),
-        protocol=protocol,
-        ap_definition=ap,
-        metric=metric,
-        gallery=int(labels.counted.sum()),
-        junk=int((~labels.counted).sum()),
-        tied=tied,
-        notes=tuple(notes),
-        per_query=PerQuery(
-            index=used,
-            pid=labels.query_pids[used],
-            camid=labels.query_camids[used],
-            ap=precision,
-            inp=penalty,
-            first_rank=first,
-            matches=ranks.matches[used],
-            kept=ranks.kept[used],
-        ),
+def _adapt_to_cameras(protocol: str, labels: Labels, notes: list[str]) -> tuple[str, Labels]:
+    """Without any camera no rule about cameras can hold; where some are missing, say so."""
+    unknown_query, unknown_gallery = labels.query_camids < 0, labels.gallery_camids < 0
+    if labels.exclude == "none":
+        return protocol, labels
+    if unknown_query.all() or unknown_gallery.all():
+        notes.append(f"no cameras are known: nothing is left out for a query's own camera, as {protocol!r} would")
+        return "no_cameras" if protocol == "market1501" else protocol, replace(labels, exclude="none")
+    unknown = int(unknown_query.sum() + unknown_gallery.sum())
+    if unknown:
+        notes.append(f"{unknown:,} images do not name their camera: they are never left out for it")
+    return protocol, labels
+
+
+def _ranks(query: Float32, gallery: Float32, labels: Labels, settings: Settings) -> Ranks:
+    """Places of the true matches, after re-ranking if wanted."""
+    if settings.rerank is None:
+        return match_ranks(query, gallery, labels, metric=settings.metric, progress=settings.progress)
+    places = np.flatnonzero(labels.counted)  # junk takes no part in anybody's neighbourhood
+    distances = rerank_k_reciprocal(query, gallery[places], **settings.rerank)
+    kept = replace(
+        labels,
+        gallery_pids=labels.gallery_pids[places],
+        gallery_camids=labels.gallery_camids[places],
+        counted=labels.counted[places],
     )
+    return rank_rows(lambda rows: distances[rows], kept)
+
+
+def _pool_tracklets(
+    query: Float32,
+    gallery: Float32,
+    labels: Labels,
+    query_tracklets: arrays.Labels | None,
+    gallery_tracklets: arrays.Labels | None,
+    pooling: str,
+    notes: list[str],
+) -> tuple[Float32, Float32, Labels]:
+    parts = []
+    for name, vectors, pids, camids, tracklets in (
+        ("query", query, labels.query_pids, labels.query_camids, query_tracklets),
+        ("gallery", gallery, labels.gallery_pids, labels.gallery_camids, gallery_tracklets),
+    ):
+        if tracklets is None:
+            notes.append(f"{name}: no tracklets given, each vector stands for a whole one")
+            parts.append((vectors, pids, camids))
+            continue
+        numbers = arrays.as_labels(tracklets, len(vectors), f"{name}_tracklets", f"{name}_vectors")
+        groups = group_tracklets(numbers, pids, camids, f"{name}_tracklets")
+        notes.append(f"{name}: {len(vectors):,} frames pooled ({pooling}) into {len(groups.first):,} tracklets")
+        parts.append((pool(vectors, groups, pooling), pids[groups.first], camids[groups.first]))
+    (query, q_pids, q_cams), (gallery, g_pids, g_cams) = parts
+    counted = np.ones(len(gallery), dtype=np.bool_)
+    return query, gallery, Labels(q_pids, g_pids, q_cams, g_cams, counted, labels.exclude)
+
+
+def _multi_query(
+    query: Float32, gallery: Float32, labels: Labels, settings: Settings, notes: list[str], pooling: str
+) -> Report:
+    groups = group_rows(labels.query_pids, labels.query_camids)
+    notes.append(f"{len(query):,} query images pooled ({pooling}) into {len(groups.first):,} person-camera queries")
+    pooled = replace(labels, query_pids=labels.query_pids[groups.first], query_camids=labels.query_camids[groups.first])
+    if pooling != "min_distance":
+        ranks = _ranks(pool(query, groups, pooling), gallery, pooled, settings)
+    elif settings.rerank is not None:
+        raise ConfigError("rerank needs one vector for each query: pool by 'mean' or 'max' instead of 'min_distance'")
+    else:
+        ranks = rank_rows(lambda rows: _nearest_of_group(query, gallery, groups, rows, settings.metric), pooled)
+    return report_of_ranks(ranks, pooled, settings, notes)
+
+
+def _nearest_of_group(query: Float32, gallery: Float32, groups: Groups, rows: slice, metric: str) -> Float64:
+    bounds = np.append(groups.starts, len(groups.order))
+    return np.stack(
+        [
+            pairwise(query[groups.order[bounds[i] : bounds[i + 1]]], gallery, metric).min(axis=0)
+            for i in range(rows.start, rows.stop)
+        ]
+    )
+
+
+def _single_shot(query: Float32, gallery: Float32, labels: Labels, settings: Settings, notes: list[str]) -> Report:
+    """One gallery image of each identity; every distractor stays."""
+    columns = np.flatnonzero(labels.counted)
+    distractors = columns[labels.gallery_pids[columns] == 0]
+    people = columns[labels.gallery_pids[columns] != 0]
+    order = people[np.argsort(labels.gallery_pids[people], kind="stable")]
+    _, starts, size = np.unique(labels.gallery_pids[order], return_index=True, return_counts=True)
+    repeats = 1 if (size == 1).all() else settings.repeats or _SINGLE_SHOT_REPEATS
+    rng = np.random.default_rng(settings.seed)
+    reports = []
+    for _ in range(repeats):
+        counted = np.zeros_like(labels.counted)
+        counted[distractors] = True
+        counted[order[starts + rng.integers(0, size)]] = True
+        drawn = replace(labels, counted=counted)
+        reports.append(report_of_ranks(_ranks(query, gallery, drawn, settings), drawn, settings, notes))
+    junk = int((~labels.counted).sum())
+    if repeats == 1:
+        return replace(reports[0], junk=junk)
+    return average_reports(reports, settings, junk)
+
+
+def _single_gallery_shot(
+    query: Float32, gallery: Float32, labels: Labels, settings: Settings, notes: list[str]
+) -> Report:
+    if settings.rerank is not None:
+        raise ConfigError("rerank: the protocol 'cuhk03' draws a gallery for each query, which re-ranking cannot use")
+    laws = rank_law(query, gallery, labels, metric=settings.metric, repeats=settings.repeats, seed=settings.seed)
+    notes.append("mAP and mINP are of the drawn gallery (one match a query), not of all gallery images")
+    if settings.repeats is None:
+        notes.append("exact expectation over all draws of the gallery")
+    reports = [report_of_law(law, labels, settings, notes) for law in laws]
+    junk = int((~labels.counted).sum())
+    return reports[0] if settings.repeats is None else average_reports(reports, settings, junk)

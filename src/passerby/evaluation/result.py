@@ -12,17 +12,21 @@ from passerby.evaluation.arrays import Float64, Int64
 _SHOWN_RANKS = (1, 5, 10, 20)
 
 
+class ScoreWarning(UserWarning):
+    """The numbers are right, but probably not what was meant."""
+
+
 @dataclass(frozen=True)
 class PerQuery:
     """One row for each query that was evaluated.
 
     Attributes:
-        index: row of the query in what was evaluated, [n].
+        index: row of the query in what was evaluated (after pooling, if any), [n].
         pid: its person, [n].
         camid: its camera, -1 unknown, [n].
         ap: average precision, [n].
         inp: inverse negative penalty, [n].
-        first_rank: 1-based place of the first true match (0: none), [n].
+        first_rank: 1-based place of the first true match (0: none; over random draws the rounded mean), [n].
         matches: number of true matches, [n].
         kept: number of gallery images that counted, [n].
     """
@@ -62,6 +66,7 @@ class Report:
         metric: "euclidean" or "cosine".
         gallery: gallery images that were searched (junk left out).
         junk: gallery images left out for everybody.
+        distractors: gallery images of nobody in particular (person id 0), which always count as wrong.
         tied: queries whose first true match is as near as a wrong image (the smaller gallery index then stands first).
         repeats: random repeats that were averaged (None: nothing random).
         std: standard deviation over the repeats, by name of the figure (empty: nothing random).
@@ -80,6 +85,7 @@ class Report:
     metric: str
     gallery: int
     junk: int
+    distractors: int = 0
     tied: int = 0
     repeats: int | None = None
     std: dict[str, float] = field(default_factory=dict)
@@ -123,7 +129,7 @@ class Report:
         rerank = "no re-ranking" if self.rerank is None else f"re-ranked {self.rerank}"
         lines += [
             f"{self.queries:,} queries ({self.skipped:,} skipped) in a gallery of {self.gallery:,} "
-            f"({self.junk:,} junk left out)",
+            f"({self.distractors:,} distractors; {self.junk:,} junk images left out)",
             f"protocol {self.protocol}, {self.metric} distance, {self.ap_definition} AP, {rerank}",
         ]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])

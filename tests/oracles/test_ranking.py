@@ -1,0 +1,209 @@
+"""Ranking and scores against slow loops, on worlds full of ties, junk, single cameras and missing matches."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import passerby as pb
+from passerby.errors import EmbeddingError
+from passerby.evaluation import ranking
+from passerby.evaluation.ranking import Labels, match_ranks, top_k
+from passerby.evaluation.screening import make_screen
+
+pytestmark = pytest.mark.filterwarnings("ignore::passerby.evaluation.protocols.ScoreWarning")
+
+
+def key(q, g, metric):
+    """Distance in float64, term by term (exact for the small whole numbers drawn here)."""
+    if metric == "euclidean":
+        return sum((float(a) - float(b)) ** 2 for a, b in zip(q, g, strict=True)) ** 0.5
+    dot, qq, gg = (sum(float(a) * float(b) for a, b in zip(x, y, strict=True)) for x, y in ((q, g), (q, q), (g, g)))
+    return 1 - dot / (qq * gg) ** 0.5 if qq * gg > 0 else 1.0
+
+
+def ranked(world, i, exclude, metric):
+    """Gallery rows that count for query i, nearest first, ties by row."""
+    kept = []
+    for j in range(len(world["g"])):
+        same_camera = world["qc"][i] == world["gc"][j] and world["qc"][i] >= 0
+        same_id = world["qp"][i] == world["gp"][j]
+        if world["gp"][j] == -1:
+            continue
+        if exclude == "same_id_same_camera" and same_id and same_camera:
+            continue
+        if exclude == "same_camera" and same_camera:
+            continue
+        kept.append(j)
+    return sorted(kept, key=lambda j: (key(world["q"][i], world["g"][j], metric), j))
+
+
+def scores(world, exclude, metric, ap):
+    """(AP, INP, first hit, kept) of each query with a match."""
+    rows = []
+    for i in range(len(world["q"])):
+        order = ranked(world, i, exclude, metric)
+        hits = [k for k, j in enumerate(order, 1) if world["gp"][j] == world["qp"][i]]
+        if not hits:
+            continue
+        total = 0.0
+        for n, k in enumerate(hits, 1):
+            if ap == "step":
+                total += n / k
+            else:
+                total += ((1.0 if k == 1 else (n - 1) / (k - 1)) + n / k) / 2
+        rows.append((total / len(hits), len(hits) / hits[-1], hits[0], len(order)))
+    return rows
+
+
+def world_of(seed, queries, images, people, cameras, dim, spread):
+    rng = np.random.default_rng(seed)
+    return {
+        "q": rng.integers(-spread, spread + 1, (queries, dim)).astype(np.float32),
+        "g": rng.integers(-spread, spread + 1, (images, dim)).astype(np.float32),
+        "qp": rng.integers(1, people + 1, queries),
+        "gp": rng.integers(-1, people + 2, images),
+        "qc": rng.integers(-1 if cameras == 3 else 0, cameras, queries),
+        "gc": rng.integers(0, cameras, images),
+    }
+
+
+WORLDS = st.builds(
+    world_of,
+    seed=st.integers(0, 2**32 - 1),
+    queries=st.integers(1, 7),
+    images=st.integers(1, 25),
+    people=st.integers(1, 6),
+    cameras=st.integers(1, 3),
+    dim=st.integers(1, 5),
+    spread=st.integers(0, 3),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    WORLDS,
+    st.sampled_from(["same_id_same_camera", "same_camera", "none"]),
+    st.sampled_from(["euclidean", "cosine"]),
+    st.sampled_from(["step", "trapezoid"]),
+)
+def test_every_score_equals_the_slow_loop(world, exclude, metric, ap):
+    expected = scores(world, exclude, metric, ap)
+    arguments = {"metric": metric, "ap": ap, "exclude": exclude, "max_rank": 5}
+    arrays = [world[name] for name in ("q", "g", "qp", "gp", "qc", "gc")]
+    if not expected:
+        with pytest.raises(EmbeddingError, match=r"true match|junk"):
+            pb.evaluate_embeddings(*arrays, **arguments)
+        return
+    report = pb.evaluate_embeddings(*arrays, **arguments)
+    np.testing.assert_allclose(report.per_query.ap, [e[0] for e in expected], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(report.per_query.inp, [e[1] for e in expected], rtol=0, atol=1e-12)
+    assert report.per_query.first_rank.tolist() == [e[2] for e in expected]
+    assert report.per_query.kept.tolist() == [e[3] for e in expected]
+    for k in range(1, 6):
+        assert report.rank(k) == pytest.approx(np.mean([e[2] <= k for e in expected]), abs=1e-12)
+    assert report.queries + report.skipped == len(world["q"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    WORLDS, st.sampled_from(["same_id_same_camera", "same_camera", "none"]), st.sampled_from(["euclidean", "cosine"])
+)
+def test_top_k_equals_the_slow_loop(world, exclude, metric):
+    labels = Labels(world["qp"], world["gp"], world["qc"], world["gc"], world["gp"] != -1, exclude)
+    indices, distances = top_k(world["q"], world["g"], 4, metric=metric, labels=labels)
+    for i in range(len(world["q"])):
+        order = ranked(world, i, exclude, metric)[:4]
+        assert indices[i].tolist() == order + [-1] * (4 - len(order))
+        expected = [key(world["q"][i], world["g"][j], metric) for j in order]
+        np.testing.assert_allclose(distances[i, : len(order)], expected, rtol=1e-6, atol=1e-6)
+
+
+def drawn_world(queries=300, images=2500, people=40, dim=33, offset=0.0, noise=1.5, seed=1):
+    rng = np.random.default_rng(seed)
+    centers = rng.standard_normal((people + 2, dim))
+    qp, gp = rng.integers(1, people + 1, queries), rng.integers(-1, people + 1, images)
+    q = centers[qp] + noise * rng.standard_normal((queries, dim)) + offset
+    g = centers[gp] + noise * rng.standard_normal((images, dim)) + offset
+    g[images // 2 :: 3] = g[: len(g[images // 2 :: 3])]  # exact copies, of other people
+    qc, gc = rng.integers(0, 4, queries), rng.integers(0, 4, images)
+    return q.astype(np.float32), g.astype(np.float32), Labels(qp, gp, qc, gc, gp != -1)
+
+
+def sorted_positions(q, g, labels, metric):
+    found = []
+    kept = labels.kept(slice(None))
+    for i in range(len(q)):
+        a, b = q[i].astype(np.float64), g.astype(np.float64)
+        if metric == "euclidean":
+            distance = ((a - b) ** 2).sum(axis=1)
+        else:
+            distance = 1 - (b @ a) / np.sqrt((b * b).sum(axis=1) * (a @ a))
+        index = np.flatnonzero(kept[i])
+        order = index[np.argsort(distance[index], kind="stable")]
+        found.append(np.flatnonzero(labels.gallery_pids[order] == labels.query_pids[i]) + 1)
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize(("offset", "factor"), [(0, 1), (300, 1), (0, 1e-25), (0, 1e18)])
+def test_large_worlds_with_copies_offsets_and_extreme_scales(metric, offset, factor):
+    q, g, labels = drawn_world(offset=offset)
+    q, g = q * np.float32(factor), g * np.float32(factor)
+    ranks = match_ranks(q, g, labels, metric=metric)
+    assert (ranks.positions == sorted_positions(q, g, labels, metric)).mean() > 0.9999  # sums round in another order
+    assert ranks.tied.sum() > 0
+
+
+def test_places_do_not_depend_on_tiles_threads_or_order_of_work(monkeypatch):
+    q, g, labels = drawn_world(queries=60, images=500)
+    expected = match_ranks(q, g, labels, metric="euclidean")
+    for name, value in (
+        ("_TILE_COLUMNS", 57), ("_TILE_ROWS", 13), ("_WORKERS", 5), ("_CLOSE_PAIRS", 1), ("_QUERY_MATCHES", 100),
+        ("_QUERY_BYTES", 2000),
+    ):  # fmt: skip
+        monkeypatch.setattr(ranking, name, value)
+        found = match_ranks(q, g, labels, metric="euclidean")
+        for part in ("positions", "offsets", "kept", "tied"):
+            np.testing.assert_array_equal(getattr(found, part), getattr(expected, part))
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+def test_the_screen_keeps_its_bound(cosine):
+    q, g, _ = drawn_world(queries=50, images=400, dim=512, offset=3.0)
+    screen = make_screen(q, g, cosine=cosine)
+    a, squared = screen.prepare(q, np.arange(len(q)))
+    b, lengths = screen.prepare(g, np.arange(len(g)))
+    score = 2 * (a @ b.T) - screen.offsets(lengths)
+    x, y = q.astype(np.longdouble), g.astype(np.longdouble)
+    for i in range(len(q)):
+        if cosine:
+            exact = 2 * (y @ x[i]) / np.sqrt((y * y).sum(axis=1) * (x[i] @ x[i]))
+        else:
+            exact = squared[i] - ((x[i] - y) ** 2).sum(axis=1) * screen.scale**2
+        error = np.abs(score[i] - exact).max()
+        assert 0 < error <= screen.slack(squared, 512)[i]
+
+
+def test_numpy_torch_and_lists_give_the_same_report():
+    q, g, labels = drawn_world(queries=20, images=200)
+    rest = (labels.query_pids, labels.gallery_pids, labels.query_camids, labels.gallery_camids)
+    plain = pb.evaluate_embeddings(q, g, *rest).to_json()
+    tensors = pb.evaluate_embeddings(torch.from_numpy(q), torch.from_numpy(g), *(torch.from_numpy(x) for x in rest))
+    assert tensors.to_json() == plain
+    assert pb.evaluate_embeddings(q.tolist(), g.tolist(), *(x.tolist() for x in rest)).to_json() == plain
+
+
+def test_a_collapsed_model_is_called_out():
+    vectors = np.ones((30, 8), dtype=np.float32)
+    pids = np.arange(30) % 5 + 1
+    with pytest.warns(pb.evaluation.protocols.ScoreWarning, match="collapsed"):
+        report = pb.evaluate_embeddings(vectors[:5], vectors, pids[:5], pids)
+    assert report.tied == 5
+    assert any("collapsed" in note for note in report.notes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pb.evaluate_embeddings(np.eye(5, 8, dtype=np.float32), np.eye(5, 8, dtype=np.float32) * 2, pids[:5], pids[:5])
