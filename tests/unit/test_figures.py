@@ -56,6 +56,8 @@ CASES: dict[str, dict[str, Callable[..., Figure]]] = {
     },
     "identity_map": {
         "one point": partial(figures.identity_map, [[0.0, 0.0]], [7]),
+        "cameras": partial(figures.identity_map, [[0.0, 0.0], [1.0, 2.0], [3.0, 1.0]], [1, 1, 2], [0, 1, 5]),
+        "many cameras": partial(figures.identity_map, np.eye(20)[:, :2], np.arange(20) % 3, np.arange(20)),
         "many people": partial(figures.identity_map, np.random.default_rng(0).normal(size=(60, 2)), np.arange(60)),
     },
     "training_curves": {

@@ -22,8 +22,9 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
 MAX_QUERIES = 1000
+MAX_PAIRS = 50_000_000
 _BINS = 4096
-_BLOCK_ENTRIES = 2_000_000
+_BLOCK_ENTRIES = 1_000_000
 _RECALL_LEVELS = 101
 
 
@@ -98,7 +99,7 @@ def collect_evidence(
     protocol: str = "market1501",
     metric: str = "euclidean",
     junk_pids: Sequence[int] = (-1,),
-    max_queries: int = MAX_QUERIES,
+    max_queries: int | None = None,
     seed: int = 0,
 ) -> Evidence:
     """Go once over queries x gallery and gather what the figures need.
@@ -109,7 +110,8 @@ def collect_evidence(
         protocol: what counts for a query (see `passerby.evaluation.protocols`).
         metric: "euclidean" or "cosine".
         junk_pids: gallery identities that are ignored.
-        max_queries: look at a sample of so many queries where there are more.
+        max_queries: look at a sample of so many queries where there are more; default: 1000, or fewer where they
+            would make more than 50 million pairs (some ten seconds).
         seed: of the sample.
 
     Raises:
@@ -118,6 +120,8 @@ def collect_evidence(
     check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
     labels = labels_of(query, gallery, protocol, junk_pids)
     rows = np.arange(len(query), dtype=np.int64)
+    if max_queries is None:
+        max_queries = max(1, min(MAX_QUERIES, MAX_PAIRS // len(gallery)))
     if len(rows) > max_queries:
         rows = np.sort(np.random.default_rng(seed).choice(rows, max_queries, replace=False))
     edges = np.linspace(0.0, _largest_distance(query, gallery, metric), _BINS + 1)

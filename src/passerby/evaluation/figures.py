@@ -90,7 +90,7 @@ def cmc_curves(curves: Mapping[str, npt.ArrayLike], *, theme: Theme = LIGHT) -> 
     axes.set_ylim(max(0.0, np.floor(lowest * 10 - 0.5) / 10), 1.01)
     axes.set_xticks(_rank_ticks(longest))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}%"))
     _legend(axes, theme, loc="lower right")
     return figure
 
@@ -261,29 +261,42 @@ def camera_matrix(
     return figure
 
 
-def identity_map(points: npt.ArrayLike, pids: npt.ArrayLike, *, theme: Theme = LIGHT) -> Figure:
-    """Images as points of a plane; each identity has its own colour and marker and is named at its centre.
+def identity_map(
+    points: npt.ArrayLike, pids: npt.ArrayLike, camids: npt.ArrayLike | None = None, *, theme: Theme = LIGHT
+) -> Figure:
+    """Images as points of a plane; each identity has a colour and is named at its centre, each camera has a marker.
 
     Args:
         points: [n, 2] positions.
         pids: [n] identities.
+        camids: [n] cameras; None, or more cameras than there are markers: one marker for all.
         theme: colours.
     """
-    figure, axes = _axes(theme, "", "", height=4.4)
+    figure, axes = _axes(theme, "", "", height=4.6)
     axes.grid(visible=False)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.margins(0.06)
+    for side in axes.spines.values():
+        side.set_visible(False)
     places, owners = np.asarray(points, dtype=np.float64), np.asarray(pids)
+    cameras = np.zeros(len(owners), dtype=np.int64) if camids is None else np.asarray(camids)
+    seen = np.unique(cameras)
+    marked = 1 < len(seen) <= len(MARKERS)
     for number, pid in enumerate(np.unique(owners)):
-        own = places[owners == pid]
         color = theme.series[number % len(theme.series)]
-        axes.scatter(
-            own[:, 0], own[:, 1], s=26, marker=MARKERS[number % len(MARKERS)], color=color, alpha=0.85, linewidths=0
-        )
-        x, y = np.median(own, axis=0)
+        for marker, camera in zip(MARKERS, seen, strict=False) if marked else ((MARKERS[0], None),):
+            own = places[(owners == pid) & ((cameras == camera) if marked else True)]
+            axes.scatter(own[:, 0], own[:, 1], s=26, marker=marker, color=color, alpha=0.85, linewidths=0)
+        x, y = np.median(places[owners == pid], axis=0)
         label = axes.text(x, y, str(pid), color=theme.ink, fontsize=9, ha="center", va="center", fontweight="bold")
         label.set_bbox({"facecolor": theme.page, "edgecolor": color, "boxstyle": "round,pad=0.2", "alpha": 0.85})
+    if marked:
+        for marker, camera in zip(MARKERS, seen, strict=False):
+            axes.scatter([], [], s=26, marker=marker, color=theme.muted, linewidths=0, label=f"camera {camera}")
+        figure.legend(
+            loc="outside lower center", ncols=min(len(seen), 4), fontsize=9, labelcolor=theme.ink, frameon=False
+        )
     return figure
 
 
@@ -395,7 +408,7 @@ def _nothing(figure: Figure, axes: Axes, theme: Theme, reason: str) -> Figure:
 def _log_rates(axes: Axes, smallest: float) -> None:
     """A logarithmic axis of shares, written in percent (1 %, 0.1 %, ...)."""
     axes.set_xscale("log")
-    axes.set_xlim(min(smallest, 0.1), 1.0)
+    axes.set_xlim(max(1e-6, min(smallest, 0.1)), 1.0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}%"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 

@@ -23,6 +23,7 @@ from passerby.evaluation.result import Report
 from passerby.models.encoder import Encoder
 
 _LIST_LENGTH = 10
+_SPACE = "\u00a0"  # a number and its sign stay on one line
 
 RESPONSIBLE_USE = Section(
     "Responsible use",
@@ -41,9 +42,9 @@ def percent(fraction: float) -> str:
     if not math.isfinite(fraction):
         return "–"
     if 0 < fraction < 1e-6:
-        return "< 0.0001 %"
+        return f"< 0.0001{_SPACE}%"
     digits = max(1, 1 - math.floor(math.log10(100 * fraction))) if 0 < fraction < 0.01 else 1
-    return f"{100 * fraction:.{digits}f} %"
+    return f"{100 * fraction:.{digits}f}{_SPACE}%"
 
 
 def tiles(
@@ -300,6 +301,7 @@ def identity_map(query: Embeddings, gallery: Embeddings, *, seed: int) -> Sectio
     """A plane with the images of some identities; None where nobody has two images."""
     vectors = np.concatenate([query.vectors, gallery.vectors])
     pids = np.concatenate([query.pids, gallery.pids])
+    camids = np.concatenate([query.camids, gallery.camids])
     rows = choose_images(pids, seed=seed)
     if len(rows) == 0:
         return None
@@ -309,10 +311,11 @@ def identity_map(query: Embeddings, gallery: Embeddings, *, seed: int) -> Sectio
         "Map of identities",
         plots=(
             Plot(
-                partial(figures.identity_map, points, pids[rows]),
+                partial(figures.identity_map, points, pids[rows], camids[rows]),
                 f"{len(rows)} images of {people} identities as points; images with similar vectors lie together.",
                 f"{len(rows)} query and gallery images of {people} randomly chosen identities, exact t-SNE of their "
-                "vectors. Who lies together means something; how far apart groups lie does not.",
+                "vectors. Who lies together means something; how far apart groups lie does not. Groups that split by "
+                "camera show what the model has not learned to ignore.",
             ),
         ),
     )
