@@ -13,8 +13,11 @@ from torch import Tensor, nn
 from passerby.config import ModelConfig
 from passerby.errors import ConfigError, unknown_name
 from passerby.models.heads import POOLINGS, Embedding, Output
+from passerby.models.inception import InceptionV2
+from passerby.models.mobilenet import MobileNetV2
 from passerby.models.osnet import Kind, OSNet
 from passerby.models.resnet import ResNet
+from passerby.models.timm_backbone import TimmBackbone
 
 __all__ = ["BACKBONES", "Backbone", "Output", "ReIDModel", "build_model"]
 
@@ -32,8 +35,8 @@ class Backbone:
     """Full size."""
     tiny: Callable[[int], nn.Module]
     """The same code, narrow and shallow: for tests. `ModelConfig(backbone="tiny:NAME")` builds it."""
-    parameters: int
-    """Published parameter count."""
+    parameters: float
+    """Published parameter count in millions, with the digits that were published."""
     classes: int
     """Classes of the classifier that the published count includes; 0 where it counts none."""
     paper: str
@@ -44,9 +47,11 @@ _OSNET = "Zhou et al. 2019, arXiv:1905.00953"
 _OSNET_AIN = "Zhou et al. 2021, arXiv:1910.06827"
 _RESNET = "He et al. 2016, arXiv:1512.03385"
 _IBN = "Pan et al. 2018, arXiv:1807.09441"
+_SE = "Hu et al. 2018, arXiv:1709.01507"
+_NEXT = "Xie et al. 2017, arXiv:1611.05431"
 
 
-def _osnet(channels: tuple[int, int, int, int], parameters: int, kind: Kind = "plain") -> Backbone:
+def _osnet(channels: tuple[int, int, int, int], parameters: float, kind: Kind = "plain") -> Backbone:
     return Backbone(
         lambda _: OSNet(channels, kind=kind),
         lambda _: OSNet((8, 64, 64, 64), kind=kind, feature_dim=32, blocks=1),
@@ -56,7 +61,7 @@ def _osnet(channels: tuple[int, int, int, int], parameters: int, kind: Kind = "p
     )
 
 
-def _resnet(make: Callable[..., ResNet], blocks: tuple[int, int, int, int], parameters: int, paper: str) -> Backbone:
+def _resnet(make: Callable[..., ResNet], blocks: tuple[int, int, int, int], parameters: float, paper: str) -> Backbone:
     return Backbone(
         lambda stride: make(blocks, last_stride=stride),
         lambda stride: make((1, 1, 1, 2), last_stride=stride, width=16),
@@ -69,21 +74,42 @@ def _resnet(make: Callable[..., ResNet], blocks: tuple[int, int, int, int], para
 _basic = partial(ResNet, basic=True)
 _ibn_a = partial(ResNet, ibn="a")
 _ibn_b = partial(ResNet, ibn="b")
+_se = partial(ResNet, squeeze_excite=True)
+_next = partial(ResNet, groups=32)
+_se_next = partial(ResNet, groups=32, squeeze_excite=True)
+_TINY_MOBILENET = ((1, 8, 1, 1), (2, 8, 2, 2), (2, 16, 1, 2))
 
 BACKBONES: dict[str, Backbone] = {
-    "osnet_x0_25": _osnet((16, 64, 96, 128), 203_568),
-    "osnet_x0_5": _osnet((32, 128, 192, 256), 636_520),
-    "osnet_x0_75": _osnet((48, 192, 288, 384), 1_299_224),
-    "osnet_x1_0": _osnet((64, 256, 384, 512), 2_193_616),
-    "osnet_ibn_x1_0": _osnet((64, 256, 384, 512), 2_194_640, "ibn"),
-    "osnet_ain_x1_0": _osnet((64, 256, 384, 512), 2_193_616, "ain"),
-    "resnet18": _resnet(_basic, (2, 2, 2, 2), 11_689_512, _RESNET),
-    "resnet34": _resnet(_basic, (3, 4, 6, 3), 21_797_672, _RESNET),
-    "resnet50": _resnet(ResNet, (3, 4, 6, 3), 25_557_032, _RESNET),
-    "resnet101": _resnet(ResNet, (3, 4, 23, 3), 44_549_160, _RESNET),
-    "resnet50_ibn_a": _resnet(_ibn_a, (3, 4, 6, 3), 25_557_032, _IBN),
-    "resnet50_ibn_b": _resnet(_ibn_b, (3, 4, 6, 3), 25_558_568, _IBN),
-    "resnet101_ibn_a": _resnet(_ibn_a, (3, 4, 23, 3), 44_549_160, _IBN),
+    "osnet_x0_25": _osnet((16, 64, 96, 128), 0.2),
+    "osnet_x0_5": _osnet((32, 128, 192, 256), 0.6),
+    "osnet_x0_75": _osnet((48, 192, 288, 384), 1.3),
+    "osnet_x1_0": _osnet((64, 256, 384, 512), 2.2),
+    "osnet_ibn_x1_0": _osnet((64, 256, 384, 512), 2.2, "ibn"),
+    "osnet_ain_x1_0": _osnet((64, 256, 384, 512), 2.2, "ain"),
+    "resnet18": _resnet(_basic, (2, 2, 2, 2), 11.689512, _RESNET),
+    "resnet34": _resnet(_basic, (3, 4, 6, 3), 21.797672, _RESNET),
+    "resnet50": _resnet(ResNet, (3, 4, 6, 3), 25.557032, _RESNET),
+    "resnet101": _resnet(ResNet, (3, 4, 23, 3), 44.54916, _RESNET),
+    "resnet50_ibn_a": _resnet(_ibn_a, (3, 4, 6, 3), 25.557032, _IBN),
+    "resnet50_ibn_b": _resnet(_ibn_b, (3, 4, 6, 3), 25.6, _IBN),
+    "resnet101_ibn_a": _resnet(_ibn_a, (3, 4, 23, 3), 44.54916, _IBN),
+    "se_resnet50": _resnet(_se, (3, 4, 6, 3), 28.088024, _SE),
+    "resnext50": _resnet(_next, (3, 4, 6, 3), 25.028904, _NEXT),
+    "se_resnext50": _resnet(_se_next, (3, 4, 6, 3), 27.559896, _SE),
+    "mobilenet_v2": Backbone(
+        lambda _: MobileNetV2(),
+        lambda _: MobileNetV2(_TINY_MOBILENET, stem=8, dim=32),
+        3.504872,
+        1000,
+        "Sandler et al. 2018, arXiv:1801.04381",
+    ),
+    "inception_v2": Backbone(
+        lambda _: InceptionV2(),
+        lambda _: InceptionV2(divide=8),
+        11.29524,
+        1000,
+        "Ioffe, Szegedy 2015, arXiv:1502.03167",
+    ),
 }
 
 
@@ -129,8 +155,10 @@ def build_model(config: ModelConfig) -> ReIDModel:
 
 
 def _build_backbone(name: str, last_stride: int) -> nn.Module:
+    if name.startswith("timm:"):
+        return TimmBackbone(name.removeprefix("timm:"))
     known = name.removeprefix("tiny:")
     if known not in BACKBONES:
-        raise ConfigError(unknown_name("backbone", known, BACKBONES))
+        raise ConfigError(unknown_name("backbone", known, BACKBONES) + ', or "timm:NAME"')
     entry = BACKBONES[known]
     return (entry.factory if known == name else entry.tiny)(last_stride)

@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from passerby.errors import WeightsError
+from passerby.models import inception
 from passerby.models.model import BACKBONES, ReIDModel
 
 # Where code bases keep the parameters inside what they save: torchreid and others, fast-reid, EMA copies.
@@ -180,6 +181,8 @@ def _rename(tensors: dict[str, Tensor], own: dict[str, Tensor], prefix: str) -> 
         for foreign, ours in _RENAMED:
             if prefix and key.startswith(foreign):
                 key = ours + key[len(foreign) :]
+        if prefix + key not in own and key not in own:
+            key = inception.own_name(key)
         named[key if key in own or not prefix else prefix + key] = value
     return named
 
