@@ -6,10 +6,10 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,20 +21,21 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from passerby.config import InputConfig, ModelConfig
-from passerby.errors import ConfigError, ImageError, WeightsError
+from passerby.errors import ConfigError, ImageError, WeightsError, unknown_name
 from passerby.files import replace_file, replace_folder
-from passerby.models.engines import Engine, Preprocessing, TorchEngine
+from passerby.models.engines import ENGINES, Engine, GraphEngine, Preprocessing, TorchEngine
+from passerby.models.foreign import fingerprint_of, read_description
+from passerby.models.images import Images, as_list, pixels_of
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights import read_checkpoint
-from passerby.pixels import UInt8Array, read_image, resize_image
+from passerby.pixels import resize_image
 
 FORMAT = 1
 WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "encoder.json"
+FOREIGN_FILE = "encoder.toml"
 THRESHOLD_FILE = "threshold.json"
-
-ImagePath: TypeAlias = str | os.PathLike[str]
-Images: TypeAlias = ImagePath | UInt8Array | Tensor | Sequence[ImagePath | UInt8Array]
+EXPORTED = {"onnxruntime": ("encoder.onnx",), "openvino": ("encoder.xml", "encoder.onnx")}
 
 
 class Encoder:
@@ -136,7 +137,7 @@ class Encoder:
         """
         if batch_size < 1:
             raise ImageError(f"batch_size: expected at least 1, found {batch_size}")
-        items = _as_list(images)
+        items = as_list(images)
         rows = [self.encode_batch(batch, flip=flip).cpu().numpy() for batch in self._batches(items, batch_size)]
         return np.concatenate(rows) if rows else np.zeros((0, self.dim), np.float32)
 
@@ -172,7 +173,7 @@ class Encoder:
         height, width = self.preprocessing.height, self.preprocessing.width
         if isinstance(items, Tensor) and tuple(items.shape[2:]) == (height, width):
             return items
-        batch = np.stack([resize_image(_pixels(item), height, width) for item in items])
+        batch = np.stack([resize_image(pixels_of(item), height, width) for item in items])
         return torch.from_numpy(batch).permute(0, 3, 1, 2)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -205,59 +206,133 @@ class Encoder:
         return f"Encoder({name}, {size}, {self.dim}-d, {self.engine.name}, fingerprint {self.fingerprint})"
 
 
-def load_encoder(folder: str | os.PathLike[str]) -> Encoder:
+def load_encoder(folder: str | os.PathLike[str], engine: str | None = None) -> Encoder:
     """Read an encoder's folder, or the folder of the training run that made it.
+
+    Args:
+        folder: an encoder's or a run's folder; or the description file (.toml, .json) of somebody else's ONNX or
+            OpenVINO model (see `passerby.models.foreign`), or a folder that holds it as encoder.toml or encoder.json.
+        engine: "torch", "onnxruntime" or "openvino". The latter two run what `passerby export` put into the folder
+            (encoder.onnx, encoder.xml). None: torch; for foreign models the one that their file needs.
 
     Raises:
         WeightsError: no encoder there, a damaged one, or weights that are not the ones described.
+        ConfigError: an unknown engine.
+        MissingExtraError: the engine is not installed.
     """
-    place = encoder_folder(folder)
-    description = _read_json(place / DESCRIPTION_FILE)
+    if engine is not None and engine not in ENGINES:
+        raise ConfigError(unknown_name("engine", engine, ENGINES))
+    path = description_path(folder)
+    description = {} if path.suffix == ".toml" else _read_json(path)
+    if path.suffix == ".toml" or "file" in description:
+        return _load_foreign(path, engine)
     if description.get("format") != FORMAT:
         raise WeightsError(
-            f"{place / DESCRIPTION_FILE}: expected format {FORMAT}, found {description.get('format')!r}: "
+            f"{path}: expected format {FORMAT}, found {description.get('format')!r}: "
             "this encoder was written by another version of passerby"
         )
     try:
         config = ModelConfig.model_validate(description["model"])
         preprocessing = Preprocessing.model_validate(description["input"])
-        model = build_model(config)
-    except (KeyError, ValidationError, ConfigError) as error:
-        raise WeightsError(f"{place / DESCRIPTION_FILE}: not an encoder's description ({error})") from error
-    state = read_checkpoint(place / WEIGHTS_FILE)
+        fingerprint = str(description["fingerprint"])
+    except (KeyError, ValidationError) as error:
+        raise WeightsError(f"{path}: not an encoder's description ({error})") from error
+    if engine in (None, "torch"):
+        loaded: Engine = _load_torch(path, config, preprocessing, description)
+    else:
+        loaded = _load_exported(path.parent, str(engine), preprocessing, fingerprint)
+    return Encoder(
+        loaded,
+        preprocessing,
+        fingerprint=fingerprint,
+        model_config=description["model"],
+        provenance=description.get("provenance", {}),
+        calibration=_read_calibration(path),
+    )
+
+
+def _load_torch(
+    path: Path, config: ModelConfig, preprocessing: Preprocessing, description: Mapping[str, Any]
+) -> TorchEngine:
+    weights = path.parent / WEIGHTS_FILE
+    state = read_checkpoint(weights)
     found = _fingerprint(state, preprocessing, description["model"])
-    if found != description.get("fingerprint"):
+    if found != description["fingerprint"]:
         raise WeightsError(
-            f"{place}: the weights' fingerprint is {found}, encoder.json says {description.get('fingerprint')}: "
+            f"{path.parent}: the weights' fingerprint is {found}, {path.name} says {description['fingerprint']}: "
             "the files do not belong together or are damaged"
         )
     try:
+        model = build_model(config)
         model.load_state_dict(state)
-    except RuntimeError as error:
-        raise WeightsError(f"{place / WEIGHTS_FILE}: not the weights of {config.backbone} ({error})") from error
+    except (RuntimeError, ConfigError) as error:
+        raise WeightsError(f"{weights}: not the weights of {config.backbone} ({error})") from error
+    return TorchEngine(model.eval(), preprocessing)
+
+
+def _load_exported(folder: Path, engine: str, preprocessing: Preprocessing, fingerprint: str) -> GraphEngine:
+    graphs = [folder / name for name in EXPORTED[engine] if (folder / name).is_file()]
+    if not graphs:
+        raise WeightsError(
+            f"{folder}: holds no {EXPORTED[engine][0]} for the engine {engine!r}; make it with "
+            f"`passerby export {folder} --to {'onnx' if engine == 'onnxruntime' else 'openvino'}`"
+        )
+    loaded = GraphEngine(graphs[0], engine, preprocessing)
+    found = loaded.metadata.get("fingerprint")
+    if found != fingerprint:
+        raise WeightsError(
+            f"{graphs[0]}: exported from the encoder {found}, but this folder's is {fingerprint}: export it again"
+        )
+    return loaded
+
+
+def _load_foreign(path: Path, engine: str | None) -> Encoder:
+    foreign = read_description(path)
+    file = path.parent / foreign.file
+    chosen = engine or ("onnxruntime" if file.suffix == ".onnx" else "openvino")
+    if chosen == "torch":
+        raise WeightsError(f"{path}: a foreign model runs on onnxruntime or openvino, not on torch")
+    fingerprint = fingerprint_of(file, foreign.preprocessing)
     return Encoder(
-        TorchEngine(model.eval(), preprocessing),
-        preprocessing,
-        fingerprint=found,
-        model_config=description["model"],
-        provenance=description.get("provenance", {}),
-        calibration=_read_json(place / THRESHOLD_FILE) if (place / THRESHOLD_FILE).is_file() else {},
+        GraphEngine(file, chosen, foreign.preprocessing, output=foreign.output),
+        foreign.preprocessing,
+        fingerprint=fingerprint,
+        model_config={"backbone": foreign.name or file.stem},
+        provenance={"licence": foreign.licence, "source": foreign.source, "file": file.name},
+        calibration=_read_calibration(path),
     )
 
 
-def encoder_folder(folder: str | os.PathLike[str]) -> Path:
-    """The folder that holds encoder.json: `folder` itself, or `folder`/encoder of a training run.
+def description_path(folder: str | os.PathLike[str]) -> Path:
+    """The file that describes an encoder, given its folder, its run's folder, or the file itself.
 
     Raises:
-        WeightsError: neither holds one.
+        WeightsError: there is none.
     """
-    for place in (Path(folder), Path(folder) / "encoder"):
-        if (place / DESCRIPTION_FILE).is_file():
-            return place
-    state = "holds no encoder.json (nor encoder/encoder.json)" if Path(folder).is_dir() else "is no folder"
+    given = Path(folder)
+    if given.is_file() and given.suffix in (".toml", ".json"):
+        return given
+    for place in (given, given / "encoder"):
+        for name in (DESCRIPTION_FILE, FOREIGN_FILE):
+            if (place / name).is_file():
+                return place / name
+    state = "holds no encoder.json (nor encoder/encoder.json)" if given.is_dir() else "is no folder"
     raise WeightsError(
-        f"{os.fspath(folder)}: {state}; expected an encoder's folder or a finished training run's (`passerby train`)"
+        f"{given}: {state}; expected an encoder's folder or a finished training run's (`passerby train`), "
+        "or a .toml or .json file that describes a foreign model"
     )
+
+
+def _threshold_path(description: Path) -> Path:
+    """threshold.json; beside a foreign model's own description file NAME.threshold.json."""
+    if description.name in (DESCRIPTION_FILE, FOREIGN_FILE):
+        return description.parent / THRESHOLD_FILE
+    return description.with_name(f"{description.stem}.{THRESHOLD_FILE}")
+
+
+def _read_calibration(description: Path) -> dict[str, Any]:
+    path = _threshold_path(description)
+    return _read_json(path) if path.is_file() else {}
 
 
 def save_threshold(folder: str | os.PathLike[str], calibration: Mapping[str, Any]) -> None:
@@ -270,14 +345,16 @@ def save_threshold(folder: str | os.PathLike[str], calibration: Mapping[str, Any
     """
     if not isinstance(calibration.get("value"), (int, float)):
         raise ConfigError(f"calibration: expected a number under 'value', found {calibration.get('value')!r}")
-    with replace_file(encoder_folder(folder) / THRESHOLD_FILE) as temporary:
+    with replace_file(_threshold_path(description_path(folder))) as temporary:
         _write_json(temporary, calibration)
 
 
 def _fingerprint(state: Mapping[str, Tensor], preprocessing: Preprocessing, architecture: Mapping[str, Any]) -> str:
     """SHA-256 (32 hex digits) of everything that decides a vector."""
     digest = hashlib.sha256(
-        json.dumps([preprocessing.model_dump(mode="json"), dict(architecture)], sort_keys=True).encode()
+        json.dumps(
+            [preprocessing.model_dump(mode="json", exclude_defaults=True), dict(architecture)], sort_keys=True
+        ).encode()
     )
     for name in sorted(state):
         if name.endswith("num_batches_tracked"):  # a counter of training steps that no vector depends on
@@ -286,31 +363,6 @@ def _fingerprint(state: Mapping[str, Tensor], preprocessing: Preprocessing, arch
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:32]
-
-
-def _as_list(images: Images) -> Any:
-    if isinstance(images, (str, os.PathLike)):
-        return [images]
-    if isinstance(images, (Tensor, np.ndarray)):
-        if images.ndim == 3:
-            return [images]
-        if images.ndim != 4:
-            raise ImageError(f"images: expected 3 or 4 dimensions, found the shape {tuple(images.shape)}")
-        return images
-    return list(images)
-
-
-def _pixels(item: Any) -> UInt8Array:
-    """One image of any accepted kind as RGB uint8 [H, W, 3]."""
-    if isinstance(item, (str, os.PathLike)):
-        return read_image(item)
-    array = item.permute(1, 2, 0).cpu().numpy() if isinstance(item, Tensor) and item.ndim == 3 else item
-    if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        found = f"{array.dtype} {tuple(array.shape)}" if hasattr(array, "dtype") else type(array).__name__
-        raise ImageError(f"image: expected a path, RGB uint8 [H, W, 3] or a uint8 tensor [3, H, W], found {found}")
-    if 0 in array.shape:
-        raise ImageError(f"image: {array.shape[1]} x {array.shape[0]} pixels is no picture")
-    return np.ascontiguousarray(array)
 
 
 def _save_tensors(state: dict[str, Tensor], path: Path) -> None:

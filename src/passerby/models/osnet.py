@@ -65,7 +65,8 @@ class ChannelGate(nn.Module):
         """Sum of the streams [B, C, h, w], each weighted by its own gate."""
         # One pass for all streams: their averages stand under each other as rows.
         averages = torch.cat([x.mean((2, 3), keepdim=True) for x in streams])
-        gates = torch.sigmoid(self.fc2(F.relu(self.fc1(averages)))).unflatten(0, (len(streams), -1)).unbind()
+        rows: Tensor = torch.sigmoid(self.fc2(F.relu(self.fc1(averages))))
+        gates = rows.view(len(streams), -1, *rows.shape[1:]).unbind()
         total = streams[0] * gates[0]
         for x, gate in zip(streams[1:], gates[1:], strict=True):
             total = total + x * gate
