@@ -120,9 +120,10 @@ class Augmenter:
             draw: from `draw(B, ...)`.
             out: float32 [B, height, width, 3], written.
         """
+        height, span = self.input.height, 3 * self.input.width
         _augment(
-            source.reshape(*source.shape[:2], -1), rows, draw.place, draw.box, draw.color,
-            self.augment.color_jitter > 0, self.pad, self._row_scale, self._row_shift, out.reshape(*out.shape[:2], -1),
+            source.reshape(-1, height, span), rows, draw.place, draw.box, draw.color,
+            self.augment.color_jitter > 0, self.pad, self._row_scale, self._row_shift, out.reshape(-1, height, span),
         )  # fmt: skip
 
     def _on_device(self, images: Tensor, draw: Draw) -> Tensor:

@@ -81,12 +81,12 @@ class IdentityGroups:
         """Image indices [n]: identity after identity (see `starts`), in random order within each."""
         return _order_by(self.of_image, rng)
 
-    def spread_over_cameras(self, rng: np.random.Generator, k: int) -> Int64Array:
-        """As `shuffled`, but each run of `k` consecutive images of an identity holds as many cameras as it can.
+    def spread_over_cameras(self, rng: np.random.Generator, k: int, *, all_runs: bool) -> Int64Array:
+        """As `shuffled`, but a run of `k` consecutive images of an identity holds as many cameras as it can.
 
-        An identity's images take turns by camera; the images that do not fill a run of `k` come from the cameras
-        that have most. The images that do are then dealt out camera by camera, so that a camera with at least as
-        many images as there are runs appears in each of them.
+        An identity's images take turns by camera, so that its first run shows min(k, its cameras) cameras. With
+        `all_runs` the images of all whole runs are then dealt out camera by camera: a camera with at least as many
+        images as there are runs appears in each of them, and one with fewer in as many as it can.
         """
         if self.camids is None:
             raise DataError("spreading images over cameras needs a camera id for each image")
@@ -97,7 +97,7 @@ class IdentityGroups:
         turn = np.empty(self.images, np.int64)
         turn[by_pair] = _count_within(pair[by_pair])
         order = _order_by(self.of_image * (turn.max() + 1) + turn, rng)
-        return self._deal(order, cameras, k)
+        return self._deal(order, cameras, k) if all_runs else order
 
     def _deal(self, order: Int64Array, cameras: Int64Array, k: int) -> Int64Array:
         identity = self.of_image[order]

@@ -118,11 +118,18 @@ class HardIdentitySampler:
             return self._plain.epoch_batches(epoch)
         steps = self.steps(epoch)
         rng = np.random.default_rng((self.seed, epoch, self._searches))
-        anchors = _cycle(len(self.groups), steps, rng)
+        anchors = self._anchors(epoch * (self._plain.chunks // self.p), steps)
         lists = self._lists[anchors]
         chosen = np.argsort(rng.random(lists.shape), axis=1)[:, : self.p - 1]
         plan = np.concatenate([anchors[:, None], np.take_along_axis(lists, chosen, axis=1)], axis=1)
         return self.share.take(self.groups.draw(plan, self.groups.shuffled(rng), self.k))
+
+    def _anchors(self, start: int, steps: int) -> Int64Array:
+        """Part of one random permutation of the identities after another: epochs go on where the last one stopped."""
+        c = len(self.groups)
+        rounds = range(start // c, (start + steps - 1) // c + 1)
+        order = [np.random.default_rng((self.seed, 1, r)).permutation(c) for r in rounds]
+        return np.concatenate(order)[start % c :][:steps]
 
     def steps(self, epoch: int) -> int:
         """Batches in the epoch: as many as plain P x K has."""
@@ -183,12 +190,6 @@ class HardIdentitySampler:
         self._searches = int(state["searches"])
         self._lists = None if lists is None else lists.cpu().numpy().copy()
         self._distances = None if lists is None else state["distances"].cpu().numpy().copy()
-
-
-def _cycle(identities: int, steps: int, rng: np.random.Generator) -> Int64Array:
-    """`steps` anchors: one random permutation of the identities after another."""
-    rounds = -(-steps // identities)
-    return np.concatenate([rng.permutation(identities) for _ in range(rounds)])[:steps]
 
 
 def nearest_identities(

@@ -110,7 +110,7 @@ class Camera:
             saturation=float(rng.uniform(0.55, 1.15)),
             haze=float(rng.uniform(0.0, 0.18)),
             blur=float(rng.uniform(0.0, 0.9)),
-            noise=float(rng.uniform(2.0, 7.0)),
+            noise=float(rng.uniform(1.0, 4.5)),
             light=float(rng.uniform(-1.0, 1.0)),
             loose=float(rng.uniform(0.02, 0.06)),
             turn=float(rng.uniform(0.0, 2 * math.pi)),
@@ -322,25 +322,31 @@ class _Figure:
 
 def _photograph(layer: Image.Image, camera: Camera, rng: np.random.Generator) -> UInt8Array:
     """Put the layer before the camera's background, then light, lens and sensor."""
-    figure = np.asarray(layer.reduce(_ZOOM), np.float32)
+    figure = np.asarray(layer.reduce(_ZOOM))
     top, left = int(rng.integers(0, 33)), int(rng.integers(0, camera.background.shape[1] - WIDTH + 1))
-    scene = camera.background[top : top + HEIGHT, left : left + WIDTH].astype(np.float32)
-    alpha = figure[:, :, 3:] / 255.0
-    across = np.linspace(-1.0, 1.0, WIDTH, dtype=np.float32)[None, :, None]
-    light = 1.0 + 0.28 * camera.light * across + float(rng.normal(0.0, 0.05))
-    texture = 1.0 + 0.05 * rng.standard_normal((HEIGHT // 4, WIDTH // 4, 1), dtype=np.float32).repeat(4, 0).repeat(4, 1)
-    x = scene * (1.0 - alpha) + figure[:, :, :3] * light * texture * alpha
-    gray = x @ np.array((0.299, 0.587, 0.114), np.float32)
-    x = gray[:, :, None] + (x - gray[:, :, None]) * camera.saturation
-    x = 255.0 * (np.clip(x / 255.0, 0.0, 1.0) ** np.float32(camera.gamma)) * camera.gain
-    x *= 1.0 + float(rng.normal(0.0, 0.08))
-    x = x * (1.0 - camera.haze) + 190.0 * camera.haze
+    x = camera.background[top : top + HEIGHT, left : left + WIDTH].astype(np.float32)
+    across = np.linspace(-1.0, 1.0, WIDTH, dtype=np.float32)
+    light = 1.0 + 0.28 * camera.light * across + np.float32(rng.normal(0.0, 0.05))
+    cloth = 1.0 + 0.05 * rng.standard_normal((HEIGHT // 4, WIDTH // 4), dtype=np.float32)
+    shade = cloth.repeat(4, 0).repeat(4, 1) * light
+    body = figure[:, :, :3] * shade[:, :, None]
+    x += (body - x) * (figure[:, :, 3:] * np.float32(1 / 255))
     radius = camera.blur * float(rng.uniform(0.6, 1.4))
     if radius > 0.3:
-        picture = Image.fromarray(np.clip(x, 0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
-        x = np.asarray(picture, np.float32)
-    x = x + camera.noise * rng.standard_normal(x.shape, dtype=np.float32)
-    return np.asarray(np.clip(x, 0, 255), np.uint8)
+        x = np.asarray(_to_image(x).filter(ImageFilter.GaussianBlur(radius)), np.float32)
+    gray = x @ np.array((0.299, 0.587, 0.114), np.float32)
+    x = gray[:, :, None] + (x - gray[:, :, None]) * np.float32(camera.saturation)
+    # gamma, exposure and haze act on each value alone: one table instead of a power for every pixel
+    response = 255.0 * np.linspace(0.0, 1.0, 256) ** camera.gamma * (1.0 + rng.normal(0.0, 0.08))
+    curves = response[:, None] * camera.gain * (1.0 - camera.haze) + 190.0 * camera.haze
+    levels = np.clip(x, 0, 255).astype(np.uint8)
+    x = curves.astype(np.float32)[levels, np.arange(3)]
+    x += camera.noise * rng.standard_normal(x.shape, dtype=np.float32)
+    return np.clip(x, 0, 255).astype(np.uint8)
+
+
+def _to_image(x: npt.NDArray[np.float32]) -> Image.Image:
+    return Image.fromarray(np.clip(x, 0, 255).astype(np.uint8))
 
 
 def _scenery(rng: np.random.Generator) -> UInt8Array:

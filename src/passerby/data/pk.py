@@ -55,7 +55,10 @@ class PKSampler:
         rng = np.random.default_rng((self.seed, epoch))
         plan = self._identities(rng)
         self._steps = {epoch: len(plan)}
-        order = self.groups.spread_over_cameras(rng, self.k) if self.cameras else self.groups.shuffled(rng)
+        if self.cameras:
+            order = self.groups.spread_over_cameras(rng, self.k, all_runs=self.convention == "chunks")
+        else:
+            order = self.groups.shuffled(rng)
         return self.share.take(self.groups.draw(plan, order, self.k))
 
     def steps(self, epoch: int) -> int:
@@ -68,7 +71,15 @@ class PKSampler:
         if self.convention == "identities":
             steps = len(self.groups) // self.p
             return rng.permutation(len(self.groups))[: steps * self.p].reshape(steps, self.p)
-        return draw_chunks(np.maximum(self.groups.counts // self.k, 1), self.p, rng)
+        return draw_chunks(self._chunks_of_each(), self.p, rng)
+
+    def _chunks_of_each(self) -> Int64Array:
+        return np.maximum(self.groups.counts // self.k, 1)
+
+    @property
+    def chunks(self) -> int:
+        """Identity draws that an epoch is made from, of which the last few may be left over."""
+        return len(self.groups) if self.convention == "identities" else int(self._chunks_of_each().sum())
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: batches follow from seed and epoch."""

@@ -1,0 +1,208 @@
+"""The image store: the same pixels from memory, from the file and from nowhere; damage, interruption, a full disk."""
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from passerby.data import images as images_module
+from passerby.data.images import ImageStore, default_cache_dir
+from passerby.data.records import Sample
+from passerby.errors import DataError, ImageError, StorageError
+from passerby.pixels import read_image, resize_image
+
+N = 11
+
+
+@pytest.fixture
+def samples(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    made = []
+    for i in range(N):
+        size = (64, 128) if i % 3 else (30 + i, 70 + i)
+        path = folder / f"{i}.{'jpg' if i % 2 else 'png'}"
+        Image.fromarray(rng.integers(0, 256, (9, 5, 3), dtype=np.uint8)).resize(size).save(path)
+        made.append(Sample(path, i + 1))
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch):
+    monkeypatch.setattr(images_module, "_BLOCK_BYTES", 3 * 128 * 64 * 3)  # three images a block
+
+
+def expected(samples, height=128, width=64):
+    return np.stack([resize_image(read_image(s.path), height, width) for s in samples])
+
+
+def stored(samples, cache, tmp_path, **arguments):
+    return ImageStore(samples, 128, 64, cache=cache, cache_dir=tmp_path / "cache", progress=False, **arguments)
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+@pytest.mark.parametrize("size", [(128, 64), (64, 32), (256, 128)])
+def test_all_caches_hold_what_pillow_reads(cache, size, samples, tmp_path):
+    store = ImageStore(samples, *size, cache=cache, cache_dir=tmp_path / "cache", progress=False)
+    wanted = expected(samples, *size)
+    indices = np.array([7, 0, 3, 3])
+    assert len(store) == N
+    for fetch in (store.fetch, store.read):
+        found = fetch(indices)
+        assert found.dtype == np.uint8
+        assert np.abs(found.astype(int) - wanted[indices]).max() <= 1  # see passerby.data.resize
+    np.testing.assert_array_equal(store.fetch(np.arange(1, 3)), wanted[1:3])
+    found[:] = 0  # what is fetched belongs to the caller
+    assert np.abs(store.fetch(indices).astype(int) - wanted[indices]).max() <= 1
+
+
+def files_of(tmp_path, ending):
+    return sorted((tmp_path / "cache").glob(f"*.{ending}"))
+
+
+def no_decoding(monkeypatch):
+    def refuse(*_arguments):
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(images_module, "read_into", refuse)
+
+
+def test_the_second_run_finds_the_file(samples, tmp_path, monkeypatch):
+    first = stored(samples, "disk", tmp_path).fetch(np.arange(N))
+    assert files_of(tmp_path, "part") == []
+    no_decoding(monkeypatch)
+    np.testing.assert_array_equal(stored(samples, "disk", tmp_path).fetch(np.arange(N)), first)
+
+
+def test_a_changed_image_or_list_or_size_makes_another_file(samples, tmp_path):
+    stored(samples, "disk", tmp_path)
+    stored(samples[::-1], "disk", tmp_path)
+    os.utime(samples[0].path, ns=(1, 1))
+    stored(samples, "disk", tmp_path)
+    ImageStore(samples, 64, 32, cache="disk", cache_dir=tmp_path / "cache", progress=False)
+    assert len(files_of(tmp_path, "pixels")) == 4
+
+
+def damage_byte(path):
+    with path.open("r+b") as file:
+        file.seek(4 * 128 * 64 * 3 + 5)
+        value = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([value[0] ^ 1]))
+
+
+DAMAGES = {
+    "one bit": damage_byte,
+    "cut short": lambda path: os.truncate(path, 100),
+    "too long": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+    "empty": lambda path: path.write_bytes(b""),
+    "removed": lambda path: path.unlink(),
+    "no checksums": lambda path: path.with_suffix(".sums").unlink(),
+    "torn checksums": lambda path: path.with_suffix(".sums").write_text("0 abc\n1"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_mended(damage, samples, tmp_path):
+    stored(samples, "disk", tmp_path)
+    (path,) = files_of(tmp_path, "pixels")
+    DAMAGES[damage](path)
+    store = stored(samples, "disk", tmp_path)
+    assert np.abs(store.fetch(np.arange(N)).astype(int) - expected(samples)).max() <= 1
+    assert path.stat().st_size == N * 128 * 64 * 3
+
+
+def test_only_the_damaged_block_is_decoded_again(samples, tmp_path, monkeypatch):
+    stored(samples, "disk", tmp_path)
+    damage_byte(files_of(tmp_path, "pixels")[0])
+    decoded = []
+    real = images_module.read_into
+    monkeypatch.setattr(images_module, "read_into", lambda path, out: (decoded.append(path), real(path, out)))
+    stored(samples, "disk", tmp_path)
+    assert sorted(decoded) == sorted(s.path for s in samples[3:6])
+
+
+def test_an_interrupted_build_goes_on(samples, tmp_path, monkeypatch):
+    real = images_module.read_into
+    decoded: list[Path] = []
+
+    def stop_after_seven(path, out):
+        if len(decoded) == 7:
+            raise KeyboardInterrupt
+        decoded.append(path)
+        real(path, out)
+
+    monkeypatch.setattr(images_module, "read_into", stop_after_seven)
+    with pytest.raises(KeyboardInterrupt):
+        stored(samples, "disk", tmp_path, threads=1)
+    assert files_of(tmp_path, "pixels") == []
+    decoded.clear()
+    monkeypatch.setattr(images_module, "read_into", lambda path, out: (decoded.append(path), real(path, out)))
+    store = stored(samples, "disk", tmp_path, threads=1)
+    assert len(decoded) == N - 6  # two blocks of three were whole
+    assert np.abs(store.fetch(np.arange(N)).astype(int) - expected(samples)).max() <= 1
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS])
+def test_a_full_disk_says_so_and_keeps_what_was_written(error, samples, tmp_path, monkeypatch):
+    real = images_module._checksum
+    calls = []
+
+    def fail_at_the_third(data):
+        calls.append(1)
+        if len(calls) == 3:
+            raise OSError(error, os.strerror(error))
+        return real(data)
+
+    monkeypatch.setattr(images_module, "_checksum", fail_at_the_third)
+    with pytest.raises(StorageError, match=r"cannot write the image cache of .* GiB \(.*\).*input.cache_dir"):
+        stored(samples, "disk", tmp_path)
+    monkeypatch.setattr(images_module, "_checksum", real)
+    assert np.abs(stored(samples, "disk", tmp_path).fetch(np.arange(N)).astype(int) - expected(samples)).max() <= 1
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_unreadable_images_are_all_named_at_once(cache, samples, tmp_path):
+    for i, content in ((2, b""), (5, b"no image"), (7, samples[7].path.read_bytes()[:90])):
+        samples[i].path.write_bytes(content)
+    with pytest.raises(ImageError) as caught:
+        stored(samples, cache, tmp_path)
+    message = str(caught.value)
+    assert message.startswith("3 images cannot be read, the first 3 being")
+    assert all(str(samples[i].path) in message for i in (2, 5, 7))
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_one_missing_image_is_named(cache, samples, tmp_path):
+    samples[4].path.unlink()
+    with pytest.raises(ImageError, match=r"4\.png: no such image file"):
+        stored(samples, cache, tmp_path)
+
+
+def test_without_a_cache_the_fetch_names_it(samples, tmp_path):
+    samples[4].path.write_bytes(b"")
+    store = stored(samples, "none", tmp_path)
+    store.fetch(np.array([1, 2]))
+    for fetch in (store.fetch, store.read):
+        with pytest.raises(ImageError, match=r"4\.png: the file is empty"):
+            fetch(np.array([1, 4]))
+
+
+def test_nothing_to_read_is_refused():
+    with pytest.raises(DataError, match="no images"):
+        ImageStore([], 128, 64)
+
+
+def test_more_than_the_memory_is_refused_before_reading():
+    many = [Sample(Path("nowhere.jpg"), 1)] * 1000
+    with pytest.raises(DataError, match=r'GiB of memory: set input.cache = "disk"'):
+        ImageStore(many, 100_000, 100_000)
+
+
+def test_the_cache_is_the_users(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache_dir() == tmp_path / "passerby" / "images"
