@@ -19,9 +19,9 @@ from passerby.data.records import ReIDDataset
 from passerby.errors import DataError, unknown_name
 
 if TYPE_CHECKING:
-    from passerby.data.check import CheckReport
+    from passerby.data.check_report import CheckReport
 
-__all__ = ["DATASETS", "check_dataset", "dataset_info", "list_datasets", "load_dataset"]
+__all__ = ["DATASETS", "check_dataset", "dataset_info", "list_datasets", "load_dataset", "table_name"]
 
 DATASETS = READERS
 _MANIFESTS = (".csv", ".parquet")
@@ -54,9 +54,9 @@ def load_dataset(
             be; counts that differ from the published ones.
     """
     text = os.fspath(name)
-    table_name = _table_name(text)
-    if table_name is not None:
-        return _load_benchmark(table_name, root, split, verify, arguments)
+    benchmark = table_name(text)
+    if benchmark is not None:
+        return _load_benchmark(benchmark, root, split, verify, arguments)
     if text == "synthetic":
         return _load_synthetic(root, split, arguments)
     if text.lower().endswith(_MANIFESTS):
@@ -73,7 +73,12 @@ def list_datasets() -> list[dict[str, Any]]:
 
 
 def check_dataset(
-    name: str, root: str | os.PathLike[str], *, images: bool = True, progress: bool = True, **arguments: Any
+    name: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    *,
+    images: bool = True,
+    progress: bool = True,
+    **arguments: Any,
 ) -> CheckReport:
     """Tell whether what lies at `root` is the dataset, whole and sound; see `passerby.data.check`."""
     from passerby.data.check import check_dataset as check
@@ -81,7 +86,7 @@ def check_dataset(
     return check(name, root, images=images, progress=progress, **arguments)
 
 
-def _table_name(text: str) -> str | None:
+def table_name(text: str) -> str | None:
     """The table's name for a dataset, however it is written: Market-1501, CUHK-SYSU, iLIDS-VID."""
     plain = {re.sub(r"[^a-z0-9]", "", name): name for name in DATASETS}
     return plain.get(re.sub(r"[^a-z0-9]", "", text.lower())) if re.fullmatch(r"[\w -]+", text) else None

@@ -5,120 +5,56 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from passerby.data import dataset_info, load_dataset, table_name
+from passerby.data.check_report import CheckReport, CountRow, some
+from passerby.data.duplicates import near_duplicates
 from passerby.data.image_check import ImageFacts, inspect_images
-from passerby.data.info import Count, Counted, count_samples, dataset_info, describe, differences, level_of
+from passerby.data.info import Count, Counted, count_samples, describe, differences, level_of
 from passerby.data.readers import READERS
 from passerby.data.readers.tree import is_image_name, is_litter
 from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample
-from passerby.errors import DataError, unknown_name
+from passerby.errors import DataError
 
-_EXAMPLES = 3
+_TINY = 8  # pixels
 _Parts = Mapping[str, Sequence[Sample]]
+_Facts = Mapping[Path, ImageFacts]
 
 
-@dataclass(frozen=True)
-class CountRow:
-    """One part: what was found and what was published."""
+class _Findings:
+    """What the checks say, collected by weight, each once."""
 
-    found: Counted
-    expected: Count | None
-    verdict: str
+    def __init__(self) -> None:
+        self.errors: dict[str, None] = {}
+        self.warnings: dict[str, None] = {}
+        self.facts: dict[str, None] = {}
 
+    def error(self, words: str) -> None:
+        self.errors[words] = None
 
-@dataclass(frozen=True)
-class CheckReport:
-    """What `check_dataset` found; printing it shows a table.
+    def warn(self, words: str) -> None:
+        self.warnings[words] = None
 
-    Attributes:
-        name: the dataset.
-        root: where it was looked for.
-        rows: counts of the folders on the disk, then of train, query and gallery.
-        errors: why this is not the dataset, or cannot be used.
-        warnings: what should be known.
-        facts: what was found and is as it should be.
-        cameras: images of each camera (as numbered on the disk, from 1), by part.
-        sizes: images of each size "width x height", the most frequent first.
-        images: how many images were decoded; 0 if they were not looked at.
-        seconds: how long it took.
-    """
-
-    name: str
-    root: str
-    rows: tuple[CountRow, ...]
-    errors: tuple[str, ...]
-    warnings: tuple[str, ...]
-    facts: tuple[str, ...]
-    cameras: Mapping[str, Mapping[int, int]]
-    sizes: Mapping[str, int]
-    images: int
-    seconds: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is no error (warnings may remain)."""
-        return not self.errors
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON."""
-        rows = [
-            {
-                "found": row.found.model_dump(),
-                "expected": None if row.expected is None else row.expected.model_dump(exclude_none=True),
-                "verdict": row.verdict,
-            }
-            for row in self.rows
-        ]
-        return {**asdict(self), "rows": rows, "ok": self.ok}
-
-    def __str__(self) -> str:
-        table = [("part", "images", "ids", "tracklets", "distractors", "junk", "verdict")]
-        table += [
-            (
-                f.part,
-                f"{f.images:,}",
-                f"{f.ids:,}",
-                f"{f.tracklets:,}",
-                f"{f.distractors:,}",
-                f"{f.junk:,}",
-                row.verdict,
-            )
-            for row in self.rows
-            for f in (row.found,)
-        ]
-        widths = [max(len(row[i]) for row in table) for i in range(6)]
-        lines = [f"{self.name} at {self.root}"]
-        for row in table:
-            cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:6], widths[1:], strict=True))]
-            lines.append(f"  {'  '.join(cells)}  {row[6]}".rstrip())
-        lines += [
-            f"  cameras of {part}: " + ", ".join(f"{camera}: {n:,}" for camera, n in histogram.items())
-            for part, histogram in self.cameras.items()
-        ]
-        if self.sizes:
-            shown = list(self.sizes.items())[:_EXAMPLES]
-            more = f", and {len(self.sizes) - len(shown):,} other sizes" if len(self.sizes) > len(shown) else ""
-            lines.append("  sizes (width x height): " + ", ".join(f"{size}: {n:,}" for size, n in shown) + more)
-        lines += [f"  {fact}" for fact in self.facts]
-        lines += [f"  warning: {warning}" for warning in self.warnings]
-        lines += [f"  ERROR: {error}" for error in self.errors]
-        looked = f"{self.images:,} images decoded" if self.images else "images not decoded"
-        lines.append(f"  {'OK' if self.ok else 'NOT OK'}: {looked}, {self.seconds:.1f} s")
-        return "\n".join(lines)
+    def tell(self, words: str) -> None:
+        self.facts[words] = None
 
 
 def check_dataset(
-    name: str, root: str | os.PathLike[str], *, images: bool = True, progress: bool = True, **arguments: Any
+    name: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    *,
+    images: bool = True,
+    progress: bool = True,
+    **arguments: Any,
 ) -> CheckReport:
     """Tell whether what lies at `root` is the dataset, whole and sound.
 
     Args:
-        name: a name of `passerby.data.DATASETS`, or a manifest or folder of one's own.
-        root: the dataset's folder or its parent.
+        name: as for `load_dataset`: a name of `DATASETS`, or one's own manifest or folder.
+        root: as for `load_dataset`.
         images: decode every image; finds unreadable, odd and duplicate ones.
         progress: show a progress bar.
         **arguments: arguments of the reader.
@@ -130,150 +66,192 @@ def check_dataset(
         DataError: an unknown name or argument.
     """
     start = time.perf_counter()
-    if name not in READERS:
-        raise DataError(unknown_name("dataset", name, READERS))
-    info = dataset_info(name)
-    complete = READERS[name].complete(name, arguments)
     findings = _Findings()
-    if info.retracted:
-        findings.warnings.append(f"retracted: {info.retracted}")
-    top = Path(root).expanduser()
-    parts: _Parts = {}
-    rows: list[CountRow] = []
-    try:
-        parts = READERS[name].scan(top)
-        rows += [_compare(count_samples(part, samples), info.files, {}, findings) for part, samples in parts.items()]
-        for split in range(info.splits_for(complete)):
-            dataset = READERS[name].read(top, split=split, **complete)
-            rows += _read_rows(dataset, info.counts, complete, findings, keep=split == 0)
-            _overlaps(dataset, info.kind == "video", findings)
-    except DataError as error:
-        findings.errors.append(str(error))
-    _litter(parts, findings)
+    benchmark = table_name(os.fspath(name))
+    if benchmark is None:
+        rows, parts, dataset = _own_data(name, root, arguments, findings)
+    elif root is None:
+        raise DataError(f"{benchmark}: give root, the folder to be checked")
+    else:
+        rows, parts, dataset = _benchmark(benchmark, Path(root).expanduser(), arguments, findings)
+    _files_beside(parts, findings)
     facts = inspect_images(_paths(parts), progress=progress) if images else {}
     if facts:
-        _image_findings(parts, facts, findings)
+        _pixels(facts, findings)
+        _duplicates(parts, dataset, facts, findings)
+    sizes = Counter(f"{f.width}x{f.height}" for f in facts.values() if not f.problem)
     return CheckReport(
-        name,
-        str(top),
+        benchmark or os.fspath(name),
+        str(root if root is not None else name),
         tuple(rows),
-        tuple(dict.fromkeys(findings.errors)),
-        tuple(dict.fromkeys(findings.warnings)),
-        tuple(dict.fromkeys(findings.facts)),
+        tuple(findings.errors),
+        tuple(findings.warnings),
+        tuple(findings.facts),
         {part: _histogram(samples) for part, samples in parts.items()},
-        dict(Counter(f"{f.width}x{f.height}" for f in facts.values() if not f.problem).most_common()),
+        dict(sizes.most_common()),
         len(facts),
         time.perf_counter() - start,
     )
 
 
-class _Findings:
-    """What the checks say, collected by weight."""
+def _own_data(
+    name: str | os.PathLike[str], root: str | os.PathLike[str] | None, arguments: Mapping[str, Any], findings: _Findings
+) -> tuple[list[CountRow], _Parts, ReIDDataset | None]:
+    try:
+        dataset = load_dataset(name, root, **arguments)
+    except DataError as error:
+        findings.error(str(error))
+        return [], {}, None
+    for note in dataset.notes:
+        findings.tell(note)
+    _roles(dataset, findings)
+    parts = _parts_of(dataset)
+    rows = [CountRow(count_samples(part, samples), None, "") for part, samples in parts.items() if samples]
+    return rows, parts, dataset
 
-    def __init__(self) -> None:
-        self.errors: list[str] = []
-        self.warnings: list[str] = []
-        self.facts: list[str] = []
 
-    def add(self, level: str, words: str) -> None:
-        (self.errors if level == "error" else self.warnings).append(words)
+def _benchmark(
+    name: str, root: Path, arguments: Mapping[str, Any], findings: _Findings
+) -> tuple[list[CountRow], _Parts, ReIDDataset | None]:
+    info, reader = dataset_info(name), READERS[name]
+    complete = reader.complete(name, arguments)
+    if info.retracted:
+        findings.warn(f"retracted: {info.retracted}")
+    rows: list[CountRow] = []
+    parts: _Parts = {}
+    first: ReIDDataset | None = None
+    try:
+        parts = reader.scan(root)
+        rows += [_compare(part, samples, info.files, {}, findings, f"{part}/") for part, samples in parts.items()]
+        for absent in [count.part for count in info.files if count.part not in parts]:
+            findings.tell(f"{absent}/ is not there")
+        for split in range(info.splits_for(complete)):
+            dataset = reader.read(root, split=split, **complete)
+            split_rows = [
+                _compare(part, samples, info.counts, complete, findings, part)
+                for part, samples in _parts_of(dataset).items()
+            ]
+            _roles(dataset, findings)
+            if first is None:
+                first = dataset
+                rows += split_rows
+    except DataError as error:
+        findings.error(str(error))
+    return rows, parts, first
 
 
-def _compare(found: Counted, counts: Sequence[Count], arguments: Mapping[str, Any], findings: _Findings) -> CountRow:
-    expected = next((c for c in counts if c.part == found.part and c.holds_for(arguments)), None)
+def _compare(
+    part: str,
+    samples: Sequence[Sample],
+    counts: Sequence[Count],
+    arguments: Mapping[str, Any],
+    to: _Findings,
+    label: str,
+) -> CountRow:
+    found = count_samples(part, samples)
+    expected = next((c for c in counts if c.part == part and c.holds_for(arguments)), None)
+    shown: Counted = found.model_copy(update={"part": label})
     if expected is None:
-        return CountRow(found, None, "")
+        return CountRow(shown, None, "")
     words = differences(expected, found)
     if words:
-        findings.add(level_of(expected, found), words)
-    return CountRow(found, expected, "as published" if not words else f"expected {describe(expected)}")
+        (to.error if level_of(expected, found) == "error" else to.warn)(words.replace(part, label, 1))
+    verdict = "as published" if not words else f"expected {describe(expected).partition(': ')[2]}"
+    return CountRow(shown, expected, verdict)
 
 
-def _read_rows(
-    dataset: ReIDDataset, counts: Sequence[Count], arguments: Mapping[str, Any], findings: _Findings, *, keep: bool
-) -> list[CountRow]:
-    parts = {"train": dataset.train, "query": dataset.query, "gallery": dataset.gallery}
-    rows = [_compare(count_samples(part, samples), counts, arguments, findings) for part, samples in parts.items()]
-    return rows if keep else []
+def _parts_of(dataset: ReIDDataset) -> dict[str, tuple[Sample, ...]]:
+    return {"train": dataset.train, "query": dataset.query, "gallery": dataset.gallery}
 
 
-def _overlaps(dataset: ReIDDataset, is_video: bool, findings: _Findings) -> None:
-    train = {s.pid for s in dataset.train}
-    shared = sorted(train & {s.pid for s in (*dataset.query, *dataset.gallery)})
+def _roles(dataset: ReIDDataset, findings: _Findings) -> None:
+    """Persons and images that play two parts, and queries without an answer."""
+    test = (*dataset.query, *dataset.gallery)
+    shared = sorted({s.pid for s in dataset.train} & {s.pid for s in test})
     if shared:
-        findings.errors.append(f"{len(shared):,} persons are in training and in the test: {_some(shared)}")
-    query = {s.path for s in dataset.query}
-    twice = query & {s.path for s in dataset.gallery}
-    if twice and not is_video:  # MARS's official gallery holds its queries, which the same-camera rule leaves out
-        findings.errors.append(f"{len(twice):,} images are in query and gallery: {_some(sorted(map(str, twice)))}")
-    seen = {(s.pid, s.camid) for s in dataset.gallery}
+        findings.error(f"{len(shared):,} persons are in training and in the test: {some(shared)}")
+    twice = sorted({str(s.path) for s in dataset.query} & {str(s.path) for s in dataset.gallery})
+    if twice and dataset.protocol != "video":  # MARS's official gallery holds its queries; its rule leaves them out
+        findings.error(f"{len(twice):,} images are in query and gallery: {some(twice)}")
+    if dataset.has_cameras and dataset.protocol != "no_cameras":
+        lonely = _without_match(dataset)
+        if lonely:
+            findings.warn(f"{len(lonely):,} queries have no match under another camera and are skipped: {some(lonely)}")
+
+
+def _without_match(dataset: ReIDDataset) -> list[str]:
     cameras: dict[int, set[int]] = {}
-    for pid, camid in seen:
-        cameras.setdefault(pid, set()).add(camid)
-    lonely = sum(not (cameras.get(s.pid, set()) - {s.camid}) for s in _units(dataset.query))
-    if lonely and dataset.protocol in ("market1501", "video") and dataset.has_cameras:
-        findings.warnings.append(f"{lonely:,} queries have no match under another camera and will be skipped")
+    for s in dataset.gallery:
+        cameras.setdefault(s.pid, set()).add(s.camid)
+    units = {(s.path if s.tracklet is None else s.tracklet): s for s in dataset.query}.values()
+    return [str(s.path) for s in units if not cameras.get(s.pid, set()) - {s.camid}]
 
 
-def _units(samples: Sequence[Sample]) -> list[Sample]:
-    """One sample a tracklet, every single image."""
-    return list({(s.tracklet if s.tracklet is not None else s.path): s for s in samples}.values())
-
-
-def _litter(parts: _Parts, findings: _Findings) -> None:
-    known = _paths(parts)
-    double = sum(is_image_name(path.stem) for path in known)
+def _files_beside(parts: _Parts, findings: _Findings) -> None:
+    """Double extensions, what operating systems leave behind, and files that nobody reads."""
+    paths = _paths(parts)
+    double = sum(is_image_name(path.stem) for path in paths)
     if double:
-        findings.facts.append(f"{double:,} names with a double extension were read")
-    names = {path.name: path for path in known}
-    stray: list[Path] = []
-    for folder in {path.parent for path in known}:
-        stray += [folder / name for name in os.listdir(folder) if name not in names and (folder / name).is_file()]
-    left = sorted(str(path) for path in stray if is_litter(path.name))
-    other = sorted(str(path) for path in stray if not is_litter(path.name))
-    if left:
-        findings.warnings.append(f"{len(left):,} files left by an operating system were ignored: {_some(left)}")
-    if other:
-        findings.warnings.append(f"{len(other):,} files beside the images do not belong to it: {_some(other)}")
+        findings.tell(f"{double:,} names with a double extension were read")
+    known = {str(path) for path in paths}
+    litter: list[str] = []
+    others: list[str] = []
+    for folder in sorted({os.path.dirname(path) for path in known}):
+        if not os.path.isdir(folder):
+            continue
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            if path not in known and os.path.isfile(path):
+                (litter if is_litter(name) else others).append(path)
+    if litter:
+        findings.warn(f"{len(litter):,} files left by an operating system were ignored: {some(sorted(litter))}")
+    if others:
+        findings.warn(f"{len(others):,} files beside the images belong to nothing: {some(sorted(others))}")
 
 
-def _image_findings(parts: _Parts, facts: Mapping[Path, ImageFacts], findings: _Findings) -> None:
+def _pixels(facts: _Facts, findings: _Findings) -> None:
     bad = [fact.problem for fact in facts.values() if fact.problem]
     if bad:
-        findings.errors.append(f"{len(bad):,} images cannot be read: {_some(bad)}")
-    where = {s.path: (part, s.pid) for part, samples in parts.items() for s in samples}
-    _duplicates(where, facts, findings, exact=True)
-    _duplicates(where, facts, findings, exact=False)
-    sizes = Counter((f.width, f.height) for f in facts.values() if not f.problem)
-    if sizes and sizes.most_common(1)[0][1] >= 0.99 * len(facts) and len(sizes) > 1:
-        usual = sizes.most_common(1)[0][0]
-        odd = sorted(str(p) for p, f in facts.items() if not f.problem and (f.width, f.height) != usual)
-        findings.warnings.append(f"{len(odd):,} images are not {usual[0]}x{usual[1]}: {_some(odd)}")
-    wide = sorted(str(p) for p, f in facts.items() if not f.problem and f.width > f.height)
+        findings.error(f"{len(bad):,} images cannot be read: {some(bad)}")
+    good = {path: (f.width, f.height) for path, f in facts.items() if not f.problem}
+    usual, often = next(iter(Counter(good.values()).most_common(1)), ((0, 0), 0))
+    odd = [str(path) for path, size in good.items() if size != usual]
+    if odd and often >= 0.99 * len(good):
+        findings.warn(f"{len(odd):,} images are not {usual[0]}x{usual[1]} as the others: {some(odd)}")
+    tiny = [str(path) for path, size in good.items() if min(size) < _TINY]
+    if tiny:
+        findings.warn(f"{len(tiny):,} images have a side of less than {_TINY} pixels: {some(tiny)}")
+    wide = [str(path) for path, size in good.items() if size[0] > size[1]]
     if wide:
-        findings.facts.append(f"{len(wide):,} images are wider than high: {_some(wide)}")
+        findings.tell(f"{len(wide):,} images are wider than high: {some(wide)}")
 
 
-def _duplicates(
-    where: Mapping[Path, tuple[str, int]], facts: Mapping[Path, ImageFacts], findings: _Findings, *, exact: bool
-) -> None:
+def _duplicates(parts: _Parts, dataset: ReIDDataset | None, facts: _Facts, findings: _Findings) -> None:
+    """Pictures under two persons, or in training and in the test; near ones of one frame a tracklet only."""
+    samples = {s.path: s for part in parts.values() for s in part if not facts[s.path].problem}
+    train = {s.path for s in dataset.train} if dataset else set()
+    test = {s.path for s in (*dataset.query, *dataset.gallery)} if dataset else set()
     groups: dict[bytes, list[Path]] = {}
-    for path, fact in facts.items():
-        if not fact.problem:
-            groups.setdefault(fact.digest if exact else fact.looks, []).append(path)
-    same = [group for group in groups.values() if len(group) > 1]
-    if not exact:
-        same = [group for group in same if len({facts[path].digest for path in group}) > 1]
-    kind = "byte for byte" if exact else "by their looks"
-    for what, index in (("under several persons", 1), ("in several parts", 0)):
-        crossing = [group for group in same if len({where[path][index] for path in group}) > 1]
-        if crossing:
-            examples = _some([" = ".join(str(path) for path in group[:2]) for group in crossing])
-            findings.warnings.append(
-                f"{len(crossing):,} groups of images that are equal {kind} stand {what}: {examples}"
-            )
-    if same:
-        findings.facts.append(f"{len(same):,} groups of images are equal {kind}")
+    for path in samples:
+        groups.setdefault(facts[path].digest, []).append(path)
+    exact = [(group[0], other) for group in groups.values() for other in group[1:]]
+    frames = {(s.tracklet if s.tracklet is not None else s.path): s.path for s in reversed(samples.values())}
+    chosen = list(reversed(frames.values()))
+    near = [(chosen[i], chosen[j]) for i, j in near_duplicates([facts[path].looks for path in chosen])]
+    near = [(a, b) for a, b in near if facts[a].digest != facts[b].digest]
+    for pairs, words in ((exact, "are the same picture"), (near, "look the same")):
+        persons = [(a, b) for a, b in pairs if samples[a].pid != samples[b].pid]
+        roles = [(a, b) for a, b in pairs if (a in train and b in test) or (a in test and b in train)]
+        if persons:
+            findings.warn(f"{len(persons):,} pairs of images of different persons {words}: {_show(persons)}")
+        if roles:
+            findings.warn(f"{len(roles):,} pairs of images of training and test {words}: {_show(roles)}")
+        if len(pairs) > len(persons):
+            findings.tell(f"{len(pairs) - len(persons):,} pairs of images of one person {words}")
+
+
+def _show(pairs: Iterable[tuple[Path, Path]]) -> str:
+    return some([f"{a} and {b}" for a, b in pairs])
 
 
 def _paths(parts: _Parts) -> list[Path]:
@@ -283,7 +261,3 @@ def _paths(parts: _Parts) -> list[Path]:
 def _histogram(samples: Sequence[Sample]) -> dict[int, int]:
     counter = Counter(s.camid + 1 for s in samples if s.camid != UNKNOWN_CAMERA)
     return dict(sorted(counter.items()))
-
-
-def _some(items: Sequence[object]) -> str:
-    return ", ".join(map(str, items[:_EXAMPLES])) + (", ..." if len(items) > _EXAMPLES else "")

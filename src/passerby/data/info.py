@@ -147,7 +147,7 @@ def published() -> dict[str, DatasetInfo]:
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """What is known of a dataset.
+    """What is known of a dataset of the table.
 
     Raises:
         DataError: no such dataset (with the nearest known name).
