@@ -187,3 +187,19 @@ def test_wrong_folders(tmp_path: Path) -> None:
         load_dataset(tmp_path / "own", camera=r"_c(\d+)")
     with pytest.raises(DataError, match="did you mean 'market1501'"):
         load_dataset("market1051")
+
+
+def test_one_camera_is_no_camera(table) -> None:
+    lines = [f"{letter}.png,{i // 2 + 1},5" for i, letter in enumerate("abcdefgh")]
+    data = load_dataset(table("path,pid,camid", *lines))
+    assert data.protocol == "no_cameras"
+    assert any("one camera" in note for note in data.notes)
+    assert len(data.query) == len(data.gallery) == 2
+
+
+def test_nobody_seen_twice_is_noted_or_refused(table) -> None:
+    alone = load_dataset(table("path,pid", "a.png,1", "b.png,2"), test_share=1.0)
+    assert (len(alone.query), len(alone.gallery)) == (0, 2)
+    assert any("cannot test" in note for note in alone.notes)
+    with pytest.raises(DataError, match="query is empty"):
+        load_dataset(table("path,pid,split", "a.png,1,test", "b.png,2,test"))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from passerby.data.combine import combine_datasets
 from passerby.data.info import Count, DatasetInfo, count_samples, dataset_info, differences, level_of, published
 from passerby.data.manifest import read_folder, read_manifest
 from passerby.data.readers import READERS
@@ -21,7 +22,15 @@ from passerby.errors import DataError, unknown_name
 if TYPE_CHECKING:
     from passerby.data.check_report import CheckReport
 
-__all__ = ["DATASETS", "check_dataset", "dataset_info", "list_datasets", "load_dataset", "table_name"]
+__all__ = [
+    "DATASETS",
+    "check_dataset",
+    "combine_datasets",
+    "dataset_info",
+    "list_datasets",
+    "load_dataset",
+    "table_name",
+]
 
 DATASETS = READERS
 _MANIFESTS = (".csv", ".parquet")
@@ -40,6 +49,7 @@ def load_dataset(
 
     Args:
         name: a name of `DATASETS`; "synthetic"; a manifest (.csv, .parquet); or a folder with one folder a person.
+            "A+B:C" of the table trains on A and B and tests on C, "A+B" trains on both and tests on A.
         root: the benchmark's folder or its parent; for a manifest the folder its paths are relative to (default: the
             manifest's own); for "synthetic" where to draw (default: the user's cache folder).
         split: which split, for datasets with several.
@@ -54,6 +64,8 @@ def load_dataset(
             be; counts that differ from the published ones.
     """
     text = os.fspath(name)
+    if _is_combination(text):
+        return _load_combination(text, root, split, verify, arguments)
     benchmark = table_name(text)
     if benchmark is not None:
         return _load_benchmark(benchmark, root, split, verify, arguments)
@@ -90,6 +102,26 @@ def table_name(text: str) -> str | None:
     """The table's name for a dataset, however it is written: Market-1501, CUHK-SYSU, iLIDS-VID."""
     plain = {re.sub(r"[^a-z0-9]", "", name): name for name in DATASETS}
     return plain.get(re.sub(r"[^a-z0-9]", "", text.lower())) if re.fullmatch(r"[\w -]+", text) else None
+
+
+def _is_combination(text: str) -> bool:
+    names = re.split(r"[+:]", text)
+    return len(names) > 1 and all(table_name(name) for name in names)
+
+
+def _load_combination(
+    text: str, root: str | os.PathLike[str] | None, split: int, verify: bool, arguments: Mapping[str, Any]
+) -> ReIDDataset:
+    if split != 0 or arguments or text.count(":") > 1:
+        raise DataError(
+            f"{text}: a combination is written A+B:C and takes neither split nor arguments; "
+            "load its datasets one by one and give them to combine_datasets"
+        )
+    left, _, right = text.partition(":")
+    names = [table_name(name) or name for name in left.split("+")]
+    train = [load_dataset(name, root, verify=verify) for name in names]
+    other = table_name(right)
+    return combine_datasets(train, load_dataset(other, root, verify=verify) if other else train[0])
 
 
 def _load_benchmark(

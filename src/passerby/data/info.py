@@ -78,6 +78,7 @@ class DatasetInfo(_Facts):
         protocol: how it is split and judged.
         splits: number of splits, unless a variant says otherwise.
         split_variants: other numbers of splits, for some arguments of the reader.
+        same_people: names of datasets that show some of the same people.
         retracted: why it must not be used, or empty.
         notes: traps.
         counts: published sizes of the parts as read.
@@ -95,6 +96,7 @@ class DatasetInfo(_Facts):
     protocol: str
     splits: int = 1
     split_variants: tuple[SplitVariant, ...] = ()
+    same_people: tuple[str, ...] = ()
     retracted: str = ""
     notes: tuple[str, ...] = ()
     counts: tuple[Count, ...] = ()

@@ -23,9 +23,8 @@ from passerby.errors import DataError, unknown_name
 
 COLUMNS = ("path", "pid", "camid", "split", "time", "tracklet")
 PARTS = ("train", "query", "gallery", "test")
-NO_CAMERAS = (
-    "no cameras: of the gallery only the query image itself is left out, so pictures of one moment count as hits"
-)
+NO_CAMERAS = "no cameras: every gallery image counts, so pictures of one moment are hits too; reported as 'no_cameras'"
+ONE_CAMERA = "one camera: every gallery image counts, so pictures of one moment are hits too; reported as 'no_cameras'"
 NO_SPLIT = "no split was given: {test} of {all} identities drawn as test identities (split {split})"
 
 
@@ -213,37 +212,37 @@ def _assemble(
     name: str, rows: Sequence[_Row], split: int, test_share: float, protocol: str | None, has_split: bool
 ) -> ReIDDataset:
     notes: list[str] = []
-    pid = _numbers([(row.where, row.pid) for row in rows], "pid", first=1, notes=notes)
+    pid = _numbers([row.pid for row in rows], "pid", first=1, notes=notes)
     camid = _cameras(rows, notes)
     tracklet = _tracklets(rows)
     samples = [
         Sample(row.path, pid[row.pid], camid[row.camid], _time(row), tracklet[row.pid, row.camid, row.tracklet])
         for row in rows
     ]
-    parts = [row.part for row in rows] if has_split else _draw_parts(samples, split, test_share, notes)
     if has_split and split != 0:
         raise DataError(f"{name}: there is no split {split}; the data name their split, so the only one is 0")
-    _check_ids(rows, samples, parts)
-    train = tuple(s for s, part in zip(samples, parts, strict=True) if part == "train")
-    query = tuple(s for s, part in zip(samples, parts, strict=True) if part == "query")
-    gallery = tuple(s for s, part in zip(samples, parts, strict=True) if part == "gallery")
-    more_query, more_gallery = query_and_gallery([s for s, p in zip(samples, parts, strict=True) if p == "test"])
-    query, gallery = query + more_query, gallery + more_gallery
-    _check_parts(name, query, gallery)
-    _note_overlap(train, (*query, *gallery), notes)
-    return ReIDDataset(name, train, query, gallery, protocol or _protocol((*query, *gallery), notes), tuple(notes))
+    roles = [row.part for row in rows] if has_split else _draw_parts(samples, split, test_share, notes)
+    _check_ids(rows, samples, roles)
+    parts = {part: tuple(s for s, role in zip(samples, roles, strict=True) if role == part) for part in PARTS}
+    default = _protocol((*parts["query"], *parts["gallery"], *parts["test"]), notes)
+    more_query, more_gallery = query_and_gallery(parts["test"], cameras=default != "no_cameras")
+    query, gallery = parts["query"] + more_query, parts["gallery"] + more_gallery
+    _check_parts(name, query, gallery, has_split, notes)
+    _note_overlap(parts["train"], (*query, *gallery), notes)
+    return ReIDDataset(name, parts["train"], query, gallery, protocol or default, tuple(notes))
 
 
 def _protocol(test: Sequence[Sample], notes: list[str]) -> str:
-    if test and all(s.camid == UNKNOWN_CAMERA for s in test):
-        notes.append(NO_CAMERAS)
+    cameras = {s.camid for s in test}
+    if len(cameras) == 1:
+        notes.append(NO_CAMERAS if cameras == {UNKNOWN_CAMERA} else ONE_CAMERA)
         return "no_cameras"
     return "video" if test and all(s.tracklet is not None for s in test) else "market1501"
 
 
-def _numbers(values: Iterable[tuple[str, str]], what: str, *, first: int, notes: list[str]) -> dict[str, int]:
+def _numbers(values: Iterable[str], what: str, *, first: int, notes: list[str]) -> dict[str, int]:
     """Numbers as they are if all are integers, otherwise the names' places in sorted order, from `first`."""
-    names = sorted({value for _, value in values})
+    names = sorted(set(values))
     if all(re.fullmatch(r"-?\d+", value) for value in names):
         return {value: int(value) for value in names}
     notes.append(f"{what} numbered from {first} in the sorted order of {len(names):,} names")
@@ -257,7 +256,7 @@ def _cameras(rows: Sequence[_Row], notes: list[str]) -> dict[str, int]:
     if len(named) < len(rows):
         first = next(row for row in rows if row.camid in ("", str(UNKNOWN_CAMERA)))
         raise DataError(f"{first.where}: camid is empty, while {named[0].where} has one; name all cameras or none")
-    numbers = _numbers([(row.where, row.camid) for row in rows], "camid", first=0, notes=notes)
+    numbers = _numbers([row.camid for row in rows], "camid", first=0, notes=notes)
     negative = next((row for row in rows if numbers[row.camid] < 0), None)
     if negative is not None:
         raise DataError(f"{negative.where}: camid is {negative.camid}; cameras are numbered from 0")
@@ -315,10 +314,16 @@ def _check_files(rows: Sequence[_Row]) -> None:
         )
 
 
-def _check_parts(name: str, query: Sequence[Sample], gallery: Sequence[Sample]) -> None:
-    if bool(query) != bool(gallery):
-        there, missing = ("query", "gallery") if query else ("gallery", "query")
-        raise DataError(f"{name}: the {missing} is empty, while there are {there} images; a test needs both")
+def _check_parts(
+    name: str, query: Sequence[Sample], gallery: Sequence[Sample], has_split: bool, notes: list[str]
+) -> None:
+    if bool(query) == bool(gallery):
+        return
+    there, missing = ("query", "gallery") if query else ("gallery", "query")
+    words = f"the {missing} is empty, while there are {there} images"
+    if has_split:
+        raise DataError(f"{name}: {words}; a test needs both, so somebody must have been seen twice")
+    notes.append(f"{words}: nobody was seen twice, so these data cannot test")
 
 
 def _note_overlap(train: Sequence[Sample], test: Sequence[Sample], notes: list[str]) -> None:

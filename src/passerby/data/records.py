@@ -77,6 +77,9 @@ class ReIDDataset:
         """Whether every query and gallery image names its camera."""
         return all(sample.camid != UNKNOWN_CAMERA for sample in (*self.query, *self.gallery))
 
+    def _cameras_matter(self) -> bool:
+        return self.protocol != "no_cameras" and len({s.camid for s in self.train}) > 1
+
     def part(self, name: Literal["train", "query", "gallery"]) -> tuple[Sample, ...]:
         """The samples of one part by name."""
         return {"train": self.train, "query": self.query, "gallery": self.gallery}[name]
@@ -108,25 +111,35 @@ class ReIDDataset:
             raise DataError(f"{self.name}: cannot hold out {identities} of {len(pids)} training identities")
         order = sorted(pids, key=lambda pid: hashlib.sha256(f"{seed}:{pid}".encode()).digest())
         held = set(order[:identities])
-        query, gallery = query_and_gallery([s for s in self.train if s.pid in held])
+        query, gallery = query_and_gallery([s for s in self.train if s.pid in held], cameras=self._cameras_matter())
         validation = ReIDDataset(f"{self.name}/held-out", (), query, gallery, self.protocol, self.notes)
         return replace(self, train=tuple(s for s in self.train if s.pid not in held)), validation
 
 
-def query_and_gallery(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+def query_and_gallery(
+    samples: Sequence[Sample], *, cameras: bool = True
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Part a test set as Market-1501 does, so that every query has a match left in the gallery.
 
     A unit is an image, or a whole tracklet. The first unit of each person and camera that has another unit beside it
     becomes a query. A person with one unit under each of several cameras gives the first of them. A person seen by one
     known camera only, or once only, is gallery. The rest is gallery.
+
+    Args:
+        samples: images of the test persons.
+        cameras: False treats all cameras as one unknown one.
+
+    Returns:
+        (query, gallery).
     """
     units: dict[int, dict[int, list[tuple[str, int]]]] = {}
     keys = [("image", i) if s.tracklet is None else ("tracklet", s.tracklet) for i, s in enumerate(samples)]
     for sample, key in zip(samples, keys, strict=True):
-        group = units.setdefault(sample.pid, {}).setdefault(sample.camid, [])
-        if not group or group[-1] != key:
+        camid = sample.camid if cameras else UNKNOWN_CAMERA
+        group = units.setdefault(sample.pid, {}).setdefault(camid, [])
+        if key not in group[-1:]:
             group.append(key)
-    chosen = {key for pid, cameras in units.items() if pid > 0 for key in _queries_of(cameras)}
+    chosen = {key for pid, groups in units.items() if pid > 0 for key in _queries_of(groups)}
     return (
         tuple(s for s, key in zip(samples, keys, strict=True) if key in chosen),
         tuple(s for s, key in zip(samples, keys, strict=True) if key not in chosen),
