@@ -1,0 +1,330 @@
+"""What goes over the wire, as JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from passerby.gallery.records import Event, Identification, Identity, Match, Observation
+
+Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Text: TypeAlias = Annotated[str, StringConstraints(max_length=4000)]
+Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Distance: TypeAlias = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
+When: TypeAlias = Number | Annotated[str, StringConstraints(min_length=1, max_length=40)]
+Top: TypeAlias = Annotated[int, Field(ge=1, le=100)]
+Vectors: TypeAlias = Annotated[
+    list[Annotated[list[Number], Field(min_length=1, max_length=16_384)]], Field(min_length=1, max_length=4096)
+]
+Verdict: TypeAlias = Literal["known", "unknown", "look", "uncalibrated"]
+
+
+class Question(BaseModel):
+    """Filters of an identification."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    camera: Name | None = Field(None, description="where the probe was taken")
+    exclude_camera: bool = Field(True, description="leave out observations of the probe's own camera")
+    after: When | None = Field(None, description="compare only with observations from this moment on")
+    before: When | None = Field(None, description="compare only with observations up to this moment")
+    threshold: Distance | None = Field(None, description="another threshold than the gallery's")
+    top: Top = Field(10, description="number of candidates")
+
+
+class IdentifyVectors(Question):
+    """Identify one person by one vector, or by several of one tracklet."""
+
+    vectors: Vectors
+
+
+class EnrollVectors(BaseModel):
+    """Add vectors to an identity."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identity: Name
+    vectors: Vectors
+    camera: Name | None = None
+    time: When | None = None
+    notes: Text | None = None
+    consent: Text | None = None
+    expires: When | None = None
+
+
+class ObserveVectors(BaseModel):
+    """Identify, else enrol as a new unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    vectors: Vectors
+    camera: Name | None = None
+    time: When | None = None
+    keep: bool = False
+    threshold: Distance | None = None
+
+
+class Merge(BaseModel):
+    """`other` turns out to be `into`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    into: Name
+    other: Name
+
+
+class Forget(BaseModel):
+    """Erase an identity for good; `confirm` repeats its name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identity: Name
+    confirm: Name
+
+
+class Update(BaseModel):
+    """Change what is known of an identity; what is left out stays. `expires`: a date, or "never"."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identity: Name
+    name: Name | None = None
+    notes: Text | None = None
+    consent: Text | None = None
+    expires: When | None = None
+
+
+class Undo(BaseModel):
+    """Take back the last change, or the change `event`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+
+
+class Decision(BaseModel):
+    """What a person decided about a candidate; it stands in the audit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identity: Name
+    decision: Literal["confirm", "reject"]
+    request: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")] = Field(
+        description="`request` of the identification it is about"
+    )
+    distance: Distance
+
+
+class SetThreshold(BaseModel):
+    """The gallery's own threshold; null: the encoder's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    threshold: Distance | None
+
+
+class Candidate(BaseModel):
+    """One candidate identity and the nearest of its observations."""
+
+    rank: int
+    identity: str
+    distance: float
+    camera: str | None
+    time: float | None
+    observation: int
+    verdict: Verdict
+
+    @classmethod
+    def of(cls, rank: int, match: Match, verdict: Verdict) -> Candidate:
+        """From a match."""
+        return cls(
+            rank=rank,
+            identity=match.identity,
+            distance=match.distance,
+            camera=match.camera,
+            time=match.time,
+            observation=match.observation,
+            verdict=verdict,
+        )
+
+
+class Answer(BaseModel):
+    """Who is this? `known` and `identity` follow the threshold strictly; `verdict` asks for a look near it."""
+
+    request: str
+    verdict: Verdict
+    known: bool | None
+    identity: str | None
+    threshold: float | None
+    band: tuple[float, float] | None
+    explanation: str
+    considered: int
+    excluded: int
+    matches: list[Candidate]
+
+    @classmethod
+    def of(cls, found: Identification, band: tuple[float, float] | None, request: str) -> Answer:
+        """From an identification."""
+        candidates = [Candidate.of(i, m, verdict_of(m.distance, band)) for i, m in enumerate(found.matches, 1)]
+        nobody: Verdict = "uncalibrated" if band is None else "unknown"
+        return cls(
+            request=request,
+            verdict=candidates[0].verdict if candidates else nobody,
+            known=found.known,
+            identity=found.identity,
+            threshold=found.threshold,
+            band=band,
+            explanation=found.verdict,
+            considered=found.considered,
+            excluded=found.excluded,
+            matches=candidates,
+        )
+
+
+def verdict_of(distance: float, band: tuple[float, float] | None) -> Verdict:
+    """Known below the band, unknown above it, worth a look inside."""
+    if band is None:
+        return "uncalibrated"
+    low, high = band
+    return "known" if distance < low else "look" if distance < high else "unknown"
+
+
+class Enrolled(BaseModel):
+    """Ids of the new observations."""
+
+    identity: str
+    observations: list[int]
+
+
+class Seen(BaseModel):
+    """What observing did."""
+
+    identity: str
+    new: bool
+    observations: list[int]
+    answer: Answer
+
+
+class Person(BaseModel):
+    """An identity."""
+
+    name: str
+    observations: int
+    cameras: list[str]
+    first_seen: float | None
+    last_seen: float | None
+    unknown: bool
+    notes: str
+    consent: str
+    expires: float | None
+    created: float
+    aliases: list[str]
+
+    @classmethod
+    def of(cls, identity: Identity) -> Person:
+        """From the gallery's own."""
+        fields = {name: getattr(identity, name) for name in cls.model_fields}
+        return cls(**fields | {"cameras": list(identity.cameras), "aliases": list(identity.aliases)})
+
+
+class People(BaseModel):
+    """One page of identities."""
+
+    total: int
+    identities: list[Person]
+
+
+class SightingOf(BaseModel):
+    """One stored observation."""
+
+    observation: int
+    camera: str | None
+    time: float | None
+
+    @classmethod
+    def of(cls, observation: Observation) -> SightingOf:
+        """From the gallery's own."""
+        return cls(observation=observation.id, camera=observation.camera, time=observation.time)
+
+
+class PersonDetails(BaseModel):
+    """An identity with its sightings."""
+
+    identity: Person
+    sightings: list[SightingOf]
+
+
+class Gone(BaseModel):
+    """What was erased; `pending` is empty when every byte is gone."""
+
+    observations: int
+    pending: str
+
+
+class Entry(BaseModel):
+    """One entry of the log."""
+
+    id: int
+    at: float
+    action: str
+    actor: str
+    identity: str | None
+    detail: dict[str, Any]
+    undone: bool
+
+    @classmethod
+    def of(cls, event: Event) -> Entry:
+        """From the gallery's own; what names people other than by identity stays inside."""
+        return cls(
+            id=event.id,
+            at=event.at,
+            action=event.action,
+            actor=event.actor,
+            identity=event.name,
+            detail=dict(event.detail),
+            undone=event.undone,
+        )
+
+
+class Log(BaseModel):
+    """Entries, newest first."""
+
+    events: list[Entry]
+
+
+class CurvePoint(BaseModel):
+    """What a threshold did on the calibration data."""
+
+    threshold: float
+    far: float
+    dir: float | None = None
+
+
+class About(BaseModel):
+    """The gallery, its encoder's calibration, and what the caller may do."""
+
+    identities: int
+    observations: int
+    dim: int
+    encoder: str
+    threshold: float | None
+    band: tuple[float, float] | None
+    calibrated_threshold: float | None
+    false_alarm_rate: float | None
+    impostors: int | None
+    curve: list[CurvePoint]
+    read_only: bool
+    caller: str
+    role: Literal["read", "write", "admin"]
+    images: int
+    body_bytes: int
+    pixels: int
+    version: str
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+    request: str

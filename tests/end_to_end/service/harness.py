@@ -1,0 +1,91 @@
+"""A service on a loopback port, in a thread, and what one sends to it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import uvicorn
+from PIL import Image
+
+from passerby.gallery.service.limits import Limits
+from passerby.gallery.service.running import run
+from passerby.gallery.service.server import listen
+
+KEYS = {"reader-token": "read", "writer-token": "write", "admin-token": "admin"}
+
+
+def picture(seed: int, size: tuple[int, int] = (64, 32)) -> np.ndarray:
+    """A coarse random pattern: the same seed is the same person."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 2, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.NEAREST))
+
+
+def encoded(array: np.ndarray, kind: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(array).save(out, kind, **options)
+    return out.getvalue()
+
+
+def person(seed: int) -> bytes:
+    return encoded(picture(seed))
+
+
+def files(*pictures: bytes) -> list[tuple[str, tuple[str, bytes, str]]]:
+    return [("images", (f"{i}.png", data, "image/png")) for i, data in enumerate(pictures)]
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass
+class Running:
+    """A service in a thread, and a client with a key of each role."""
+
+    app: Any
+    url: str
+    path: Path
+    server: uvicorn.Server
+    thread: threading.Thread
+    clients: list[httpx.Client] = field(default_factory=list)
+
+    def client(self, token: str | None = "admin-token") -> httpx.Client:
+        made = httpx.Client(base_url=self.url, headers=bearer(token) if token else {}, timeout=30, trust_env=False)
+        self.clients.append(made)
+        return made
+
+    def stop(self) -> None:
+        for client in self.clients:
+            client.close()
+        self.server.should_exit = True
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+
+def launch(app: Any, path: Path, limits: Limits) -> Running:
+    """Serve an application as `serve` does, in a thread."""
+    listener = listen("127.0.0.1", 0)
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        limit_concurrency=limits.connections,
+        timeout_graceful_shutdown=limits.shutdown_seconds,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(run(server, listener, limits)))
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.005)
+    return Running(app, f"http://127.0.0.1:{listener.getsockname()[1]}", path, server, thread)
