@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from passerby.errors import ConfigError, DataError, UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from passerby.data.records import ReIDDataset
+    from passerby.data.records import ReIDDataset, Sample
 
 T = TypeVar("T")
 Json = Annotated[bool, tyro.conf.arg(help="Print JSON for machines instead of a table.")]
@@ -84,7 +84,7 @@ class DataChoice:
         from passerby.data import load_dataset
 
         if self.name is not None:
-            return load_dataset(self.name, self.root, split=self.split, **_reader_arguments(self.arguments))
+            return load_dataset(self.name, self.root, split=self.split, **reader_arguments(self.arguments))
         settings = run / "config.toml" if run is not None else None
         if settings is None or not settings.exists():
             raise DataError("which data? name it with --data.name NAME and --data.root FOLDER")
@@ -95,7 +95,12 @@ class DataChoice:
         )
 
 
-def _reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:
+def reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs as a dict; values are read as TOML where they can be, else as text.
+
+    Raises:
+        UsageError: a pair without "=".
+    """
     parsed: dict[str, Any] = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
@@ -125,3 +130,39 @@ class Judging:
         """Keyword arguments of the evaluation functions."""
         rerank = None if self.rerank == "none" else self.rerank
         return {"protocol": self.protocol, "metric": self.metric, "ap": self.ap, "rerank": rerank}
+
+
+def held_out_of(run: Path, wanted: int | None) -> int:
+    """How many training identities to hold out for calibration: those the run itself held out, unless told.
+
+    Raises:
+        DataError: the run held none out, and `wanted` does not say how many; or it is more than the run held out, so
+            that the model has been trained on some of them.
+    """
+    settings = run / "config.toml"
+    trained = tomllib.loads(settings.read_text("utf-8"))["data"]["held_out_identities"] if settings.exists() else None
+    if wanted is None and not trained:
+        raise DataError(
+            f"{run}: the run held no training identities out, so none are left to calibrate on. Train with "
+            "--data.held-out-identities N, or name other data and --held-out-identities N"
+        )
+    if wanted is None:
+        return int(trained or 0)
+    return wanted
+
+
+def images_below(folder: Path) -> tuple[Sample, ...]:
+    """Every image file below a folder, in order of its path, as samples of nobody in particular (pid 0).
+
+    Raises:
+        DataError: no such folder, or no image in it.
+    """
+    from passerby.data.records import Sample
+
+    endings = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+    if not folder.is_dir():
+        raise DataError(f"{folder}: expected a folder of images, found none")
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings)
+    if not found:
+        raise DataError(f"{folder}: no image below it ({', '.join(sorted(endings))})")
+    return tuple(Sample(path, 0) for path in found)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
 
-from passerby.cli.arguments import DataChoice, Json, Judging, parse, show
+from passerby.cli.arguments import DataChoice, Json, Judging, held_out_of, images_below, parse, show
 
 
 @dataclass(frozen=True)
@@ -33,3 +33,116 @@ def evaluate(arguments: Sequence[str]) -> None:
     data = options.data.load(options.encoder)
     encoder = load_encoder(options.encoder)
     show(run_evaluate(encoder, data, flip=options.flip, **options.judging.settings()), as_json=options.json)
+
+
+@dataclass(frozen=True)
+class _EmbedOptions:
+    encoder: Positional[Path]
+    """Folder of a run or an encoder."""
+    out: Path
+    """Folder for query.parquet, gallery.parquet (of a dataset) or images.parquet (of a folder of images)."""
+    images: Path | None = None
+    """Embed every image below this folder instead of a dataset."""
+    data: DataChoice = DataChoice()
+    parts: tuple[Literal["train", "query", "gallery"], ...] = ("query", "gallery")
+    """Which parts of the dataset."""
+    batch_size: int = 128
+    """Images a forward pass."""
+    flip: bool = True
+    """Average the vectors of an image and its mirror image."""
+
+
+def embed(arguments: Sequence[str]) -> None:
+    """Turn a dataset, or a folder of images, into vectors: Parquet files with vector, pid, camid and path."""
+    options = parse(_EmbedOptions, arguments, "embed", doc=embed.__doc__)
+    from passerby.evaluation.embed import embed as run_embed
+    from passerby.models.encoder import load_encoder
+
+    if options.images is not None:
+        parts = {"images": images_below(options.images)}
+    else:
+        data = options.data.load(options.encoder)
+        parts = {name: data.part(name) for name in options.parts}
+    encoder = load_encoder(options.encoder)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, samples in parts.items():
+        vectors = run_embed(encoder, samples, batch_size=options.batch_size, flip=options.flip)
+        vectors.to_parquet(options.out / f"{name}.parquet")
+        print(f"{options.out / name}.parquet: {len(vectors):,} x {encoder.dim}")
+
+
+@dataclass(frozen=True)
+class _RankOptions:
+    query: Positional[Path]
+    """Vectors of the queries: a Parquet file of `passerby embed`."""
+    gallery: Positional[Path]
+    """Vectors of the gallery, by the same encoder."""
+    judging: Annotated[Judging, tyro.conf.arg(name="")] = Judging()
+    top: int = 10
+    """Candidates to list for each query."""
+    out: Path | None = None
+    """Write the ranked lists to this CSV file instead of showing the first few."""
+    json: Json = False
+
+
+def rank(arguments: Sequence[str]) -> None:
+    """Rank a gallery for every query, and score the ranking where person ids are known."""
+    options = parse(_RankOptions, arguments, "rank", doc=rank.__doc__)
+    from passerby.evaluation.embed import Embeddings
+    from passerby.evaluation.rank import rank as run_rank
+
+    ranked = run_rank(
+        Embeddings.from_parquet(options.query),
+        Embeddings.from_parquet(options.gallery),
+        top=options.top,
+        **options.judging.settings(),
+    )
+    if options.out is not None:
+        ranked.to_csv(options.out)
+    show(ranked, as_json=options.json)
+
+
+@dataclass(frozen=True)
+class _CalibrateOptions:
+    encoder: Positional[Path]
+    """Folder of a run or an encoder; the threshold is written into it."""
+    data: DataChoice = DataChoice()
+    far: float = 0.01
+    """Share of strangers that may be taken for somebody."""
+    held_out_identities: int | None = None
+    """Calibrate on these many held-out training identities (default: as many as the run held out)."""
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+    """Distance of two vectors."""
+    seed: int = 0
+    """Chooses who is enrolled and who is a stranger."""
+    json: Json = False
+
+
+def calibrate(arguments: Sequence[str]) -> None:
+    """Choose the distance below which a match is accepted, on identities that served neither training nor the test."""
+    options = parse(_CalibrateOptions, arguments, "calibrate", doc=calibrate.__doc__)
+    from passerby.evaluation.calibration import calibrate as run_calibrate
+
+    held_out = held_out_of(options.encoder, options.held_out_identities)
+    _, people = options.data.load(options.encoder).hold_out(held_out, seed=0)
+    threshold = run_calibrate(options.encoder, people, far=options.far, metric=options.metric, seed=options.seed)
+    show(threshold, as_json=options.json)
+
+
+@dataclass(frozen=True)
+class _ReportOptions:
+    run: Positional[Path]
+    """Folder of a run or an encoder."""
+    out: Path | None = None
+    """The HTML file (default: report.html in the run)."""
+    data: DataChoice = DataChoice()
+    judging: Annotated[Judging, tyro.conf.arg(name="")] = Judging(rerank="k_reciprocal")
+
+
+def report(arguments: Sequence[str]) -> None:
+    """Evaluate, and write one HTML file with curves, distance histograms and ranked lists."""
+    options = parse(_ReportOptions, arguments, "report", doc=report.__doc__)
+    from passerby.evaluation.report import report as run_report
+
+    settings = options.judging.settings()
+    print(run_report(options.run, options.data.load(options.run), options.out, **settings))
