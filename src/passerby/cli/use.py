@@ -111,7 +111,7 @@ def identify(arguments: Sequence[str]) -> None:
         ]
     names = [", ".join(map(str, options.images))] if options.tracklet else [str(path) for path in options.images]
     if options.json:
-        print(json.dumps([{"probe": n, **f.to_dict()} for n, f in zip(names, found, strict=True)], indent=2))
+        print(json.dumps([{"probe": n, **asdict(f)} for n, f in zip(names, found, strict=True)], indent=2, default=str))
     else:
         print("\n\n".join(f"{n}\n{f}" for n, f in zip(names, found, strict=True)))
 

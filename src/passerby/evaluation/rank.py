@@ -1,0 +1,143 @@
+"""Ranked lists for every query, and their score where person ids are known."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from passerby.errors import EmbeddingError
+from passerby.evaluation.arrays import Float32, Int64, check_same_dim
+from passerby.evaluation.embed import Embeddings
+from passerby.evaluation.evidence import labels_of
+from passerby.evaluation.protocols import Report, evaluate_embeddings
+from passerby.evaluation.ranking import top_k
+from passerby.files import replace_file
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class RankedGallery:
+    """The nearest gallery images of every query.
+
+    Attributes:
+        query: what was searched for.
+        gallery: what it was searched in.
+        indices: [q, k] rows of the gallery, nearest first; -1 where fewer count.
+        distances: [q, k].
+        report: the score, None where no query's id is known (ids below 1).
+    """
+
+    query: Embeddings
+    gallery: Embeddings
+    indices: Int64
+    distances: Float32
+    report: Report | None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a query and place: query, rank, gallery, distance, and ids and cameras of both."""
+        return [
+            {
+                "query": _name(self.query, q),
+                "rank": place + 1,
+                "gallery": _name(self.gallery, int(g)),
+                "distance": round(float(self.distances[q, place]), 6),
+                "query_pid": int(self.query.pids[q]),
+                "gallery_pid": int(self.gallery.pids[g]),
+                "query_camid": int(self.query.camids[q]),
+                "gallery_camid": int(self.gallery.camids[g]),
+            }
+            for q, row in enumerate(self.indices)
+            for place, g in enumerate(row)
+            if g >= 0
+        ]
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write `rows` as CSV.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        rows = self.rows()
+        with replace_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Rows and score as plain values."""
+        return {"report": None if self.report is None else self.report.to_dict(), "rows": self.rows()}
+
+    def __str__(self) -> str:
+        lines = []
+        for q in range(min(_SHOWN, len(self.query))):
+            lines.append(f"{_name(self.query, q)} (person {self.query.pids[q]}, camera {self.query.camids[q]})")
+            for place, g in enumerate(self.indices[q]):
+                if g >= 0:
+                    mark = "+" if self.gallery.pids[g] == self.query.pids[q] else "-"
+                    lines.append(
+                        f"  {place + 1:2d} {mark} {self.distances[q, place]:.4f}  {_name(self.gallery, int(g))}"
+                    )
+        if len(self.query) > _SHOWN:
+            lines.append(f"... and {len(self.query) - _SHOWN:,} more queries (--out FILE writes all)")
+        return "\n".join([*lines, *([] if self.report is None else ["", str(self.report)])])
+
+
+def rank(
+    query: Embeddings,
+    gallery: Embeddings,
+    *,
+    top: int = 10,
+    protocol: str | None = None,
+    metric: str = "euclidean",
+    ap: str = "step",
+    rerank: str | Mapping[str, Any] | None = None,
+) -> RankedGallery:
+    """Rank a gallery for every query.
+
+    Args:
+        query: vectors to search for.
+        gallery: vectors to search in, of the same encoder.
+        top: candidates of each query.
+        protocol: what is left out of a query's list; default: Market-1501's rules where cameras are known.
+        metric: "euclidean" or "cosine".
+        ap: "step" or "trapezoid".
+        rerank: applies to the score (the lists are those of the plain distances).
+
+    Raises:
+        EmbeddingError: vectors of different encoders or dimensions.
+    """
+    check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
+    if query.fingerprint and gallery.fingerprint and query.fingerprint != gallery.fingerprint:
+        raise EmbeddingError(
+            f"rank: the queries are vectors of encoder {query.fingerprint[:12]} and the gallery's of "
+            f"{gallery.fingerprint[:12]}; vectors of different encoders cannot be compared. Embed both with one"
+        )
+    known = bool((query.camids >= 0).all() and (gallery.camids >= 0).all())
+    protocol = protocol or ("market1501" if known else "no_cameras")
+    labels = labels_of(query, gallery, protocol)
+    indices, distances = top_k(query.vectors, gallery.vectors, min(top, len(gallery)), metric=metric, labels=labels)
+    report = None
+    if bool((query.pids > 0).all()) and bool(np.isin(query.pids, gallery.pids).any()):
+        report = evaluate_embeddings(
+            query.vectors,
+            gallery.vectors,
+            query.pids,
+            gallery.pids,
+            query.camids,
+            gallery.camids,
+            protocol=protocol,
+            metric=metric,
+            ap=ap,
+            rerank=rerank,
+        )
+    return RankedGallery(query, gallery, indices, distances, report)
+
+
+def _name(embeddings: Embeddings, row: int) -> str:
+    return embeddings.paths[row] if embeddings.paths else f"row {row}"
