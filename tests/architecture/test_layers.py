@@ -11,7 +11,7 @@ LAYER = {
     "data": 1, "losses": 1, "models": 1,
     "evaluation": 2,
     "training": 3, "gallery": 3, "export": 3,
-    "gallery.service": 4, "demo": 4, "doctor": 4, "compare": 4,
+    "gallery.service": 4, "demo": 4, "doctor": 4, "compare": 4, "bench_encoder": 4,
     "cli": 5, "__main__": 6,
 }  # fmt: skip
 FILES = sorted(p for p in SOURCE.rglob("*.py") if p != SOURCE / "__init__.py")
