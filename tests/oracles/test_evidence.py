@@ -1,6 +1,7 @@
 """The report's curves equal slow loops over all pairs."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from passerby.errors import EmbeddingError
 from passerby.evaluation.embed import Embeddings
-from passerby.evaluation.evidence import collect_evidence, ranked_lists
+from passerby.evaluation.evidence import as_evaluated, collect_evidence, ranked_lists
 from passerby.evaluation.protocols import PROTOCOLS, evaluate_embeddings
 
 
@@ -73,7 +74,6 @@ def test_evidence_equals_slow_loops(
     evidence = collect_evidence(probe, stock, protocol=protocol)
     same = different = 0
     levels: list[list[float]] = []
-    pairs: dict[tuple[int, int], list[tuple[bool, float]]] = {}
     for q in range(queries):
         order = ranking(probe, stock, q, protocol)
         hits = [bool(stock.pids[g] == probe.pids[q]) for g in order]
@@ -84,20 +84,8 @@ def test_evidence_equals_slow_loops(
         levels.append(
             [max(p for i, p in enumerate(values, start=1) if 100 * i >= level * len(values)) for level in range(101)]
         )
-        for camera in set(stock.camids.tolist()):
-            own = [hit for hit, g in zip(hits, order, strict=True) if stock.camids[g] == camera]
-            if any(own):
-                both = (own[0], float(np.mean(precisions(own))))
-                pairs.setdefault((int(probe.camids[q]), camera), []).append(both)
     assert (evidence.same.sum(), evidence.different.sum()) == (same, different)
     np.testing.assert_allclose(evidence.precision, np.mean(levels, axis=0) if levels else np.zeros(101), atol=1e-12)
-    for i, row in enumerate(evidence.cameras):
-        for j, column in enumerate(evidence.cameras):
-            found = pairs.get((row, column))
-            expected = (np.nan, np.nan) if found is None else tuple(np.mean(found, axis=0))
-            np.testing.assert_allclose((evidence.pair_rank1[i, j], evidence.pair_map[i, j]), expected, atol=1e-12)
-    if cameras == 0:
-        assert evidence.cameras == ()
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -170,3 +158,32 @@ def test_protocols_known_here_are_the_evaluators() -> None:
         )
         evidence = collect_evidence(probe, stock, protocol=protocol)
         assert evidence.same.sum() == report.per_query.matches.sum()
+
+
+def test_pooled_protocols_rank_pooled_rows() -> None:
+    probe, stock = world(6, 12, 30, people=3, cameras=2)
+    noise = np.random.default_rng(0).normal(0, 0.1, probe.vectors.shape).astype(np.float32)
+    probe = replace(probe, vectors=probe.vectors + noise)
+    sides = (probe.vectors, stock.vectors, probe.pids, stock.pids, probe.camids, stock.camids)
+    pooled, same_stock = as_evaluated(probe, stock, evaluate_embeddings(*sides, protocol="multi_query"))
+    assert same_stock is stock
+    people = list(dict.fromkeys(zip(probe.pids.tolist(), probe.camids.tolist(), strict=True)))
+    assert list(zip(pooled.pids.tolist(), pooled.camids.tolist(), strict=True)) == people
+    for row, (pid, camid) in enumerate(people):
+        own = probe.vectors[(probe.pids == pid) & (probe.camids == camid)]
+        np.testing.assert_allclose(pooled.vectors[row], own.mean(axis=0), atol=1e-6)
+    tracklets = probe.pids * 10 + probe.camids
+    report = evaluate_embeddings(*sides, protocol="video", query_tracklets=tracklets)
+    by_tracklet, _ = as_evaluated(replace(probe, tracklets=tracklets), stock, report)
+    np.testing.assert_allclose(by_tracklet.vectors, pooled.vectors, atol=1e-6)
+
+
+def test_a_report_of_other_queries_is_refused() -> None:
+    probe, stock = world(5, 6, 40, people=2, cameras=3)
+    noise = np.random.default_rng(0).normal(0, 0.01, stock.vectors.shape).astype(np.float32)
+    sides = (probe.vectors, stock.vectors + noise, probe.pids, stock.pids, probe.camids, stock.camids)
+    report = evaluate_embeddings(*sides)
+    with pytest.raises(EmbeddingError, match="do not belong together"):
+        as_evaluated(probe.select([0, 1]), stock, report)
+    with pytest.raises(EmbeddingError, match="do not belong together"):
+        as_evaluated(replace(probe, pids=probe.pids + 1), stock, report)

@@ -7,16 +7,19 @@ they say.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from passerby.errors import EmbeddingError
 from passerby.evaluation.arrays import check_same_dim
 from passerby.evaluation.embed import Embeddings
+from passerby.evaluation.pooling import Groups, group_rows, group_tracklets, pool
 from passerby.evaluation.protocols import PROTOCOLS
 from passerby.evaluation.ranking import Labels, pairwise
+from passerby.evaluation.result import Report
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -30,30 +33,25 @@ _RECALL_LEVELS = 101
 
 @dataclass(frozen=True)
 class Evidence:
-    """Curves and tables over the queries looked at.
+    """Curves over the queries looked at.
 
     Attributes:
         rows: the queries looked at (all, or a seeded sample), as rows of the query embeddings.
+        queries: how many there are.
         recall: [101] levels from 0 to 1.
         precision: [101] interpolated precision (the best at this recall or a higher one), mean over queries.
         edges: [4097] of the histogram's bins.
         same: [4096] numbers of pairs of one person.
         different: [4096] numbers of pairs of two people.
-        cameras: the cameras of queries and gallery, ascending; empty where some are unknown.
-        pair_rank1: [c, c] rank-1 of queries of one camera (row) searched in the images of another (column) alone;
-            NaN where no query has a match there.
-        pair_map: [c, c] mean average precision likewise.
     """
 
     rows: IntArray
+    queries: int
     recall: FloatArray
     precision: FloatArray
     edges: FloatArray
     same: IntArray
     different: IntArray
-    cameras: tuple[int, ...]
-    pair_rank1: FloatArray
-    pair_map: FloatArray
 
     def roc(self) -> tuple[FloatArray, FloatArray]:
         """False-positive and true-positive rate of accepting the pairs nearer than each inner edge of the histogram."""
@@ -128,7 +126,6 @@ def collect_evidence(
     same, everyone = np.zeros(_BINS, dtype=np.int64), np.zeros(_BINS, dtype=np.int64)
     precision = np.zeros(_RECALL_LEVELS)
     valid = 0
-    cameras, pairs = _camera_pairs(query, gallery)
     block = max(1, _BLOCK_ENTRIES // len(gallery))
     for start in range(0, len(rows), block):
         part = rows[start : start + block]
@@ -138,26 +135,22 @@ def collect_evidence(
         bins = np.minimum((distances * (_BINS / edges[-1])).astype(np.int64), _BINS - 1)
         same += np.bincount(bins[match], minlength=_BINS)
         everyone += np.bincount(bins[kept], minlength=_BINS)
-        for number, row in enumerate(part):
+        for number in range(len(part)):
             columns = np.flatnonzero(kept[number])
             order = columns[np.argsort(distances[number, columns], kind="stable")]
             hits = match[number, order]
             if not hits.any():
                 continue
             valid += 1
-            at_hits = _precision_at_hits(hits)
-            precision += _interpolated(at_hits)
-            pairs.add(int(query.camids[row]), gallery.camids[order], hits)
+            precision += _interpolated(_precision_at_hits(hits))
     return Evidence(
         rows=rows,
+        queries=len(query),
         recall=np.linspace(0.0, 1.0, _RECALL_LEVELS),
         precision=precision / max(valid, 1),
         edges=edges,
         same=same,
         different=everyone - same,
-        cameras=cameras,
-        pair_rank1=pairs.mean(pairs.first),
-        pair_map=pairs.mean(pairs.precision),
     )
 
 
@@ -188,40 +181,45 @@ def ranked_lists(
     return lists
 
 
+def as_evaluated(query: Embeddings, gallery: Embeddings, report: Report) -> tuple[Embeddings, Embeddings]:
+    """Embeddings with one row for each thing that was ranked.
+
+    Under "multi_query" that is a person's queries of one camera, under "video" a tracklet: their vectors' mean, and
+    their first picture. Otherwise the embeddings themselves.
+
+    Raises:
+        EmbeddingError: the report is not of these queries.
+    """
+    if report.protocol == "multi_query":
+        query = _pooled(query, group_rows(query.pids, query.camids))
+    elif report.protocol == "video":
+        query, gallery = _by_tracklet(query, "query"), _by_tracklet(gallery, "gallery")
+    own = report.per_query
+    fits = len(own) == 0 or (int(own.index.max()) < len(query) and bool((query.pids[own.index] == own.pid).all()))
+    if not fits:
+        raise EmbeddingError(
+            f"the report and the query embeddings do not belong together: {report.queries + report.skipped:,} queries "
+            f"of the report, {len(query):,} embeddings, or other people"
+        )
+    return query, gallery
+
+
+def _by_tracklet(embeddings: Embeddings, name: str) -> Embeddings:
+    if embeddings.tracklets is None:
+        return embeddings
+    groups = group_tracklets(embeddings.tracklets, embeddings.pids, embeddings.camids, f"{name}_tracklets")
+    return _pooled(embeddings, groups)
+
+
+def _pooled(embeddings: Embeddings, groups: Groups) -> Embeddings:
+    return replace(embeddings.select(groups.first), vectors=pool(embeddings.vectors, groups, "mean"))
+
+
 def labels_of(query: Embeddings, gallery: Embeddings, protocol: str, junk_pids: Sequence[int] = (-1,)) -> Labels:
     """Who is who, and what a protocol leaves out of a query's ranking."""
     counted = ~np.isin(gallery.pids, np.asarray(junk_pids, dtype=np.int64))
     exclude = PROTOCOLS[protocol].exclude
     return Labels(query.pids, gallery.pids, query.camids, gallery.camids, counted, exclude)
-
-
-class _CameraPairs:
-    """Sums over queries for every pair of query camera and gallery camera."""
-
-    def __init__(self, cameras: tuple[int, ...]) -> None:
-        self.place = {camera: number for number, camera in enumerate(cameras)}
-        shape = (len(cameras), len(cameras))
-        self.queries, self.first, self.precision = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-
-    def add(self, camera: int, ranked_cameras: IntArray, hits: npt.NDArray[np.bool_]) -> None:
-        if camera not in self.place:
-            return
-        row = self.place[camera]
-        for other, column in self.place.items():
-            own = hits[ranked_cameras == other]
-            if own.any():
-                self.queries[row, column] += 1
-                self.first[row, column] += own[0]
-                self.precision[row, column] += _precision_at_hits(own).mean()
-
-    def mean(self, sums: FloatArray) -> FloatArray:
-        return np.where(self.queries > 0, sums / np.maximum(self.queries, 1), np.nan)
-
-
-def _camera_pairs(query: Embeddings, gallery: Embeddings) -> tuple[tuple[int, ...], _CameraPairs]:
-    seen = np.union1d(query.camids, gallery.camids)
-    cameras = () if (seen < 0).any() else tuple(int(c) for c in seen)
-    return cameras, _CameraPairs(cameras)
 
 
 def _precision_at_hits(hits: npt.NDArray[np.bool_]) -> FloatArray:

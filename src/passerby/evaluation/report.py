@@ -17,9 +17,9 @@ from passerby.config import load_recipe
 from passerby.data import load_dataset
 from passerby.data.records import ReIDDataset
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation import sections
+from passerby.evaluation import picture_sections, sections
 from passerby.evaluation.embed import Embeddings, embed
-from passerby.evaluation.evidence import collect_evidence
+from passerby.evaluation.evidence import as_evaluated, collect_evidence
 from passerby.evaluation.open_set import OpenSetReport, Threshold, evaluate_open_set
 from passerby.evaluation.page import Section, render_page, write_page
 from passerby.evaluation.protocols import PROTOCOLS, evaluate_embeddings
@@ -72,12 +72,13 @@ def write_report(
         the file's path.
 
     Raises:
-        EmbeddingError: no report, or embeddings of different encoders.
+        EmbeddingError: no report, a report of other queries, or embeddings of different encoders.
         StorageError: the file cannot be written.
     """
     if not reports:
         raise EmbeddingError("write_report: expected at least one report by name, found none")
     first = next(iter(reports.values()))
+    query, gallery = as_evaluated(query, gallery, first)
     evidence = collect_evidence(query, gallery, protocol=first.protocol, metric=first.metric, seed=seed)
     described = {} if encoder is None else dict(encoder.provenance)
     inside = described.pop("config", None)
@@ -86,11 +87,11 @@ def write_report(
         sections.curves(reports, evidence),
         sections.distances(evidence, first, threshold),
         sections.open_set(open_set, threshold) if open_set is not None else None,
-        sections.rankings(first, query, gallery, seed=seed),
+        picture_sections.rankings(first, query, gallery, seed=seed),
         *extra_sections,
-        sections.cameras(evidence),
-        sections.identity_map(query, gallery, seed=seed),
-        sections.activations(encoder, query, seed=seed)
+        sections.cameras(evidence, first, query, gallery),
+        picture_sections.identity_map(query, gallery, seed=seed),
+        picture_sections.activations(encoder, query, seed=seed)
         if isinstance(encoder, Encoder) and encoder.engine.name == "torch"
         else None,
         sections.training(Path(metrics)) if metrics is not None else None,
@@ -169,6 +170,8 @@ def report(
     query = embed(encoder, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(encoder, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
 
+    rules = protocol or data.protocol
+
     def judge(settings: str | Mapping[str, Any] | None) -> Report:
         return evaluate_embeddings(
             query.vectors,
@@ -177,10 +180,12 @@ def report(
             gallery.pids,
             query.camids,
             gallery.camids,
-            protocol=protocol or data.protocol,
+            protocol=rules,
             metric=metric,
             ap=ap,
             rerank=settings,
+            query_tracklets=query.tracklets if rules == "video" else None,
+            gallery_tracklets=gallery.tracklets if rules == "video" else None,
         )
 
     plain = judge(None)
@@ -191,7 +196,7 @@ def report(
         reports=reports,
         query=query,
         gallery=gallery,
-        open_set=_half_enrolled(query, gallery, plain, seed),
+        open_set=_half_enrolled(*as_evaluated(query, gallery, plain), plain, seed),
         threshold=encoder.threshold,
         metrics=folder / "metrics.jsonl",
         encoder=encoder,

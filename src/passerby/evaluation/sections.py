@@ -1,4 +1,4 @@
-"""The parts of a report: each function turns results into one `Section`."""
+"""The parts of a report that show numbers: each function turns results into one `Section`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from passerby.errors import ImageError
 from passerby.evaluation import figures
-from passerby.evaluation.activation import activation_maps
+from passerby.evaluation.camera_pairs import evaluate_camera_pairs
 from passerby.evaluation.embed import Embeddings
-from passerby.evaluation.evidence import Evidence, RankedList, ranked_lists
-from passerby.evaluation.identity_map import choose_images, tsne
+from passerby.evaluation.evidence import Evidence
 from passerby.evaluation.open_set import OpenSetReport, Threshold
-from passerby.evaluation.page import Picture, Plot, Section, Strip, Table, Tile
+from passerby.evaluation.page import Plot, Section, Table, Tile
 from passerby.evaluation.result import Report
-from passerby.models.encoder import Encoder
+from passerby.evaluation.statistics import intervals
 
-_LIST_LENGTH = 10
 _SPACE = "\u00a0"  # a number and its sign stay on one line
 
 RESPONSIBLE_USE = Section(
@@ -74,9 +71,7 @@ def numbers(reports: Mapping[str, Report]) -> Section:
     lines: dict[str, list[str]] = {}
     for report in reports.values():
         cells = {
-            "mAP": percent(report.mAP),
-            **{f"rank-{k}": percent(report.rank(k)) for k in (1, 5, 10)},
-            "mINP": percent(report.mINP),
+            **_with_intervals(report),
             "queries": f"{report.queries:,}",
             "queries skipped": f"{report.skipped:,}",
             "gallery images": f"{report.gallery:,}",
@@ -94,14 +89,17 @@ def numbers(reports: Mapping[str, Report]) -> Section:
             lines.setdefault(name, []).append(cell)
     rows = tuple((name, *cells) for name, cells in lines.items() if len(cells) == len(reports))
     notes = dict.fromkeys(note for report in reports.values() for note in report.notes)
-    text = ("Skipped queries have no match to find under the protocol; the means leave them out.",)
+    text = (
+        "Intervals are 95 % bootstrap intervals, drawn by identity. Skipped queries have no match to find under the "
+        "protocol; the means leave them out.",
+    )
     return Section("Numbers", table=Table(("", *reports), rows), text=text, notes=tuple(notes))
 
 
 def curves(reports: Mapping[str, Report], evidence: Evidence) -> Section:
     """CMC, precision and recall."""
     name, first = next(iter(reports.items()))
-    looked_at = _looked_at(evidence, first)
+    looked_at = _looked_at(evidence)
     ranks = ", ".join(f"rank-{k} {percent(first.rank(k))}" for k in (1, 5, 10))
     cmc = {label: report.cmc for label, report in reports.items()}
     middle = len(evidence.recall) // 2
@@ -141,7 +139,7 @@ def distances(evidence: Evidence, report: Report, threshold: Threshold | float |
         )
     centres = [_median(evidence.edges, counts) for counts in (evidence.same, evidence.different)]
     alt = f"Histogram of distances: median {centres[0]:.3f} for one person, {centres[1]:.3f} for two people. {said}"
-    looked_at = _looked_at(evidence, report)
+    looked_at = _looked_at(evidence)
     at_levels = ", ".join(
         f"{percent(float(np.interp(level, false, true)))} at {level:g}" for level in (1e-3, 1e-2) if false[-1] > 0
     )
@@ -211,113 +209,42 @@ def open_set(report: OpenSetReport, threshold: Threshold | float | None) -> Sect
     )
 
 
-def rankings(report: Report, query: Embeddings, gallery: Embeddings, *, seed: int, each: int = 4) -> Section:
-    """Ranked lists of the worst, the best and some random queries."""
-    own = report.per_query
-    worst = _distinct(np.lexsort((own.index, -own.matches, own.ap)), own.pid, each)
-    best = _distinct(np.lexsort((own.index, -own.matches, -own.ap)), own.pid, each)
-    shuffled = np.random.default_rng(seed).permutation(len(own))
-    chosen = [
-        (kind, number)
-        for kind, numbers in (("Worst", worst), ("Random", _distinct(shuffled, own.pid, each)), ("Best", best))
-        for number in numbers
-    ]
-    lists = ranked_lists(
-        query,
-        gallery,
-        [int(own.index[number]) for _, number in chosen],
-        length=_LIST_LENGTH,
-        protocol=report.protocol,
-        metric=report.metric,
-    )
-    strips = tuple(
-        _strip(f"{kind}: AP {percent(float(own.ap[number]))}, {_first_match(int(own.first_rank[number]))}",
-               ranked, query, gallery)
-        for (kind, number), ranked in zip(chosen, lists, strict=True)
-    )  # fmt: skip
-    return Section(
-        "Ranked lists",
-        text=(
-            f"The {_LIST_LENGTH} nearest gallery images of some queries, nearest first, without re-ranking. ✓ with a "
-            "green solid frame is the same person, ✗ with a red dashed frame is not. What the protocol leaves out "
-            "(junk, the query's person in the query's own camera) is left out here.",
-        ),
-        strips=strips,
-        notes=("Cameras are numbered as in the dataset's records, from 0.",),
-    )
-
-
-def cameras(evidence: Evidence) -> Section | None:
+def cameras(evidence: Evidence, report: Report, query: Embeddings, gallery: Embeddings) -> Section | None:
     """Which pairs of cameras are hard; None where cameras are unknown or there is only one."""
-    if len(evidence.cameras) < 2 or not np.isfinite(evidence.pair_rank1).any():
+    if min(len(np.unique(e.camids[e.camids >= 0])) for e in (query, gallery)) < 2:
+        return None
+    asked = query.select(evidence.rows)
+    pairs = evaluate_camera_pairs(
+        asked.vectors,
+        gallery.vectors,
+        asked.pids,
+        gallery.pids,
+        asked.camids,
+        gallery.camids,
+        metric=report.metric,
+        ap=report.ap_definition,
+    )
+    if not pairs.queries.any():
         return None
     plots = []
-    for values, name in ((evidence.pair_rank1, "Rank-1"), (evidence.pair_map, "mAP")):
+    for values, name in ((pairs.rank1, "Rank-1"), (pairs.mAP, "mAP")):
         row, column = np.unravel_index(np.nanargmin(values), values.shape)
         plots.append(
             Plot(
-                partial(figures.camera_matrix, values, evidence.cameras, evidence.cameras),
+                partial(figures.camera_matrix, values, pairs.query_cameras.tolist(), pairs.gallery_cameras.tolist()),
                 f"{name} by query camera and gallery camera; the lowest is {percent(float(values[row, column]))}, "
-                f"query camera {evidence.cameras[row]}, gallery camera {evidence.cameras[column]}.",
-                "In percent; a dash where no query has a match.",
+                f"query camera {pairs.query_cameras[row]}, gallery camera {pairs.gallery_cameras[column]}.",
+                f"In percent, from {_looked_at(evidence)}; a dash where no query has a match.",
                 f"{name} by pair of cameras",
             )
         )
     return Section(
         "Cameras",
-        text=("Queries of one camera (rows) searched in the gallery images of another camera alone (columns).",),
-        plots=tuple(plots),
-    )
-
-
-def activations(encoder: Encoder, query: Embeddings, *, seed: int, count: int = 8) -> Section | None:
-    """Where the network responds in some queries; None where no picture can be read."""
-    pictures = []
-    for row in np.random.default_rng(seed).permutation(len(query)).tolist():
-        path = _path(query, row)
-        try:
-            found = activation_maps(encoder, [path] if path else [])
-        except ImageError:
-            continue
-        for seen in found:
-            person, where = f"id {int(query.pids[row])}", _camera(int(query.camids[row]))
-            alt = f"{person}, {where}, and where the network responds: on average {seen.height_of_mean:.0%} down"
-            pictures.append(Picture(seen.side_by_side(), alt, (person, where)))
-        if len(pictures) == count:
-            break
-    if not pictures:
-        return None
-    return Section(
-        "Activation maps",
         text=(
-            "Left the image, right how strongly each place drives the embedding: the norm over the channels of the "
-            "last feature map, bright where it is large. It tells where the network looks, not why two images match.",
+            "Queries of one camera (rows) searched in the gallery images of one camera alone (columns). A query's "
+            "own person in its own camera never counts.",
         ),
-        strips=(Strip("Randomly chosen queries", None, tuple(pictures)),),
-    )
-
-
-def identity_map(query: Embeddings, gallery: Embeddings, *, seed: int) -> Section | None:
-    """A plane with the images of some identities; None where nobody has two images."""
-    vectors = np.concatenate([query.vectors, gallery.vectors])
-    pids = np.concatenate([query.pids, gallery.pids])
-    camids = np.concatenate([query.camids, gallery.camids])
-    rows = choose_images(pids, seed=seed)
-    if len(rows) == 0:
-        return None
-    points = tsne(vectors[rows], seed=seed)
-    people = len(np.unique(pids[rows]))
-    return Section(
-        "Map of identities",
-        plots=(
-            Plot(
-                partial(figures.identity_map, points, pids[rows], camids[rows]),
-                f"{len(rows)} images of {people} identities as points; images with similar vectors lie together.",
-                f"{len(rows)} query and gallery images of {people} randomly chosen identities, exact t-SNE of their "
-                "vectors. Who lies together means something; how far apart groups lie does not. Groups that split by "
-                "camera show what the model has not learned to ignore.",
-            ),
-        ),
+        plots=tuple(plots),
     )
 
 
@@ -353,6 +280,17 @@ def provenance(entries: Mapping[str, Any], config: str | None) -> Section:
     return Section("Provenance", table=Table(("what", "value"), rows, words=True), code=code)
 
 
+def _with_intervals(report: Report) -> dict[str, str]:
+    spreads = intervals(report, resamples=1000, unit="identity") if math.isfinite(report.mAP) else {}
+    values = {"mAP": report.mAP, **{f"rank-{k}": report.rank(k) for k in (1, 5, 10)}, "mINP": report.mINP}
+    cells = {}
+    for name, value in values.items():
+        cells[name] = percent(value)
+        if name in spreads:
+            cells[f"{name}, interval"] = f"{100 * spreads[name].low:.1f} to {percent(spreads[name].high)}"
+    return cells
+
+
 def threshold_value(threshold: Threshold | float) -> float:
     """The distance below which a match is accepted."""
     return threshold.value if isinstance(threshold, Threshold) else float(threshold)
@@ -361,60 +299,9 @@ def threshold_value(threshold: Threshold | float) -> float:
 _HELD_OUT = (("mAP", "mAP"), ("rank1", "rank-1"))
 
 
-def _strip(title: str, ranked: RankedList, query: Embeddings, gallery: Embeddings) -> Strip:
-    pid, camera = int(query.pids[ranked.query]), int(query.camids[ranked.query])
-    asked = Picture(
-        _path(query, ranked.query),
-        f"Query: identity {pid}, {_camera(camera)}",
-        ("query", f"id {pid}", _camera(camera)),
-    )
-    others = []
-    for place, (row, distance, correct) in enumerate(
-        zip(ranked.gallery.tolist(), ranked.distances.tolist(), ranked.correct.tolist(), strict=True), start=1
-    ):
-        own, where = int(gallery.pids[row]), _camera(int(gallery.camids[row]))
-        verdict = "the same person" if correct else "somebody else"
-        others.append(
-            Picture(
-                _path(gallery, row),
-                f"Rank {place}, {verdict}: {_identity(own)}, {where}, distance {distance:.3f}",
-                (_identity(own), where, f"{distance:.3f}"),
-                "correct" if correct else "wrong",
-            )
-        )
-    return Strip(title, asked, tuple(others))
-
-
-def _path(embeddings: Embeddings, row: int) -> str | None:
-    return embeddings.paths[row] if embeddings.paths else None
-
-
-def _camera(camid: int) -> str:
-    return f"camera {camid}" if camid >= 0 else "camera unknown"
-
-
-def _identity(pid: int) -> str:
-    return f"id {pid}" if pid > 0 else "distractor"
-
-
-def _first_match(rank: int) -> str:
-    return f"first match at rank {rank}" if rank > 0 else "no match"
-
-
-def _distinct(order: Sequence[int] | np.ndarray[Any, Any], pids: np.ndarray[Any, Any], count: int) -> list[int]:
-    """The first `count` of `order` that show different people."""
-    first: dict[int, int] = {}
-    for number in order:
-        first.setdefault(int(pids[number]), int(number))
-        if len(first) == count:
-            break
-    return list(first.values())
-
-
-def _looked_at(evidence: Evidence, report: Report) -> str:
-    every = report.queries + report.skipped
-    if len(evidence.rows) < every:
-        return f"{len(evidence.rows):,} queries drawn from {every:,}"
+def _looked_at(evidence: Evidence) -> str:
+    if len(evidence.rows) < evidence.queries:
+        return f"{len(evidence.rows):,} queries drawn from {evidence.queries:,}"
     return f"all {len(evidence.rows):,} queries"
 
 
