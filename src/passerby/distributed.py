@@ -40,7 +40,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        total = grads[0].contiguous()
+        total = grads[0].clone(memory_format=torch.contiguous_format)  # others may hold the incoming tensor
         dist.all_reduce(total)
         start = rank() * ctx.rows
         return total[start : start + ctx.rows]
@@ -91,3 +91,36 @@ def wait() -> None:
     """Let every process arrive here before any goes on."""
     if is_distributed():
         dist.barrier()
+
+
+class _SumGradient(torch.autograd.Function):
+    """Identity forward; backward sums the gradient over processes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        total = grads[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+
+def sum_gradient(x: Tensor) -> Tensor:
+    """`x`, the same in all processes, to be used by each for its share of a sum: its gradient is that of the whole."""
+    return x if world_size() == 1 else cast(Tensor, _SumGradient.apply(x))  # type: ignore[no-untyped-call]
+
+
+def reduce_sum(x: Tensor) -> Tensor:
+    """Sum of `x` over all processes, in place, without gradient."""
+    if world_size() > 1:
+        dist.all_reduce(x)
+    return x
+
+
+def reduce_max(x: Tensor) -> Tensor:
+    """Largest `x` of all processes, element by element, in place, without gradient."""
+    if world_size() > 1:
+        dist.all_reduce(x, op=dist.ReduceOp.MAX)
+    return x

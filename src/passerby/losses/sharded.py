@@ -1,0 +1,185 @@
+"""Class weights spread over processes and sampled, for more identities than one device holds (Partial FC).
+
+An, Deng, Guo, Feng, Zhu, Yang, Liu 2022, arXiv:2203.15565. Process r of W holds rows r ceil(C / W) and following of the
+class weights. All processes see the global batch (the objective gathers it); each multiplies it with its own rows, and
+only three numbers an image cross between processes: the largest product, the sum of exponentials and the product with
+the image's own row. In training only the identities of the batch and, of the others, as many as bring the share to
+`sample_rate` take part.
+
+In a recipe: loss = "passerby.losses.sharded:ShardedSoftmaxLoss". With sample_rate = 1 the value and gradients are those
+of `softmax` and `sphere_softmax`. `state_dict` holds this process's rows: every process saves and loads its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from passerby.distributed import rank, reduce_max, reduce_sum, sum_gradient, world_size
+from passerby.errors import ConfigError
+from passerby.losses.inputs import check_at_least, check_ids, guarded
+
+
+class ShardedSoftmaxLoss(nn.Module):
+    """`softmax` with class weights that are spread over processes and sampled.
+
+    Mean over images of -sum_c q_c log softmax_c(z), z_c = w_c . x, c over the identities that take part.
+
+    Shape: x [B, D] float and labels [B] in 0..num_ids-1, both global -> scalar, the same in every process.
+        `.weight` [rows, dim] are rows `first_row`.. of the [num_ids, dim] class weights.
+    Source: An et al. 2022, arXiv:2203.15565.
+    Defaults: all rows take part; the paper trains with sample_rate 0.1.
+    Relations: sample_rate = 1 is `softmax`.
+    Degenerate: as `softmax`. In eval mode all rows take part.
+    Differs: the gradient of `.weight` is dense, so rows that were not drawn still feel momentum and weight decay.
+
+    Args:
+        num_ids: training identities, C.
+        dim: D.
+        label_smoothing: e, spread over the identities that take part.
+        sample_rate: share of the rows that takes part in a step, above 0 and at most 1; the identities of the batch
+            always do.
+        seed: of the draws; what is drawn depends on the seed, the step and the process.
+    """
+
+    reads = "embedding"
+    sharded = True
+    steps: Tensor
+
+    def __init__(
+        self, num_ids: int, dim: int, label_smoothing: float = 0.0, sample_rate: float = 1.0, seed: int = 0
+    ) -> None:
+        super().__init__()
+        check_at_least("label_smoothing", label_smoothing, 0.0)
+        _check_rate(sample_rate)
+        self.num_ids = num_ids
+        self.label_smoothing = label_smoothing
+        self.sample_rate = sample_rate
+        self.seed = seed
+        self.first_row, rows = _share(num_ids)
+        self.weight = nn.Parameter(torch.randn(rows, dim) * 0.001)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @guarded
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The loss of the global batch."""
+        check_ids(labels, self.num_ids)
+        weight, columns = _take_part(self, self.weight, labels)
+        logits = functional.linear(sum_gradient(x), weight.to(x.dtype))
+        return _cross_entropy(logits, columns, self.label_smoothing)
+
+
+class ShardedSphereSoftmaxLoss(nn.Module):
+    """`sphere_softmax` with class weights that are spread over processes and sampled.
+
+    Mean over images of -log softmax_y(z), z_c = scale * cos(x, w_c), c over the identities that take part.
+
+    Shape: x [B, D] float and labels [B] in 0..num_ids-1, both global -> scalar, the same in every process.
+        `.weight` [rows, dim] are rows `first_row`.. of the [num_ids, dim] class weights.
+    Source: An et al. 2022, arXiv:2203.15565; Fan, Jiang, Luo, Fei 2019, arXiv:1807.00537.
+    Defaults: scale 14 as `sphere_softmax`; all rows take part.
+    Relations: sample_rate = 1 is `sphere_softmax`.
+    Degenerate: as `sphere_softmax`. In eval mode all rows take part.
+    Differs: as `ShardedSoftmaxLoss`.
+
+    Args:
+        num_ids: training identities, C.
+        dim: D.
+        scale: s, above 0.
+        sample_rate: share of the rows that takes part in a step, above 0 and at most 1.
+        seed: of the draws.
+    """
+
+    reads = "embedding"
+    sharded = True
+    steps: Tensor
+
+    def __init__(self, num_ids: int, dim: int, scale: float = 14.0, sample_rate: float = 1.0, seed: int = 0) -> None:
+        super().__init__()
+        check_at_least("scale", scale, 0.0, exclusive=True)
+        _check_rate(sample_rate)
+        self.num_ids = num_ids
+        self.scale = scale
+        self.sample_rate = sample_rate
+        self.seed = seed
+        self.first_row, rows = _share(num_ids)
+        self.weight = nn.Parameter(torch.randn(rows, dim) * (2 / (num_ids + dim)) ** 0.5)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @guarded
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The loss of the global batch."""
+        check_ids(labels, self.num_ids)
+        weight, columns = _take_part(self, self.weight, labels)
+        directions = functional.normalize(weight.to(x.dtype))
+        logits = self.scale * functional.linear(sum_gradient(functional.normalize(x)), directions)
+        return _cross_entropy(logits, columns, 0.0)
+
+
+def _check_rate(sample_rate: float) -> None:
+    check_at_least("sample_rate", sample_rate, 0.0, exclusive=True)
+    if sample_rate > 1:
+        raise ConfigError(f"sample_rate must be at most 1, found {sample_rate}")
+
+
+def _share(num_ids: int) -> tuple[int, int]:
+    """This process's first row and number of rows."""
+    per_process = -(-num_ids // world_size())
+    first = min(rank() * per_process, num_ids)
+    return first, min(per_process, num_ids - first)
+
+
+def _take_part(
+    loss: ShardedSoftmaxLoss | ShardedSphereSoftmaxLoss, weight: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The rows that take part, [n, D], and the column of each image's own row among them, [B], -1 if elsewhere."""
+    rows = weight.shape[0]
+    local = labels - loss.first_row
+    mine = (local >= 0) & (local < rows)
+    if not loss.training or loss.sample_rate == 1:
+        return weight, torch.where(mine, local, -1)
+    generator = np.random.default_rng([loss.seed, int(loss.steps), rank()])
+    loss.steps += 1
+    chance = torch.from_numpy(generator.random(rows, dtype=np.float32)).to(labels.device)
+    chance[local[mine]] = 2.0  # the identities of the batch come first
+    present = int((chance == 2.0).sum())
+    number = max(present, round(loss.sample_rate * rows))
+    chosen = chance.topk(number).indices.sort().values
+    return weight[chosen], torch.where(mine, torch.searchsorted(chosen, local.clamp(0, rows)), -1)
+
+
+def _cross_entropy(logits: Tensor, columns: Tensor, smoothing: float) -> Tensor:
+    return cast(Tensor, _ShardedCrossEntropy.apply(logits, columns, smoothing))  # type: ignore[no-untyped-call]
+
+
+class _ShardedCrossEntropy(torch.autograd.Function):
+    """Mean over images of -sum_c q_c log softmax_c, the classes spread over processes as columns of `logits`."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, columns: Tensor, smoothing: float) -> Tensor:
+        batch = len(logits)
+        classes = reduce_sum(torch.tensor(float(logits.shape[1]), device=logits.device, dtype=logits.dtype))
+        lowest = logits.new_full((batch, 1), torch.finfo(logits.dtype).min)  # a process may hold no rows
+        top = reduce_max(torch.cat([logits, lowest], dim=1).amax(dim=1))
+        shifted = logits - top[:, None]
+        probabilities = shifted.exp()
+        mine = columns >= 0
+        own = shifted.gather(1, columns.clamp(min=0)[:, None])[:, 0] if logits.shape[1] else logits.new_zeros(batch)
+        sums = reduce_sum(torch.stack([probabilities.sum(dim=1), torch.where(mine, own, 0), shifted.sum(dim=1)]))
+        probabilities /= sums[0, :, None]
+        gradient = probabilities.sub_(smoothing / classes)
+        rows = torch.nonzero(mine)[:, 0]
+        gradient[rows, columns[rows]] -= 1 - smoothing
+        ctx.save_for_backward(gradient / batch)
+        return (sums[0].log() - (1 - smoothing) * sums[1] - smoothing / classes * sums[2]).mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return grad * gradient, None, None
