@@ -23,10 +23,10 @@ def write_market1501(root: Path, cast: Cast) -> None:
         cast.save(top / "gt_bbox" / name.format(box=0), person, camera, image)
         if image == 0:
             cast.save(top / "query" / name.format(box=0), person, camera, image)
-    for stranger in range(_STRANGERS):
-        for pid in ("0000", "-1"):
-            path = top / "bounding_box_test" / f"{pid}_c1s1_{stranger + 1:06d}_01.jpg"
-            cast.save(path, cast.stranger(stranger), 0, 0)
+    for number in range(2 * _STRANGERS):
+        pid = "0000" if number % 2 else "-1"
+        path = top / "bounding_box_test" / f"{pid}_c1s1_{number + 1:06d}_01.jpg"
+        cast.save(path, cast.stranger(number), 0, 0)
 
 
 def write_dukemtmc(root: Path, cast: Cast) -> None:

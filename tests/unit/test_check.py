@@ -1,0 +1,146 @@
+"""What the check of a dataset finds: broken pictures, duplicates, overlaps; and what it says of sound data."""
+
+import json
+import shutil
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from passerby.data import check_dataset
+from passerby.data.layouts import write_layout
+from passerby.errors import DataError
+
+
+def blobs(person: int, camera: int, image: int) -> np.ndarray:
+    """A soft random picture, all of one size, whose looks survive saving."""
+    coarse = np.random.default_rng((person, camera, image)).integers(0, 256, (16, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((64, 128), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_layout("market1501", tmp_path / "data", draw=blobs) / "Market-1501-v15.09.15"
+
+
+def check(root: Path):
+    report = check_dataset("market1501", root, progress=False)
+    json.dumps(report.to_dict())
+    return report
+
+
+def images(root: Path, folder: str) -> list[Path]:
+    return sorted((root / folder).glob("*.jpg"))
+
+
+def bomb(path: Path) -> None:
+    """A PNG header that promises 60,000 x 60,000 pixels, in a file with a .jpg name."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+    head = (60_000).to_bytes(4) * 2 + b"\x08\x02\x00\x00\x00"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
+
+
+BROKEN = {
+    "empty": (lambda p: p.write_bytes(b""), "0 bytes"),
+    "truncated": (lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]), "not a readable image"),
+    "text": (lambda p: p.write_text("hello"), "not a readable image"),
+    "bomb": (bomb, "limit of"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_pictures_are_errors(kind: str, root: Path) -> None:
+    breaks, message = BROKEN[kind]
+    victim = images(root, "query")[3]
+    breaks(victim)
+    errors = [e for e in check(root).errors if "cannot be read" in e]
+    assert len(errors) == 1
+    assert errors[0].startswith("1 images")
+    assert victim.name in errors[0]
+    assert message in errors[0]
+
+
+def test_sound_pictures_raise_nothing_but_counts(root: Path) -> None:
+    report = check(root)
+    assert report.warnings == ()
+    assert all("expected" in error for error in report.errors)
+    assert report.sizes == {"64x128": report.images}
+    assert report.cameras["query"] == {1: 10, 2: 10, 3: 10}
+    assert report.images == 90 + 90 + 6 + 30 + 90
+
+
+def test_pictures_under_two_persons_and_in_two_parts(root: Path) -> None:
+    train, test = images(root, "bounding_box_train"), images(root, "bounding_box_test")
+    shutil.copy(train[0], train[20])
+    Image.open(train[40]).resize((96, 192)).save(test[40], quality=80)
+    same, near, roles_same, roles_near = (
+        [w for w in check(root).warnings if words in w]
+        for words in (
+            "different persons are the same picture",
+            "different persons look the same",
+            "training and test are the same",
+            "training and test look the same",
+        )
+    )
+    assert train[20].name in same[0]
+    assert test[40].name in near[0]
+    assert roles_same == []
+    assert train[40].name in roles_near[0]
+
+
+def test_odd_and_tiny_sizes(root: Path) -> None:
+    for path in images(root, "query")[:2]:
+        Image.new("RGB", (30, 6)).save(path)
+    warnings = check(root).warnings
+    assert any(w.startswith("2 images are not 64x128") for w in warnings)
+    assert any(w.startswith("2 images have a side of less than 8 pixels") for w in warnings)
+
+
+def test_strangers_among_the_files(root: Path) -> None:
+    (root / "query" / "notes.txt").write_text("x")
+    (root / "query" / "Thumbs.db").write_text("x")
+    warnings = check(root).warnings
+    assert any("1 files beside the images" in w and "notes.txt" in w for w in warnings)
+    assert any("1 files left by an operating system" in w for w in warnings)
+
+
+def test_images_can_be_left_alone(root: Path) -> None:
+    images(root, "query")[0].write_bytes(b"")
+    report = check_dataset("market1501", root, images=False, progress=False)
+    assert report.images == 0
+    assert not any("cannot be read" in e for e in report.errors)
+    assert "images not decoded" in str(report)
+
+
+def test_own_data_are_checked_too(tmp_path: Path) -> None:
+    for person in "abcd":
+        for i in range(3):
+            path = tmp_path / "people" / person / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(blobs(ord(person), 0, i)).save(path)
+    report = check_dataset(tmp_path / "people", progress=False)
+    assert report.ok, report
+    assert [row.found.part for row in report.rows] == ["train", "query", "gallery"]
+    assert any("no cameras" in fact for fact in report.facts)
+    (tmp_path / "people" / "a" / "0.png").write_bytes(b"")
+    assert not check_dataset(tmp_path / "people", progress=False).ok
+    rows = "path,pid,camid,split\na/1.png,1,0,train\nb/1.png,1,0,query\nb/2.png,1,1,gallery\n"
+    (tmp_path / "people" / "own.csv").write_text(rows)
+    report = check_dataset(tmp_path / "people" / "own.csv", progress=False)
+    assert any("1 persons are in training and in the test" in e for e in report.errors)
+    (tmp_path / "people" / "own.csv").write_text("path\na/1.png\n")
+    assert "column 'pid'" in check_dataset(tmp_path / "people" / "own.csv", progress=False).errors[0]
+
+
+def test_wrong_calls(root: Path) -> None:
+    with pytest.raises(DataError, match="give root"):
+        check_dataset("market1501")
+    with pytest.raises(DataError, match="unknown argument"):
+        check_dataset("market1501", root, shots=3)
