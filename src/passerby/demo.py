@@ -28,6 +28,8 @@ FALSE_ALARMS = 0.05
 """Share of strangers that the calibrated threshold may take for somebody."""
 ENROLLED = 20
 """People of the test set that the demo's gallery knows; the others are strangers to it."""
+ENROLLING_CAMERAS = (0, 1)
+"""Where they were seen when they were enrolled; the demo asks about pictures from the other cameras."""
 
 
 @dataclass(frozen=True)
@@ -153,16 +155,17 @@ def _open_set(query: Embeddings, gallery: Embeddings) -> OpenSetReport:
 
 
 def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:
-    """Enrol some people from one camera, then ask about pictures of them and of strangers from other cameras."""
+    """Enrol some people under two cameras, then ask about pictures of them and of strangers from the other cameras."""
     pids = sorted({s.pid for s in data.query})
     known = {pid: f"visitor-{n:02d}" for n, pid in enumerate(pids[:ENROLLED], 1)}
     path.unlink(missing_ok=True)
     answers: list[tuple[str | None, str | None]] = []
     with Gallery.open(path, encoder) as people:
         for pid, name in known.items():
-            people.enroll(name, [s.path for s in _images(data.gallery, pid, camera=0)], camera="camera-1")
+            for camera in ENROLLING_CAMERAS:
+                people.enroll(name, [s.path for s in _images(data.gallery, pid, camera)], camera=f"camera-{camera + 1}")
         for probe in data.query:
-            if probe.camid != 0:
+            if probe.camid not in ENROLLING_CAMERAS:
                 found = people.identify(probe.path, camera=f"camera-{probe.camid + 1}")
                 answers.append((known.get(probe.pid), found.identity))
     genuine = [(name, said) for name, said in answers if name is not None]
@@ -176,5 +179,5 @@ def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:
     )
 
 
-def _images(samples: Sequence[Sample], pid: int, *, camera: int) -> list[Sample]:
+def _images(samples: Sequence[Sample], pid: int, camera: int) -> list[Sample]:
     return [s for s in samples if s.pid == pid and s.camid == camera]

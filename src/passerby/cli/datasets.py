@@ -84,7 +84,7 @@ def _check(arguments: Sequence[str]) -> None:
     report = check_dataset(options.name, options.root, images=options.images, **reader_arguments(options.arguments))
     show(report, as_json=options.json)
     if not report.ok:
-        raise SystemExit(1)
+        raise SystemExit(2)
 
 
 def _draw(arguments: Sequence[str]) -> None:

@@ -30,8 +30,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     from passerby.evaluation.evaluate import evaluate as run_evaluate
     from passerby.models.encoder import load_encoder
 
-    data = options.data.load(options.encoder)
     encoder = load_encoder(options.encoder)
+    data = options.data.load(options.encoder)
     show(run_evaluate(encoder, data, flip=options.flip, **options.judging.settings()), as_json=options.json)
 
 
@@ -58,12 +58,12 @@ def embed(arguments: Sequence[str]) -> None:
     from passerby.evaluation.embed import embed as run_embed
     from passerby.models.encoder import load_encoder
 
+    encoder = load_encoder(options.encoder)
     if options.images is not None:
         parts = {"images": images_below(options.images)}
     else:
         data = options.data.load(options.encoder)
         parts = {name: data.part(name) for name in options.parts}
-    encoder = load_encoder(options.encoder)
     options.out.mkdir(parents=True, exist_ok=True)
     for name, samples in parts.items():
         vectors = run_embed(encoder, samples, batch_size=options.batch_size, flip=options.flip)
