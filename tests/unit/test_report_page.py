@@ -1,9 +1,12 @@
 """The report is one HTML file that refers to nothing outside itself, whatever names and files it is given."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib import resources
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -219,3 +222,35 @@ def test_report_of_a_run(tmp_path: Path) -> None:
     assert sum(tag == "img" for tag, _ in page.tags) > 60
     with pytest.raises(ConfigError, match=r"config\.toml"):
         report(tmp_path / "run", progress=False)
+
+
+def luminance(color: str) -> float:
+    channels = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_words_stand_out_from_what_is_behind_them(scheme: int) -> None:
+    template = (resources.files("passerby.evaluation") / "templates" / "report.html").read_text("utf-8")
+    blocks = re.findall(r":root \{(.*?)\}", template, re.DOTALL)
+    color = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", blocks[scheme]))
+    pairs = [(word, behind) for word in ("ink", "muted", "link") for behind in ("card", "page")]
+    for word, behind in [
+        *pairs,
+        ("right", "right-soft"),
+        ("wrong", "wrong-soft"),
+        ("right", "card"),
+        ("wrong", "card"),
+    ]:
+        high, low = sorted((luminance(color[word]), luminance(color[behind])), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (word, behind)
+
+
+def test_examples_of_the_docs_run(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "report.md").read_text("utf-8")
+    example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[-1]
+    names: dict[str, Any] = {}
+    exec(example, names)
+    page = page_of(tmp_path / "report.html", people(10, seed=0), people(30, seed=1), extra_sections=[names["visitors"]])
+    assert "Visitors" in page.words["h2"]
