@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerby.data.combine import combine_datasets
-from passerby.data.info import Count, DatasetInfo, count_samples, dataset_info, differences, level_of, published
+from passerby.data.info import (
+    Count,
+    DatasetInfo,
+    count_samples,
+    dataset_info,
+    differences,
+    level_of,
+    published,
+    table_name,
+)
 from passerby.data.manifest import read_folder, read_manifest
 from passerby.data.readers import READERS
 from passerby.data.readers.market import read_market_style
@@ -80,7 +89,7 @@ def load_dataset(
 
 
 def list_datasets() -> list[dict[str, Any]]:
-    """One row a benchmark: name, title, year, kind, splits, persons and images where they are published."""
+    """One row a benchmark: what it is, and images (tracklets) and persons of its parts where they are published."""
     return [_table_row(info) for info in published().values()]
 
 
@@ -96,12 +105,6 @@ def check_dataset(
     from passerby.data.check import check_dataset as check
 
     return check(name, root, images=images, progress=progress, **arguments)
-
-
-def table_name(text: str) -> str | None:
-    """The table's name for a dataset, however it is written: Market-1501, CUHK-SYSU, iLIDS-VID."""
-    plain = {re.sub(r"[^a-z0-9]", "", name): name for name in DATASETS}
-    return plain.get(re.sub(r"[^a-z0-9]", "", text.lower())) if re.fullmatch(r"[\w -]+", text) else None
 
 
 def _is_combination(text: str) -> bool:
@@ -197,12 +200,13 @@ def _cache_folder(arguments: Mapping[str, Any]) -> Path:
 
 
 def _table_row(info: DatasetInfo) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "title": info.title,
-        "year": info.year,
-        "kind": info.kind,
-        "splits": info.splits,
-        "retracted": bool(info.retracted),
-        "paper": info.paper,
-    }
+    defaults = READERS[info.name].options()
+    expected = {c.part: c for c in info.counts if c.holds_for(defaults) and not c.unverified}
+    row: dict[str, Any] = {key: getattr(info, key) for key in ("name", "title", "year", "kind")}
+    for part in ("train", "query", "gallery"):
+        count = expected.get(part)
+        unit = "tracklets" if info.kind == "video" else "images"
+        row[part] = getattr(count, unit) if count else None
+    row["train_ids"] = expected["train"].ids if "train" in expected else None
+    row["test_ids"] = expected["query"].ids if "query" in expected else None
+    return {**row, "splits": info.splits_for(defaults), "status": "retracted" if info.retracted else ""}

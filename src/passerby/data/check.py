@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from passerby.data import dataset_info, load_dataset, table_name
+from passerby.data import load_dataset
 from passerby.data.check_report import CheckReport, CountRow, some
 from passerby.data.duplicates import near_duplicates
 from passerby.data.image_check import ImageFacts, inspect_images
-from passerby.data.info import Count, Counted, count_samples, describe, differences, level_of
+from passerby.data.info import Count, Counted, count_samples, dataset_info, describe, differences, level_of, table_name
 from passerby.data.readers import READERS
 from passerby.data.readers.tree import is_image_name, is_litter
 from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample

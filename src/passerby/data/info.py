@@ -6,6 +6,7 @@ The facts are data (`published.toml`); this file reads them and compares them wi
 from __future__ import annotations
 
 import functools
+import re
 import textwrap
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -107,6 +108,10 @@ class DatasetInfo(_Facts):
         variants = (v.splits for v in self.split_variants if all(arguments.get(k) == x for k, x in v.when.items()))
         return next(variants, self.splits)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        return self.model_dump(mode="json", exclude_none=True)
+
     def __str__(self) -> str:
         lines = [f"{self.title} ({self.year}), `{self.name}`"]
         fields = [
@@ -154,9 +159,16 @@ def dataset_info(name: str) -> DatasetInfo:
     Raises:
         DataError: no such dataset (with the nearest known name).
     """
-    if name not in published():
+    known = table_name(name)
+    if known is None:
         raise DataError(unknown_name("dataset", name, published()))
-    return published()[name]
+    return published()[known]
+
+
+def table_name(text: str) -> str | None:
+    """The table's name of a dataset, however written (Market-1501, CUHK-SYSU, iLIDS-VID); None if it has none."""
+    plain = {re.sub(r"[^a-z0-9]", "", name): name for name in published()}
+    return plain.get(re.sub(r"[^a-z0-9]", "", text.lower())) if re.fullmatch(r"[\w -]+", text) else None
 
 
 class Counted(_Facts):
