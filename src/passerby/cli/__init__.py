@@ -28,6 +28,7 @@ VERBS: dict[str, Verb] = {
     "data": Verb("datasets", "list, describe, check and write datasets; crop tracklets from a video"),
     "recipes": Verb("learn", "list the recipes, or show one with every setting"),
     "train": Verb("learn", "train a recipe, or go on with a training that was interrupted"),
+    "compare": Verb("learn", "train recipes under equal conditions: a table with spread and significance"),
     "evaluate": Verb("prove", "mAP, CMC and mINP of a trained encoder under a protocol"),
     "embed": Verb("prove", "turn a dataset or a folder of images into vectors (Parquet)"),
     "rank": Verb("prove", "rank a gallery for every query; score the ranking where ids are known"),

@@ -166,3 +166,15 @@ def images_below(folder: Path) -> tuple[Sample, ...]:
     if not found:
         raise DataError(f"{folder}: no image below it ({', '.join(sorted(endings))})")
     return tuple(Sample(path, 0) for path in found)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a dict.
+
+    Raises:
+        ConfigError: it cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not a readable TOML file ({error})") from None

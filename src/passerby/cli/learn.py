@@ -1,4 +1,4 @@
-"""Commands that make a model: demo, recipes, train."""
+"""Commands that make a model: demo, recipes, train, compare."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from passerby.cli.arguments import Json, parse
+from passerby.cli.arguments import DataChoice, Json, parse, read_toml, show
 from passerby.config import Config, load_recipe, recipe_names
+from passerby.errors import UsageError
 
 
 def demo(arguments: Sequence[str]) -> None:
@@ -78,3 +79,31 @@ def train(arguments: Sequence[str]) -> None:
         print(json.dumps({"run": str(run.path), "metrics": run.metrics}, indent=2))
     else:
         print(f"trained: {run.path}\nnext: passerby evaluate {run.path}")
+
+
+@dataclass(frozen=True)
+class _CompareOptions:
+    recipes: Positional[tuple[str, ...]]
+    """Names of recipes, or .toml files."""
+    common: Path | None = None
+    """TOML file of settings that replace the recipes' own in all of them: data, backbone, epochs, ..."""
+    out: Path = Path("runs/compare")
+    """Folder of the runs and the table; the same command goes on where it stopped."""
+    seeds: int = 1
+    """Trainings of each recipe."""
+    data: DataChoice = DataChoice()
+    json: Json = False
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """Train recipes under equal conditions: a table with spread, significance, time and memory."""
+    options = parse(_CompareOptions, arguments, "compare", doc=compare.__doc__)
+    if not options.recipes:
+        raise UsageError("passerby compare RECIPE...: name at least one recipe")
+    from passerby.compare import compare as run_compare
+
+    common = {} if options.common is None else read_toml(options.common)
+    if options.data.name is not None:
+        common["data"] = {**common.get("data", {}), "name": options.data.name, "split": options.data.split}
+        common["data"] |= {} if options.data.root is None else {"root": str(options.data.root)}
+    show(run_compare(options.recipes, out=options.out, seeds=options.seeds, common=common), as_json=options.json)
