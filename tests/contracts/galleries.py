@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,16 @@ from passerby.gallery.gallery import Gallery
 DIM = 16
 STORES = [
     pytest.param("people.gallery", id="sqlite"),
+    pytest.param(
+        "people.db",
+        id="milvus",
+        marks=[
+            pytest.mark.slow,
+            pytest.mark.skipif(
+                importlib.util.find_spec("milvus_lite") is None, reason="milvus-lite is not installed (extra `milvus`)"
+            ),
+        ],
+    ),
 ]
 
 

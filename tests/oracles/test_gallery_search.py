@@ -59,7 +59,7 @@ def worlds(draw: st.DrawFn) -> tuple[ExactIndex, np.ndarray, np.random.Generator
     return index, vectors, random
 
 
-@pytest.mark.parametrize("block", [128, 65_536])
+@pytest.mark.parametrize("block", [128, search.BLOCK])
 @pytest.mark.parametrize("score", [Score("min"), Score("mean", 2), Score("mean", 5), Score("centroid")], ids=str)
 @given(world=worlds(), top=st.sampled_from([1, 3, 50]), filtered=st.booleans(), many=st.booleans())
 @settings(max_examples=25, deadline=None)

@@ -32,10 +32,19 @@ _FINAL = frozenset({"forget", "purge"})
 
 def find_or_none(store: Store, name: str) -> IdentityRecord | None:
     """The identity of this name; if it was merged into another, that other one."""
-    record = store.find(name)
-    while record is not None and record.merged_into is not None:
-        record = store.identity(record.merged_into)
-    return record
+    return find_all(store, [name]).get(name)
+
+
+def find_all(store: Store, names: Sequence[str]) -> dict[str, IdentityRecord]:
+    """Like `find_or_none`, for many names at once."""
+    found = {}
+    for name, known in store.find(names).items():
+        record: IdentityRecord | None = known
+        while record is not None and record.merged_into is not None:
+            record = store.identity(record.merged_into)
+        if record is not None:
+            found[name] = record
+    return found
 
 
 def find(store: Store, name: str) -> IdentityRecord:
@@ -86,7 +95,7 @@ def new_unknown(store: Store) -> IdentityRecord:
     """The next "unknown-N"; numbers are never used twice."""
     settings = store.settings()
     number = settings.unknowns + 1
-    while store.find(f"unknown-{number}") is not None:
+    while store.find([f"unknown-{number}"]):
         number += 1
     store.change_settings(replace(settings, unknowns=number))
     return new_identity(store, f"unknown-{number}", unknown=True)
@@ -106,7 +115,7 @@ def describe(
     """Change name, notes, consent or retention; what is None stays."""
     changed = record
     if name is not None and name != record.name:
-        if store.find(name) is not None:
+        if store.find([name]):
             raise GalleryError(f"{store.location}: there is an identity {name!r} already; merge the two instead")
         changed = replace(changed, name=name, unknown=False)
     if notes is not None:
@@ -160,8 +169,10 @@ def enroll_many(
 ) -> Integers:
     """Store rows of many identities; one entry of the log for each identity, tied together as one batch."""
     owners: dict[str, tuple[int, bool]] = {}
-    for name in dict.fromkeys(names):
-        record = find_or_none(store, name)
+    different = list(dict.fromkeys(names))
+    known = find_all(store, different)
+    for name in different:
+        record = known.get(name)
         owners[name] = (record.id, False) if record is not None else (new_identity(store, name).id, True)
     identities = np.array([owners[name][0] for name in names], np.int64)
     ids = store.add_observations(identities, vectors, cameras, times, thumbnails)
@@ -199,7 +210,7 @@ def split(store: Store, record: IdentityRecord, observations: list[int], name: s
         raise GalleryError(f"{store.location}: split {record.name!r}: expected ids of its observations, but {found}")
     if len(wanted) == len(own):
         raise GalleryError(f"{store.location}: split {record.name!r}: all of its observations; rename it instead")
-    if name is not None and store.find(name) is not None:
+    if name is not None and store.find([name]):
         raise GalleryError(f"{store.location}: there is an identity {name!r} already")
     made = new_unknown(store) if name is None else new_identity(store, name)
     # what was agreed for the whole holds for the part

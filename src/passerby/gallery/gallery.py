@@ -123,7 +123,7 @@ class Gallery:
         return sum(record.merged_into is None for record in self._store.identities().values())
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._store.find(name) is not None
+        return isinstance(name, str) and bool(self._store.find([name]))
 
     def __repr__(self) -> str:
         return f"Gallery({self.location!r}, {len(self)} identities, {self._store.count()} observations)"
@@ -585,7 +585,9 @@ class Gallery:
 
 def _open_store(location: str, *, read_only: bool, storage: str) -> Store:
     if location.startswith("milvus://") or location.endswith(".db"):
-        raise GalleryError(f"{location}: the Milvus engine is not part of this version yet")
+        from passerby.gallery.stores.milvus import MilvusStore  # pymilvus is an extra, and slow to import
+
+        return MilvusStore(location, read_only=read_only)
     if "://" in location:
         raise GalleryError(f"{location}: expected a file or milvus://host:port/NAME")
     from passerby.gallery.stores.sqlite import SqliteStore

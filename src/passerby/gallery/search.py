@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from passerby.gallery.records import Floats, Integers, Score
 
-BLOCK = 65_536
+BLOCK = 262_144
 """Rows of one block of the matrix: it grows block by block, and nothing is ever copied."""
 _SEGMENT = 64
 _MARGIN = 16  # identities beyond those asked for that are looked at exactly, since float32 may confuse near ties
@@ -201,12 +201,12 @@ class ExactIndex:
         """Rank the identities of `nearest` by the mean of their k nearest observations."""
         places = np.argsort(nearest.identities)
         slots = self._slots_of_identities(mask, nearest.identities)
-        rough = _mean_of_nearest(self.identities[slots], _distance(similarities.reshape(-1)[slots]), k)
+        rough = mean_of_nearest(self.identities[slots], _distance(similarities.reshape(-1)[slots]), k)
         # the means of float32 similarities choose who is worth an exact look
         chosen = np.sort(np.argsort(rough, kind="stable")[: top + _MARGIN])
         places = places[chosen]
         slots = self._slots_of_identities(mask, nearest.identities[places])
-        means = _mean_of_nearest(self.identities[slots], self._distances(probe, slots), k)
+        means = mean_of_nearest(self.identities[slots], self._distances(probe, slots), k)
         order = np.lexsort((self.ids[nearest.slots[places]], means))
         places, means = places[order], means[order]
         return Ranked(nearest.identities[places], means, nearest.slots[places], nearest.considered)
@@ -294,7 +294,7 @@ def _at_least(values: Floats, count: int) -> Integers:
     return np.flatnonzero(values >= limit) if limit > -np.inf else np.flatnonzero(values > -np.inf)
 
 
-def _mean_of_nearest(owners: Integers, distances: Doubles, k: int) -> Doubles:
+def mean_of_nearest(owners: Integers, distances: Doubles, k: int) -> Doubles:
     """For each identity in ascending order, the mean of its k smallest distances (of all, where there are fewer)."""
     order = np.lexsort((distances, owners))
     owners, distances = owners[order], distances[order]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from passerby.errors import GalleryError, StorageError
 from passerby.gallery import changes
 from passerby.gallery.probes import unit_vectors
+from passerby.gallery.records import IdentityRecord
 from passerby.gallery.stores.protocol import Store
 from passerby.progress import progress_bar
 
@@ -118,9 +119,10 @@ def _import_rows(store: Store, rows: list[dict[str, Any]], made: dict[str, int],
     vectors = unit_vectors([row["vector"] for row in rows], settings.dim or None)
     if not settings.dim:
         store.change_settings(replace(settings, dim=vectors.shape[1], fingerprint=fingerprint))
-    for row in rows:
-        if row["identity"] not in made:
-            made[row["identity"]] = _import_identity(store, row)
+    new = {row["identity"]: row for row in rows if row["identity"] not in made}
+    known = changes.find_all(store, list(new))
+    for name, row in new.items():
+        made[name] = known[name].id if name in known else _import_identity(store, row)
     owners = np.array([made[row["identity"]] for row in rows], np.int64)
     times = np.array([np.nan if row["time"] is None else row["time"] for row in rows], np.float64)
     cameras, thumbnails = [row["camera"] for row in rows], [row["thumbnail"] for row in rows]
@@ -131,11 +133,5 @@ def _import_rows(store: Store, rows: list[dict[str, Any]], made: dict[str, int],
 
 
 def _import_identity(store: Store, row: dict[str, Any]) -> int:
-    known = changes.find_or_none(store, row["identity"])
-    if known is not None:
-        return known.id
-    record = changes.new_identity(store, row["identity"], unknown=row["unknown"])
-    described = {key: row[key] for key in ("notes", "consent", "expires", "created")}
-    if described != {key: asdict(record)[key] for key in described}:
-        store.put_identity(replace(record, **described))
-    return record.id
+    described = {key: row[key] for key in ("unknown", "notes", "consent", "expires", "created")}
+    return store.put_identity(IdentityRecord(0, row["identity"], **described))

@@ -54,8 +54,8 @@ class Store(Protocol):
     def names(self, identities: Iterable[int]) -> dict[int, str]:
         """Names of those of these identities that there are."""
 
-    def find(self, name: str) -> IdentityRecord | None:
-        """The identity of this name, also if it was merged into another."""
+    def find(self, names: Sequence[str]) -> dict[str, IdentityRecord]:
+        """The identities of these names, as far as there are any, also if they were merged into another."""
 
     def put_identity(self, record: IdentityRecord) -> int:
         """Store a new identity (`id` 0) or replace one; its id."""

@@ -275,10 +275,10 @@ class SqliteStore:
         with self._reading():
             return {i: self._identities[i].name for i in identities if i in self._identities}
 
-    def find(self, name: str) -> IdentityRecord | None:
-        """The identity of this name, also if it was merged into another."""
+    def find(self, names: Sequence[str]) -> dict[str, IdentityRecord]:
+        """The identities of these names, as far as there are any, also if they were merged into another."""
         with self._reading():
-            return self._identities.get(self._names.get(name, 0))
+            return {name: self._identities[self._names[name]] for name in names if name in self._names}
 
     def put_identity(self, record: IdentityRecord) -> int:
         """Store a new identity (`id` 0) or replace one; its id."""

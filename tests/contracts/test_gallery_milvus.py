@@ -1,0 +1,109 @@
+"""What only the distributed store must prove: filtered recall, erasure, migration, and what it refuses."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.contracts.galleries import people
+
+from passerby.errors import GalleryError, StorageError
+from passerby.gallery.gallery import Gallery
+
+if importlib.util.find_spec("milvus_lite") is None:
+    pytest.skip("milvus-lite is not installed (extra `milvus`)", allow_module_level=True)
+from passerby.gallery.stores.milvus import MilvusStore, effort
+
+SIZE, DIM = 3000, 64
+
+
+@pytest.mark.slow
+def test_filtered_recall_is_that_of_exact_search(tmp_path: Path) -> None:
+    rows = people(SIZE, 1, spread=0.0, dim=DIM)[:, 0]  # everybody once, no clusters: the hard case for a graph
+    names = [f"p{i}" for i in range(SIZE)]
+    cameras = [f"camera {i % 8}" for i in range(SIZE)]
+    times = [float(i) for i in range(SIZE)]
+    probes = people(20, 1, seed=1, dim=DIM)[:, 0]
+    filters = [
+        {},
+        {"exclude_camera": ["camera 1"]},
+        {"exclude_camera": [f"camera {i}" for i in range(7)]},
+        {"after": 0.5 * SIZE, "before": 0.51 * SIZE},
+        {"after": 0.9 * SIZE, "exclude_camera": ["camera 1", "camera 2"]},
+    ]
+    with Gallery.open(tmp_path / "exact.gallery") as exact, Gallery.open(tmp_path / "people.db") as gallery:
+        for store in (exact, gallery):
+            store.enroll_many(names, rows, cameras=cameras, times=times)
+        for where in filters:
+            expected = exact.identify_many(probes, **where)
+            found = gallery.identify_many(probes, **where)
+            hits = [
+                len({m.identity for m in one} & {m.identity for m in other}) / len(one)
+                for one, other in zip(expected, found, strict=True)
+            ]
+            assert np.mean(hits) >= 0.99, where
+            assert [answer.considered for answer in found] == [answer.considered for answer in expected]
+            assert [a.matches[0].distance for a in found] == pytest.approx(
+                [a.matches[0].distance for a in expected], abs=1e-3
+            )
+
+
+def test_effort_grows_as_fewer_pass_the_filter() -> None:
+    efforts = [effort(72, share) for share in (1.0, 0.5, 0.1, 0.01, 1e-6)]
+    assert efforts == sorted(efforts)
+    assert efforts[0] >= 72
+    assert efforts[-1] == 32_768
+
+
+@pytest.mark.slow
+def test_a_change_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Gallery.open(tmp_path / "people.db") as gallery:
+        gallery.enroll("Ada", vectors=people(1, 2)[0])
+        gallery.enroll("Bob", vectors=people(1, 2, seed=1)[0])
+
+        def fails(*_: object) -> int:
+            raise StorageError("gone")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MilvusStore, "append_event", fails)
+            for attempt in (
+                lambda: gallery.enroll("Carl", vectors=people(1, 2, seed=2)[0]),
+                lambda: gallery.merge("Ada", "Bob"),
+                lambda: gallery.rename("Ada", "Eve"),
+            ):
+                with pytest.raises(StorageError, match="gone"):
+                    attempt()
+        assert [(i.name, i.observations) for i in gallery.identities()] == [("Ada", 2), ("Bob", 2)]
+        assert gallery.observation_count == 4
+        gallery.check()
+
+
+@pytest.mark.parametrize(
+    "location", ["milvus://", "milvus://host:19530", "milvus://host:19530/a/b", "milvus://host/a-b"]
+)
+def test_an_address_must_name_a_collection(location: str) -> None:
+    with pytest.raises(GalleryError, match="milvus://host:19530/NAME"):
+        Gallery.open(location)
+
+
+def test_places_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file.db").write_bytes(b"SQLite format 3\0")
+    with pytest.raises(GalleryError, match="cannot use"):
+        Gallery.open(tmp_path / "file.db")
+    with pytest.raises(GalleryError, match="does not exist"):
+        Gallery.open(tmp_path / "missing" / "people.db")
+    with pytest.raises(GalleryError, match="no such gallery"):
+        Gallery.open(tmp_path / "none.db", read_only=True)
+
+
+@pytest.mark.slow
+def test_read_only_refuses_changes(tmp_path: Path) -> None:
+    Gallery.open(tmp_path / "people.db").close()
+    with Gallery.open(tmp_path / "people.db", read_only=True) as gallery:
+        assert len(gallery) == 0
+        with pytest.raises(StorageError, match="nothing was changed"):
+            gallery.enroll("Ada", vectors=np.ones(4))
+        with pytest.raises(GalleryError, match="milvus-backup"):
+            gallery.backup(tmp_path / "copy")
