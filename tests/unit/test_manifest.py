@@ -129,6 +129,8 @@ WRONG = {
     "negative camera": (("path,pid,camid", "a.png,1,-3"), r"row 2: camid is -3"),
     "no gallery": (("path,pid,split", "a.png,1,query"), "gallery is empty"),
     "no rows": (("path,pid",), "no rows"),
+    "image twice": (("path,pid", "a.png,1", "b.png,2", "a.png,2"), r"own\.csv, row 4: .*own\.csv, row 2 already"),
+    "7 and 007": (("path,pid", "a.png,007", "b.png,7"), "'007' and '7' are one number"),
     "nothing": ((), "needs a column 'path'"),
 }
 
@@ -176,6 +178,31 @@ def test_folder_with_parts(tmp_path: Path) -> None:
     )
 
 
+def test_folder_in_market_style(tmp_path: Path) -> None:
+    for part, name in (("bounding_box_train", "0001_c9s1_000001_01"), ("query", "0002_c1s1_000001_00")):
+        write_image(tmp_path / "own" / part / f"{name}.png")
+    for name in ("0002_c7s1_000001_01", "-1_c1s1_000002_01"):
+        write_image(tmp_path / "own" / "bounding_box_test" / f"{name}.png")
+    data = load_dataset(tmp_path / "own")
+    assert (data.name, data.protocol) == ("own", "market1501")
+    assert [(s.pid, s.camid) for s in (*data.train, *data.query, *data.gallery)] == [(1, 8), (2, 0), (2, 6)]
+
+
+def test_parquet_with_holes(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    paths = [str(write_image(tmp_path / f"{i}.png", i)) for i in range(3)]
+    columns = {"path": paths, "pid": [1.0, 2.0, 2.0], "time": [float("nan"), None, 3.5], "tracklet": [None, None, None]}
+    pq.write_table(pa.table({**columns, "split": ["train", "query", "gallery"]}), tmp_path / "own.parquet")
+    data = load_dataset(tmp_path / "own.parquet")
+    assert [(s.pid, s.time, s.tracklet) for s in data.gallery] == [(2, 3.5, None)]
+    assert data.train[0].time is None
+    pq.write_table(pa.table({"path": paths, "pid": [1.0, float("nan"), 2.0]}), tmp_path / "own.parquet")
+    with pytest.raises(DataError, match=r"own\.parquet, row 2: pid is empty"):
+        load_dataset(tmp_path / "own.parquet")
+
+
 def test_wrong_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         load_dataset(f"{tmp_path}/absent")
@@ -183,6 +210,10 @@ def test_wrong_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="one folder with images for each person, found 1 images directly"):
         load_dataset(tmp_path / "flat")
     write_image(tmp_path / "own" / "1" / "x.png")
+    write_image(tmp_path / "mixed" / "train" / "1" / "x.png")
+    write_image(tmp_path / "mixed" / "val" / "1" / "x.png")
+    with pytest.raises(DataError, match=r"other folders \(val\)"):
+        load_dataset(tmp_path / "mixed")
     with pytest.raises(DataError, match="finds no camera"):
         load_dataset(tmp_path / "own", camera=r"_c(\d+)")
     with pytest.raises(DataError, match="did you mean 'market1501'"):

@@ -24,7 +24,7 @@ from passerby.data.info import (
 )
 from passerby.data.manifest import read_folder, read_manifest
 from passerby.data.readers import READERS
-from passerby.data.readers.market import read_market_style
+from passerby.data.readers.market import is_market_style, read_market_style
 from passerby.data.records import ReIDDataset
 from passerby.errors import DataError, unknown_name
 
@@ -57,7 +57,8 @@ def load_dataset(
     """Read a dataset: a benchmark by name, the drawn pedestrians, or one's own images.
 
     Args:
-        name: a name of `DATASETS`; "synthetic"; a manifest (.csv, .parquet); or a folder with one folder a person.
+        name: a name of `DATASETS`; "synthetic"; a manifest (.csv, .parquet); or a folder, with one folder a person
+            or with Market-1501's folders and names.
             "A+B:C" of the table trains on A and B and tests on C, "A+B" trains on both and tests on A.
         root: the benchmark's folder or its parent; for a manifest the folder its paths are relative to (default: the
             manifest's own); for "synthetic" where to draw (default: the user's cache folder).
@@ -82,8 +83,9 @@ def load_dataset(
         return _load_synthetic(root, split, arguments)
     if text.lower().endswith(_MANIFESTS):
         return read_manifest(text, root, split=split, verify=verify, **arguments)
-    if os.sep in text or Path(text).expanduser().is_dir():
-        return read_folder(text if root is None else Path(root) / text, split=split, **arguments)
+    folder = Path(text) if root is None else Path(root) / text
+    if os.sep in text or folder.expanduser().is_dir():
+        return _load_folder(folder.expanduser(), split, arguments)
     known = unknown_name("dataset", text, [*DATASETS, "synthetic"])
     raise DataError(f"{known}; or a manifest (.csv, .parquet), or a folder with one folder a person")
 
@@ -105,6 +107,14 @@ def check_dataset(
     from passerby.data.check import check_dataset as check
 
     return check(name, root, images=images, progress=progress, **arguments)
+
+
+def _load_folder(folder: Path, split: int, arguments: Mapping[str, Any]) -> ReIDDataset:
+    if is_market_style(folder):
+        if split != 0 or arguments:
+            raise DataError(f"{folder}: a dataset in Market-1501's folders takes neither split nor arguments")
+        return read_market_style(folder, name=folder.resolve().name)
+    return read_folder(folder, split=split, **arguments)
 
 
 def _is_combination(text: str) -> bool:

@@ -76,6 +76,7 @@ def read_manifest(
     rows = [_parse_row(where, row, base) for where, row in table]
     if not rows:
         raise DataError(f"{file}: the manifest has no rows")
+    _check_twice(rows)
     if verify:
         _check_files(rows)
     has_split = any(row.part for row in rows)
@@ -108,7 +109,12 @@ def read_folder(
     top = Path(root).expanduser()
     folders = subfolders(top)
     parts = [part for part in PARTS if part in folders]
-    if parts and set(folders) <= set(PARTS):
+    if parts and not set(folders) <= set(PARTS):
+        others = ", ".join(sorted(set(folders) - set(PARTS))[:5])
+        raise DataError(
+            f"{top} holds {', '.join(parts)} and other folders ({others}); expected {', '.join(PARTS)} only"
+        )
+    if parts:
         rows = [row for part in parts for row in _person_folders(top / part, part, camera)]
     else:
         rows = _person_folders(top, "", camera)
@@ -182,7 +188,7 @@ def _check_columns(file: Path, columns: Sequence[str]) -> None:
 def _parse_row(where: str, row: Mapping[str, Any], base: Path) -> _Row:
     if None in row:
         raise DataError(f"{where}: the row has more fields than the header")
-    text = {key: "" if value is None else _text(value) for key, value in row.items()}
+    text = {key: _text(value) for key, value in row.items()}
     for needed in ("path", "pid"):
         if not text[needed]:
             raise DataError(f"{where}: {needed} is empty")
@@ -201,6 +207,8 @@ def _parse_row(where: str, row: Mapping[str, Any], base: Path) -> _Row:
 
 
 def _text(value: object) -> str:
+    if value is None or value != value:  # Parquet writers turn empty cells into NaN
+        return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))  # Parquet writers turn columns of integers with holes into floats
     if isinstance(value, datetime):
@@ -244,7 +252,11 @@ def _numbers(values: Iterable[str], what: str, *, first: int, notes: list[str]) 
     """Numbers as they are if all are integers, otherwise the names' places in sorted order, from `first`."""
     names = sorted(set(values))
     if all(re.fullmatch(r"-?\d+", value) for value in names):
-        return {value: int(value) for value in names}
+        numbers = {value: int(value) for value in names}
+        twins = [value for value in names if str(numbers[value]) != value and str(numbers[value]) in numbers]
+        if twins:
+            raise DataError(f"{what}: {twins[0]!r} and {str(numbers[twins[0]])!r} are one number; write it in one way")
+        return numbers
     notes.append(f"{what} numbered from {first} in the sorted order of {len(names):,} names")
     return {value: i for i, value in enumerate(names, start=first)}
 
@@ -303,6 +315,13 @@ def _check_ids(rows: Sequence[_Row], samples: Sequence[Sample], parts: Sequence[
             )
         if sample.pid < -1:
             raise DataError(f"{row.where}: pid is {sample.pid}; the only negative id is -1, junk")
+
+
+def _check_twice(rows: Sequence[_Row]) -> None:
+    first: dict[Path, _Row] = {}
+    for row in rows:
+        if first.setdefault(row.path, row) is not row:
+            raise DataError(f"{row.where}: {row.path} stands in {first[row.path].where} already; name each image once")
 
 
 def _check_files(rows: Sequence[_Row]) -> None:

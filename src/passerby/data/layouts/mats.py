@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,14 @@ def save_mat(path: Path, **variables: Any) -> None:
     """Write a version 5 .mat file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _package("scipy.io", "scipy").savemat(path, variables)
+
+
+def struct_array(structs: Sequence[Mapping[str, Any]]) -> npt.NDArray[Any]:
+    """MATLAB's 1 x n struct array; all structs have the same fields."""
+    array = np.empty((1, len(structs)), dtype=[(field, object) for field in structs[0]])
+    for i, struct in enumerate(structs):
+        array[0, i] = tuple(struct.values())
+    return array
 
 
 def write_grid(root: Path, cast: Cast) -> None:
@@ -92,7 +100,9 @@ def write_cuhk_sysu(root: Path, cast: Cast) -> None:
                 for p, box in zip(who, placed, strict=True):
                     if p in boxes:
                         boxes[p].append((name, box))
-                images.append({"imname": name, "nAppear": 3, "box": [_located(None, box) for box in placed]})
+                images.append(
+                    {"imname": name, "nAppear": 3, "box": struct_array([_located(None, box) for box in placed])}
+                )
                 if first_scene:
                     pool.append(name)
     _write_annotations(top / "annotation", boxes, images, pool, half)
@@ -100,24 +110,36 @@ def write_cuhk_sysu(root: Path, cast: Cast) -> None:
 
 def _write_annotations(top: Path, boxes: dict[int, Any], images: list[Any], pool: list[str], half: int) -> None:
     people = [
-        {"idname": f"p{p}", "nAppear": len(places), "scene": [_located(*place) for place in places]}
+        {"idname": f"p{p}", "nAppear": len(places), "scene": struct_array([_located(*place) for place in places])}
         for p, places in boxes.items()
     ]
     queries = [
-        {"Query": _located(*places[0]) | {"idname": f"p{p}"}, "Gallery": [_located(*place) for place in places[1:]]}
+        {
+            "Query": _located(*places[0]) | {"idname": f"p{p}"},
+            # the gallery names scenes without the person too, with an empty box
+            "Gallery": struct_array([*(_located(*place) for place in places[1:]), _located(pool[0], None)]),
+        }
         for p, places in boxes.items()
         if p > half
     ]
-    save_mat(top / "Person.mat", Person=people)
-    save_mat(top / "Images.mat", Img=images)
+    save_mat(top / "Person.mat", Person=struct_array(people))
+    save_mat(top / "Images.mat", Img=struct_array(images))
     save_mat(top / "pool.mat", pool=np.array(pool, dtype=object)[:, None])
-    save_mat(top / "test" / "train_test" / "Train.mat", Train=people[:half])
-    save_mat(top / "test" / "train_test" / "TestG50.mat", TestG50=queries)
+    save_mat(top / "test" / "train_test" / "Train.mat", Train=_cells_of(people[:half]))
+    save_mat(top / "test" / "train_test" / "TestG50.mat", TestG50=struct_array(queries))
 
 
-def _located(scene: str | None, box: tuple[int, int, int, int]) -> dict[str, Any]:
+def _located(scene: str | None, box: tuple[int, int, int, int] | None) -> dict[str, Any]:
     name: dict[str, Any] = {} if scene is None else {"imname": scene}
-    return {**name, "idlocate": np.array([box], dtype=np.float64), "ishard": 0}
+    return {**name, "idlocate": np.array([box] if box else [], dtype=np.float64), "ishard": 0}
+
+
+def _cells_of(structs: Sequence[Mapping[str, Any]]) -> npt.NDArray[Any]:
+    """A column of cells, each with one struct."""
+    cells = np.empty((len(structs), 1), dtype=object)
+    for i, struct in enumerate(structs):
+        cells[i, 0] = struct_array([struct])
+    return cells
 
 
 def _scene(path: Path, people: list[UInt8Array]) -> list[tuple[int, int, int, int]]:

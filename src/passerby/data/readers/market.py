@@ -79,6 +79,11 @@ def read_market_style(root: Path, *, split: int = 0, name: str = "market_style")
     return ReIDDataset(name, train, query, tuple(s for s in test if s.pid != JUNK_PID), "market1501")
 
 
+def is_market_style(folder: Path) -> bool:
+    """Whether a folder holds Market-1501's three folders."""
+    return all((folder / part).is_dir() for part in _PARTS)
+
+
 def scan_dukemtmc(root: Path) -> dict[str, tuple[Sample, ...]]:
     """Every image of DukeMTMC-reID by folder."""
     folder = find_folder(root, _PARTS, DUKE_FOLDERS, dataset="dukemtmc_reid")
