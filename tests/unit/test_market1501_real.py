@@ -1,6 +1,7 @@
 """The real Market-1501, to the last count."""
 
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -8,19 +9,23 @@ import pytest
 from passerby.data import check_dataset, load_dataset
 from passerby.errors import DataError
 
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def root() -> Path:
-    """The extracted dataset: in PASSERBY_DATA, beside it, or in the folder that MARKET1501 names."""
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that holds the dataset: MARKET1501, or what market1501.tar.xz in PASSERBY_DATA unpacks to."""
     data = Path(os.environ.get("PASSERBY_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    places = [Path(os.environ.get("MARKET1501", data)), data, data.parent]
-    for place in places:
-        for folder in (place, place / "datasets"):
-            if (folder / "Market-1501-v15.09.15" / "query").is_dir():
-                return folder
-    pytest.skip(f"Market-1501 is not extracted in {' or '.join(map(str, places))}")
+    for place in (Path(os.environ.get("MARKET1501", data)), data):
+        if (place / "Market-1501-v15.09.15" / "query").is_dir():
+            return place
+    archive = data / "market1501.tar.xz"
+    if not archive.is_file():
+        pytest.skip(f"neither Market-1501-v15.09.15 nor market1501.tar.xz in {data}")
+    folder = tmp_path_factory.mktemp("market1501")
+    with tarfile.open(archive) as content:
+        content.extractall(folder, filter="data")
+    return folder
 
 
 def test_counts(root: Path) -> None:
