@@ -255,7 +255,11 @@ def expired(store: Store, moment: float) -> list[IdentityRecord]:
 
 def undo(store: Store, event_id: int | None, actor: str) -> Event:
     """Take a change back; the event that was undone."""
-    events = [event for event in store.events() if event.action in CHANGES and not event.undone]
+    events = [
+        event
+        for event in store.events()
+        if event.action in CHANGES and not event.undone and not event.detail.get("migrated")
+    ]
     event = _event_to_undo(store, events, event_id)
     if event.action in _FINAL:
         raise GalleryError(f"{store.location}: event {event.id} ({event.action}) cannot be undone: the data is gone")

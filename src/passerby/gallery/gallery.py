@@ -41,6 +41,7 @@ from passerby.gallery.records import (
     Where,
     to_seconds,
 )
+from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
 
 __all__ = ["Event", "Forgotten", "Gallery", "Identification", "Identity", "Match", "Observation", "Sighting"]
@@ -98,7 +99,7 @@ class Gallery:
             StorageError: it cannot be made here.
         """
         gallery = cls(
-            _open_store(os.fspath(location), read_only=read_only, storage=storage),
+            open_store(os.fspath(location), read_only=read_only, storage=storage),
             encoder,
             fingerprint=fingerprint,
             score=Score(score, score_k),
@@ -581,18 +582,6 @@ class Gallery:
             return rows, [None] * len(rows)
         rows, pictures = self._encode(images)
         return rows, [thumbnail(picture) if self._thumbnails else None for picture in pictures]
-
-
-def _open_store(location: str, *, read_only: bool, storage: str) -> Store:
-    if location.startswith("milvus://") or location.endswith(".db"):
-        from passerby.gallery.stores.milvus import MilvusStore  # pymilvus is an extra, and slow to import
-
-        return MilvusStore(location, read_only=read_only)
-    if "://" in location:
-        raise GalleryError(f"{location}: expected a file or milvus://host:port/NAME")
-    from passerby.gallery.stores.sqlite import SqliteStore
-
-    return SqliteStore(Path(location).expanduser(), read_only=read_only, storage=storage)
 
 
 def _answer(ranking: Ranking, names: Mapping[int, str], threshold: float | None) -> Identification:
