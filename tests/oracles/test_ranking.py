@@ -162,7 +162,7 @@ def test_places_do_not_depend_on_tiles_threads_or_order_of_work(monkeypatch):
     q, g, labels = drawn_world(queries=60, images=500)
     expected = match_ranks(q, g, labels, metric="euclidean")
     for name, value in (
-        ("_TILE_COLUMNS", 57), ("_TILE_ROWS", 13), ("_WORKERS", 5), ("_CLOSE_PAIRS", 1), ("_QUERY_MATCHES", 100),
+        ("_TILE_COLUMNS", 57), ("_TILE_ROWS", 13), ("WORKERS", 5), ("_CLOSE_PAIRS", 1), ("_QUERY_MATCHES", 100),
         ("_QUERY_BYTES", 2000),
     ):  # fmt: skip
         monkeypatch.setattr(ranking, name, value)

@@ -13,6 +13,7 @@ from passerby.errors import EmbeddingError
 
 Float32: TypeAlias = npt.NDArray[np.float32]
 Float64: TypeAlias = npt.NDArray[np.float64]
+Int32: TypeAlias = npt.NDArray[np.int32]
 Int64: TypeAlias = npt.NDArray[np.int64]
 Bool: TypeAlias = npt.NDArray[np.bool_]
 Vectors: TypeAlias = npt.NDArray[Any] | torch.Tensor | Sequence[Sequence[float]]

@@ -7,71 +7,29 @@ gallery index. The result is that of a stable sort by exact distances, whatever 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from passerby.evaluation.arrays import Bool, Float32, Float64, Int64
+from passerby.evaluation.arrays import Float32, Float64, Int64
 from passerby.evaluation.counting import count_rows, exact_keys, place_close
+from passerby.evaluation.labels import EXCLUSIONS, METRICS, Labels
 from passerby.evaluation.metrics import Ranks
+from passerby.evaluation.neighbors import WORKERS, top_k
 from passerby.evaluation.screening import Screen, make_screen
 from passerby.progress import ProgressBar, progress_bar
 
-METRICS = ("euclidean", "cosine")
-EXCLUSIONS = ("same_id_same_camera", "same_camera", "none")
+__all__ = ["EXCLUSIONS", "METRICS", "Labels", "match_ranks", "pairwise", "rank_rows", "top_k"]
+
 _BLOCK = 2**21  # entries of a block of distances
 _QUERY_BYTES = 16 * 2**20  # prepared queries that are kept at once
 _QUERY_MATCHES = 2**19  # true matches of the queries that are kept at once
 _TILE_COLUMNS = 2048
 _TILE_ROWS = 512
 _CLOSE_PAIRS = 2**15  # pairs that wait for exact keys, for each thread
-_WORKERS = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 _LONG = 10**9  # pairs from which on a progress bar is shown
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Person and camera of queries and gallery, and what is left out of a query's ranking.
-
-    Attributes:
-        query_pids: [q].
-        gallery_pids: [g].
-        query_camids: [q], -1 unknown.
-        gallery_camids: [g], -1 unknown; an unknown camera equals no camera.
-        counted: [g], false for gallery images that count for nobody (junk).
-        exclude: "same_id_same_camera" (Market-1501), "same_camera" (CUHK03) or "none".
-    """
-
-    query_pids: Int64
-    gallery_pids: Int64
-    query_camids: Int64
-    gallery_camids: Int64
-    counted: Bool
-    exclude: str = "same_id_same_camera"
-
-    def kept(self, rows: slice | Int64) -> Bool:
-        """Which gallery images count for the queries `rows`: [rows, g]."""
-        kept = np.broadcast_to(self.counted, (len(self.query_pids[rows]), len(self.counted)))
-        if self.exclude == "none":
-            return kept
-        camids = self.query_camids[rows, None]
-        same = (camids == self.gallery_camids) & (camids >= 0)
-        if self.exclude == "same_id_same_camera":
-            same &= self.query_pids[rows, None] == self.gallery_pids
-        return np.asarray(kept & ~same)
-
-    def groups(self) -> Iterator[tuple[Int64, Int64]]:
-        """(queries, gallery images searched for all of them); what is left out besides is of the query's own person."""
-        everything = np.flatnonzero(self.counted)
-        if self.exclude != "same_camera":
-            yield np.arange(len(self.query_pids)), everything
-            return
-        for camid in np.unique(self.query_camids):
-            other = everything if camid < 0 else np.flatnonzero(self.counted & (self.gallery_camids != camid))
-            yield np.flatnonzero(self.query_camids == camid), other
 
 
 @dataclass(frozen=True)
@@ -111,7 +69,7 @@ def match_ranks(query: Float32, gallery: Float32, labels: Labels, *, metric: str
     screen = make_screen(query, gallery, cosine=metric == "cosine")
     found: list[tuple[Int64, Ranks]] = []
     with (
-        ThreadPoolExecutor(_WORKERS) as pool,
+        ThreadPoolExecutor(WORKERS) as pool,
         progress_bar("rank", count if progress and count * len(gallery) >= _LONG else 0) as bar,
     ):
         for queries, searched in labels.groups():
@@ -203,7 +161,7 @@ def _count(
             part = prepared[top : top + _TILE_ROWS]
             scores = block[: len(part) * len(columns)].reshape(len(part), len(columns))
             np.matmul(part, vectors.T, out=scores)
-            half = -(-len(part) // _WORKERS)
+            half = -(-len(part) // WORKERS)
             # each thread has queries of its own, hence matches of its own to count for
             jobs = [pool.submit(count, scores[s : s + half], top + s, tile) for s in range(0, len(part), half)]
             for job in jobs:
@@ -277,34 +235,3 @@ def pairwise(a: Float32, b: Float32, metric: str) -> Float64:
         return np.asarray(np.sqrt(np.maximum(lengths[0] + lengths[1] - 2.0 * product, 0.0)))
     both = np.sqrt(lengths[0] * lengths[1])
     return np.asarray(1.0 - np.divide(product, both, out=np.zeros_like(product), where=both > 0))
-
-
-def top_k(
-    query: Float32, gallery: Float32, k: int, *, metric: str = "euclidean", labels: Labels | None = None
-) -> tuple[Int64, Float32]:
-    """The k nearest gallery images of each query, nearest first, ties by gallery index.
-
-    Args:
-        query: [q, dim].
-        gallery: [g, dim].
-        k: how many.
-        metric: "euclidean" or "cosine".
-        labels: leaves out what does not count for a query; None keeps everything.
-
-    Returns:
-        (indices [q, k] int64, distances [q, k] float32); where fewer than k images count, -1 and infinity.
-    """
-    indices = np.full((len(query), k), -1, dtype=np.int64)
-    nearest = np.full((len(query), k), np.inf, dtype=np.float32)
-    step = max(1, _BLOCK // len(gallery))
-    width = min(k, len(gallery))
-    for start in range(0, len(query), step):
-        rows = slice(start, min(start + step, len(query)))
-        distances = pairwise(query[rows], gallery, metric)
-        if labels is not None:
-            distances[~labels.kept(rows)] = np.inf
-        order = np.argsort(distances, axis=1, kind="stable")[:, :width]
-        found = np.take_along_axis(distances, order, axis=1)
-        indices[rows, :width] = np.where(np.isfinite(found), order, -1)
-        nearest[rows, :width] = found
-    return indices, nearest
