@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from passerby.evaluation.arrays import Bool, Float32, Float64, Int64
+from passerby.evaluation.arrays import Bool, Float32, Float64, Int32, Int64
 from passerby.evaluation.compiled import compiled, compiled_sums
 
 _LANES = 64  # columns that are looked at together
@@ -189,3 +189,29 @@ def place_close(
         ):
             before[match] += 1
             match -= 1
+
+
+@compiled
+def add_bonus(
+    scores: Float32, first_query: int, starts: Int64, columns: Int32, worth: Float32, tile_columns: Int64
+) -> None:
+    """Add a bonus to the scores of a few pairs.
+
+    Args:
+        scores: of queries first_query.. with the tile's columns.
+        first_query: number of the first query.
+        starts: query i owns columns[starts[i] : starts[i + 1]].
+        columns: gallery images, ascending within a query.
+        worth: what is added for each.
+        tile_columns: gallery images of the tile, ascending.
+    """
+    left, right = tile_columns[0], tile_columns[-1]
+    for row in range(scores.shape[0]):
+        end = starts[first_query + row + 1]
+        p = starts[first_query + row]
+        p += np.searchsorted(columns[p:end], left)
+        while p < end and columns[p] <= right:
+            at = np.searchsorted(tile_columns, columns[p])
+            if tile_columns[at] == columns[p]:
+                scores[row, at] += worth[p]
+            p += 1

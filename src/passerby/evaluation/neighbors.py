@@ -122,13 +122,15 @@ def _scan_both(
     def by_row(start: int, end: int) -> None:
         scan_rows(
             scores[start:end], offset[across], first_row + start, first_column, rows, rows, found.k, found.slack,
-            found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest, vectors, vectors, False,
+            found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest,
+            vectors, vectors, False,
         )  # fmt: skip
 
     def by_column(start: int, end: int) -> None:
         scan_columns(
             scores, offset[above], start, end, first_row, first_column, found.k, found.slack,
-            found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest, rows, vectors,
+            found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest,
+            rows, vectors,
         )  # fmt: skip
 
     _in_parts(pool, len(above), by_row)
@@ -213,7 +215,8 @@ def _nearest(
         ) -> None:
             scan_rows(
                 scores[start:end], offset, start, 0, rows, c, found.k, found.slack,
-                found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest, query, gallery, screen.cosine,
+                found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest,
+                query, gallery, screen.cosine,
             )  # fmt: skip
 
         _in_parts(pool, len(rows), by_row)

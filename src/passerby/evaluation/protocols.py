@@ -14,7 +14,7 @@ from passerby.evaluation.arrays import Float32, Float64, Int64
 from passerby.evaluation.metrics import AP_DEFINITIONS, Ranks
 from passerby.evaluation.pooling import POOLINGS, Groups, group_rows, group_tracklets, pool
 from passerby.evaluation.ranking import EXCLUSIONS, METRICS, Labels, match_ranks, pairwise, rank_rows
-from passerby.evaluation.reranking import rerank_k_reciprocal, rerank_settings
+from passerby.evaluation.reranking import rank_reranked, rerank_settings
 from passerby.evaluation.result import Report, ScoreWarning
 from passerby.evaluation.scoring import Settings, average_reports, report_of_law, report_of_ranks
 from passerby.evaluation.single_gallery_shot import rank_law
@@ -201,15 +201,7 @@ def _ranks(query: Float32, gallery: Float32, labels: Labels, settings: Settings)
     """Places of the true matches, after re-ranking if wanted."""
     if settings.rerank is None:
         return match_ranks(query, gallery, labels, metric=settings.metric, progress=settings.progress)
-    places = np.flatnonzero(labels.counted)  # junk takes no part in anybody's neighbourhood
-    distances = rerank_k_reciprocal(query, gallery[places], **settings.rerank)
-    kept = replace(
-        labels,
-        gallery_pids=labels.gallery_pids[places],
-        gallery_camids=labels.gallery_camids[places],
-        counted=labels.counted[places],
-    )
-    return rank_rows(lambda rows: distances[rows], kept)
+    return rank_reranked(query, gallery, labels, settings.rerank, metric=settings.metric, progress=settings.progress)
 
 
 def _pool_tracklets(

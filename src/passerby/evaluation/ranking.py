@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passerby.evaluation.arrays import Float32, Float64, Int64
-from passerby.evaluation.counting import count_rows, exact_keys, place_close
+from passerby.evaluation.arrays import Float32, Float64, Int32, Int64
+from passerby.evaluation.counting import add_bonus, count_rows, exact_keys, place_close
 from passerby.evaluation.labels import EXCLUSIONS, METRICS, Labels
 from passerby.evaluation.metrics import Ranks
 from passerby.evaluation.neighbors import WORKERS, top_k
@@ -26,10 +26,38 @@ __all__ = ["EXCLUSIONS", "METRICS", "Labels", "match_ranks", "pairwise", "rank_r
 _BLOCK = 2**21  # entries of a block of distances
 _QUERY_BYTES = 16 * 2**20  # prepared queries that are kept at once
 _QUERY_MATCHES = 2**19  # true matches of the queries that are kept at once
+_BONUS_QUERIES = 2048  # queries whose bonuses are kept at once
+_BONUS_ROUNDING = 2.0**-21  # of the bonus, its sum with a score, and the match's score: 8 u of each
 _TILE_COLUMNS = 2048
 _TILE_ROWS = 512
 _CLOSE_PAIRS = 2**15  # pairs that wait for exact keys, for each thread
 _LONG = 10**9  # pairs from which on a progress bar is shown
+
+
+@dataclass(frozen=True)
+class Bonus:
+    """For a block of queries, what is taken off the exact keys of a few pairs before ranking.
+
+    Attributes:
+        starts: query i owns columns[starts[i] : starts[i + 1]], [block + 1].
+        columns: gallery images, ascending within a query.
+        worth: what is taken off, 0 or more.
+    """
+
+    starts: Int64
+    columns: Int32
+    worth: Float64
+
+    def of(self, queries: Int64, columns: Int64) -> Float64:
+        """What is taken off some pairs."""
+        if len(self.columns) == 0 or len(queries) == 0:
+            return np.zeros(len(queries))
+        # sorted by query and column, so that one number finds a pair
+        span = max(int(self.columns.max()), int(columns.max())) + 1
+        owner = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        table, wanted = owner * span + self.columns, queries * span + columns
+        at = np.minimum(np.searchsorted(table, wanted), len(table) - 1)
+        return np.where(table[at] == wanted, self.worth[at], 0.0)
 
 
 @dataclass(frozen=True)
@@ -53,7 +81,15 @@ class _Tile:
     ends: Int64
 
 
-def match_ranks(query: Float32, gallery: Float32, labels: Labels, *, metric: str, progress: bool = False) -> Ranks:
+def match_ranks(
+    query: Float32,
+    gallery: Float32,
+    labels: Labels,
+    *,
+    metric: str,
+    bonus_of: Callable[[Int64], Bonus] | None = None,
+    progress: bool = False,
+) -> Ranks:
     """Places of each query's true matches among the gallery images that count for it.
 
     Nearer images stand first; of equally near ones the one with the smaller gallery index.
@@ -63,6 +99,7 @@ def match_ranks(query: Float32, gallery: Float32, labels: Labels, *, metric: str
         gallery: [g, dim].
         labels: who is who, and what counts for whom.
         metric: "euclidean" or "cosine".
+        bonus_of: queries -> what is taken off their exact keys (squared distances) before ranking.
         progress: show a bar on stderr where there is much to do.
     """
     count = len(query)
@@ -74,17 +111,19 @@ def match_ranks(query: Float32, gallery: Float32, labels: Labels, *, metric: str
     ):
         for queries, searched in labels.groups():
             by_person = searched[np.argsort(labels.gallery_pids[searched], kind="stable")]
-            for rows in _query_blocks(queries, query.shape[1], labels.gallery_pids[by_person], labels.query_pids):
-                matches = _find_matches(query, gallery, labels, rows, by_person, screen.cosine)
-                found.append((rows, _count(query, gallery, labels, rows, searched, matches, screen, pool, bar)))
+            most = max(1, _QUERY_BYTES // (4 * query.shape[1])) if bonus_of is None else _BONUS_QUERIES
+            for rows in _query_blocks(queries, most, labels.gallery_pids[by_person], labels.query_pids):
+                bonus = None if bonus_of is None else bonus_of(rows)
+                matches = _find_matches(query, gallery, labels, rows, by_person, bonus, screen.cosine)
+                ranks = _count(query, gallery, labels, rows, searched, matches, bonus, screen, pool, bar)
+                found.append((rows, ranks))
     return _join(found, count)
 
 
-def _query_blocks(queries: Int64, dim: int, sorted_pids: Int64, query_pids: Int64) -> Iterator[Int64]:
+def _query_blocks(queries: Int64, most: int, sorted_pids: Int64, query_pids: Int64) -> Iterator[Int64]:
     """Queries in blocks whose prepared vectors and true matches stay within bounds."""
     pids = query_pids[queries]
     same = np.searchsorted(sorted_pids, pids, "right") - np.searchsorted(sorted_pids, pids, "left")
-    most = max(1, _QUERY_BYTES // (4 * dim))
     start = 0
     while start < len(queries):
         within = np.cumsum(same[start : start + most]) <= _QUERY_MATCHES
@@ -94,7 +133,13 @@ def _query_blocks(queries: Int64, dim: int, sorted_pids: Int64, query_pids: Int6
 
 
 def _find_matches(
-    query: Float32, gallery: Float32, labels: Labels, rows: Int64, by_person: Int64, cosine: bool
+    query: Float32,
+    gallery: Float32,
+    labels: Labels,
+    rows: Int64,
+    by_person: Int64,
+    bonus: Bonus | None,
+    cosine: bool,
 ) -> _Matches:
     pids = labels.query_pids[rows]
     sorted_pids = labels.gallery_pids[by_person]
@@ -109,6 +154,8 @@ def _find_matches(
         keep = (camids < 0) | (camids != labels.gallery_camids[columns])
     owner, columns = owner[keep], columns[keep]
     keys = exact_keys(query, gallery, rows[owner], columns, cosine)
+    if bonus is not None:
+        keys -= bonus.of(owner, columns)
     order = np.lexsort((columns, keys, owner))
     matches = np.bincount(owner, minlength=len(rows))
     return _Matches(
@@ -126,6 +173,7 @@ def _count(
     rows: Int64,
     searched: Int64,
     matches: _Matches,
+    bonus: Bonus | None,
     screen: Screen,
     pool: ThreadPoolExecutor,
     bar: ProgressBar,
@@ -134,6 +182,9 @@ def _count(
     prepared, squared = screen.prepare(query, rows)
     prepared *= np.float32(2.0)
     slack = screen.slack(squared, query.shape[1])
+    if bonus is not None:
+        worth = (bonus.worth * screen.scale**2).astype(np.float32)
+        slack += np.float32(_BONUS_ROUNDING * worth.max(initial=0))
     counts = np.diff(matches.offsets)
     match_scores = screen.score_of(matches.keys, np.repeat(squared, counts))
     before = np.zeros(len(matches.keys), dtype=np.int64)
@@ -143,6 +194,8 @@ def _count(
     def count(scores: Float32, first: int, tile: _Tile) -> None:
         close = np.empty((3, max(_CLOSE_PAIRS, scores.shape[1])), dtype=np.int64)
         row = 0
+        if bonus is not None:
+            add_bonus(scores, first, bonus.starts, bonus.columns, worth, tile.columns)
         while row < len(scores):
             found, row = count_rows(
                 scores, tile.offset, row, first, tile.starts, tile.ends, tile.hidden,
@@ -150,6 +203,8 @@ def _count(
             )  # fmt: skip
             of, column, last = close[0, :found], tile.columns[close[1, :found]], close[2, :found]
             keys = exact_keys(query, gallery, rows[of], column, screen.cosine)
+            if bonus is not None:
+                keys -= bonus.of(of, column)
             place_close(of, column, last, keys, matches.offsets, matches.keys, matches.columns, before, tied)
 
     block = np.empty(min(_TILE_ROWS, len(rows)) * min(_TILE_COLUMNS, len(searched)), dtype=np.float32)
