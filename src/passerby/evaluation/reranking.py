@@ -8,8 +8,8 @@ On queries and gallery together, with D_ij = |x_i - x_j|² / max_j |x_i - x_j|²
 3. V_ij = e^(-D_ij) on R*(i), scaled to sum 1; then the mean of V over i's k2 nearest (itself included).
 4. J_ij = 1 - s / (2 - s) with s = Σ_c min(V_ic, V_jc), and the result (1 - λ) J_ij + λ D_ij.
 
-Ties: the vector itself first, then by index. As in the authors' code (the paper writes "at least" two thirds, and neither
-scales V nor D).
+Ties: the vector itself first, then by index. As in the authors' code (the paper writes "at least" two thirds, and
+scales neither V nor D).
 """
 
 from __future__ import annotations
