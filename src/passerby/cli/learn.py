@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,8 @@ def train(arguments: Sequence[str]) -> None:
     from passerby.training.trainer import train as run_train
 
     run = run_train(options.config, out=options.out)
+    if int(os.environ.get("RANK", "0")) > 0:  # of torchrun's processes the first one speaks
+        return
     if options.json:
         print(json.dumps({"run": str(run.path), "metrics": run.metrics}, indent=2))
     else:

@@ -112,6 +112,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         log.info("%s is finished; nothing to do", folder)
         return run
     main = distributed.rank() == 0
+    if not main:
+        log.setLevel(logging.WARNING)
     if main:
         with replace_file(folder / "config.toml") as temporary:
             temporary.write_text(config.to_toml(), "utf-8")
@@ -164,7 +166,6 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         first_epoch, first_step, best = saved["epoch"], saved["step"], saved["best"]
         seen_before = saved["losses"] if first_step else None
         log.info("resuming %s at epoch %d, step %d", folder, first_epoch + 1, first_step)
-    parallel = distributed.replicate(model, device)
     journal = Journal(folder, first_epoch) if main else None
     provenance = _provenance(config, data, training.train)
     stopped = Interruption()
@@ -192,6 +193,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     total_steps = sum(sampler.steps(epoch) for epoch in range(epochs))
     steps_done = sum(sampler.steps(epoch) for epoch in range(first_epoch)) + first_step
     loader: TrainLoader | None = None
+    parallel: nn.Module | None = None
     with stopped, progress_bar(f"train {config.name}", total_steps, done=steps_done, quiet=not main) as bar:
         for epoch in range(first_epoch, epochs):
             height, width = image_size(config, epoch)
@@ -210,7 +212,10 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             if isinstance(sampler, HardIdentitySampler) and first_step == 0 and sampler.needs_search(epoch):
                 encoder = _encoder(model, average, config, {})
                 sampler.update(embed(encoder, training.train, flip=False).vectors, labels)
-            freeze_backbone(model, frozen=epoch < config.schedule.freeze_backbone_epochs)
+            frozen = config.schedule.freeze_backbone_epochs
+            freeze_backbone(model, frozen=epoch < frozen)
+            if parallel is None or epoch == frozen:  # what is replicated is what learns
+                parallel = distributed.replicate(model, device)
             losses = LossesSeen(
                 ("total", *objective.terms), sampler.steps(epoch), device, epoch=epoch, start=first_step
             )

@@ -1,0 +1,40 @@
+"""The public names are explicit, sorted, lazy, documented, and all there."""
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import passerby
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+def test_all_is_what_loads() -> None:
+    assert set(passerby.__all__) == set(passerby._HOME)
+    assert list(passerby._HOME) == sorted(passerby._HOME)
+    for name in passerby.__all__:
+        assert getattr(passerby, name) is not None, name
+
+
+def test_every_public_name_is_documented() -> None:
+    for name in passerby.__all__:
+        value = getattr(passerby, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert inspect.getdoc(value), name
+
+
+def test_import_and_help_load_no_torch() -> None:
+    script = (
+        "import sys, passerby, passerby.cli, passerby.config;"
+        "passerby.cli.run(['--help']); passerby.cli.run(['recipes']);"
+        "assert not {'torch', 'numba', 'matplotlib'} & set(sys.modules), sorted(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment, stdout=subprocess.DEVNULL)
+
+
+def test_data_and_settings_load_no_torch() -> None:
+    script = "import sys, passerby.data, passerby.data.info; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": str(SOURCE)})
