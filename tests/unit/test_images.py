@@ -2,6 +2,7 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,25 @@ def test_an_interrupted_build_goes_on(samples, tmp_path, monkeypatch):
     store = stored(samples, "disk", tmp_path, threads=1)
     assert len(decoded) == N - 6  # two blocks of three were whole
     assert np.abs(store.fetch(np.arange(N)).astype(int) - expected(samples)).max() <= 1
+
+
+def test_two_builders_at_once_decode_everything_once(samples, tmp_path, monkeypatch):
+    real, decoded = images_module.read_into, []
+    monkeypatch.setattr(images_module, "read_into", lambda path, out: (decoded.append(path), real(path, out)))
+    with ThreadPoolExecutor(2) as pool:
+        stores = list(pool.map(lambda _: stored(samples, "disk", tmp_path), range(2)))
+    assert len(decoded) == N
+    np.testing.assert_array_equal(stores[0].fetch(np.arange(N)), stores[1].fetch(np.arange(N)))
+
+
+def test_a_whole_file_opens_where_nothing_can_be_written(samples, tmp_path, monkeypatch):
+    stored(samples, "disk", tmp_path)
+
+    def refuse(_path):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(images_module, "_locked", refuse)
+    assert len(stored(samples, "disk", tmp_path).fetch(np.arange(N))) == N
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS])

@@ -146,8 +146,7 @@ class Augmenter:
 
 def normalize(images: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> Tensor:
     """uint8 [B, 3, H, W] -> float32: (v / 255 - mean) / std, on the images' device."""
-    center = torch.tensor(mean, device=images.device).view(1, 3, 1, 1)
-    spread = torch.tensor(std, device=images.device).view(1, 3, 1, 1)
+    center, spread = (_send(np.asarray(v, np.float32), images.device).view(1, 3, 1, 1) for v in (mean, std))
     return (images.to(torch.float32) / 255.0 - center) / spread
 
 
@@ -165,13 +164,17 @@ def _send(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:
 
 
 def _jitter(x: Tensor, color: Tensor) -> Tensor:
-    weights = torch.tensor((0.299, 0.587, 0.114), device=x.device).view(1, 3, 1, 1)
     brightness, contrast, saturation = (color[:, i].view(-1, 1, 1, 1) for i in range(3))
     x = (x * brightness).clamp(0, 255)
-    mean = (x * weights).sum(1, keepdim=True).mean((2, 3), keepdim=True)
+    mean = _luma(x).mean((2, 3), keepdim=True)
     x = (mean + (x - mean) * contrast).clamp(0, 255)
-    gray = (x * weights).sum(1, keepdim=True)
+    gray = _luma(x)
     return (gray + (x - gray) * saturation).clamp(0, 255)
+
+
+def _luma(x: Tensor) -> Tensor:
+    """Grey of each pixel (ITU-R BT.601), [B, 1, H, W]."""
+    return 0.299 * x[:, 0:1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:3]
 
 
 def _crop(x: Tensor, place: Tensor, pad: int) -> Tensor:

@@ -152,27 +152,30 @@ class _PixelFile:
         self.lock = folder / f"{key}.lock"
 
     def open(self, progress: bool) -> UInt8Array:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with _locked(self.lock):
-                self._build(progress)
-        except OSError as error:
-            size = len(self.store) * self.image_bytes / 2**30
-            raise StorageError(
-                f"{self.folder}: cannot write the image cache of {size:.2f} GiB ({error.strerror}); what was written "
-                "stays, and the next run goes on from it. Free space there, or set input.cache_dir"
-            ) from error
+        if not self._is_whole():
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with _locked(self.lock):
+                    self._build(progress)
+            except OSError as error:
+                size = len(self.store) * self.image_bytes / 2**30
+                raise StorageError(
+                    f"{self.folder}: cannot write the image cache of {size:.2f} GiB ({error.strerror}); what was "
+                    "written stays, and the next run goes on from it. Free space there, or set input.cache_dir"
+                ) from error
         shape = (len(self.store), self.store.height, self.store.width, 3)
         return np.memmap(self.final, np.uint8, mode="r", shape=shape)
 
+    def _is_whole(self) -> bool:
+        size = len(self.store) * self.image_bytes
+        return self.final.exists() and self.final.stat().st_size == size and all(self._good_blocks(self.final))
+
     def _build(self, progress: bool) -> None:
-        path = self.final if self.final.exists() else self.part
-        good = self._good_blocks(path)
-        if path == self.final:
-            if all(good) and self.final.stat().st_size == len(self.store) * self.image_bytes:
-                return
+        if self._is_whole():  # another process has built it while this one waited
+            return
+        if self.final.exists():
             os.replace(self.final, self.part)
-        self._fill(good, progress)
+        self._fill(self._good_blocks(self.part), progress)
         os.replace(self.part, self.final)
 
     def _good_blocks(self, path: Path) -> list[bool]:
@@ -231,9 +234,9 @@ def default_cache_dir() -> Path:
 
 
 def decoding_threads() -> int:
-    """Cores that this process may use, at most 8."""
+    """This process's share of the cores (torchrun says how many processes run on this machine), at most 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, cores)
+    return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def _content_key(store: ImageStore) -> str:

@@ -155,8 +155,8 @@ class TrainLoader:
         list(self._pool.map(share, bounds[:-1], bounds[1:]))
 
     def _pinned(self, pixels: UInt8Array) -> Tensor:
-        tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-        return tensor.pin_memory() if self.device.type == "cuda" else tensor
+        tensor = torch.from_numpy(pixels)
+        return (tensor.pin_memory() if self.device.type == "cuda" else tensor).permute(0, 3, 1, 2)
 
     def _to_device(self, batch: Batch, epoch: int, step: int) -> Batch:
         if self.device.type == "cpu":

@@ -31,6 +31,10 @@ _TROUSERS: tuple[tuple[Color, float], ...] = (
 _SKIN: tuple[Color, ...] = ((238, 202, 176), (222, 178, 146), (190, 140, 104), (142, 98, 70), (92, 64, 48))
 _HAIR: tuple[Color, ...] = ((24, 20, 20), (54, 38, 28), (98, 66, 40), (176, 138, 84), (134, 58, 32), (150, 148, 146))
 _PATTERNS = ("plain", "plain", "plain", "bands", "stripes", "checks", "block", "print", "open")
+_COMMON_OUTFITS = 12
+_SHARE_IN_COMMON = 0.45  # of the people; they differ only in body, hair, shoes and bag
+_PASSERS_BY = 0.12  # share of the images in which somebody else is partly in the picture
+_OBSTACLES = 0.12  # share of the images in which something stands before the person
 _BAGS = ("none", "none", "none", "backpack", "backpack", "shoulder", "hand")
 
 
@@ -56,26 +60,27 @@ class Person:
 
     @staticmethod
     def of(seed: int, pid: int) -> Person:
-        """The person with this id."""
+        """The person with this id: a body, and an outfit that is one's own or one of a few that many wear."""
         rng = np.random.default_rng((seed, 1, pid))
-        top = _shade(_pick(_CLOTHES, rng), rng)
-        accent = _pick(_CLOTHES, rng)
+        shared = int(rng.integers(_COMMON_OUTFITS)) if rng.random() < _SHARE_IN_COMMON else None
+        outfit = rng if shared is None else np.random.default_rng((seed, 3, shared))
+        top = _shade(_pick(_CLOTHES, outfit), outfit)
+        accent = _pick(_CLOTHES, outfit)
         while sum(abs(a - b) for a, b in zip(accent, top, strict=True)) < 110:  # a pattern has to be seen
-            accent = _pick(_CLOTHES, rng)
-        legwear = str(rng.choice(("trousers", "shorts", "skirt", "dress"), p=(0.68, 0.14, 0.1, 0.08)))
+            accent = _pick(_CLOTHES, outfit)
         return Person(
+            top=_shade(top, rng, 5),
+            accent=accent,
+            pattern=str(outfit.choice(_PATTERNS)),
+            period=int(outfit.integers(5, 9)),
+            sleeves=float(outfit.choice((0.35, 1.0))),
+            legwear=str(outfit.choice(("trousers", "shorts", "skirt", "dress"), p=(0.68, 0.14, 0.1, 0.08))),
+            bottom=_shade(_pick(_TROUSERS, outfit), outfit),
             height=float(rng.uniform(0.9, 1.04)),
             build=float(rng.uniform(0.82, 1.22)),
             skin=_shade(_SKIN[int(rng.choice(5, p=(0.3, 0.3, 0.2, 0.12, 0.08)))], rng, 6),
             hair=_HAIR[int(rng.choice(6, p=(0.34, 0.26, 0.16, 0.1, 0.06, 0.08)))],
             hairdo=str(rng.choice(("short", "long", "bun", "cap", "bald"), p=(0.48, 0.28, 0.08, 0.1, 0.06))),
-            top=top,
-            accent=accent,
-            pattern=str(rng.choice(_PATTERNS)),
-            period=int(rng.integers(5, 9)),
-            sleeves=float(rng.choice((0.35, 1.0))),
-            legwear=legwear,
-            bottom=_shade(_pick(_TROUSERS, rng), rng),
             shoes=_shade(_pick(_CLOTHES, rng), rng),
             bag=str(rng.choice(_BAGS)),
             bag_color=_shade(_pick(_CLOTHES, rng), rng),
@@ -112,7 +117,7 @@ class Camera:
             blur=float(rng.uniform(0.0, 0.9)),
             noise=float(rng.uniform(1.0, 4.5)),
             light=float(rng.uniform(-1.0, 1.0)),
-            loose=float(rng.uniform(0.02, 0.06)),
+            loose=float(rng.uniform(0.03, 0.09)),
             turn=float(rng.uniform(0.0, 2 * math.pi)),
         )
 
@@ -120,8 +125,34 @@ class Camera:
 def draw_person(person: Person, camera: Camera, rng: np.random.Generator) -> UInt8Array:
     """One image of a person under a camera: uint8 [HEIGHT, WIDTH, 3]."""
     layer = Image.new("RGBA", (WIDTH * _ZOOM, HEIGHT * _ZOOM))
+    other = rng.random()
+    if other < _PASSERS_BY / 2:
+        _draw_stranger(layer, camera, rng)
     _Figure(layer, person, camera, rng).draw()
+    if _PASSERS_BY / 2 < other < _PASSERS_BY:
+        _draw_stranger(layer, camera, rng)
+    if rng.random() < _OBSTACLES:
+        _draw_obstacle(layer, rng)
     return _photograph(layer, camera, rng)
+
+
+def _draw_stranger(layer: Image.Image, camera: Camera, rng: np.random.Generator) -> None:
+    stranger = _Figure(layer, Person.of(int(rng.integers(2**31)), 0), camera, rng)
+    stranger.x += float(rng.choice((-1, 1)) * rng.uniform(0.36, 0.55)) * layer.width
+    stranger.draw()
+
+
+def _draw_obstacle(layer: Image.Image, rng: np.random.Generator) -> None:
+    """A post, or something low: a bicycle's basket, a bin, a car's bonnet."""
+    width, height = layer.size
+    color = tuple(int(v) for v in rng.uniform(30, 200) + rng.uniform(-25, 25, 3))
+    pen = ImageDraw.Draw(layer)
+    if rng.random() < 0.4:
+        x, wide = float(rng.uniform(0.1, 0.8)) * width, float(rng.uniform(0.06, 0.16)) * width
+        pen.rectangle((x, 0, x + wide, height), fill=color)
+    else:
+        x, top = float(rng.uniform(-0.3, 0.5)) * width, float(rng.uniform(0.62, 0.85)) * height
+        pen.rounded_rectangle((x, top, x + float(rng.uniform(0.5, 1.2)) * width, 1.1 * height), 12, fill=color)
 
 
 def draw_clutter(camera: Camera, rng: np.random.Generator, *, junk: bool) -> UInt8Array:

@@ -54,7 +54,7 @@ class PKSampler:
         """Image indices of this process, int64 [steps, local batch]: identity after identity, K images each."""
         rng = np.random.default_rng((self.seed, epoch))
         plan = self._identities(rng)
-        self._steps = {epoch: len(plan)}
+        self._steps[epoch] = len(plan)
         if self.cameras:
             order = self.groups.spread_over_cameras(rng, self.k, all_runs=self.convention == "chunks")
         else:
@@ -64,7 +64,7 @@ class PKSampler:
     def steps(self, epoch: int) -> int:
         """Batches in the epoch."""
         if epoch not in self._steps:
-            self._steps = {epoch: len(self._identities(np.random.default_rng((self.seed, epoch))))}
+            self._steps[epoch] = len(self._identities(np.random.default_rng((self.seed, epoch))))
         return self._steps[epoch]
 
     def _identities(self, rng: np.random.Generator) -> Int64Array:
