@@ -116,6 +116,10 @@ def test_wrong_roots(name: str, trees: dict[str, Path], tmp_path: Path) -> None:
         load_dataset(name)
     with pytest.raises(DataError, match="unknown argument 'colour'"):
         load_dataset(name, trees[name], colour="red")
+    for option, default in DATASETS[name].options().items():
+        if default is not None:
+            with pytest.raises(DataError, match=f"{option} is "):
+                load_dataset(name, trees[name], **{option: object()})
     assert not check_dataset(name, tmp_path, progress=False).ok
 
 

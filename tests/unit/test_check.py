@@ -62,7 +62,7 @@ def test_broken_pictures_are_errors(kind: str, root: Path) -> None:
     breaks(victim)
     errors = [e for e in check(root).errors if "cannot be read" in e]
     assert len(errors) == 1
-    assert errors[0].startswith("1 images")
+    assert errors[0].startswith("cannot be read: 1 image, ")
     assert victim.name in errors[0]
     assert message in errors[0]
 
@@ -83,10 +83,10 @@ def test_pictures_under_two_persons_and_in_two_parts(root: Path) -> None:
     same, near, roles_same, roles_near = (
         [w for w in check(root).warnings if words in w]
         for words in (
-            "different persons are the same picture",
-            "different persons look the same",
-            "training and test are the same",
-            "training and test look the same",
+            "different persons, the same picture",
+            "different persons, pictures that look the same",
+            "training and test, the same",
+            "training and test, pictures that look",
         )
     )
     assert train[20].name in same[0]
@@ -99,16 +99,16 @@ def test_odd_and_tiny_sizes(root: Path) -> None:
     for path in images(root, "query")[:2]:
         Image.new("RGB", (30, 6)).save(path)
     warnings = check(root).warnings
-    assert any(w.startswith("2 images are not 64x128") for w in warnings)
-    assert any(w.startswith("2 images have a side of less than 8 pixels") for w in warnings)
+    assert any(w.startswith("not 64x128 as the others: 2 images") for w in warnings)
+    assert any(w.startswith("a side of less than 8 pixels: 2 images") for w in warnings)
 
 
 def test_strangers_among_the_files(root: Path) -> None:
     (root / "query" / "notes.txt").write_text("x")
     (root / "query" / "Thumbs.db").write_text("x")
     warnings = check(root).warnings
-    assert any("1 files beside the images" in w and "notes.txt" in w for w in warnings)
-    assert any("1 files left by an operating system" in w for w in warnings)
+    assert any("read by nobody: 1 file," in w and "notes.txt" in w for w in warnings)
+    assert any("left by an operating system, ignored: 1 file," in w for w in warnings)
 
 
 def test_images_can_be_left_alone(root: Path) -> None:
@@ -134,12 +134,19 @@ def test_own_data_are_checked_too(tmp_path: Path) -> None:
     rows = "path,pid,camid,split\na/1.png,1,0,train\nb/1.png,1,0,query\nb/2.png,1,1,gallery\n"
     (tmp_path / "people" / "own.csv").write_text(rows)
     report = check_dataset(tmp_path / "people" / "own.csv", progress=False)
-    assert any("1 persons are in training and in the test" in e for e in report.errors)
+    assert any("in training and in the test: 1 person, 1" in e for e in report.errors)
     (tmp_path / "people" / "own.csv").write_text("path\na/1.png\n")
     assert "column 'pid'" in check_dataset(tmp_path / "people" / "own.csv", progress=False).errors[0]
 
 
+def test_version_and_conventions_are_told(tmp_path: Path) -> None:
+    root = write_layout("msmt17", tmp_path / "x", draw=blobs)
+    assert "MSMT17 V2" in check_dataset("msmt17", root, images=False, progress=False).facts
+
+
 def test_wrong_calls(root: Path) -> None:
+    with pytest.raises(DataError, match="where it was drawn"):
+        check_dataset("synthetic", root / "absent")
     with pytest.raises(DataError, match="give root"):
         check_dataset("market1501")
     with pytest.raises(DataError, match="unknown argument"):

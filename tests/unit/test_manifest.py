@@ -234,3 +234,20 @@ def test_nobody_seen_twice_is_noted_or_refused(table) -> None:
     assert any("cannot test" in note for note in alone.notes)
     with pytest.raises(DataError, match="query is empty"):
         load_dataset(table("path,pid,split", "a.png,1,test", "b.png,2,test"))
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"test_shares": 0.5}, "did you mean 'test_share'"),
+        ({"test_share": "half"}, "test_share is 'half'; expected float"),
+        ({"test_share": 2.0}, "between 0 and 1"),
+    ],
+)
+def test_wrong_arguments(argument: dict[str, object], message: str, table, tmp_path: Path) -> None:
+    file = table("path,pid", "a.png,1", "b.png,2")
+    with pytest.raises(DataError, match=message):
+        load_dataset(file, **argument)
+    write_image(tmp_path / "people" / "1" / "x.png")
+    with pytest.raises(DataError, match=message):
+        load_dataset(tmp_path / "people", **argument)

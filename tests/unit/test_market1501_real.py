@@ -52,7 +52,7 @@ def test_check_passes(root: Path) -> None:
     report = check_dataset("market1501", root, images=False, progress=False)
     assert report.ok, report
     assert report.cameras["bounding_box_train"] == {1: 2017, 2: 1709, 3: 2707, 4: 920, 5: 2338, 6: 3245}
-    assert "24 names with a double extension were read" in report.facts
+    assert "double extension, read: 24 names" in report.facts
 
 
 def test_multi_query_needs_its_folder(root: Path) -> None:

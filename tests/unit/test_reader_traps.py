@@ -1,5 +1,6 @@
 """What goes wrong with real copies of the datasets, one trap a test."""
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_double_extensions_are_kept(tree) -> None:
     double = [s for s in load("market1501", root).gallery if s.path.name.endswith(".jpg.jpg")]
     assert len(double) == 3
     assert {s.pid for s in double} == {21}
-    assert "3 names with a double extension were read" in check_dataset("market1501", root, progress=False).facts
+    assert "double extension, read: 3 names" in check_dataset("market1501", root, progress=False).facts
 
 
 def test_junk_and_distractors(tree) -> None:
@@ -70,7 +71,7 @@ def test_thumbs_db_and_mac_files_are_no_images(tree) -> None:
     shutil.copy(write(root / "x.jpg"), root / "query" / "._0002_c1s1_000451_03.jpg")
     assert len(load("market1501", root).query) == 30
     (warning,) = [w for w in check_dataset("market1501", root, progress=False).warnings if "operating system" in w]
-    assert warning.startswith("2 files")
+    assert ": 2 files, " in warning
 
 
 @pytest.mark.parametrize("name", ["0002_c7s1_000451_03.jpg", "0002_c1s1_000451.jpg", "0005_c2_f0046985.jpg", "x.JPG"])
@@ -369,6 +370,24 @@ def test_frames_are_in_the_order_of_their_numbers(tree) -> None:
     (folder / "cam1_person001_00317.png").rename(folder / "cam1_person001_1000317.png")
     frames = [s.time for s in video.scan_ilids_vid(root)["cam1"] if s.pid == 1]
     assert frames == [318.0, 319.0, 1000317.0]
+
+
+def test_prid2011_lists_of_persons(tree) -> None:
+    root = tree("prid2011")
+    lists = [{"train": ["person_0001"], "test": [f"person_{p:04d}" for p in (3, 5 + k)]} for k in range(2)]
+    (root / "own.json").write_text(json.dumps(lists))
+    data = load("prid2011", root, splits=root / "own.json", split=1)
+    assert {s.pid for s in data.query} == {3, 6}
+    (root / "own.json").write_text("{}")
+    with pytest.raises(DataError, match="no list of splits"):
+        load("prid2011", root, splits=root / "own.json")
+
+
+def test_frames_thin_the_tracklets(tree) -> None:
+    root = tree("mars")
+    data = load("mars", root, frames=2)
+    assert len(data.train) == 2 * len({s.tracklet for s in data.train})
+    assert data.notes[-1] == "at most 2 frames a tracklet, evenly spread"
 
 
 def test_mars_galleries(tree) -> None:

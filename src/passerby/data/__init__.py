@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 import os
@@ -25,7 +24,9 @@ from passerby.data.info import (
 from passerby.data.manifest import read_folder, read_manifest
 from passerby.data.readers import READERS
 from passerby.data.readers.market import is_market_style, read_market_style
+from passerby.data.readers.options import complete_options
 from passerby.data.records import ReIDDataset
+from passerby.data.tracklets import thin_tracklets
 from passerby.errors import DataError, unknown_name
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def load_dataset(
     *,
     split: int = 0,
     verify: bool = True,
+    frames: int = 0,
     **arguments: Any,
 ) -> ReIDDataset:
     """Read a dataset: a benchmark by name, the drawn pedestrians, or one's own images.
@@ -64,6 +66,7 @@ def load_dataset(
             manifest's own); for "synthetic" where to draw (default: the user's cache folder).
         split: which split, for datasets with several.
         verify: compare with the published counts. What is sure raises an error, what is not logs a warning.
+        frames: keep at most so many evenly spread frames of each tracklet; 0 keeps all.
         **arguments: further arguments of the reader, for example `mode="labeled"` for cuhk03.
 
     Returns:
@@ -73,7 +76,13 @@ def load_dataset(
         DataError: an unknown name, argument or split; a folder, file name or manifest row that is not as it should
             be; counts that differ from the published ones.
     """
-    text = os.fspath(name)
+    dataset = _load(os.fspath(name), root, split, verify, arguments)
+    return thin_tracklets(dataset, frames) if frames else dataset
+
+
+def _load(
+    text: str, root: str | os.PathLike[str] | None, split: int, verify: bool, arguments: Mapping[str, Any]
+) -> ReIDDataset:
     if _is_combination(text):
         return _load_combination(text, root, split, verify, arguments)
     benchmark = table_name(text)
@@ -82,7 +91,8 @@ def load_dataset(
     if text == "synthetic":
         return _load_synthetic(root, split, arguments)
     if text.lower().endswith(_MANIFESTS):
-        return read_manifest(text, root, split=split, verify=verify, **arguments)
+        complete = complete_options(text, read_manifest, arguments)
+        return read_manifest(text, root, split=split, verify=verify, **complete)
     folder = Path(text) if root is None else Path(root) / text
     if os.sep in text or folder.expanduser().is_dir():
         return _load_folder(folder.expanduser(), split, arguments)
@@ -114,7 +124,7 @@ def _load_folder(folder: Path, split: int, arguments: Mapping[str, Any]) -> ReID
         if split != 0 or arguments:
             raise DataError(f"{folder}: a dataset in Market-1501's folders takes neither split nor arguments")
         return read_market_style(folder, name=folder.resolve().name)
-    return read_folder(folder, split=split, **arguments)
+    return read_folder(folder, split=split, **complete_options(str(folder), read_folder, arguments))
 
 
 def _is_combination(text: str) -> bool:
@@ -145,7 +155,7 @@ def _load_benchmark(
         _log.warning("%s: %s", name, info.retracted)
     if root is None:
         raise DataError(f"{name}: give root, the folder that holds it. {info.get}")
-    complete = READERS[name].complete(name, arguments)
+    complete = complete_options(name, READERS[name].read, arguments)
     splits = info.splits_for(complete)
     if not 0 <= split < splits:
         raise DataError(f"{name}: there is no split {split}; it has {splits}, counted from 0")
@@ -183,10 +193,7 @@ def _load_synthetic(root: str | os.PathLike[str] | None, split: int, arguments: 
 
     if split != 0:
         raise DataError(f"synthetic: there is no split {split}; it has 1, counted from 0")
-    known = [name for name in inspect.signature(draw_dataset).parameters if name != "root"]
-    for name in arguments:
-        if name not in known:
-            raise DataError(f"synthetic: {unknown_name('argument', name, known)}")
+    complete_options("synthetic", draw_dataset, arguments)
     folder = _cache_folder(arguments) if root is None else Path(root).expanduser()
     if arguments or not (folder / "bounding_box_train").is_dir():
         draw_dataset(folder, **arguments)

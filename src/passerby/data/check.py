@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from passerby.data import load_dataset
-from passerby.data.check_report import CheckReport, CountRow, some
+from passerby.data.check_report import CheckReport, CountRow, number_of, some
 from passerby.data.duplicates import near_duplicates
 from passerby.data.image_check import ImageFacts, inspect_images
 from passerby.data.info import Count, Counted, count_samples, dataset_info, describe, differences, level_of, table_name
 from passerby.data.readers import READERS
+from passerby.data.readers.options import complete_options
 from passerby.data.readers.tree import is_image_name, is_litter
 from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample
 from passerby.errors import DataError
@@ -97,6 +98,8 @@ def check_dataset(
 def _own_data(
     name: str | os.PathLike[str], root: str | os.PathLike[str] | None, arguments: Mapping[str, Any], findings: _Findings
 ) -> tuple[list[CountRow], _Parts, ReIDDataset | None]:
+    if os.fspath(name) == "synthetic" and (root is None or not Path(root).expanduser().is_dir()):
+        raise DataError("synthetic: give root, the folder where it was drawn")
     try:
         dataset = load_dataset(name, root, **arguments)
     except DataError as error:
@@ -114,7 +117,7 @@ def _benchmark(
     name: str, root: Path, arguments: Mapping[str, Any], findings: _Findings
 ) -> tuple[list[CountRow], _Parts, ReIDDataset | None]:
     info, reader = dataset_info(name), READERS[name]
-    complete = reader.complete(name, arguments)
+    complete = complete_options(name, reader.read, arguments)
     if info.retracted:
         findings.warn(f"retracted: {info.retracted}")
     rows: list[CountRow] = []
@@ -134,6 +137,8 @@ def _benchmark(
             _roles(dataset, findings)
             if first is None:
                 first = dataset
+                for note in dataset.notes:
+                    findings.tell(note)
                 rows += split_rows
     except DataError as error:
         findings.error(str(error))
@@ -169,14 +174,16 @@ def _roles(dataset: ReIDDataset, findings: _Findings) -> None:
     test = (*dataset.query, *dataset.gallery)
     shared = sorted({s.pid for s in dataset.train} & {s.pid for s in test})
     if shared:
-        findings.error(f"{len(shared):,} persons are in training and in the test: {some(shared)}")
+        findings.error(f"in training and in the test: {number_of(len(shared), 'person')}, {some(shared)}")
     twice = sorted({str(s.path) for s in dataset.query} & {str(s.path) for s in dataset.gallery})
     if twice and dataset.protocol != "video":  # MARS's official gallery holds its queries; its rule leaves them out
-        findings.error(f"{len(twice):,} images are in query and gallery: {some(twice)}")
+        findings.error(f"in query and gallery: {number_of(len(twice), 'image')}, {some(twice)}")
     if dataset.has_cameras and dataset.protocol != "no_cameras":
         lonely = _without_match(dataset)
         if lonely:
-            findings.warn(f"{len(lonely):,} queries have no match under another camera and are skipped: {some(lonely)}")
+            findings.warn(
+                f"without a match under another camera, so skipped: {len(lonely):,} of the queries, {some(lonely)}"
+            )
 
 
 def _without_match(dataset: ReIDDataset) -> list[str]:
@@ -192,7 +199,7 @@ def _files_beside(parts: _Parts, findings: _Findings) -> None:
     paths = _paths(parts)
     double = sum(is_image_name(path.stem) for path in paths)
     if double:
-        findings.tell(f"{double:,} names with a double extension were read")
+        findings.tell(f"double extension, read: {number_of(double, 'name')}")
     known = {str(path) for path in paths}
     litter: list[str] = []
     others: list[str] = []
@@ -204,26 +211,26 @@ def _files_beside(parts: _Parts, findings: _Findings) -> None:
             if path not in known and os.path.isfile(path):
                 (litter if is_litter(name) else others).append(path)
     if litter:
-        findings.warn(f"{len(litter):,} files left by an operating system were ignored: {some(sorted(litter))}")
+        findings.warn(f"left by an operating system, ignored: {number_of(len(litter), 'file')}, {some(sorted(litter))}")
     if others:
-        findings.warn(f"{len(others):,} files beside the images belong to nothing: {some(sorted(others))}")
+        findings.warn(f"beside the images, read by nobody: {number_of(len(others), 'file')}, {some(sorted(others))}")
 
 
 def _pixels(facts: _Facts, findings: _Findings) -> None:
     bad = [fact.problem for fact in facts.values() if fact.problem]
     if bad:
-        findings.error(f"{len(bad):,} images cannot be read: {some(bad)}")
+        findings.error(f"cannot be read: {number_of(len(bad), 'image')}, {some(bad)}")
     good = {path: (f.width, f.height) for path, f in facts.items() if not f.problem}
     usual, often = next(iter(Counter(good.values()).most_common(1)), ((0, 0), 0))
     odd = [str(path) for path, size in good.items() if size != usual]
     if odd and often >= 0.99 * len(good):
-        findings.warn(f"{len(odd):,} images are not {usual[0]}x{usual[1]} as the others: {some(odd)}")
+        findings.warn(f"not {usual[0]}x{usual[1]} as the others: {number_of(len(odd), 'image')}, {some(odd)}")
     tiny = [str(path) for path, size in good.items() if min(size) < _TINY]
     if tiny:
-        findings.warn(f"{len(tiny):,} images have a side of less than {_TINY} pixels: {some(tiny)}")
+        findings.warn(f"a side of less than {_TINY} pixels: {number_of(len(tiny), 'image')}, {some(tiny)}")
     wide = [str(path) for path, size in good.items() if size[0] > size[1]]
     if wide:
-        findings.tell(f"{len(wide):,} images are wider than high: {some(wide)}")
+        findings.tell(f"wider than high: {number_of(len(wide), 'image')}, {some(wide)}")
 
 
 def _duplicates(parts: _Parts, dataset: ReIDDataset | None, facts: _Facts, findings: _Findings) -> None:
@@ -239,15 +246,15 @@ def _duplicates(parts: _Parts, dataset: ReIDDataset | None, facts: _Facts, findi
     chosen = list(reversed(frames.values()))
     near = [(chosen[i], chosen[j]) for i, j in near_duplicates([facts[path].looks for path in chosen])]
     near = [(a, b) for a, b in near if facts[a].digest != facts[b].digest]
-    for pairs, words in ((exact, "are the same picture"), (near, "look the same")):
+    for pairs, words in ((exact, "the same picture"), (near, "pictures that look the same")):
         persons = [(a, b) for a, b in pairs if samples[a].pid != samples[b].pid]
         roles = [(a, b) for a, b in pairs if (a in train and b in test) or (a in test and b in train)]
         if persons:
-            findings.warn(f"{len(persons):,} pairs of images of different persons {words}: {_show(persons)}")
+            findings.warn(f"different persons, {words}: {number_of(len(persons), 'pair')}, {_show(persons)}")
         if roles:
-            findings.warn(f"{len(roles):,} pairs of images of training and test {words}: {_show(roles)}")
+            findings.warn(f"training and test, {words}: {number_of(len(roles), 'pair')}, {_show(roles)}")
         if len(pairs) > len(persons):
-            findings.tell(f"{len(pairs) - len(persons):,} pairs of images of one person {words}")
+            findings.tell(f"one person, {words}: {number_of(len(pairs) - len(persons), 'pair')}")
 
 
 def _show(pairs: Iterable[tuple[Path, Path]]) -> str:

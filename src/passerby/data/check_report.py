@@ -94,6 +94,11 @@ class CheckReport:
         return "\n".join(lines)
 
 
+def number_of(count: int, thing: str) -> str:
+    """A count and its noun: 1 image, 2 images."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
 def some(items: Sequence[object], limit: int = _EXAMPLES) -> str:
     """The first few of many things."""
     more = f" and {len(items) - limit:,} more" if len(items) > limit else ""

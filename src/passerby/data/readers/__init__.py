@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from passerby.data.readers import cuhk, cuhk03, cuhk_sysu, draws, market, msmt17, pairs, video
+from passerby.data.readers.options import options_of
 from passerby.data.records import ReIDDataset, Sample
-from passerby.errors import DataError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -27,21 +26,7 @@ class Reader:
 
     def options(self) -> dict[str, Any]:
         """The reader's own arguments and their defaults."""
-        parameters = inspect.signature(self.read).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "split"}
-
-    def complete(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The given arguments with the defaults of the others.
-
-        Raises:
-            DataError: an argument that the reader does not have (with the nearest known one).
-        """
-        options = self.options()
-        for key in arguments:
-            if key not in options:
-                known = unknown_name("argument", key, options) if options else f"unknown argument {key!r}: it has none"
-                raise DataError(f"{name}: {known}")
-        return {**options, **arguments}
+        return options_of(self.read)
 
 
 READERS: dict[str, Reader] = {
