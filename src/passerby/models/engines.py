@@ -176,7 +176,8 @@ def _open_openvino(path: Path, preprocessing: Preprocessing, output: str | None)
         name = _check_graph(path, [node.node.friendly_name for node in model.inputs], outputs, output)
         metadata = {}
         if model.has_rt_info([METADATA, "fingerprint"]):
-            metadata = {key: str(value.value) for key, value in model.get_rt_info([METADATA]).items()}
+            section = model.get_rt_info([METADATA]).value
+            metadata = {key: str(getattr(value, "value", value)) for key, value in section.items()}
         else:
             model.reshape([-1, 3, preprocessing.height, preprocessing.width])
         # Left alone, OpenVINO computes in bf16 where the processor can, and vectors differ by a few thousandths
