@@ -66,12 +66,18 @@ class Export:
 
 
 class Portable(nn.Module):
-    """The graph that is exported: RGB uint8 [n, 3, h, w] of any size to unit vectors [n, dim]."""
+    """The graph that is exported: RGB uint8 [n, 3, h, w] to unit vectors [n, dim].
 
-    def __init__(self, model: ReIDModel, preprocessing: Preprocessing) -> None:
+    Args:
+        model: the network.
+        preprocessing: its input.
+        resize: take images of any size; else of the input size alone.
+    """
+
+    def __init__(self, model: ReIDModel, preprocessing: Preprocessing, *, resize: bool = True) -> None:
         super().__init__()
         self.model = model
-        self.size = (preprocessing.height, preprocessing.width)
+        self.size = (preprocessing.height, preprocessing.width) if resize else None
         self.reverse = preprocessing.colors == "BGR"
         scale = preprocessing.scale
         self.mean: Tensor
@@ -81,8 +87,10 @@ class Portable(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """See the class."""
-        # Antialiased as in training; unlike Pillow it does not round to whole grey levels in between
-        x = F.interpolate(images.float(), self.size, mode="bilinear", align_corners=False, antialias=True)
+        x = images.float()
+        if self.size is not None:
+            # Antialiased as in training; unlike Pillow it does not round to whole grey levels in between
+            x = F.interpolate(x, self.size, mode="bilinear", align_corners=False, antialias=True)
         if self.reverse:
             x = x.flip(1)
         return F.normalize(self.model((x - self.mean) / self.std).embedding)
@@ -162,15 +170,14 @@ def metadata_of(encoder: Encoder) -> dict[str, str]:
     }
 
 
-def _program(encoder: Encoder) -> torch.export.ExportedProgram:
-    portable = Portable(encoder.model, encoder.preprocessing).eval()
-    example = torch.zeros(2, 3, encoder.preprocessing.height + 2, encoder.preprocessing.width + 4, dtype=torch.uint8)
-    size = torch.export.Dim
-    shapes = {
-        0: size("batch", min=1, max=65536),
-        2: size("height", min=2, max=16384),
-        3: size("width", min=2, max=16384),
-    }
+def _program(encoder: Encoder, *, resize: bool = True) -> torch.export.ExportedProgram:
+    height, width = encoder.preprocessing.height, encoder.preprocessing.width
+    portable = Portable(encoder.model, encoder.preprocessing, resize=resize).eval()
+    shapes = {0: torch.export.Dim("batch", min=1, max=65536)}
+    if resize:
+        height, width = height + 2, width + 4  # an example of the input size would make the exporter drop the resizing
+        shapes |= {i: torch.export.Dim(name, min=2, max=16384) for i, name in ((2, "height"), (3, "width"))}
+    example = torch.zeros(2, 3, height, width, dtype=torch.uint8 if resize else torch.float32)
     with torch.no_grad(), _quiet():
         return torch.export.export(portable, (example,), dynamic_shapes=(shapes,))
 
@@ -182,24 +189,36 @@ def _write_program(encoder: Encoder, file: Path) -> None:
 
 def _write_onnx(encoder: Encoder, file: Path) -> None:
     onnx = _import("onnx")
+    model = _onnx_model(_program(encoder))
+    onnx.helper.set_model_props(model, {f"{METADATA}.{k}": v for k, v in metadata_of(encoder).items()})
+    onnx.save_model(model, str(file))
+
+
+def _onnx_model(program: torch.export.ExportedProgram) -> Any:
     _import("onnxscript")
-    program = _program(encoder)
     with _quiet():
         exported = torch.onnx.export(
             program, input_names=["images"], output_names=["vectors"], opset_version=OPSET, dynamo=True, verbose=False
         )
     if exported is None:
         raise WeightsError("torch.onnx gave no program")
-    model = exported.model_proto
-    onnx.helper.set_model_props(model, {f"{METADATA}.{k}": v for k, v in metadata_of(encoder).items()})
-    onnx.save_model(model, str(file))
+    return exported.model_proto
 
 
 def _write_openvino(encoder: Encoder, file: Path) -> None:
-    openvino = _import("openvino")
+    openvino, preprocess = _import("openvino"), _import("openvino.preprocess")
     with tempfile.TemporaryDirectory(prefix="passerby-export-") as temporary:
-        _write_onnx(encoder, Path(temporary) / "encoder.onnx")
-        model = openvino.convert_model(Path(temporary) / "encoder.onnx")
+        core = Path(temporary) / "core.onnx"
+        _import("onnx").save_model(_onnx_model(_program(encoder, resize=False)), str(core))
+        model = openvino.convert_model(core)
+    # It reads ONNX's antialiased Resize a little wrong where images shrink (3e-4 in a vector); its Pillow mode is exact
+    steps = preprocess.PrePostProcessor(model)
+    images = steps.input()
+    images.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NCHW")).set_spatial_dynamic_shape()
+    images.model().set_layout(openvino.Layout("NCHW"))
+    pillow = preprocess.ResizeAlgorithm.RESIZE_BILINEAR_PILLOW
+    images.preprocess().convert_element_type(openvino.Type.f32).resize(pillow)
+    model = steps.build()
     for key, value in metadata_of(encoder).items():
         model.set_rt_info(value, [METADATA, key])
     openvino.save_model(model, str(file), compress_to_fp16=False)

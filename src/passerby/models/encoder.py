@@ -35,7 +35,7 @@ WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "encoder.json"
 FOREIGN_FILE = "encoder.toml"
 THRESHOLD_FILE = "threshold.json"
-EXPORTED = {"onnxruntime": ("encoder.onnx",), "openvino": ("encoder.xml", "encoder.onnx")}
+EXPORTED = {"onnxruntime": "encoder.onnx", "openvino": "encoder.xml"}
 
 
 class Encoder:
@@ -271,17 +271,17 @@ def _load_torch(
 
 
 def _load_exported(folder: Path, engine: str, preprocessing: Preprocessing, fingerprint: str) -> GraphEngine:
-    graphs = [folder / name for name in EXPORTED[engine] if (folder / name).is_file()]
-    if not graphs:
+    graph = folder / EXPORTED[engine]
+    if not graph.is_file():
         raise WeightsError(
-            f"{folder}: holds no {EXPORTED[engine][0]} for the engine {engine!r}; make it with "
+            f"{folder}: holds no {graph.name} for the engine {engine!r}; make it with "
             f"`passerby export {folder} --to {'onnx' if engine == 'onnxruntime' else 'openvino'}`"
         )
-    loaded = GraphEngine(graphs[0], engine, preprocessing)
+    loaded = GraphEngine(graph, engine, preprocessing)
     found = loaded.metadata.get("fingerprint")
     if found != fingerprint:
         raise WeightsError(
-            f"{graphs[0]}: exported from the encoder {found}, but this folder's is {fingerprint}: export it again"
+            f"{graph}: exported from the encoder {found}, but this folder's is {fingerprint}: export it again"
         )
     return loaded
 

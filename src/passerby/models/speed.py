@@ -1,0 +1,107 @@
+"""Which engine runs an encoder fastest on this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from passerby.errors import MissingExtraError, WeightsError
+from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.engines import ENGINES
+
+
+@dataclass(frozen=True)
+class EngineSpeed:
+    """One way to run an encoder."""
+
+    name: str
+    """Engine, and precision where it is not float32."""
+    images_per_second: float
+    """Best of the rounds."""
+    ratio: float
+    """Against torch in float32, the median over rounds in which both ran one after the other."""
+    difference: float
+    """Largest difference of any number of a vector from torch's in float32."""
+
+
+@dataclass(frozen=True)
+class SpeedReport:
+    """What `bench_encoder` found; `print` shows a table, fastest first."""
+
+    engines: tuple[EngineSpeed, ...]
+    """Fastest first."""
+    absent: tuple[str, ...]
+    """Engines that could not run, with the reason."""
+    batch_size: int
+    threads: int
+
+    @property
+    def fastest(self) -> str:
+        """Name of the fastest engine."""
+        return self.engines[0].name
+
+    def __str__(self) -> str:
+        lines = [
+            f"batches of {self.batch_size}, {self.threads} threads",
+            "engine          images/s   ratio   difference",
+        ]
+        for e in self.engines:
+            lines.append(f"{e.name:<14}{e.images_per_second:>10.1f}{e.ratio:>7.2f}x{e.difference:>12.1e}")
+        return "\n".join([*lines, *self.absent])
+
+
+def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, rounds: int = 5) -> SpeedReport:
+    """Run every engine that the encoder's folder allows in turn, several rounds, on the same random batch.
+
+    Args:
+        folder: an encoder's or a run's folder; `passerby export` adds the graphs that ONNX Runtime and OpenVINO run.
+        batch_size: images in a batch.
+        rounds: how often each engine runs; interleaved, so that all see the same machine.
+
+    Raises:
+        WeightsError: no encoder there.
+    """
+    reference = load_encoder(folder, engine="torch")
+    ways: dict[str, Callable[[Tensor], Tensor]] = {"torch": reference.encode_batch, "torch bf16": _in_bf16(reference)}
+    absent = []
+    for engine in ENGINES[1:]:
+        try:
+            ways[engine] = load_encoder(folder, engine=engine).encode_batch
+        except (WeightsError, MissingExtraError) as error:
+            absent.append(f"{engine}: {error}")
+    size = (reference.preprocessing.height, reference.preprocessing.width)
+    images = torch.randint(
+        0, 256, (batch_size, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    expected = reference.encode_batch(images)
+    differences = {name: float((run(images) - expected).abs().max()) for name, run in ways.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, run in ways.items():
+            start = time.perf_counter()
+            run(images)
+            seconds[name].append(time.perf_counter() - start)
+    measured = [
+        EngineSpeed(
+            name=name,
+            images_per_second=batch_size / min(times),
+            ratio=float(torch.tensor(seconds["torch"]).div(torch.tensor(times)).median()),
+            difference=differences[name],
+        )
+        for name, times in seconds.items()
+    ]
+    measured.sort(key=lambda e: -e.images_per_second)
+    return SpeedReport(tuple(measured), tuple(absent), batch_size, torch.get_num_threads())
+
+
+def _in_bf16(encoder: Encoder) -> Callable[[Tensor], Tensor]:
+    def run(images: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return encoder.encode_batch(images)
+
+    return run
