@@ -2,7 +2,7 @@
 
     python -m benchmarks.encoders [--backbone osnet_x0_25] [--encoder runs/first] [--batch-size 32] [--threads 2]
 
-Without --encoder an untrained one is exported first: speed does not depend on what the weights are.
+Without --encoder an untrained one is made: speed does not depend on what the weights are.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from pathlib import Path
 
 import torch
 
+from passerby.bench_encoder import bench_encoder
 from passerby.config import InputConfig, ModelConfig
-from passerby.export import export
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
-from passerby.models.speed import bench_encoder
 
 
 def main() -> None:
@@ -35,8 +34,6 @@ def main() -> None:
             folder = Path(temporary) / "encoder"
             config = ModelConfig(backbone=arguments.backbone)
             Encoder.from_model(build_model(config).eval(), InputConfig(), config).save(folder)
-            for target in ("onnx", "openvino"):
-                print(export(folder, target))
         print(bench_encoder(folder, batch_size=arguments.batch_size, rounds=arguments.rounds))
 
 

@@ -102,7 +102,7 @@ def export(
     *,
     out: str | os.PathLike[str] | None = None,
     int8: bool = False,
-    crops: Images | None = None,
+    images: Images | None = None,
 ) -> Export:
     """Write an encoder as one file for another runtime, and keep it only if it computes what PyTorch computes.
 
@@ -114,13 +114,13 @@ def export(
         int8: quantise weights and activations (ONNX only; static, per channel). This makes a new encoder with its own
             fingerprint, in the folder `out` (default: int8 in the encoder's folder): vectors of the two must not meet
             in one gallery. Evaluate both to see what it costs.
-        crops: images to check on, and to calibrate int8 on; default: random pictures (int8 needs real ones).
+        images: crops to check on, and to calibrate int8 on; default: random pictures (int8 needs real ones).
 
     Returns:
         Where it is and how near it comes to PyTorch.
 
     Raises:
-        ConfigError: an unknown format, int8 for another than ONNX, or int8 without crops.
+        ConfigError: an unknown format, int8 for another than ONNX, or int8 without images.
         MissingExtraError: the exporter is not installed.
         WeightsError: no encoder there, or the file's vectors differ from PyTorch's by more than 1e-4.
         StorageError: writing failed; what was there before is intact.
@@ -129,13 +129,13 @@ def export(
         raise ConfigError(unknown_name("export format", to, FILES))
     if int8 and to != "onnx":
         raise ConfigError(f"int8 is for the format 'onnx', found {to!r}: OpenVINO reads the ONNX file as well")
-    if int8 and crops is None:
-        raise ConfigError("int8 needs crops (some hundred images like those in use) to measure activations on")
+    if int8 and images is None:
+        raise ConfigError("int8 needs images (some hundred images like those in use) to measure activations on")
     source = load_encoder(encoder, engine="torch")
     folder = description_path(encoder).parent
-    pictures = [pixels_of(item) for item in as_list(crops)] if crops is not None else _random_pictures(source)
+    pictures = [pixels_of(item) for item in as_list(images)] if images is not None else _random_pictures(source)
     if not pictures:
-        raise ConfigError("crops: expected at least one image to check the export on")
+        raise ConfigError("images: expected at least one image to check the export on")
     if int8:
         return _export_int8(source, Path(out) if out is not None else folder / "int8", pictures)
     target = Path(out) if out is not None else folder / FILES[to]

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from passerby import export as export_module
+from passerby.bench_encoder import bench_encoder
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ConfigError, MissingExtraError, WeightsError
 from passerby.export import export
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import build_model
-from passerby.models.speed import bench_encoder
 
 CONFIG = ModelConfig(backbone="tiny:osnet_x0_25")
 
@@ -114,6 +114,7 @@ def test_the_bench_ranks_what_the_folder_holds(exported: Path) -> None:
     assert {e.name for e in report.engines} == {"torch", "torch bf16", "onnxruntime", "openvino"}
     assert report.fastest == report.engines[0].name
     assert "ratio" in str(report)
+    assert report.to_dict()["fastest"] == report.fastest
 
 
 @pytest.mark.slow
@@ -121,7 +122,7 @@ def test_int8_is_another_encoder(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     encoder = make(tmp_path / "e")
-    report = export(tmp_path / "e", "onnx", int8=True, crops=pictures(64, 32, 8))
+    report = export(tmp_path / "e", "onnx", int8=True, images=pictures(64, 32, 8))
     quantised = load_encoder(tmp_path / "e" / "int8")
     assert quantised.fingerprint != encoder.fingerprint
     assert report.cosine[1] > 0.9
@@ -152,7 +153,7 @@ def test_impossible_wishes_are_refused(tmp_path: Path) -> None:
         export(tmp_path / "e", "onxx")
     with pytest.raises(ConfigError, match="int8 is for the format 'onnx'"):
         export(tmp_path / "e", "openvino", int8=True)
-    with pytest.raises(ConfigError, match="int8 needs crops"):
+    with pytest.raises(ConfigError, match="int8 needs images"):
         export(tmp_path / "e", "onnx", int8=True)
     with pytest.raises(WeightsError, match=r"passerby export .* --to onnx"):
         load_encoder(tmp_path / "e", engine="onnxruntime")

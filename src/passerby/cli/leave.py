@@ -21,7 +21,9 @@ class _ExportOptions:
     out: Path | None = None
     """Where to (default: beside the encoder)."""
     images: Path | None = None
-    """Folder of crops to compare the outputs on (default: drawn people)."""
+    """Folder of crops to compare the outputs on (default: random pictures)."""
+    int8: bool = False
+    """Quantise (ONNX only, needs --images): a new encoder in the folder int8; evaluate it beside the exact one."""
 
 
 def export(arguments: Sequence[str]) -> None:
@@ -30,7 +32,7 @@ def export(arguments: Sequence[str]) -> None:
     from passerby.export import export as run_export
 
     images = None if options.images is None else [s.path for s in images_below(options.images)[:64]]
-    print(run_export(options.encoder, to=options.to, out=options.out, images=images))
+    print(run_export(options.encoder, to=options.to, out=options.out, int8=options.int8, images=images))
 
 
 @dataclass(frozen=True)
