@@ -10,8 +10,9 @@ import numpy as np
 import passerby
 from passerby.data.records import ReIDDataset
 from passerby.errors import EmbeddingError
-from passerby.evaluation.embed import embed
-from passerby.evaluation.open_set import Threshold, calibrate_threshold
+from passerby.evaluation.embed import Embeddings, embed
+from passerby.evaluation.open_set import Threshold, threshold_of
+from passerby.evaluation.probes import join_scores, search_probes
 from passerby.models.encoder import load_encoder, save_threshold
 
 
@@ -28,8 +29,8 @@ def calibrate(
 ) -> Threshold:
     """Choose the threshold for a false accept rate and write it into the encoder's folder, with its provenance.
 
-    Half of the people of `data` are enrolled with their gallery images, the other half are strangers; every query is
-    a probe.
+    Half of the people of `data` are enrolled with their gallery images, the other half are strangers, and then the
+    other way round. Every query is a probe, and so are the strangers' gallery images.
 
     Args:
         encoder: folder of an encoder or a run.
@@ -55,23 +56,55 @@ def calibrate(
             "to enrol and half to be strangers. Hold out more identities (data.held_out_identities)"
         )
     model = load_encoder(encoder)
-    known = set(np.random.default_rng(seed).permutation(pids)[: len(pids) // 2].tolist())
-    probes = embed(model, data.query, batch_size=batch_size, flip=flip, progress=progress)
-    enrolled = [s for s in data.gallery if s.pid in known]
-    gallery = embed(model, enrolled, batch_size=batch_size, flip=flip, progress=progress)
-    threshold = calibrate_threshold(
-        probes.vectors,
-        gallery.vectors,
-        probes.pids,
-        gallery.pids,
-        probes.camids if data.has_cameras else None,
-        gallery.camids if data.has_cameras else None,
-        far=far,
-        metric=metric,
-        seed=seed,
-    )
+    query = embed(model, data.query, batch_size=batch_size, flip=flip, progress=progress)
+    gallery = embed(model, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
+    threshold = calibrate_on_people(query, gallery, far=far, metric=metric, cameras=data.has_cameras, seed=seed)
     save_threshold(encoder, _with_provenance(threshold.to_dict(), data, model.fingerprint, seed))
     return threshold
+
+
+def calibrate_on_people(
+    query: Embeddings,
+    gallery: Embeddings,
+    *,
+    far: float = 0.01,
+    metric: str = "euclidean",
+    cameras: bool = True,
+    seed: int = 0,
+) -> Threshold:
+    """Like `calibrate`, from vectors.
+
+    Args:
+        query: probes.
+        gallery: what is enrolled, of the same people.
+        far: share of strangers' probes that may be taken for somebody.
+        metric: "euclidean" or "cosine".
+        cameras: leave out enrolled images of the probe's own person and camera.
+        seed: chooses the halves.
+
+    Raises:
+        EmbeddingError: fewer than four people in both.
+    """
+    pids = np.intersect1d(query.pids, gallery.pids)
+    if len(pids) < 4:
+        raise EmbeddingError(f"calibrate: expected at least 4 people with query and gallery images, found {len(pids)}")
+    half = np.random.default_rng(seed).permutation(pids)[: len(pids) // 2]
+    parts, probe_pids, identities = [], [], []
+    for known in (half, np.setdiff1d(pids, half)):
+        enrolled = gallery.select(np.isin(gallery.pids, known))
+        strange = gallery.select(~np.isin(gallery.pids, known))
+        probes = [(e.vectors, e.pids, e.camids) for e in (query, strange)]
+        vectors, labels, camids = (np.concatenate(column) for column in zip(*probes, strict=True))
+        scores, count = search_probes(
+            vectors, enrolled.vectors, labels, enrolled.pids, camids if cameras else None,
+            enrolled.camids if cameras else None, metric=metric,
+        )  # fmt: skip
+        parts.append(scores)
+        probe_pids.append(labels)
+        identities.append(count)
+    return threshold_of(
+        join_scores(parts), np.concatenate(probe_pids), min(identities), far=far, metric=metric, seed=seed
+    )
 
 
 def _with_provenance(

@@ -16,49 +16,26 @@ from typing import Any
 
 import numpy as np
 
-from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.errors import EmbeddingError
 from passerby.evaluation import arrays
-from passerby.evaluation.arrays import Float32, Float64, Int64
-from passerby.evaluation.ranking import EXCLUSIONS, METRICS, Labels, pairwise
+from passerby.evaluation.arrays import Float64, Int64
+from passerby.evaluation.normalization import cohort_normalization
+from passerby.evaluation.probes import OpenSetPoint, ProbeScores, operating_point, search_probes, threshold_at
 
-_BLOCK = 2**21  # entries of a block of distances
+__all__ = [
+    "OpenSetPoint",
+    "OpenSetReport",
+    "ProbeScores",
+    "Threshold",
+    "calibrate_threshold",
+    "camera_thresholds",
+    "evaluate_open_set",
+    "operating_point",
+    "search_probes",
+    "threshold_of",
+]
 
-
-@dataclass(frozen=True)
-class ProbeScores:
-    """What each probe's search found.
-
-    Attributes:
-        nearest: distance of the nearest enrolled image of anybody (infinity: nobody left to compare with), [p].
-        own: distance of the nearest image of the probe's own identity (infinity: not enrolled), [p].
-        own_rank: place of the own identity among identities, 1-based (0: not enrolled), [p].
-        genuine: the own identity is enrolled and can be found, [p].
-        impostor: the own identity is not enrolled, [p]; a probe that is neither was enrolled by images that do not
-            count for it only.
-    """
-
-    nearest: Float64
-    own: Float64
-    own_rank: Int64
-    genuine: arrays.Bool
-    impostor: arrays.Bool
-
-
-@dataclass(frozen=True)
-class OpenSetPoint:
-    """One operating point.
-
-    Attributes:
-        target: the false accept rate that was asked for.
-        far: the one achieved (ties and few impostors make it smaller).
-        threshold: accept when the distance is smaller than this.
-        dir: rank -> detection and identification rate.
-    """
-
-    target: float
-    far: float
-    threshold: float
-    dir: dict[int, float]
+_CURVE_POINTS = 200
 
 
 @dataclass(frozen=True)
@@ -148,6 +125,7 @@ class Threshold:
         identities: how many identities were enrolled; a larger gallery has more false accepts.
         metric: which distance.
         notes: what a reader must know.
+        curve: (threshold, FAR, DIR at rank 1) at other operating points, ascending.
     """
 
     value: float
@@ -161,12 +139,14 @@ class Threshold:
     identities: int
     metric: str
     notes: tuple[str, ...] = ()
+    curve: tuple[tuple[float, float, float], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and texts, ready for JSON."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__} | {
             "interval": list(self.interval),
             "notes": list(self.notes),
+            "curve": [{"threshold": t, "far": far, "dir": hit} for t, far, hit in self.curve],
         }
 
     def __str__(self) -> str:
@@ -192,6 +172,9 @@ def evaluate_open_set(
     metric: str = "euclidean",
     exclude: str = "same_id_same_camera",
     junk_pids: Sequence[int] = (-1,),
+    normalization: str | None = None,
+    cohort_vectors: arrays.Vectors | None = None,
+    cohort_size: int = 200,
 ) -> OpenSetReport:
     """Detection and identification rate at given false accept rates.
 
@@ -207,6 +190,10 @@ def evaluate_open_set(
         metric: "euclidean" or "cosine".
         exclude: gallery images left out for a probe: "same_id_same_camera", "same_camera" or "none".
         junk_pids: gallery images of these ids are left out.
+        normalization: None, "z" (each enrolled image's distances to the cohort) or "adaptive_s" (the probe's and the
+            enrolled image's, over their nearest in the cohort); see `passerby.evaluation.normalization`.
+        cohort_vectors: [c, dim], images of other people, needed with a normalization.
+        cohort_size: adaptive_s: how many of the cohort's nearest.
 
     Raises:
         EmbeddingError: vectors and labels that do not fit each other, a rate outside 0..1, an empty gallery.
@@ -214,7 +201,9 @@ def evaluate_open_set(
     """
     scores, identities = search_probes(
         probe_vectors, gallery_vectors, probe_pids, gallery_pids, probe_camids, gallery_camids,
-        metric=metric, exclude=exclude, junk_pids=junk_pids,
+        metric=metric, exclude=exclude, junk_pids=junk_pids, normalize=cohort_normalization(
+            normalization, cohort_vectors, probe_vectors, gallery_vectors, metric=metric, size=cohort_size
+        ),
     )  # fmt: skip
     if any(r < 1 for r in ranks):
         raise EmbeddingError(f"ranks: expected 1 or more, found {list(ranks)}")
@@ -245,6 +234,9 @@ def calibrate_threshold(
     metric: str = "euclidean",
     exclude: str = "same_id_same_camera",
     junk_pids: Sequence[int] = (-1,),
+    normalization: str | None = None,
+    cohort_vectors: arrays.Vectors | None = None,
+    cohort_size: int = 200,
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
@@ -265,6 +257,9 @@ def calibrate_threshold(
         metric: "euclidean" or "cosine".
         exclude: as in `evaluate_open_set`.
         junk_pids: gallery images of these ids are left out.
+        normalization: as in `evaluate_open_set`.
+        cohort_vectors: likewise.
+        cohort_size: likewise.
         confidence: of the interval.
         resamples: bootstrap resamples; impostor identities are drawn, with all their images.
         seed: of the resamples.
@@ -275,7 +270,9 @@ def calibrate_threshold(
     """
     scores, identities = search_probes(
         probe_vectors, gallery_vectors, probe_pids, gallery_pids, probe_camids, gallery_camids,
-        metric=metric, exclude=exclude, junk_pids=junk_pids,
+        metric=metric, exclude=exclude, junk_pids=junk_pids, normalize=cohort_normalization(
+            normalization, cohort_vectors, probe_vectors, gallery_vectors, metric=metric, size=cohort_size
+        ),
     )  # fmt: skip
     pids = arrays.as_labels(probe_pids, len(scores.nearest), "probe_pids", "probe_vectors")
     return threshold_of(
@@ -315,97 +312,55 @@ def threshold_of(
         identities=identities,
         metric=metric,
         notes=_notes(scores, (far,)),
+        curve=_curve(scores),
     )
 
 
-def search_probes(
-    probe_vectors: arrays.Vectors,
-    gallery_vectors: arrays.Vectors,
-    probe_pids: arrays.Labels,
-    gallery_pids: arrays.Labels,
-    probe_camids: arrays.Labels | None = None,
-    gallery_camids: arrays.Labels | None = None,
-    *,
-    metric: str = "euclidean",
-    exclude: str = "same_id_same_camera",
-    junk_pids: Sequence[int] = (-1,),
-) -> tuple[ProbeScores, int]:
-    """Each probe's nearest image, and its own identity's distance and place; and the number of enrolled identities."""
-    for kind, name, known in (("metric", metric, METRICS), ("exclusion", exclude, EXCLUSIONS)):
-        if name not in known:
-            raise ConfigError(unknown_name(kind, name, known))
-    probe = arrays.as_vectors(probe_vectors, "probe_vectors")
-    gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
-    arrays.check_same_dim(probe, gallery, "probe_vectors", "gallery_vectors")
-    p_pids = arrays.as_labels(probe_pids, len(probe), "probe_pids", "probe_vectors")
-    g_pids = arrays.as_labels(gallery_pids, len(gallery), "gallery_pids", "gallery_vectors")
-    p_cams = arrays.as_cameras(probe_camids, len(probe), "probe_camids", "probe_vectors")
-    g_cams = arrays.as_cameras(gallery_camids, len(gallery), "gallery_camids", "gallery_vectors")
-    counted = np.flatnonzero(~np.isin(g_pids, list(junk_pids)))
-    if len(counted) == 0:
-        raise EmbeddingError("gallery_pids: every gallery image is junk, nobody is enrolled")
-    # by identity, so that each identity is one run of columns; the stable sort keeps the gallery's order within one
-    order = counted[np.argsort(g_pids[counted], kind="stable")]
-    ids, starts = np.unique(g_pids[order], return_index=True)
-    labels = Labels(p_pids, g_pids[order], p_cams, g_cams[order], np.ones(len(order), dtype=np.bool_), exclude)
-    step = max(1, _BLOCK // len(order))
-    parts = [
-        _search_block(probe, gallery[order], labels, order, ids, starts, slice(i, min(i + step, len(probe))), metric)
-        for i in range(0, len(probe), step)
-    ]
-    nearest, own, rank = (np.concatenate(column) for column in zip(*parts, strict=True))
-    enrolled = np.isin(p_pids, ids)
-    return ProbeScores(nearest, own, rank, np.isfinite(own), ~enrolled), len(ids)
-
-
-def _search_block(
-    probe: Float32,
-    gallery: Float32,
-    labels: Labels,
-    order: Int64,
-    ids: Int64,
-    starts: Int64,
-    rows: slice,
-    metric: str,
-) -> tuple[Float64, Float64, Int64]:
-    distances = pairwise(probe[rows], gallery, metric)
-    distances[~labels.kept(rows)] = np.inf
-    best = np.minimum.reduceat(distances, starts, axis=1)
-    pids = labels.query_pids[rows]
-    column = np.minimum(np.searchsorted(ids, pids), len(ids) - 1)
-    own = np.where(ids[column] == pids, best[np.arange(len(best)), column], np.inf)
-    rank = np.where(np.isfinite(own), 1 + (best < own[:, None]).sum(axis=1), 0)
-    for row in np.flatnonzero(np.isfinite(own) & ((best == own[:, None]).sum(axis=1) > 1)):
-        # equally near identities: the one whose nearest image has the smaller gallery index stands first
-        at = np.flatnonzero(distances[row] == own[row])
-        first = order[at[labels.gallery_pids[at] == pids[row]]].min()
-        rank[row] += len(np.unique(labels.gallery_pids[at[order[at] < first]]))
-    return best.min(axis=1), own, rank
-
-
-def operating_point(scores: ProbeScores, far: float, ranks: Sequence[int]) -> OpenSetPoint:
-    """The largest threshold that accepts at most floor(far * impostors) impostors, and its rates.
-
-    With impostor distances s in ascending order: s[floor(far * n)], infinity at far = 1 or without impostors.
-    """
-    if not 0 <= far <= 1:
-        raise EmbeddingError(f"far: expected a share between 0 and 1, found {far}")
+def _curve(scores: ProbeScores) -> tuple[tuple[float, float, float], ...]:
+    """Operating points at finite thresholds, evenly spread over the false accept rates, the small ones included."""
     impostors = np.sort(scores.nearest[scores.impostor])
-    threshold = threshold_at(impostors, far)
-    own, rank = scores.own[scores.genuine], scores.own_rank[scores.genuine]
-    return OpenSetPoint(
-        target=far,
-        far=float((impostors < threshold).mean()) if len(impostors) else math.nan,
-        threshold=threshold,
-        dir={r: float(((own < threshold) & (rank <= r)).mean()) if len(own) else math.nan for r in ranks},
+    thresholds = np.unique(impostors[np.isfinite(impostors)])
+    spread = np.unique(np.geomspace(1, len(thresholds), min(_CURVE_POINTS, len(thresholds))).astype(np.int64)) - 1
+    own = np.sort(scores.own[scores.genuine & (scores.own_rank == 1)])
+    genuine = max(int(scores.genuine.sum()), 1)
+    return tuple(
+        (float(t), float((impostors < t).mean()), float(np.searchsorted(own, t, side="left") / genuine))
+        for t in thresholds[spread]
     )
 
 
-def threshold_at(sorted_impostors: Float64, far: float) -> float:
-    """s[floor(far * n)] of ascending impostor distances s, infinity beyond their end."""
-    # 0.29 * 100 is 28.999999999999996: the guard keeps such products whole
-    allowed = math.floor(far * len(sorted_impostors) + 1e-9)
-    return float(sorted_impostors[allowed]) if allowed < len(sorted_impostors) else math.inf
+def camera_thresholds(
+    scores: ProbeScores,
+    probe_pids: Int64,
+    probe_camids: Int64,
+    identities: int,
+    *,
+    far: float,
+    metric: str,
+    seed: int = 0,
+) -> dict[int, Threshold]:
+    """One threshold for each probe camera whose impostors can show the wanted rate (at least 1 / far of them).
+
+    Args:
+        scores: of `search_probes`.
+        probe_pids: [p].
+        probe_camids: [p].
+        identities: how many are enrolled.
+        far: wanted false accept rate.
+        metric: which distance.
+        seed: of the bootstrap.
+
+    Returns:
+        Camera -> threshold; cameras with too few impostors are missing.
+    """
+    found = {}
+    for camera in np.unique(probe_camids[probe_camids >= 0]):
+        here = probe_camids == camera
+        if far * (scores.impostor & here).sum() >= 1 - 1e-9:
+            found[int(camera)] = threshold_of(
+                scores.select(here), probe_pids[here], identities, far=far, metric=metric, seed=seed
+            )
+    return found
 
 
 def _bootstrap(
