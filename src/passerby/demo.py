@@ -127,7 +127,7 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
         threshold=threshold,
         metrics=run.path / "metrics.jsonl",
         encoder=encoder,
-        notes=[str(identified)],
+        notes=str(identified).splitlines(),
     )
     return Demo(folder, report, plain, reranked, threshold, identified, time.monotonic() - started)
 
