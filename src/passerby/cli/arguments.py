@@ -132,23 +132,29 @@ class Judging:
         return {"protocol": self.protocol, "metric": self.metric, "ap": self.ap, "rerank": rerank}
 
 
-def held_out_of(run: Path, wanted: int | None) -> int:
+def held_out_of(run: Path, wanted: int | None, *, same_data: bool) -> int:
     """How many training identities to hold out for calibration: those the run itself held out, unless told.
 
+    Args:
+        run: the run's folder.
+        wanted: the number asked for, if any.
+        same_data: the data are those the run was trained on.
+
     Raises:
-        DataError: the run held none out, and `wanted` does not say how many; or it is more than the run held out, so
-            that the model has been trained on some of them.
+        DataError: nothing says how many; or more than the run held out, so that it was trained on some of them.
     """
     settings = run / "config.toml"
-    trained = tomllib.loads(settings.read_text("utf-8"))["data"]["held_out_identities"] if settings.exists() else None
-    if wanted is None and not trained:
+    held_out = tomllib.loads(settings.read_text("utf-8"))["data"]["held_out_identities"] if settings.exists() else 0
+    if same_data and (wanted or 1) > held_out:
         raise DataError(
-            f"{run}: the run held no training identities out, so none are left to calibrate on. Train with "
-            "--data.held-out-identities N, or name other data and --held-out-identities N"
+            f"{run}: the run held {held_out} training identities out, and calibration needs people it was not trained "
+            "on. Train with --data.held-out-identities N, or name other data"
         )
-    if wanted is None:
-        return int(trained or 0)
-    return wanted
+    if wanted is None and not same_data:
+        raise DataError(
+            "other data than the run's: say how many of its training identities with --held-out-identities N"
+        )
+    return int(held_out if wanted is None else wanted)
 
 
 def images_below(folder: Path) -> tuple[Sample, ...]:

@@ -123,7 +123,7 @@ def calibrate(arguments: Sequence[str]) -> None:
     options = parse(_CalibrateOptions, arguments, "calibrate", doc=calibrate.__doc__)
     from passerby.evaluation.calibration import calibrate as run_calibrate
 
-    held_out = held_out_of(options.encoder, options.held_out_identities)
+    held_out = held_out_of(options.encoder, options.held_out_identities, same_data=options.data.name is None)
     _, people = options.data.load(options.encoder).hold_out(held_out, seed=0)
     threshold = run_calibrate(options.encoder, people, far=options.far, metric=options.metric, seed=options.seed)
     show(threshold, as_json=options.json)

@@ -1,0 +1,49 @@
+"""What the README and the docs tell people to type exists."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import passerby
+from passerby.cli import VERBS
+from passerby.config import recipe_names
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *ROOT.glob("docs/*.md")]
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_commands_exist(page: Path) -> None:
+    for line in re.findall(r"^\s*(?:\$ )?passerby (.+)$", page.read_text("utf-8"), re.MULTILINE):
+        words = line.split()
+        assert words[0] in VERBS or words[0].isupper() or words[0].startswith("-"), line
+        if words[0] == "train" and len(words) > 1 and re.fullmatch(r"[a-z_0-9]+", words[1]):
+            assert words[1] in recipe_names(), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_python_uses_public_names(page: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        names = {
+            node.attr
+            for node in ast.walk(ast.parse(block))
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "pb"
+        }
+        assert names <= set(passerby.__all__), names
+
+
+def test_benchmarks_that_are_named_exist() -> None:
+    for page in PAGES:
+        for name in re.findall(r"python -m benchmarks\.(\w+)", page.read_text("utf-8")):
+            assert (ROOT / "benchmarks" / f"{name}.py").exists(), f"{page.name}: {name}"
