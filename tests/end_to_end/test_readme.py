@@ -18,7 +18,8 @@ PAGES = sorted(
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_commands_exist(page: Path) -> None:
-    for line in re.findall(r"^\s*(?:\$ )?passerby (.+)$", page.read_text("utf-8"), re.MULTILINE):
+    fenced = "\n".join(re.findall(r"^```[a-z]*\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
+    for line in re.findall(r"^\s*(?:\$ )?passerby (.+)$", fenced, re.MULTILINE):
         words = line.split()
         assert words[0] in VERBS or words[0].isupper() or words[0].startswith("-"), line
         if words[0] == "train" and len(words) > 1 and re.fullmatch(r"[a-z_0-9]+", words[1]):
