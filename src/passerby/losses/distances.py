@@ -25,8 +25,11 @@ from torch.autograd.function import once_differentiable
 # numerator and to the denominator of the loss, both [b]. Positives and negatives are 0 or 1; the anchor is in neither.
 Formula = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
-_BLOCK_ON_CPU = 1 << 18  # distances in a block: stays in the cache of one core
-_BLOCK_ELSEWHERE = 1 << 22  # enough work for one launch on an accelerator
+# Distances in a block: at most, and at least. On a processor they stay in the cache of one core; an accelerator wants
+# enough work for one launch.
+_BLOCK_ON_CPU = 1 << 18, 1 << 16
+_BLOCK_ELSEWHERE = 1 << 22, 1 << 20
+_TILE = 512  # rows and columns of what is transposed at once
 _FAR = 1e30  # farther than any distance, in float32 too; rows that are all this far away still have a finite softmax
 
 
@@ -50,18 +53,36 @@ class Block(NamedTuple):
 
 def blocks(x: Tensor, labels: Tensor) -> Iterator[Block]:
     """Cut the anchors into blocks and measure each against the whole batch (`x` centred by the caller)."""
-    batch = x.shape[0]
     # rounding moves a squared distance by about eps (|a|^2 + |b|^2): that much is taken off, so that equal rows get 0
     squares = x.square().sum(dim=1) * (1 - 4 * torch.finfo(x.dtype).eps)
-    size = max(1, (_BLOCK_ON_CPU if x.device.type == "cpu" else _BLOCK_ELSEWHERE) // batch)
-    for start in range(0, batch, size):
-        rows = slice(start, min(start + size, batch))
+    names = short_names(labels, x.dtype)
+    for rows in row_blocks(x):
         block = torch.addmm(squares, x[rows], x.T, alpha=-2).add_(squares[rows, None]).relu_()
-        negatives = (labels[rows, None] != labels).to(x.dtype)
-        positives = 1 - negatives
-        block.diagonal(start).zero_()
-        positives.diagonal(start).zero_()
-        yield Block(rows, block, positives, negatives)
+        block.diagonal(rows.start).zero_()
+        yield Block(rows, block, *masks(names, rows))
+
+
+def row_blocks(x: Tensor) -> Iterator[slice]:
+    """Consecutive rows whose distances to the whole batch are a good piece of work, and much less than B x B."""
+    batch = len(x)
+    most, least = _BLOCK_ON_CPU if x.device.type == "cpu" else _BLOCK_ELSEWHERE
+    size = max(1, min(most, max(least, batch * batch // 8)) // batch)
+    for start in range(0, batch, size):
+        yield slice(start, min(start + size, batch))
+
+
+def short_names(labels: Tensor, dtype: torch.dtype) -> Tensor:
+    """The identities renumbered 0, 1, ... as floating-point numbers, whose comparison fills a mask directly."""
+    return torch.unique(labels, return_inverse=True)[1].to(dtype)
+
+
+def masks(names: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+    """Positives and negatives of the anchors in `rows`, [b, B] each, 0 or 1."""
+    negatives = names.new_empty((rows.stop - rows.start, len(names)))
+    torch.ne(names[rows, None], names, out=negatives)
+    positives = 1 - negatives
+    positives.diagonal(rows.start).zero_()
+    return positives, negatives
 
 
 def over_anchors(x: Tensor, labels: Tensor, formula: Formula, *, squared: bool = False) -> Tensor:
@@ -105,8 +126,7 @@ class _OverAnchors(torch.autograd.Function):
                 torch.mul(slopes, factor, out=pull[rows])
         count = count.clamp(min=1)
         if differentiate:
-            pull = pull + pull.T
-            ctx.save_for_backward((pull.sum(dim=1, keepdim=True) * x - pull @ x) / count)
+            ctx.save_for_backward(differences(pull, x).div_(count))
         return total / count
 
     @staticmethod
@@ -226,20 +246,30 @@ class _DistanceMatrix(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         x, matrix = ctx.saved_tensors
         pull = 2 * grad if ctx.squared else grad * _inverse(matrix)
-        pull = pull + pull.T
-        return pull.sum(dim=1, keepdim=True) * x - pull @ x, None
+        return differences(pull, x), None
 
 
 def pair_distances(x: Tensor, first: Tensor, second: Tensor, *, squared: bool = False) -> Tensor:
     """Distances of chosen pairs of rows, [n], from their differences, so that no digits are lost."""
-    squares = (x.index_select(0, first) - x.index_select(0, second)).square().sum(dim=1)
-    return squares if squared else safe_sqrt(squares)
+    return cast(Tensor, _PairDistances.apply(x, first, second, squared))  # type: ignore[no-untyped-call]
 
 
-def safe_sqrt(squares: Tensor) -> Tensor:
-    """Square root whose gradient is 0, not infinite, at 0."""
-    positive = squares > 0
-    return torch.where(positive, squares, 1).sqrt() * positive
+class _PairDistances(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, first: Tensor, second: Tensor, squared: bool) -> Tensor:
+        difference = x.index_select(0, first).sub_(x.index_select(0, second))
+        distances = torch.linalg.vector_norm(difference, dim=1)
+        ctx.save_for_backward(difference, distances, first, second)
+        ctx.rows, ctx.squared = len(x), squared
+        return distances.square() if squared else distances
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        difference, distances, first, second = ctx.saved_tensors
+        pull = difference * (2 * grad if ctx.squared else grad * _inverse(distances))[:, None]
+        gradient = pull.new_zeros((ctx.rows, pull.shape[1])).index_add_(0, first, pull)
+        return gradient.index_add_(0, second, pull, alpha=-1), None, None, None
 
 
 def weighted_mean(values: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
@@ -257,6 +287,17 @@ def hinge(x: Tensor, margin: float | None) -> Tensor:
 def mean_where(valid: Tensor, values: Tensor) -> Tensor:
     """Mean of the valid values, 0 (connected to the graph) if there are none."""
     return torch.where(valid, values, 0).sum() / valid.sum().clamp(min=1)
+
+
+def differences(pull: Tensor, x: Tensor) -> Tensor:
+    """Sum over j of (pull_ij + pull_ji) (x_i - x_j), [B, D]; `pull` [B, B] is overwritten."""
+    tiles = [slice(start, start + _TILE) for start in range(0, len(x), _TILE)]
+    for i, rows in enumerate(tiles):
+        for columns in tiles[i:]:
+            both = pull[rows, columns] + pull[columns, rows].T
+            pull[rows, columns] = both
+            pull[columns, rows] = both.T
+    return torch.addmm(pull.sum(dim=1, keepdim=True) * x, pull, x, alpha=-1)
 
 
 def _inverse(distances: Tensor) -> Tensor:

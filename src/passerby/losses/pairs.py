@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from passerby.losses.distances import blocks, over_anchors
+from passerby.losses.distances import differences, masks, over_anchors, row_blocks, short_names
 from passerby.losses.inputs import check_at_least, check_choice, guarded
 
 
@@ -63,14 +63,17 @@ class _SquareLayer(torch.autograd.Function):
         x = x - x.mean(dim=0)
         weighted = x * u
         own = (weighted * x).sum(dim=1)
-        number = (labels[:, None] == labels).sum(dim=1) - 1
-        positive_pairs, negative_pairs = number.sum(), len(x) * (len(x) - 1) - number.sum()
+        of_each = torch.unique(labels, return_counts=True)[1]
+        positive_pairs = (of_each * (of_each - 1)).sum()
+        negative_pairs = len(x) * (len(x) - 1) - positive_pairs
         shares = torch.where(torch.stack([positive_pairs, negative_pairs]) > 0, x.new_tensor([1.0, ratio]), 0.0)
         shares = shares / shares.sum().clamp(min=torch.finfo(x.dtype).tiny)
         each = shares / torch.stack([positive_pairs, negative_pairs]).clamp(min=1)
         total = x.new_zeros(())
         slopes = x.new_empty((len(x), len(x)))
-        for rows, _, positives, negatives in blocks(x, labels):
+        names = short_names(labels, x.dtype)
+        for rows in row_blocks(x):
+            positives, negatives = masks(names, rows)
             z = torch.addmm(own, weighted[rows], x.T, alpha=-2).add_(own[rows, None] + b)
             signs = negatives - positives
             weights = each[0] * positives + each[1] * negatives
@@ -88,8 +91,7 @@ class _SquareLayer(torch.autograd.Function):
 
 def _square_layer_gradients(x: Tensor, u: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     for_b = slopes.sum()
-    slopes = slopes + slopes.T
-    q = slopes.sum(dim=1, keepdim=True) * x - slopes @ x
+    q = differences(slopes, x)
     return 2 * u * q, (x * q).sum(dim=0), for_b
 
 
