@@ -44,4 +44,24 @@ LOSSES: dict[str, type[nn.Module]] = {
     "range": RangeLoss,
 }
 
-__all__ = ["LOSSES"]
+__all__ = [
+    "LOSSES",
+    "AdaptiveWeightedTripletLoss",
+    "BatchHardTripletLoss",
+    "CenterInvariantLoss",
+    "CenterLoss",
+    "ContrastiveLoss",
+    "HAP2SLoss",
+    "ImprovedTripletLoss",
+    "LinLoss",
+    "MarginSampleMiningLoss",
+    "QuadrupletLoss",
+    "RangeLoss",
+    "RankedListLoss",
+    "SoftmaxLoss",
+    "SphereSoftmaxLoss",
+    "SupportNeighborLoss",
+    "ThresholdedTripletLoss",
+    "TripletLoss",
+    "VerificationLoss",
+]

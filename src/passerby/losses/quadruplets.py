@@ -32,7 +32,7 @@ class QuadrupletLoss(nn.Module):
 
     Shape: x [B, D] float, labels [B] integer -> scalar.
     Source: Chen, Chen, Zhang, Huang 2017, arXiv:1704.01719.
-    Defaults: alpha 1 and beta 0.5 for raw distances; their ratio is the paper's.
+    Defaults: alpha 1 and beta 0.5 for raw distances; the paper only asks for beta < alpha.
     Relations: without the weak push, "all" is `triplet` and "hard" is `batch_hard_triplet`, with margin alpha.
     Degenerate: anchors without a positive or a negative leave the mean; fewer than three identities: no weak push.
     Differs: the paper squares a learned similarity and adapts its margins to the batch; the two means of "all" are

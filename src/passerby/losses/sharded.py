@@ -33,7 +33,7 @@ class ShardedSoftmaxLoss(nn.Module):
     Shape: x [B, D] float and labels [B] in 0..num_ids-1, both global -> scalar, the same in every process.
         `.weight` [rows, dim] are rows `first_row`.. of the [num_ids, dim] class weights.
     Source: An et al. 2022, arXiv:2203.15565.
-    Defaults: all rows take part; the paper trains with sample_rate 0.1.
+    Defaults: all rows take part.
     Relations: sample_rate = 1 is `softmax`.
     Degenerate: as `softmax`. In eval mode all rows take part.
     Differs: the gradient of `.weight` is dense, so rows that were not drawn still feel momentum and weight decay.

@@ -26,7 +26,7 @@ class TripletLoss(nn.Module):
 
     Shape: x [B, D] float, labels [B] integer -> scalar.
     Source: Weinberger, Saul 2009 (LMNN); Schroff, Kalenichenko, Philbin 2015, arXiv:1503.03832 (FaceNet: squared
-        distances of unit vectors, margin 0.2, summed).
+        distances of unit vectors, summed).
     Defaults: plain distances, not normalised, margin 0.3 (Luo et al. 2019, arXiv:1903.07071).
     Relations: on P x K batches never above `batch_hard_triplet` at the same margin.
     Degenerate: anchors without a positive or a negative have no triplets; without any triplet the loss is 0.
