@@ -73,7 +73,8 @@ def row_blocks(x: Tensor) -> Iterator[slice]:
 
 def short_names(labels: Tensor, dtype: torch.dtype) -> Tensor:
     """The identities renumbered 0, 1, ... as floating-point numbers, whose comparison fills a mask directly."""
-    return torch.unique(labels, return_inverse=True)[1].to(dtype)
+    names: Tensor = torch.unique(labels, return_inverse=True)[1]
+    return names.to(dtype)
 
 
 def masks(names: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
@@ -258,7 +259,7 @@ class _PairDistances(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, first: Tensor, second: Tensor, squared: bool) -> Tensor:
         difference = x.index_select(0, first).sub_(x.index_select(0, second))
-        distances = torch.linalg.vector_norm(difference, dim=1)
+        distances: Tensor = torch.linalg.vector_norm(difference, dim=1)
         ctx.save_for_backward(difference, distances, first, second)
         ctx.rows, ctx.squared = len(x), squared
         return distances.square() if squared else distances
