@@ -75,6 +75,7 @@ def test_search_equals_slow_loops(
     if block == 128:  # the same vectors in small blocks: several of them, the last one not full
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(search, "BLOCK", 128)
+            patch.setattr(search, "_PRODUCT", 1000)  # and the probes in turns
             small = ExactIndex(DIM)
             slots = np.arange(index.size)
             small.put(slots, *(getattr(index, n)[slots] for n in ("ids", "identities", "cameras", "times")))

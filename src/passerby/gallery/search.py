@@ -13,6 +13,8 @@ from passerby.gallery.records import Floats, Integers, Score
 
 BLOCK = 262_144
 """Rows of one block of the matrix: it grows block by block, and nothing is ever copied."""
+_PRODUCT = 2**26
+"""Numbers of one product that are held at a time (256 MiB); more probes are searched in turns."""
 _SEGMENT = 64
 _MARGIN = 16  # identities beyond those asked for that are looked at exactly, since float32 may confuse near ties
 _REMEMBERED = 16
@@ -132,11 +134,16 @@ class ExactIndex:
         everyone = self.alive()
         allowed = [everyone if mask is None else mask for mask in masks]
         seen = {id(mask): int(np.count_nonzero(mask)) for mask in allowed}
-        similarities = self._similarities(probes, allowed, seen)
-        return [
-            self._rank(probe, similarities[:, row], mask, seen[id(mask)], top, score)
-            for row, (probe, mask) in enumerate(zip(probes, allowed, strict=True))
-        ]
+        ranked: list[Ranked] = []
+        together = max(1, _PRODUCT // self.size)
+        for start in range(0, len(probes), together):
+            part, part_allowed = probes[start : start + together], allowed[start : start + together]
+            similarities = self._similarities(part, part_allowed, seen)
+            ranked += [
+                self._rank(probe, similarities[:, row], mask, seen[id(mask)], top, score)
+                for row, (probe, mask) in enumerate(zip(part, part_allowed, strict=True))
+            ]
+        return ranked
 
     def _similarities(self, probes: Floats, allowed: Sequence[Mask], seen: dict[int, int]) -> Floats:
         """Dot products [blocks, q, width]; -inf where a probe may not look."""
