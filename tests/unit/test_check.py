@@ -144,9 +144,27 @@ def test_version_and_conventions_are_told(tmp_path: Path) -> None:
     assert "MSMT17 V2" in check_dataset("msmt17", root, images=False, progress=False).facts
 
 
+def test_extraction_goes_where_it_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    for name in ("cuhk03", "raid", "cuhk_sysu"):
+        root = write_layout(name, tmp_path / name, draw=blobs)
+        before = sorted(root.rglob("*"))
+        report = check_dataset(name, root, progress=False, extracted=tmp_path / f"{name}-images")
+        assert report.images > 0
+        assert sorted(root.rglob("*")) == before
+    pack = tmp_path / "pack" / "cropped_images"
+    pack.mkdir(parents=True)
+    Image.fromarray(blobs(1, 1, 1)).save(pack / "p11422_s16929_1.jpg")
+    report = check_dataset("cuhk_sysu", tmp_path / "pack", progress=False, mode="pack")
+    assert report.images == 1
+    assert report.ok
+
+
 def test_wrong_calls(root: Path) -> None:
     with pytest.raises(DataError, match="where it was drawn"):
         check_dataset("synthetic", root / "absent")
+    with pytest.raises(DataError, match="did you mean 'market1501'"):
+        check_dataset("market1502", root)
     with pytest.raises(DataError, match="give root"):
         check_dataset("market1501")
     with pytest.raises(DataError, match="unknown argument"):

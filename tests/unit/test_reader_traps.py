@@ -133,6 +133,24 @@ def test_duke_prints_its_retraction(tree, caplog: pytest.LogCaptureFixture) -> N
         load_dataset("dukemtmc_reid")
 
 
+ZERO_BASED = {  # a copy whose cameras (or images) count from 0 does not pass as the dataset
+    "market1501": "query/0002_c0s1_000451_03.jpg",
+    "dukemtmc_reid": "query/0005_c0_f0046985.jpg",
+    "cuhk01": "campus/0001000.png",
+    "grid": "probe/0005_0_25100_229_94_99_249.jpeg",
+    "ilids": "Persons/0001000.jpg",
+    "caviar4reid": "0001000.jpg",
+}
+
+
+@pytest.mark.parametrize("name", ZERO_BASED)
+def test_zero_based_numbers_are_told_apart(name: str, tree) -> None:
+    root = tree(name)
+    write(root / ZERO_BASED[name])
+    with pytest.raises(DataError, match=r"image names in .* are not like"):
+        load(name, root)
+
+
 # CUHK
 
 

@@ -15,7 +15,7 @@ from passerby.data.duplicates import near_duplicates
 from passerby.data.image_check import ImageFacts, inspect_images
 from passerby.data.info import Count, Counted, count_samples, dataset_info, describe, differences, level_of, table_name
 from passerby.data.readers import READERS
-from passerby.data.readers.options import complete_options
+from passerby.data.readers.options import complete_options, options_of
 from passerby.data.readers.tree import is_image_name, is_litter
 from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample
 from passerby.errors import DataError
@@ -103,6 +103,8 @@ def _own_data(
     try:
         dataset = load_dataset(name, root, **arguments)
     except DataError as error:
+        if not os.path.exists(os.path.expanduser(name)):
+            raise  # neither a dataset's name nor anything that could be wrong
         findings.error(str(error))
         return [], {}, None
     for note in dataset.notes:
@@ -124,7 +126,7 @@ def _benchmark(
     parts: _Parts = {}
     first: ReIDDataset | None = None
     try:
-        parts = reader.scan(root)
+        parts = reader.scan(root, **{key: complete[key] for key in options_of(reader.scan) if key in complete})
         rows += [_compare(part, samples, info.files, {}, findings, f"{part}/") for part, samples in parts.items()]
         for absent in [count.part for count in info.files if count.part not in parts]:
             findings.tell(f"{absent}/ is not there")

@@ -107,6 +107,8 @@ def some(items: Sequence[object], limit: int = _EXAMPLES) -> str:
 
 def _table(rows: Sequence[CountRow]) -> list[str]:
     """Lines of the table; columns in which nothing was counted are left out."""
+    if not rows:
+        return []
     numbers = [(r.found.images, r.found.ids, r.found.tracklets, r.found.distractors, r.found.junk) for r in rows]
     shown = [i for i in range(5) if i < 2 or any(row[i] for row in numbers)]
     cells = [["part", *(_HEADINGS[i + 1] for i in shown)]]

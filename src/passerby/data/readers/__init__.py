@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from passerby.data.readers import cuhk, cuhk03, cuhk_sysu, draws, market, msmt17, pairs, video
@@ -18,11 +17,12 @@ class Reader:
 
     Attributes:
         read: `read(root, split=0, ...) -> ReIDDataset`.
-        scan: `scan(root) -> {folder or part: samples}`, everything on the disk, whatever the split.
+        scan: `scan(root) -> {folder or part: samples}`, everything on the disk, whatever the split; keyword arguments
+            are some of the reader's.
     """
 
     read: Callable[..., ReIDDataset]
-    scan: Callable[[Path], Mapping[str, tuple[Sample, ...]]]
+    scan: Callable[..., Mapping[str, tuple[Sample, ...]]]
 
     def options(self) -> dict[str, Any]:
         """The reader's own arguments and their defaults."""

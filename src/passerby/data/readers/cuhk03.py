@@ -28,12 +28,12 @@ _VIEW_CELLS = 5
 _MODES = ("detected", "labeled")
 
 
-def scan_cuhk03(root: Path, *, mode: str = "", extracted: str | Path | None = None) -> dict[str, tuple[Sample, ...]]:
-    """Every image of CUHK03, detected and labelled (or of one `mode`), extracted at first use."""
+def scan_cuhk03(root: Path, *, only: str = "", extracted: str | Path | None = None) -> dict[str, tuple[Sample, ...]]:
+    """Every image of CUHK03, detected and labelled (or `only` one of them), extracted at first use."""
     folder = _find(root)
     parts = {}
     there = [each for each in _MODES if (folder / _MAT).is_file() or (folder / f"images_{each}").is_dir()]
-    for each in (mode,) if mode else there:
+    for each in (only,) if only else there:
         images = _images(folder, each, extracted)
         parts[each] = tuple(
             Sample(path, person_number(int(name["pair"]), int(name["person"])), int(name["view"]) - 1)
@@ -73,7 +73,7 @@ def read_cuhk03(
     if protocol == "new" and split != 0:
         raise DataError(f"cuhk03: there is no split {split}; the new protocol has one")
     folder = _find(root)
-    samples = scan_cuhk03(root, mode=mode, extracted=extracted)[mode]
+    samples = scan_cuhk03(root, only=mode, extracted=extracted)[mode]
     if protocol == "new":
         return _new_protocol(samples, _config_file(folder, mode, config), mode)
     return _classic(samples, _test_set(folder, mode, extracted, split), mode, split)

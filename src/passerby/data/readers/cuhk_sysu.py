@@ -39,9 +39,11 @@ class Crop:
     box: _Box
 
 
-def scan_cuhk_sysu(root: Path) -> dict[str, tuple[Sample, ...]]:
+def scan_cuhk_sysu(
+    root: Path, *, mode: str = "gt", extracted: str | Path | None = None
+) -> dict[str, tuple[Sample, ...]]:
     """The boxes of training and test persons, cut out at first use."""
-    data = read_cuhk_sysu(root)
+    data = read_cuhk_sysu(root, mode=mode, extracted=extracted)
     return {"boxes": (*data.train, *data.query, *data.gallery)}
 
 

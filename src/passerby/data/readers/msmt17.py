@@ -11,7 +11,7 @@ from passerby.data.records import ReIDDataset, Sample
 from passerby.errors import DataError
 
 MSMT17_NAME = (
-    r"(?P<pid>\d{4})_(?P<image>\d{3})_(?P<cam>\d{2})_(?P<day>\d{4})(?P<period>morning|noon|afternoon)"
+    r"(?P<pid>\d{4})_(?P<image>\d{3})_(?P<cam>0[1-9]|1[0-5])_(?P<day>\d{4})(?P<period>morning|noon|afternoon)"
     r"_\d{4}_\d+(?:_ex)?\.jpg"
 )
 # version -> (known folders, training images, test images)
