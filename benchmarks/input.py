@@ -90,6 +90,8 @@ def measure(samples: list[Sample], rounds: int) -> None:
     batches = [np.random.default_rng(0).permutation(len(samples))[s : s + BATCH] for s in range(0, len(samples), BATCH)]
     out = np.empty((BATCH, INPUT.height, INPUT.width, 3), np.float32)
     rows = np.arange(BATCH)
+    room = np.empty((8, INPUT.height, INPUT.width, 3), np.uint8)
+    native = np.empty((BATCH, height, width, 3), np.uint8)
 
     def baseline() -> None:
         for batch in batches:
@@ -100,8 +102,8 @@ def measure(samples: list[Sample], rounds: int) -> None:
             draw = augmenter.draw(len(batch), (0, step))
             for start in range(0, len(batch), 8):  # as the training loader does
                 own = slice(start, start + 8)
-                pixels_now = files.read(batch[own])
-                augmenter.write(pixels_now, rows[: len(pixels_now)], draw.part(own), out[own][: len(pixels_now)])
+                n = len(batch[own])
+                augmenter.write(files.read(batch[own], room[:n]), rows[:n], draw.part(own), out[own][:n])
 
     def from_cache() -> None:
         for step, batch in enumerate(batches):
@@ -109,11 +111,11 @@ def measure(samples: list[Sample], rounds: int) -> None:
 
     def native_from_files() -> None:
         for batch in batches:
-            native_files.fetch(batch)
+            native_files.fetch(batch, native[: len(batch)])
 
     def native_from_cache() -> None:
         for batch in batches:
-            native_kept.fetch(batch)
+            native_kept.fetch(batch, native[: len(batch)])
 
     to_float = f"float32 {INPUT.height}x{INPUT.width}"
     candidates = {

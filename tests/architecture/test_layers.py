@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "passerby"
 LAYER = {
-    "errors": -1, "config": 0, "distributed": 0, "pixels": 0, "progress": 0, "files": 0, "recipes": 0,
+    "errors": -1, "compiled": 0, "config": 0, "distributed": 0, "pixels": 0, "progress": 0, "files": 0, "recipes": 0,
     "data": 1, "losses": 1, "models": 1,
     "evaluation": 2,
     "training": 3, "gallery": 3, "export": 3,

@@ -17,6 +17,7 @@ SETTINGS = {
     "nothing": AugmentConfig(flip=0.0, pad=0, erasing=0.0),
     "flip": AugmentConfig(flip=1.0, pad=0, erasing=0.0),
     "crop": AugmentConfig(flip=0.0, pad=64, erasing=0.0),
+    "crop from far outside": AugmentConfig(flip=0.5, pad=256, erasing=0.0),
     "erase": AugmentConfig(flip=0.0, pad=0, erasing=1.0),
     "color": AugmentConfig(flip=0.0, pad=0, erasing=0.0, color_jitter=0.5),
     "all": AugmentConfig(flip=0.5, pad=32, erasing=0.5, color_jitter=0.3),

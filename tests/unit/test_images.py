@@ -61,6 +61,23 @@ def test_all_caches_hold_what_pillow_reads(cache, size, samples, tmp_path):
     assert np.abs(store.fetch(indices).astype(int) - wanted[indices]).max() <= 1
 
 
+def test_what_is_fetched_can_be_written_in_place(samples, tmp_path):
+    out = np.empty((2, 128, 64, 3), np.uint8)
+    for cache in ("memory", "disk", "none"):
+        store = stored(samples, cache, tmp_path)
+        for fetch in (store.fetch, store.read):
+            out[:] = 0
+            assert fetch(np.array([5, 1]), out) is out
+            np.testing.assert_array_equal(out, store.fetch(np.array([5, 1])))
+
+
+@pytest.mark.parametrize("index", [-1, N])
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_no_other_image_is_returned_for_a_wrong_index(cache, index, samples, tmp_path):
+    with pytest.raises(IndexError, match=f"of {N}"):
+        stored(samples, cache, tmp_path).fetch(np.array([index]))
+
+
 def files_of(tmp_path, ending):
     return sorted((tmp_path / "cache").glob(f"*.{ending}"))
 

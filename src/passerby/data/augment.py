@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from passerby.compiled import compiled
 from passerby.config import AugmentConfig, InputConfig
 from passerby.pixels import UInt8Array
 
@@ -189,10 +190,11 @@ def _crop(x: Tensor, place: Tensor, pad: int) -> Tensor:
     return taken.view_as(x) * inside[:, None]
 
 
-@numba.njit(cache=True, nogil=True)
-def _augment(  # type: ignore[no-untyped-def]
-    source, rows, place, box, color, jitter, pad, scale, shift, out
-):
+@compiled
+def _augment(
+    source: UInt8Array, rows: Int64Array, place: Int64Array, box: Int64Array, color: Float32Array, jitter: bool,
+    pad: int, scale: Float32Array, shift: Float32Array, out: Float32Array,
+) -> None:  # fmt: skip
     """Images as rows of interleaved channels: find what is seen of each source row, convert it in one sweep.
 
     `scale` and `shift` are repeated along a row, so that the sweep has no inner loop over channels: it becomes vector
@@ -209,7 +211,8 @@ def _augment(  # type: ignore[no-untyped-def]
             _jitter_into(image, color[i], colored)
         mirrored, top, left = place[i]
         # output column x shows column x + left - pad of the (mirrored) image
-        begin, end = 3 * max(0, pad - left), 3 * min(width, width + pad - left)
+        begin = 3 * min(width, max(0, pad - left))
+        end = max(begin, 3 * min(width, width + pad - left))
         skip = 3 * max(0, left - pad)
         for y in range(height):
             line = out[i, y]
@@ -233,14 +236,14 @@ def _augment(  # type: ignore[no-untyped-def]
             out[i, y, 3 * box[i, 2] : 3 * box[i, 3]] = 0.0
 
 
-@numba.njit(cache=True, nogil=True)
-def _convert(values, scale, shift, line):  # type: ignore[no-untyped-def]
+@compiled
+def _convert(values: npt.NDArray[Any], scale: Float32Array, shift: Float32Array, line: Float32Array) -> None:
     for j in range(len(line)):
         line[j] = np.float32(values[j]) * scale[j] + shift[j]
 
 
-@numba.njit(cache=True, nogil=True)
-def _mirror(row, mirror):  # type: ignore[no-untyped-def]
+@compiled
+def _mirror(row: npt.NDArray[Any], mirror: npt.NDArray[Any]) -> None:
     """Pixels from right to left; unsigned positions, because signed ones may wrap around and are not vectorised."""
     one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
     last = np.uint64(len(row) // 3 - 1)
@@ -251,8 +254,8 @@ def _mirror(row, mirror):  # type: ignore[no-untyped-def]
         mirror[here + two] = row[there + two]
 
 
-@numba.njit(cache=True, nogil=True)
-def _jitter_into(image, color, colored):  # type: ignore[no-untyped-def]
+@compiled
+def _jitter_into(image: UInt8Array, color: Float32Array, colored: Float32Array) -> None:
     """Brightness, contrast (about the mean grey), saturation (about each pixel's grey), each clipped to 0..255."""
     low, high = np.float32(0.0), np.float32(255.0)
     height, span = image.shape
@@ -276,8 +279,8 @@ def _jitter_into(image, color, colored):  # type: ignore[no-untyped-def]
                 line[place] = min(high, max(low, gray + (line[place] - gray) * saturation))
 
 
-@numba.njit(cache=True, nogil=True)
-def _gray(line, x):  # type: ignore[no-untyped-def]
+@compiled
+def _gray(line: Float32Array, x: Any) -> Any:
     """Luma (ITU-R BT.601) of pixel x, an unsigned position."""
     j = np.uint64(3) * x
     red, green, blue = line[j], line[j + np.uint64(1)], line[j + np.uint64(2)]

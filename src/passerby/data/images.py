@@ -80,25 +80,34 @@ class ImageStore:
         """How many images."""
         return len(self.paths)
 
-    def fetch(self, indices: npt.NDArray[np.integer]) -> UInt8Array:
-        """Pixels of some images, a new uint8 array [len(indices), height, width, 3].
+    def fetch(self, indices: npt.NDArray[np.integer], out: UInt8Array | None = None) -> UInt8Array:
+        """Pixels of some images, uint8 [len(indices), height, width, 3].
+
+        Args:
+            indices: which images.
+            out: written and returned if given; fresh memory costs more than decoding into it.
 
         Raises:
             ImageError: cache="none" and an image cannot be read.
         """
+        out = self._room(len(indices)) if out is None else out
         if self.pixels is not None:
-            return np.asarray(self.pixels[indices])
-        out = np.empty((len(indices), self.height, self.width, 3), np.uint8)
+            if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
+                raise IndexError(f"image {indices.min()} or {indices.max()} of {len(self)}")
+            return np.take(self.pixels, indices, axis=0, out=out, mode="clip")  # mode="raise" would copy twice
         _raise_unreadable(self.decode(indices.tolist(), out))
         return out
 
-    def read(self, indices: npt.NDArray[np.integer]) -> UInt8Array:
+    def read(self, indices: npt.NDArray[np.integer], out: UInt8Array | None = None) -> UInt8Array:
         """As `fetch`, in the calling thread alone."""
         if self.pixels is not None:
-            return np.asarray(self.pixels[indices])
-        out = np.empty((len(indices), self.height, self.width, 3), np.uint8)
+            return self.fetch(indices, out)
+        out = self._room(len(indices)) if out is None else out
         _raise_unreadable(self._decode_chunk(indices.tolist(), out))
         return out
+
+    def _room(self, n: int) -> UInt8Array:
+        return np.empty((n, self.height, self.width, 3), np.uint8)
 
     def decode(self, indices: Sequence[int], out: UInt8Array) -> list[ImageError]:
         """Decode images into `out` [len(indices), height, width, 3] with all threads; what could not be read."""

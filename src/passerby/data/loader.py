@@ -126,7 +126,11 @@ class TrainLoader:
     def _assemble(self, epoch: int, step: int, indices: Int64Array) -> Batch:
         size = (self.augmenter.input.height, self.augmenter.input.width)
         if self.device.type != "cpu":
-            images = self._pinned(self.store.fetch(indices))
+            shape = (len(indices), self.store.height, self.store.width, 3)
+            # torch keeps pinned memory for the next batch
+            pinned = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+            self.store.fetch(indices, out=pinned.numpy())
+            images = pinned.permute(0, 3, 1, 2)
         elif (self.store.height, self.store.width) == size:
             out = self._buffers.take((len(indices), *size, 3))
             self._fill(indices, self.augmenter.draw(len(indices), self._seeds(epoch, step)), out)
@@ -142,21 +146,20 @@ class TrainLoader:
         """Write augmented images, each thread its share, a few at a time so that they stay in the processor's cache."""
 
         def share(begin: int, end: int) -> None:
+            kept = self.store.pixels
+            room = np.empty((_PIECE, *out.shape[1:]), np.uint8)  # memory that is not touched costs nothing
             for start in range(begin, end, _PIECE):
                 own = slice(start, min(start + _PIECE, end))
-                if self.store.pixels is not None:
-                    self.augmenter.write(self.store.pixels, indices[own], draw.part(own), out[own])
+                n = own.stop - own.start
+                if kept is not None:
+                    self.augmenter.write(kept, indices[own], draw.part(own), out[own])
                 else:
-                    pixels = self.store.read(indices[own])
-                    self.augmenter.write(pixels, np.arange(len(pixels)), draw.part(own), out[own])
+                    decoded = self.store.read(indices[own], room[:n])
+                    self.augmenter.write(decoded, np.arange(n), draw.part(own), out[own])
 
         workers = min(self._threads, len(indices))
         bounds = [len(indices) * i // workers for i in range(workers + 1)]
         list(self._pool.map(share, bounds[:-1], bounds[1:]))
-
-    def _pinned(self, pixels: UInt8Array) -> Tensor:
-        tensor = torch.from_numpy(pixels)
-        return (tensor.pin_memory() if self.device.type == "cuda" else tensor).permute(0, 3, 1, 2)
 
     def _to_device(self, batch: Batch, epoch: int, step: int) -> Batch:
         if self.device.type == "cpu":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from passerby.compiled import compiled
 from passerby.data.grouping import WHOLE, IdentityGroups, Int64Array, Share
 from passerby.errors import DataError
 
@@ -131,7 +131,7 @@ def draw_chunks(chunks: npt.NDArray[np.int64], p: int, rng: np.random.Generator)
     return _draw_chunks(chunks.copy(), p, rng.random(int(chunks.sum()) // p * p))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _draw_chunks(left: Int64Array, p: int, uniform: npt.NDArray[np.float64]) -> Int64Array:
     """`left` is used up; `uniform` [steps * p] in [0, 1) decides every draw."""
     alive = len(left)

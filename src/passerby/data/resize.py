@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from passerby.compiled import compiled
 from passerby.pixels import UInt8Array
 
 _BITS = 22
 _HALF = 1 << (_BITS - 1)
-Table = tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]
+UInt32Array = npt.NDArray[np.uint32]
+Int32Array = npt.NDArray[np.int32]
+Table = tuple[UInt32Array, Int32Array]
 
 
 def resize_into(image: UInt8Array, out: UInt8Array) -> None:
@@ -64,10 +66,11 @@ def _weights_of_channels(size: int, target: int) -> Table:
     return np.asarray(positions.reshape(-1), np.uint32), np.repeat(weights, 3, axis=1)
 
 
-@numba.njit(cache=True, nogil=True)
-def _resize(  # type: ignore[no-untyped-def]
-    image, first, weights, first_row, row_weights, out
-):
+@compiled
+def _resize(
+    image: UInt8Array, first: UInt32Array, weights: Int32Array, first_row: UInt32Array, row_weights: Int32Array,
+    out: UInt8Array,
+) -> None:  # fmt: skip
     """Images as rows of interleaved channels: [h, 3 w] -> [H, 3 W]."""
     height, width = image.shape[0], out.shape[1]
     narrow = np.empty((height, width), np.uint8)
@@ -99,8 +102,8 @@ def _resize(  # type: ignore[no-untyped-def]
             target[j] = total[j] >> _BITS
 
 
-@numba.njit(cache=True, nogil=True)
-def _double(source, left, right, target):  # type: ignore[no-untyped-def]
+@compiled
+def _double(source: UInt8Array, left: Int32Array, right: Int32Array, target: UInt8Array) -> None:
     """A row of twice the width, the usual 64 to 128: five times as fast, because nothing has to be looked up.
 
     Between two source pixels lie two outputs, the nearer to the one and to the other; `left` and `right` are their

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from passerby.compiled import compiled, compiled_sums
 from passerby.evaluation.arrays import Bool, Float32, Float64, Int32, Int64
-from passerby.evaluation.compiled import compiled, compiled_sums
 
 _LANES = 64  # columns that are looked at together
 

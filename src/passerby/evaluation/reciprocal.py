@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from passerby.compiled import compiled
 from passerby.evaluation.arrays import Float32, Float64, Int32, Int64
-from passerby.evaluation.compiled import compiled
 
 
 @compiled

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from passerby.compiled import compiled
 from passerby.evaluation.arrays import Float32, Float64, Int64
-from passerby.evaluation.compiled import compiled
 from passerby.evaluation.counting import exact_keys
 from passerby.evaluation.ranking import Labels
 
