@@ -18,10 +18,12 @@ from passerby.models.model import build_model
 
 
 @pytest.fixture(scope="session")
-def encoder() -> Encoder:
+def encoder() -> Iterator[Encoder]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the network is tiny: more threads would only wait for each other
     torch.manual_seed(0)
     config = ModelConfig(backbone="tiny:osnet_x0_25")
-    made = Encoder.from_model(build_model(config), InputConfig(height=64, width=32), config, {})
+    made = Encoder.from_model(build_model(config).eval(), InputConfig(height=64, width=32), config, {})
     made.calibration = {
         "value": 0.2,
         "far": 0.01,
@@ -29,7 +31,8 @@ def encoder() -> Encoder:
         "impostors": 100,
         "curve": [{"threshold": t / 10, "far": t / 20, "dir": min(1.0, t / 4)} for t in range(1, 15)],
     }
-    return made
+    yield made
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

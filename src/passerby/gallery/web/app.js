@@ -8,6 +8,7 @@ const WORDS = {
   look: ["?", "Look at it"],
   uncalibrated: ["–", "No threshold"],
 };
+const NEAR = { known: ["✓", "Near enough"], unknown: ["✕", "Too far"], look: WORDS.look, uncalibrated: WORDS.uncalibrated };
 const UNDOABLE = new Set(["enroll", "observe", "merge", "split", "update", "threshold"]);
 
 let about = null; // GET /v1/gallery
@@ -255,7 +256,7 @@ function explain(answer) {
 }
 
 function candidate(match) {
-  const [sign, word] = WORDS[match.verdict];
+  const [sign, word] = NEAR[match.verdict];
   const row = make(
     "li",
     {},
@@ -653,8 +654,8 @@ function logTable(events, reload) {
       make("td", { class: "time" }, when(event.at)),
       make("td", {}, event.actor || "–"),
       make("td", {}, event.action),
-      make("td", {}, event.identity ?? "–"),
-      make("td", {}, detail),
+      make("td", { class: "free" }, event.identity ?? "–"),
+      make("td", { class: "free" }, detail),
       make("td", { class: "keep" }, event.undone ? "undone" : undo),
     );
   });

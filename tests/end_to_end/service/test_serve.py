@@ -1,0 +1,174 @@
+"""`serve` as its own process: TLS, signals, and what was acknowledged."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from passerby.errors import ConfigError, WeightsError
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.service import add_key, serve
+from passerby.models.encoder import Encoder
+from tests.end_to_end.service.harness import bearer, files, person
+
+SCRIPT = "import json, sys; from passerby.gallery.service import serve; serve(**json.loads(sys.argv[1]))"
+
+
+class Process:
+    """A serving process; `lines` is what it wrote to stderr."""
+
+    def __init__(self, **arguments: Any) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-W", "error", "-c", SCRIPT, json.dumps(arguments)]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        self.lines: list[str] = []
+        self.ready = threading.Event()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+        assert self.ready.wait(60), self.lines
+        found = re.search(r"(https?://\S+?/)(?:#key=(\S+))?$", "\n".join(self.lines), re.MULTILINE)
+        assert found
+        self.url, self.key = found[1], found[2]
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip("\n"))
+            if "Application startup complete" in line:
+                self.ready.set()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        self.reader.join()
+        return code
+
+
+@pytest.fixture
+def folder(encoder: Encoder, tmp_path: Path) -> str:
+    encoder.save(tmp_path / "encoder")
+    return str(tmp_path / "encoder")
+
+
+@pytest.fixture
+def launch() -> Iterator[Callable[..., Process]]:
+    made: list[Process] = []
+
+    def run(**arguments: Any) -> Process:
+        made.append(Process(port=0, **arguments))
+        return made[-1]
+
+    yield run
+    for one in made:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+        one.reader.join()
+        assert one.process.stderr
+        one.process.stderr.close()
+
+
+@pytest.mark.slow
+def test_it_starts_with_a_key_of_its_own_and_stops_cleanly(
+    launch: Callable[..., Process], folder: str, tmp_path: Path, encoder: Encoder
+) -> None:
+    service = launch(gallery=str(tmp_path / "people.gallery"), encoder=folder)
+    with httpx.Client(base_url=service.url, headers=bearer(service.key), trust_env=False) as client:
+        assert client.get("/v1/gallery").json()["role"] == "admin"
+        made = client.post("/v1/enroll", data={"identity": "ada"}, files=files(person(1)))
+        assert made.status_code == 201
+    assert service.stop() in (0, -signal.SIGTERM)
+    assert not (tmp_path / "people.gallery-wal").exists()
+    logged = [json.loads(line) for line in service.lines if line.startswith("{")]
+    assert {"/v1/gallery", "/v1/enroll"} <= {entry.get("route") for entry in logged}
+    assert not [line for line in service.lines[1:] if service.key in line or "ada" in line]
+    with Gallery.open(tmp_path / "people.gallery", encoder) as gallery:
+        assert "ada" in gallery
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_when_it_is_killed(
+    launch: Callable[..., Process], folder: str, tmp_path: Path, encoder: Encoder
+) -> None:
+    service = launch(gallery=str(tmp_path / "people.gallery"), encoder=folder)
+    acknowledged: list[str] = []
+
+    def fill() -> None:
+        with httpx.Client(base_url=service.url, headers=bearer(service.key), trust_env=False) as client:
+            for i in range(1000):
+                try:
+                    made = client.post("/v1/enroll", data={"identity": f"p{i}"}, files=files(person(i)))
+                except httpx.TransportError:
+                    return
+                if made.status_code == 201:
+                    acknowledged.append(f"p{i}")
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    while len(acknowledged) < 5:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    service.process.kill()
+    thread.join()
+    with Gallery.open(tmp_path / "people.gallery", encoder) as gallery:
+        gallery.check()
+        assert set(acknowledged) <= {identity.name for identity in gallery.identities()}
+
+
+@pytest.mark.slow
+def test_tls(launch: Callable[..., Process], folder: str, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if made.returncode:
+        pytest.skip("openssl cannot make a certificate here")
+    token = add_key(tmp_path / "keys.json", "desk")
+    service = launch(
+        gallery=str(tmp_path / "g"),
+        encoder=folder,
+        keys=str(tmp_path / "keys.json"),
+        tls_certificate=str(certificate),
+        tls_key=str(key),
+    )
+    assert service.url.startswith("https://")
+    assert service.key is None
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    with httpx.Client(verify=trusted, trust_env=False) as client:
+        assert client.get(f"{service.url}v1/gallery", headers=bearer(token)).json()["role"] == "read"
+    with httpx.Client(trust_env=False) as client, pytest.raises(httpx.TransportError):
+        client.get(service.url.replace("https", "http"))
+
+
+def test_wrong_usage_is_told_before_anything_starts(encoder: Encoder, tmp_path: Path) -> None:
+    gallery = tmp_path / "g"
+    with pytest.raises(ConfigError, match="keys: no such file"):
+        serve(gallery, encoder, keys=tmp_path / "none.json")
+    with pytest.raises(ConfigError, match="TLS needs both"):
+        serve(gallery, encoder, tls_key=tmp_path / "key.pem")
+    (tmp_path / "noise.pem").write_text("noise")
+    with pytest.raises(ConfigError, match="not a certificate"):
+        serve(gallery, encoder, tls_certificate=tmp_path / "noise.pem", tls_key=tmp_path / "noise.pem")
+    with pytest.raises(ConfigError, match="cannot listen"):
+        serve(gallery, encoder, host="203.0.113.1", port=0)
+    with pytest.raises(WeightsError, match="is no folder"):
+        serve(gallery, tmp_path / "no-encoder")
+    (tmp_path / "keys.json").write_text("[]")
+    with pytest.raises(ConfigError, match="not a keys file"):
+        serve(gallery, encoder, port=0, keys=tmp_path / "keys.json")
+    assert not gallery.exists()
