@@ -18,11 +18,11 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from tests.end_to_end.service.harness import Running, bearer, encoded, files, person, picture
 
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.service.limits import Limits
 from passerby.models.encoder import Encoder
-from tests.end_to_end.service.harness import Running, bearer, encoded, files, person, picture
 
 Start = Callable[..., Running]
 
@@ -51,7 +51,12 @@ def png_of(width: int, height: int) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 def webp_of(width: int, height: int, *, animated: bool = False) -> bytes:
@@ -282,7 +287,8 @@ def test_slow_clients_are_cut_off_and_hold_up_nobody(start: Start) -> None:
     try:
         dawdling.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: ")
         stalled.sendall(
-            b"POST /v1/identify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin-token\r\nContent-Length: 500\r\n\r\nab"
+            b"POST /v1/identify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin-token\r\n"
+            b"Content-Length: 500\r\n\r\nab"
         )
         assert identify(service.client(), person(1)).status_code == 200
         assert stalled.recv(4096).startswith(b"HTTP/1.1 408")

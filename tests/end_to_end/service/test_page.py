@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
-from passerby.gallery.service.limits import Limits
 from tests.end_to_end.service.harness import Running, files, person
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), "")
+from passerby.gallery.service.limits import Limits
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+)
 playwright = pytest.importorskip("playwright.sync_api", reason="the page is driven with playwright (dev dependency)")
 pytestmark = [
     pytest.mark.slow,
@@ -108,7 +110,15 @@ def test_asking_deciding_and_enrolling(page: Any, service: Running) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("#dialog", state="hidden")
     log = service.client().get("/v1/history").json()["events"]
-    assert [event["action"] for event in log] == ["enroll", "enroll", "confirm", "reject", "identify", "enroll", "enroll"]
+    assert [event["action"] for event in log] == [
+        "enroll",
+        "enroll",
+        "confirm",
+        "reject",
+        "identify",
+        "enroll",
+        "enroll",
+    ]
     page.click("nav a[href='#people']")
     page.wait_for_selector("text=Hedy <b>Lamarr</b>")
     assert page.locator("b").count() == 0
@@ -137,7 +147,7 @@ def test_another_threshold_is_only_a_question(page: Any, service: Running) -> No
 def test_people_are_found_merged_taken_back_and_forgotten(page: Any, service: Running) -> None:
     page.click("nav a[href='#people']")
     page.fill("#search", "ad")
-    page.wait_for_function("document.querySelectorAll('#people-list li').length === 1")
+    playwright.expect(page.locator("#people-list li")).to_have_count(1)
     page.click("#people-list button")
     page.wait_for_selector("#timeline svg")
     assert page.inner_text("#person-name") == "ada"
@@ -145,10 +155,10 @@ def test_people_are_found_merged_taken_back_and_forgotten(page: Any, service: Ru
     page.click("text=Merge into…")
     page.keyboard.type("nobody")
     page.click("#dialog-ok")
-    page.wait_for_function("document.getElementById('dialog-error').textContent.includes('nobody')")
+    playwright.expect(page.locator("#dialog-error")).to_contain_text("nobody")
     page.fill("#dialog input", "grace")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.getElementById('person-name').textContent === 'grace'")
+    playwright.expect(page.locator("#person-name")).to_have_text("grace")
     assert "ada" in page.inner_text("#person-facts")
     page.click("nav a[href='#audit']")
     page.click("[aria-label^='Undo merge']")
@@ -161,7 +171,7 @@ def test_people_are_found_merged_taken_back_and_forgotten(page: Any, service: Ru
     page.click("text=Forget…")
     page.keyboard.type("Grace")
     page.click("#dialog-ok")
-    page.wait_for_function("document.getElementById('dialog-error').textContent.includes('confirm')")
+    playwright.expect(page.locator("#dialog-error")).to_contain_text("confirm")
     page.fill("#dialog input", "grace")
     page.click("#dialog-ok")
     page.wait_for_selector("#dialog", state="hidden")

@@ -17,12 +17,13 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.end_to_end.service.harness import bearer, files, person
 
+import passerby
 from passerby.errors import ConfigError, WeightsError
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.service import add_key, serve
 from passerby.models.encoder import Encoder
-from tests.end_to_end.service.harness import bearer, files, person
 
 SCRIPT = "import json, sys; from passerby.gallery.service import serve; serve(**json.loads(sys.argv[1]))"
 
@@ -31,16 +32,19 @@ class Process:
     """A serving process; `lines` is what it wrote to stderr."""
 
     def __init__(self, **arguments: Any) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        source = str(Path(passerby.__file__).parents[1])
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": source}
         command = [sys.executable, "-W", "error", "-c", SCRIPT, json.dumps(arguments)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self.lines: list[str] = []
         self.ready = threading.Event()
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
-        assert self.ready.wait(60), self.lines
+        self.ready.wait(120)
         found = re.search(r"(https?://\S+?/)(?:#key=(\S+))?$", "\n".join(self.lines), re.MULTILINE)
-        assert found
+        if found is None:
+            self.end()
+        assert found, self.lines
         self.url, self.key = found[1], found[2]
 
     def _read(self) -> None:
@@ -49,11 +53,22 @@ class Process:
             self.lines.append(line.rstrip("\n"))
             if "Application startup complete" in line:
                 self.ready.set()
+        self.ready.set()  # it ended
 
     def stop(self) -> int:
+        """Ask it to stop; its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(60)
+        return self.end(60)
+
+    def end(self, patience: float = 0) -> int:
+        try:
+            code = self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
         self.reader.join()
+        assert self.process.stderr
+        self.process.stderr.close()
         return code
 
 
@@ -73,12 +88,7 @@ def launch() -> Iterator[Callable[..., Process]]:
 
     yield run
     for one in made:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
-        one.reader.join()
-        assert one.process.stderr
-        one.process.stderr.close()
+        one.end()
 
 
 @pytest.mark.slow

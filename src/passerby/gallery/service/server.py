@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passerby.errors import ConfigError, MissingExtraError
+from passerby.errors import ConfigError, MissingExtraError, WeightsError
 from passerby.gallery.service import logs
 from passerby.gallery.service.keys import new_token
 from passerby.gallery.service.limits import Limits
@@ -29,6 +29,7 @@ def serve(
     port: int = 8000,
     keys: str | os.PathLike[str] | None = None,
     read_only: bool = False,
+    engine: str | None = None,
     tls_certificate: str | os.PathLike[str] | None = None,
     tls_key: str | os.PathLike[str] | None = None,
     limits: Limits | None = None,
@@ -45,6 +46,8 @@ def serve(
         keys: file of API keys (see `add_key`). Without one, a key of the role "admin" is made for this run and printed
             on stderr as part of the page's address; it is gone when the service ends.
         read_only: refuse every change; the audit then stands in the log on stderr only.
+        engine: where `encoder` is a folder: "torch", "onnxruntime" or "openvino"; None: OpenVINO or ONNX Runtime where
+            `passerby export` put its file into the folder (both are faster on a CPU), else torch.
         tls_certificate: PEM file; with `tls_key`, the service speaks HTTPS.
         tls_key: PEM file.
         limits: sizes, rates and times; default `Limits()`.
@@ -63,11 +66,10 @@ def serve(
         raise MissingExtraError(error.name or "fastapi", "serve", "the service") from None
     from passerby.gallery.service.app import create_app
     from passerby.gallery.service.running import run
-    from passerby.models.encoder import load_encoder
 
     limits = limits or Limits()
     tls = _checked_files(keys, tls_certificate, tls_key)
-    ready = load_encoder(encoder) if isinstance(encoder, (str, os.PathLike)) else encoder
+    ready = _load(encoder, engine) if isinstance(encoder, (str, os.PathLike)) else encoder
     token = new_token() if keys is None else ""
     listener = listen(host, port)
     with listener:
@@ -91,8 +93,24 @@ def serve(
         name = f"[{host}]" if ":" in host else host
         address = f"{'https' if tls else 'http'}://{name}:{listener.getsockname()[1]}/"
         page = address + (f"#key={token}" if token else "")
-        print(f"serving {os.fspath(gallery)}; the operator's page is {page}", file=sys.stderr, flush=True)
+        print(
+            f"serving {os.fspath(gallery)}; encoder on {ready.engine.name}; the operator's page is {page}",
+            file=sys.stderr,
+            flush=True,
+        )
         asyncio.run(run(uvicorn.Server(config), listener, limits))
+
+
+def _load(folder: str | os.PathLike[str], engine: str | None) -> Encoder:
+    """The encoder of a folder on the fastest engine that is there."""
+    from passerby.models.encoder import load_encoder
+
+    for candidate in ("openvino", "onnxruntime") if engine is None else ():
+        try:
+            return load_encoder(folder, candidate)
+        except (MissingExtraError, WeightsError):
+            continue  # not exported, not installed, or stale; torch always can
+    return load_encoder(folder, engine)
 
 
 def _checked_files(keys: Any, certificate: Any, key: Any) -> dict[str, Any]:
