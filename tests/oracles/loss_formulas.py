@@ -110,9 +110,11 @@ def triplets(y: Labels) -> list[tuple[int, int, int]]:
 
 
 def triplet(x: Points, y: Labels, loss: nn.Module) -> float:
-    return mean(
-        [relu(dist(x[a], x[p], loss.squared) - dist(x[a], x[n], loss.squared) + loss.margin) for a, p, n in triplets(y)]
-    )
+    x = unit(x) if loss.normalize else x
+    terms = [
+        relu(dist(x[a], x[p], loss.squared) - dist(x[a], x[n], loss.squared) + loss.margin) for a, p, n in triplets(y)
+    ]
+    return sum(terms) if loss.reduction == "sum" else mean(terms)
 
 
 def improved_triplet(x: Points, y: Labels, loss: nn.Module) -> float:
@@ -324,7 +326,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "softmax": [{"label_smoothing": 0.1}, {"bias": True}],
     "verification": [{"negatives_per_positive": 4}],
     "contrastive": [{"form": "deepid"}, {"normalize": False, "margin": 3.0}],
-    "triplet": [{"squared": True}],
+    "triplet": [{"squared": True}, {"margin": 0.2, "squared": True, "normalize": True, "reduction": "sum"}],
     "thresholded_triplet": [{"squared": False}],
     "batch_hard_triplet": [{"margin": None}],
     "quadruplet": [{"squared": True}, {"mining": "all"}, {"mining": "all", "squared": True}],

@@ -83,6 +83,11 @@ def test_weight_zero_switches_a_term_off_but_it_is_still_checked() -> None:
         Objective({"lin": TermConfig(weight=0.0, arguments={"radus": 1})}, num_ids=3, dim=4)
 
 
+def test_no_term_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least one term"):
+        Objective({"lin": TermConfig(weight=0.0)}, num_ids=3, dim=4)
+
+
 def test_losses_of_ones_own_and_of_pytorch_metric_learning() -> None:
     pytest.importorskip("pytorch_metric_learning")
     terms = {

@@ -87,7 +87,7 @@ def masks(names: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
 
 
 def over_anchors(x: Tensor, labels: Tensor, formula: Formula, *, squared: bool = False) -> Tensor:
-    """Sum of a formula's numerators over all anchors, divided by the sum of its denominators (0 if that is 0).
+    """Sum of a formula's numerators over all anchors, divided by the sum of its denominators where that is above 1.
 
     Args:
         x: [B, D] float32 or float64.

@@ -28,7 +28,7 @@ def guarded(forward: Callable[[Loss, Tensor, Tensor], Tensor]) -> Callable[[Loss
             x = x.to(torch.promote_types(x.dtype, torch.float32))
             if x.shape[0] == 0:
                 return nothing(x, self.parameters())
-            return forward(self, x, labels)
+            return forward(self, x, labels.long())
 
     return checked
 

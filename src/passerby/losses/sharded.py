@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from passerby.distributed import rank, reduce_max, reduce_sum, sum_gradient, world_size
-from passerby.errors import ConfigError
+from passerby.errors import ConfigError, WeightsError
 from passerby.losses.inputs import check_at_least, check_ids, guarded
 
 
@@ -62,8 +62,20 @@ class ShardedSoftmaxLoss(nn.Module):
         self.sample_rate = sample_rate
         self.seed = seed
         self.first_row, rows = _share(num_ids)
-        self.weight = nn.Parameter(torch.randn(rows, dim) * 0.001)
+        self.weight = nn.Parameter(_draw(rows, dim) * 0.001)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def get_extra_state(self) -> dict[str, int]:
+        """Which rows these are."""
+        return _extra_state(self)
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Refuse the rows of another process.
+
+        Raises:
+            WeightsError: they are.
+        """
+        _check_share(self, state)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -108,8 +120,20 @@ class ShardedSphereSoftmaxLoss(nn.Module):
         self.sample_rate = sample_rate
         self.seed = seed
         self.first_row, rows = _share(num_ids)
-        self.weight = nn.Parameter(torch.randn(rows, dim) * (2 / (num_ids + dim)) ** 0.5)
+        self.weight = nn.Parameter(_draw(rows, dim) * (2 / (num_ids + dim)) ** 0.5)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def get_extra_state(self) -> dict[str, int]:
+        """Which rows these are."""
+        return _extra_state(self)
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Refuse the rows of another process.
+
+        Raises:
+            WeightsError: they are.
+        """
+        _check_share(self, state)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -125,6 +149,26 @@ def _check_rate(sample_rate: float) -> None:
     check_at_least("sample_rate", sample_rate, 0.0, exclusive=True)
     if sample_rate > 1:
         raise ConfigError(f"sample_rate must be at most 1, found {sample_rate}")
+
+
+def _draw(rows: int, dim: int) -> Tensor:
+    """Normal numbers, others in every process, though all processes have the same seed and use up as much of it."""
+    start = int(torch.randint(2**62, ()))
+    return torch.randn(rows, dim, generator=torch.Generator().manual_seed(start + rank()))
+
+
+def _check_share(loss: ShardedSoftmaxLoss | ShardedSphereSoftmaxLoss, state: dict[str, int]) -> None:
+    own = _extra_state(loss)
+    if state != own:
+        raise WeightsError(
+            f"these class weights start at row {state['first_row']} of {state['num_ids']}, and this process holds "
+            f"those from row {own['first_row']} of {own['num_ids']}: every process saves and loads its own, and as "
+            "many processes must go on as there were"
+        )
+
+
+def _extra_state(loss: ShardedSoftmaxLoss | ShardedSphereSoftmaxLoss) -> dict[str, int]:
+    return {"first_row": loss.first_row, "num_ids": loss.num_ids}
 
 
 def _share(num_ids: int) -> tuple[int, int]:

@@ -45,7 +45,7 @@ class SoftmaxLoss(nn.Module):
         check_ids(labels, self.weight.shape[0])
         bias = None if self.bias is None else self.bias.to(x.dtype)
         logits = functional.linear(x, self.weight.to(x.dtype), bias)
-        return functional.cross_entropy(logits, labels.long(), label_smoothing=self.label_smoothing)
+        return functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
 
 
 class SphereSoftmaxLoss(nn.Module):
@@ -81,4 +81,4 @@ class SphereSoftmaxLoss(nn.Module):
         check_ids(labels, self.weight.shape[0])
         directions = functional.normalize(self.weight.to(x.dtype))
         logits = self.scale * functional.linear(functional.normalize(x), directions)
-        return functional.cross_entropy(logits, labels.long())
+        return functional.cross_entropy(logits, labels)

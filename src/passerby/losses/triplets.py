@@ -15,19 +15,20 @@ from passerby.losses.distances import (
     positive_distances,
     sum_of_hinges,
 )
-from passerby.losses.inputs import guarded
+from passerby.losses.inputs import check_choice, guarded
 
 
 class TripletLoss(nn.Module):
     """Triplet loss over all triplets of the batch.
 
     Mean over all (a, p, n), p another image of a's identity and n an image of any other, of
-    [d(a, p) - d(a, n) + margin]_+, d Euclidean; squared=True takes squared distances.
+    [d(a, p) - d(a, n) + margin]_+, d Euclidean; squared=True takes squared distances, reduction="sum" the sum.
 
     Shape: x [B, D] float, labels [B] integer -> scalar.
     Source: Weinberger, Saul 2009 (LMNN); Schroff, Kalenichenko, Philbin 2015, arXiv:1503.03832 (FaceNet: squared
         distances of unit vectors, summed).
-    Defaults: plain distances, not normalised, margin 0.3 (Luo et al. 2019, arXiv:1903.07071).
+    Defaults: plain distances, not normalised, margin 0.3 (Luo et al. 2019, arXiv:1903.07071). FaceNet's form is
+        squared=True, normalize=True, reduction="sum".
     Relations: on P x K batches never above `batch_hard_triplet` at the same margin.
     Degenerate: anchors without a positive or a negative have no triplets; without any triplet the loss is 0.
     Differs: a mean over all triplets, where FaceNet sums and some libraries divide by the number above zero.
@@ -35,23 +36,30 @@ class TripletLoss(nn.Module):
     Args:
         margin: by how much a negative must be farther than a positive.
         squared: use squared distances.
+        normalize: measure unit vectors.
+        reduction: "mean" or "sum".
     """
 
     reads = "feature"
 
-    def __init__(self, margin: float = 0.3, squared: bool = False) -> None:
+    def __init__(
+        self, margin: float = 0.3, squared: bool = False, normalize: bool = False, reduction: str = "mean"
+    ) -> None:
         super().__init__()
         self.margin = margin
         self.squared = squared
+        self.normalize = normalize
+        self.reduction = check_choice("reduction", reduction, ("mean", "sum"))
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
+        x = functional.normalize(x) if self.normalize else x
         return over_anchors(x, labels, self._block, squared=self.squared)
 
     def _block(self, d: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
         total = sum_of_hinges(positive_distances(d, positives), d, negatives, self.margin)
-        return total, _triplets(positives, negatives)
+        return total, _triplets(positives, negatives) if self.reduction == "mean" else torch.zeros_like(total)
 
 
 class ImprovedTripletLoss(nn.Module):

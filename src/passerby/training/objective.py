@@ -61,6 +61,8 @@ class Objective(nn.Module):
         active = {name: term for name, term in terms.items() if _checked_name(name) and term.weight != 0}
         for name in terms.keys() - active.keys():
             _arguments(name, terms[name], num_ids=num_ids, dim=dim)
+        if not active:
+            raise ConfigError("objective needs at least one term with a weight other than 0")
         self.terms = nn.ModuleDict(
             {name: _build(name, term, num_ids=num_ids, dim=dim) for name, term in active.items()}
         )
