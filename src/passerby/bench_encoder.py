@@ -113,7 +113,7 @@ def _graph(folder: str | os.PathLike[str], reference: Encoder, engine: str, to: 
     try:
         return load_encoder(folder, engine=engine).encode_batch
     except WeightsError:  # not exported yet, or from other weights
-        with tempfile.TemporaryDirectory() as temporary:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
             file = export(folder, to, out=Path(temporary) / FILES[to]).path
             return GraphEngine(file, engine, reference.preprocessing)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from passerby.config import ModelConfig
 from passerby.models.model import BACKBONES, ReIDModel, build_model
@@ -80,6 +81,25 @@ def test_parameter_count_is_the_published_one(name: str) -> None:
     count = sum(p.numel() for p in model.parameters()) + entry.classes * (int(model.dim) + 1)
     digits = len(str(entry.parameters).partition(".")[2])
     assert round(count / 1e6, digits) == entry.parameters
+
+
+# Multiply-adds in 10^9, one image: torchreid's model zoo at 256x128, torchvision's documentation at 224x224
+PUBLISHED_GMACS = {
+    "osnet_x0_25": 0.08, "osnet_x0_5": 0.27, "osnet_x0_75": 0.57, "osnet_x1_0": 0.98, "osnet_ibn_x1_0": 0.98,
+    "osnet_ain_x1_0": 0.98, "resnet18": 1.81, "resnet34": 3.66, "resnet50": 4.09, "resnet101": 7.80, "resnext50": 4.23,
+    "mobilenet_v2": 0.30,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED_GMACS)
+def test_multiply_adds_are_the_published_ones(name: str) -> None:
+    size = (256, 128) if name.startswith("osnet") else (224, 224)
+    with torch.device("meta"):
+        model = BACKBONES[name].factory(2).eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model(torch.zeros(1, 3, *size))
+    assert round(counter.get_total_flops() / 2e9, 2) == pytest.approx(PUBLISHED_GMACS[name], abs=0.0101)
 
 
 @pytest.mark.parametrize(("stride", "rows"), [(1, 16), (2, 8)])

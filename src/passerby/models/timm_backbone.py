@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from passerby.errors import ConfigError, MissingExtraError, unknown_name
+from passerby.errors import ConfigError, MissingExtraError
+
+_PROBE = (256, 128)
 
 
 class TimmBackbone(nn.Module):
@@ -26,20 +30,35 @@ class TimmBackbone(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.model = _create(name)
-        self.channels = self.dim = int(self.model.num_features)
         self.fc = nn.Identity()
+        # num_features says what the pooling would give, which for some models (MobileNetV3) is not the map's width
+        self.channels = self.dim = self._probe(name)
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] -> [B, channels, h, w]."""
         x: Tensor = self.model(images)
         if x.ndim == 4:
-            last = x.shape[-1] == self.channels != x.shape[1]  # Swin and others keep channels last
+            last = str(getattr(self.model, "output_fmt", "")).endswith("NHWC")  # Swin and others
             return x.permute(0, 3, 1, 2) if last else x
         if x.ndim == 2:
             return x[:, :, None, None]
         token = int(getattr(self.model, "num_prefix_tokens", 0)) > 0
         tokens = x[:, :1] if token else x
         return tokens.transpose(1, 2)[:, :, :, None]
+
+    def _probe(self, name: str) -> int:
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                return int(self(torch.zeros(1, 3, *_PROBE)).shape[1])
+        except (AssertionError, RuntimeError) as error:
+            raise ConfigError(
+                f"the backbone 'timm:{name}' cannot read images of {_PROBE[0]}x{_PROBE[1]} ({error}); "
+                "choose one without a fixed input size"
+            ) from error
+        finally:
+            self.train(was_training)
 
 
 def _create(name: str) -> Any:
@@ -53,7 +72,8 @@ def _create(name: str) -> Any:
             "install the torchvision that fits this torch"
         ) from error
     if not timm.is_model(name.partition(".")[0]):
-        raise ConfigError(unknown_name("timm model", name, timm.list_models()[:2000]))
+        near = difflib.get_close_matches(name, timm.list_models(), n=5)
+        raise ConfigError(f"unknown timm model {name!r}" + (f": did you mean {', '.join(near)}?" if near else ""))
     options = {"pretrained": False, "num_classes": 0, "global_pool": ""}
     try:
         return timm.create_model(name, **options, dynamic_img_size=True)

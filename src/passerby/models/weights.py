@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from passerby.errors import WeightsError
 from passerby.models import inception
 from passerby.models.model import BACKBONES, ReIDModel
+from passerby.models.timm_backbone import TimmBackbone
 
 # Where code bases keep the parameters inside what they save: torchreid and others, fast-reid, EMA copies.
 _CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")
@@ -111,6 +112,8 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     tensors = read_checkpoint(path)
     own = model.state_dict()
     prefix = "backbone." if isinstance(model, ReIDModel) else ""
+    if isinstance(getattr(model, "backbone", model), TimmBackbone):
+        prefix += "model."
     renamed = _best_naming(tensors, own, prefix)
     matched = [k for k, v in renamed.items() if k in own and v.shape == own[k].shape]
     mismatched = [k for k, v in renamed.items() if k in own and v.shape != own[k].shape]
