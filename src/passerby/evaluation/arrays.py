@@ -40,8 +40,13 @@ def as_vectors(vectors: Vectors, name: str) -> Float32:
     if array.shape[0] == 0 or array.shape[1] == 0:
         raise EmbeddingError(f"{name}: expected at least one vector, found shape {list(array.shape)}")
     array = np.ascontiguousarray(array, dtype=np.float32)
+    ones = np.ones(array.shape[1], dtype=np.float32)
     for start in range(0, len(array), _CHECK_ROWS):
-        finite = np.isfinite(array[start : start + _CHECK_ROWS]).all(axis=1)
+        part = array[start : start + _CHECK_ROWS]
+        # a NaN or infinite entry makes the row's sum so; the sum of finite ones may overflow, hence the second look
+        with np.errstate(over="ignore", invalid="ignore"):
+            suspicious = not np.isfinite(part @ ones).all()
+        finite = np.isfinite(part).all(axis=1) if suspicious else np.ones(len(part), dtype=np.bool_)
         if not finite.all():
             row = start + int(np.argmin(finite))
             raise EmbeddingError(f"{name}: row {row} holds a NaN or infinite value; check the model that made it")

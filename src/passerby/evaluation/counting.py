@@ -12,6 +12,7 @@ from passerby.compiled import compiled, compiled_sums
 from passerby.evaluation.arrays import Bool, Float32, Float64, Int32, Int64
 
 _LANES = 64  # columns that are looked at together
+_INSERTION = 64  # up to so many keys insertion sort is faster
 
 
 @compiled_sums
@@ -38,6 +39,25 @@ def exact_keys(a: Float32, b: Float32, rows: Int64, columns: Int64, cosine: bool
                 total += difference * difference
             keys[i] = total
     return keys
+
+
+@compiled
+def sort_within(offsets: Int64, keys: Float64, columns: Int64) -> None:
+    """Sort keys[offsets[i] : offsets[i + 1]] in place, ascending, and their columns with them; stable."""
+    for i in range(len(offsets) - 1):
+        start, end = offsets[i], offsets[i + 1]
+        if end - start > _INSERTION:
+            order = np.argsort(keys[start:end], kind="mergesort")
+            keys[start:end] = keys[start:end][order]
+            columns[start:end] = columns[start:end][order]
+            continue
+        for a in range(start + 1, end):
+            key, column = keys[a], columns[a]
+            b = a
+            while b > start and keys[b - 1] > key:
+                keys[b], columns[b] = keys[b - 1], columns[b - 1]
+                b -= 1
+            keys[b], columns[b] = key, column
 
 
 @compiled_sums

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from passerby.evaluation.arrays import Float32, Float64, Int32, Int64
-from passerby.evaluation.counting import add_bonus, count_rows, exact_keys, place_close
+from passerby.evaluation.counting import add_bonus, count_rows, exact_keys, place_close, sort_within
 from passerby.evaluation.labels import EXCLUSIONS, METRICS, Labels
 from passerby.evaluation.metrics import Ranks
 from passerby.evaluation.neighbors import WORKERS, top_k
@@ -156,14 +156,10 @@ def _find_matches(
     keys = exact_keys(query, gallery, rows[owner], columns, cosine)
     if bonus is not None:
         keys -= bonus.of(owner, columns)
-    order = np.lexsort((columns, keys, owner))
     matches = np.bincount(owner, minlength=len(rows))
-    return _Matches(
-        offsets=np.concatenate([[0], np.cumsum(matches)]),
-        columns=columns[order],
-        keys=keys[order],
-        hidden=size - matches,
-    )
+    offsets = np.concatenate([[0], np.cumsum(matches)])
+    sort_within(offsets, keys, columns)  # columns come in ascending order
+    return _Matches(offsets=offsets, columns=columns, keys=keys, hidden=size - matches)
 
 
 def _count(

@@ -1,0 +1,56 @@
+"""What k-reciprocal re-ranking with evaluation costs beside one blocked N x N product, interleaved in one run.
+
+    python -m benchmarks.reranking                           # Market-1501's size, N = 19,281, 512-d
+    python -m benchmarks.reranking --size msmt17 --rounds 0  # N = 93,820: the time and memory of re-ranking alone
+
+N counts queries and gallery. Prints processor seconds (all threads), elapsed seconds and memory above the inputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from benchmarks.measure import interleaved
+from benchmarks.people import SIZES, PeakMemory, blocked_product, draw
+from passerby.evaluation.embed import Embeddings
+from passerby.evaluation.protocols import evaluate_embeddings
+from passerby.evaluation.result import Report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=("market1501", "msmt17"), default="market1501")
+    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--noise", type=float, default=1.5)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    query, gallery = draw(*SIZES[options.size], options.dim, noise=options.noise)
+
+    def reranking(q: Embeddings = query, g: Embeddings = gallery) -> Report:
+        return evaluate_embeddings(
+            q.vectors, g.vectors, q.pids, g.pids, q.camids, g.camids, rerank="k_reciprocal", progress=False
+        )
+
+    reranking(*draw(50, 200, 5, options.dim, noise=1.0))  # compiles
+    with PeakMemory() as peak:
+        processor, elapsed = time.process_time(), time.perf_counter()
+        report = reranking()
+        processor, elapsed = time.process_time() - processor, time.perf_counter() - elapsed
+    print(report)
+    print(f"\nN = {len(query) + len(gallery):,}, {options.dim}-d: {processor:.1f} processor s, {elapsed:.1f} s elapsed")
+    print(f"memory: {peak.mib:.1f} MiB above the inputs")
+    if options.rounds:
+        joint = np.concatenate([query.vectors, gallery.vectors])
+        tasks = {"product": lambda: blocked_product(joint, joint), "reranking": reranking}
+        seconds = interleaved(tasks, rounds=options.rounds, clock=time.process_time)
+        ratio = seconds["reranking"] / seconds["product"]
+        print(
+            f"processor: product {seconds['product']:.3f} s, with re-ranking {seconds['reranking']:.3f} s, {ratio:.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
