@@ -39,6 +39,7 @@ __all__ = [
     "dataset_info",
     "list_datasets",
     "load_dataset",
+    "load_splits",
     "table_name",
 ]
 
@@ -78,6 +79,26 @@ def load_dataset(
     """
     dataset = _load(os.fspath(name), root, split, verify, arguments)
     return thin_tracklets(dataset, frames) if frames else dataset
+
+
+def load_splits(
+    name: str, root: str | os.PathLike[str], *, verify: bool = True, frames: int = 0, **arguments: Any
+) -> list[ReIDDataset]:
+    """Every split of a benchmark, whose results are reported as mean and deviation (never pooled).
+
+    Args:
+        name: a name of `DATASETS`.
+        root: as for `load_dataset`, like the other arguments.
+        verify: as for `load_dataset`.
+        frames: as for `load_dataset`.
+        **arguments: as for `load_dataset`.
+
+    Raises:
+        DataError: as for `load_dataset`.
+    """
+    info = dataset_info(name)
+    splits = info.splits_for(complete_options(info.name, READERS[info.name].read, arguments))
+    return [load_dataset(name, root, split=k, verify=verify, frames=frames, **arguments) for k in range(splits)]
 
 
 def _load(
