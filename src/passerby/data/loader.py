@@ -244,6 +244,12 @@ def _decode(samples: Sequence[Sample], out: UInt8Array) -> None:
         read_into(sample.path, out[place])
 
 
+# References that count for an array which only a list holds. A tensor made from it, whose memory it is, holds one more
+# for as long as that tensor or any view of it lives.
+_alone = [np.empty(0)]
+_HELD_BY_A_LIST = sys.getrefcount(_alone[0])
+
+
 class _Buffers:
     """Arrays that are used again once nobody holds them: fresh memory costs as much as filling it."""
 
@@ -253,9 +259,7 @@ class _Buffers:
     def take(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         self._arrays = [a for a in self._arrays if a.shape == shape]
         for i in range(len(self._arrays)):
-            # two references: this list's, and the argument of getrefcount. A tensor made from the array, and every
-            # view of that tensor, holds one more.
-            if sys.getrefcount(self._arrays[i]) == 2:
+            if sys.getrefcount(self._arrays[i]) == _HELD_BY_A_LIST:
                 return self._arrays[i]
         self._arrays.append(np.empty(shape, np.float32))
         return self._arrays[-1]
