@@ -7,7 +7,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from passerby.config import ModelConfig
+from passerby.models.fusion import fused
 from passerby.models.model import BACKBONES, ReIDModel, build_model
+from passerby.models.resnet import IBN
 
 NAMES = sorted(BACKBONES)
 
@@ -62,6 +64,23 @@ def test_state_dict_round_trip(name: str) -> None:
     other.load_state_dict(model.state_dict())
     with torch.no_grad():
         assert torch.equal(model.eval()(images()).embedding, other.eval()(images()).embedding)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_folding_batch_norms_changes_nothing(name: str) -> None:
+    model = tiny(name)
+    for _ in range(3):
+        model(images())  # norms with statistics of their own
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    folded = fused(model)
+    left = [m for m in folded.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert len(left) == sum(isinstance(m, IBN) for m in model.modules())
+    with torch.no_grad():
+        expected = model.eval()(images()).embedding
+        torch.testing.assert_close(
+            folded(images()).embedding, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max())
+        )
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -267,7 +267,7 @@ def _load_torch(
         model.load_state_dict(state)
     except (RuntimeError, ConfigError) as error:
         raise WeightsError(f"{weights}: not the weights of {config.backbone} ({error})") from error
-    return TorchEngine(model.eval(), preprocessing)
+    return TorchEngine(model.eval(), preprocessing, fuse=True)
 
 
 def _load_exported(folder: Path, engine: str, preprocessing: Preprocessing, fingerprint: str) -> GraphEngine:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from passerby.errors import ConfigError, MissingExtraError, WeightsError, unknown_name
+from passerby.models.fusion import fused
 from passerby.models.model import ReIDModel
 
 ENGINES = ("torch", "onnxruntime", "openvino")
@@ -65,14 +66,23 @@ class Engine(Protocol):
 
 
 class TorchEngine:
-    """The model itself, wherever its weights lie, in evaluation mode for the time of a call."""
+    """The model itself, wherever its weights lie, in evaluation mode for the time of a call.
+
+    Args:
+        model: the network.
+        preprocessing: its input.
+        fuse: run a copy with folded batch norms, remade when the weights change. Not for a model in training, whose
+            weights somebody may change behind the back of torch's version counters (`parameter.data`).
+    """
 
     name = "torch"
 
-    def __init__(self, model: ReIDModel, preprocessing: Preprocessing) -> None:
+    def __init__(self, model: ReIDModel, preprocessing: Preprocessing, *, fuse: bool = False) -> None:
         self.model = model
         self.preprocessing = preprocessing
         self.dim = model.dim
+        self.fuse = fuse
+        self._copy: tuple[list[tuple[int, int]], ReIDModel] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -82,13 +92,22 @@ class TorchEngine:
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """See `Engine`."""
+        pixels = self.preprocessing(images.to(self.device, non_blocking=True))
+        if self.fuse:
+            return F.normalize(self._fused()(pixels).embedding)
         was_training = self.model.training
         self.model.eval()
         try:
-            embedding = self.model(self.preprocessing(images.to(self.device, non_blocking=True))).embedding
+            return F.normalize(self.model(pixels).embedding)
         finally:
             self.model.train(was_training)
-        return F.normalize(embedding)
+
+    def _fused(self) -> ReIDModel:
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        state = [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+        if self._copy is None or self._copy[0] != state:
+            self._copy = (state, fused(self.model).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+        return self._copy[1]
 
 
 Runner = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]

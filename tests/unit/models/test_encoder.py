@@ -109,7 +109,23 @@ def test_a_folder_gives_the_same_encoder_back(encoder: Encoder, tmp_path: Path) 
         assert other.fingerprint == encoder.fingerprint
         assert other.provenance == encoder.provenance
         assert other.threshold is None
-        np.testing.assert_array_equal(other.encode(pictures(3)), encoder.encode(pictures(3)))
+        np.testing.assert_allclose(other.encode(pictures(3)), encoder.encode(pictures(3)), atol=1e-6)
+
+
+def test_a_loaded_encoder_follows_its_weights(encoder: Encoder, tmp_path: Path) -> None:
+    encoder.save(tmp_path)
+    loaded = load_encoder(tmp_path)
+    loaded.encode(pictures(1))
+    with torch.no_grad():
+        for model in (loaded.model, encoder.model):
+            for parameter in model.parameters():
+                parameter.mul_(1.5)
+    np.testing.assert_allclose(loaded.encode(pictures(2)), encoder.encode(pictures(2)), atol=1e-5)
+    torch.manual_seed(9)
+    other = build_model(CONFIG)
+    loaded.model.load_state_dict(other.state_dict())
+    expected = Encoder.from_model(other, INPUT, CONFIG).encode(pictures(2))
+    np.testing.assert_allclose(loaded.encode(pictures(2)), expected, atol=1e-5)
 
 
 def test_the_fingerprint_follows_weights_and_preprocessing(encoder: Encoder) -> None:
