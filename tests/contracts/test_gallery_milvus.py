@@ -50,6 +50,18 @@ def test_filtered_recall_is_that_of_exact_search(tmp_path: Path) -> None:
             )
 
 
+@pytest.mark.slow
+def test_forgetting_says_what_is_pending(tmp_path: Path) -> None:
+    with Gallery.open(tmp_path / "people.db") as gallery:
+        gallery.enroll("Ada", vectors=people(1, 2)[0])
+        gallery.enroll("Bob", vectors=people(1, 2, seed=1)[0])
+        assert gallery.purge().pending == ""
+        assert "milvus-lite" in gallery.forget("Ada").pending
+        assert "milvus-lite" in str(gallery.purge())
+        gallery.compact()
+        assert [i.name for i in gallery.identities()] == ["Bob"]
+
+
 def test_effort_grows_as_fewer_pass_the_filter() -> None:
     efforts = [effort(72, share) for share in (1.0, 0.5, 0.1, 0.01, 1e-6)]
     assert efforts == sorted(efforts)

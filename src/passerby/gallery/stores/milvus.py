@@ -64,6 +64,7 @@ class MilvusStore:
         self._reversals: list[Callable[[], object]] = []
         self._pending: dict[str, dict[str, Any]] = {}
         self._last_id = 0
+        self._erased = False
         self._counts: dict[Where, tuple[float, int]] = {}
         self._embedded = not location.startswith("milvus://")
         self._client, self._name = _connect(location, read_only=read_only)
@@ -295,6 +296,7 @@ class MilvusStore:
             for event in self.events(identity):
                 self._write_event(replace(event, detail={}, private={}))
         self._reversals.clear()  # erased is erased
+        self._erased = True
 
     # -- observations ------------------------------------------------------------------------------------------------
 
@@ -345,6 +347,7 @@ class MilvusStore:
         """Erase observations with their vectors and thumbnails."""
         self._delete(observations)
         self._reversals.clear()  # erased is erased
+        self._erased = True
 
     def _rows(self, observations: Integers, fields: Sequence[str]) -> list[dict[str, Any]]:
         """Rows of observations, in the order asked for."""
@@ -530,24 +533,29 @@ class MilvusStore:
     # -- upkeep ------------------------------------------------------------------------------------------------------
 
     def settle_erasure(self) -> str:
-        """Flush and compact, so that Milvus rewrites its segments without what was deleted; what is still pending."""
+        """Flush and compact, so that segments are written anew without what was deleted; what is still pending."""
         with self._lock, self._translated():
-            if self._read_only:
+            if self._read_only or not self._erased:
                 return ""
-            jobs = []
-            for name in (self._name, self._records_name):
-                if name == self._name and not self._has_vectors:
-                    continue
-                self._client.flush(name)
-                jobs.append(self._client.compact(name))
-            running = [job for job in jobs if job and str(self._client.get_compaction_state(job)) != "Completed"]
-            if not self._embedded:
-                state = f"compaction runs (jobs {running}); " if running else "compacted; "
-                return (
-                    f"{state}Milvus deletes the old segments from its object storage when its garbage collection runs "
-                    "(dataCoord.gc.dropTolerance and dataCoord.gc.interval of the server)"
-                )
-            return f"compaction runs (jobs {running})" if running else ""
+            running = [job for job in self._compact() if str(self._client.get_compaction_state(job)) != "Completed"]
+        if self._embedded:
+            return (
+                "milvus-lite drops erased rows from its files when it next merges segments, and cannot be told when; "
+                "where erasure must be immediate, use a file gallery"
+            )
+        state = f"compaction runs (jobs {running})" if running else "segments are compacted"
+        return (
+            f"{state}; Milvus deletes the old segments from its object storage when its garbage collection runs "
+            "(dataCoord.gc.interval and dataCoord.gc.dropTolerance of the server)"
+        )
+
+    def _compact(self) -> list[int]:
+        """Write segments anew; the numbers of the jobs that do it."""
+        jobs = []
+        for name in [self._name, self._records_name] if self._has_vectors else [self._records_name]:
+            self._client.flush(name)
+            jobs.append(int(self._client.compact(name)))
+        return [job for job in jobs if job > 0]
 
     def check(self) -> None:
         """Every observation belongs to an identity, and to one that was not merged away."""
@@ -562,7 +570,7 @@ class MilvusStore:
     def compact(self) -> None:
         """Flush and compact."""
         with self.transaction():
-            self.settle_erasure()
+            self._compact()
 
     def backup(self, target: Path) -> None:
         """Not offered: Milvus has a tool of its own."""
