@@ -39,6 +39,20 @@ def test_wrong_calls(tmp_path: Path) -> None:
         write_layout("viper", tmp_path / "full", draw=grey)
 
 
+def test_a_drawing_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    def breaks(person: int, camera: int, image: int) -> np.ndarray:
+        if person == 7:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return grey(person, camera, image)
+
+    (tmp_path / "a").mkdir()
+    for folder in (tmp_path / "a", tmp_path / "b" / "c"):
+        with pytest.raises(StorageError, match="No space left"):
+            write_layout("viper", folder, draw=breaks)
+    assert list((tmp_path / "a").iterdir()) == list((tmp_path / "b").iterdir()) == []
+    assert write_layout("viper", tmp_path / "a", draw=grey) == tmp_path / "a"
+
+
 def test_disk_full_while_extracting_leaves_nothing_half_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("h5py")
     root = write_layout("cuhk03", tmp_path / "x", draw=grey) / "cuhk03_release"

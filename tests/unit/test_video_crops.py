@@ -93,6 +93,12 @@ def test_wrong_films(film: Path, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a film")
     with pytest.raises(DataError, match="cannot be decoded"):
         crop_video(tmp_path / "text.mp4", file, tmp_path / "out1")
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    short = crop_video(cut, file, tmp_path / "out3")
+    assert short.frames < FRAMES
+    assert short.skipped["after the last frame of the film"] == 2 * (FRAMES - short.frames)
+    assert not (tmp_path / "out1").exists()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     with pytest.raises(DataError, match="not an empty folder"):

@@ -7,6 +7,7 @@ import importlib
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from passerby.errors import DataError, MissingExtraError, StorageError
+from passerby.errors import DataError, MissingExtraError
+from passerby.files import replace_folder
 from passerby.pixels import UInt8Array
 from passerby.progress import progress_bar
 
@@ -112,22 +114,22 @@ def crop_video(
         raise DataError(f"{folder} is not an empty folder; crops are not mixed with anything")
     crops = VideoCrops(folder / MANIFEST)
     wanted = _by_frame(found, every, min_confidence, crops)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with progress_bar(f"cutting {film.name}", max(wanted, default=0)) as bar:
-            rows = []
-            for number, seconds, picture in _frames(av, film, wanted):
-                crops.frames = number
-                for box in wanted.get(number, ()):
-                    path = _write_crop(box, picture, folder, margin, min_height, crops)
-                    if path is not None:
-                        rows.append((path, box.track, camera, f"{seconds:.3f}", box.track))
-                if progress:
-                    bar.advance()
+    last = max(wanted, default=0)
+    with (
+        replace_folder(folder) as place,
+        progress_bar(f"cutting {film.name}", last) if progress else nullcontext() as bar,
+    ):
+        rows = []
+        for number, seconds, picture in _frames(av, film, wanted):
+            crops.frames = number
+            for box in wanted.get(number, ()):
+                path = _write_crop(box, picture, place, margin, min_height, crops)
+                if path is not None:
+                    rows.append((path, box.track, camera, f"{seconds:.3f}", box.track))
+            if bar is not None:
+                bar.advance()
         _skip(crops, "after the last frame of the film", sum(len(b) for f, b in wanted.items() if f > crops.frames))
-        _write_manifest(crops.manifest, rows)
-    except OSError as error:
-        raise StorageError(f"{folder}: cannot be written ({error.strerror})") from error
+        _write_manifest(place / MANIFEST, rows)
     return crops
 
 

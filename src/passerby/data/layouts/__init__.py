@@ -11,6 +11,7 @@ import numpy as np
 
 from passerby.data.layouts import mats, trees, video
 from passerby.data.layouts.cast import Cast, Draw
+from passerby.data.readers.extraction import write_whole
 from passerby.errors import DataError, StorageError, unknown_name
 from passerby.pixels import UInt8Array
 
@@ -75,9 +76,9 @@ def write_layout(
     folder = Path(root).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} is not an empty folder; a drawn dataset is not mixed with anything")
+    cast = Cast(persons, images, draw or _pedestrians(seed))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        LAYOUTS[name](folder, Cast(persons, images, draw or _pedestrians(seed)))
+        write_whole(folder, lambda place: LAYOUTS[name](place, cast))
     except OSError as error:
         raise StorageError(f"{folder}: the drawn dataset cannot be written ({error.strerror})") from error
     return folder

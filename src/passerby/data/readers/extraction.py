@@ -15,27 +15,38 @@ from passerby.errors import StorageError
 
 
 def extract_once(folder: Path, write: Callable[[Path], None], *, dataset: str) -> Path:
-    """Make `folder` by calling `write` on an empty folder beside it and renaming that one, unless it exists.
+    """Make `folder` by `write_whole`, unless it exists.
 
     Raises:
-        StorageError: the place cannot be written; nothing half-written is left under the final name.
+        StorageError: the place cannot be written.
     """
     if folder.is_dir():
         return folder
-    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        write(partial)
-        partial.rename(folder)
+        write_whole(folder, write)
     except OSError as error:
         raise StorageError(
             f"{dataset}: its images cannot be written to {folder} ({error.strerror}); "
             "name another folder with extracted=FOLDER"
         ) from error
+    return folder
+
+
+def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` on an empty folder beside `folder` and rename that one, so that nothing half-written has its name.
+
+    An empty `folder` is replaced. Files are not flushed to the disk one by one, as what can be made again need not be.
+    """
+    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        write(partial)
+        if folder.is_dir():
+            folder.rmdir()
+        partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return folder
 
 
 def write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
