@@ -51,6 +51,8 @@ def test_a_migrated_gallery_is_the_same(tmp_path: Path, name: str) -> None:
         with pytest.raises(GalleryError, match="nothing to undo"):
             new.undo()
         assert new.observe(picture(98), threshold=0.01).identity == "unknown-2"
+    back = migrate(tmp_path / name, tmp_path / "back.gallery")
+    assert (back.observations, back.agreement) == (19, 1.0)
     with pytest.raises(GalleryError, match="holds identities already"):
         migrate(source, tmp_path / name)
 
