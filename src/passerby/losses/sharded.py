@@ -141,7 +141,7 @@ class ShardedSphereSoftmaxLoss(nn.Module):
         check_ids(labels, self.num_ids)
         weight, columns = _take_part(self, self.weight, labels)
         directions = functional.normalize(weight.to(x.dtype))
-        logits = self.scale * functional.linear(sum_gradient(functional.normalize(x)), directions)
+        logits = functional.linear(sum_gradient(self.scale * functional.normalize(x)), directions)
         return _cross_entropy(logits, columns, 0.0)
 
 

@@ -80,5 +80,5 @@ class SphereSoftmaxLoss(nn.Module):
         """The loss of a batch."""
         check_ids(labels, self.weight.shape[0])
         directions = functional.normalize(self.weight.to(x.dtype))
-        logits = self.scale * functional.linear(functional.normalize(x), directions)
+        logits = functional.linear(self.scale * functional.normalize(x), directions)  # [B, D] is less to scale
         return functional.cross_entropy(logits, labels)
