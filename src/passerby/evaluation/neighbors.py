@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from passerby.evaluation.screening import Screen, make_screen
 from passerby.progress import progress_bar
 
 WORKERS = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-_BLOCK = 1024  # rows and columns of a tile
+_BLOCK = 768  # rows and columns of a tile
 _PAIRS = 2**20  # exact keys that are held at once
 _LONG = 10**9  # pairs from which on a progress bar is shown
 
@@ -90,16 +91,19 @@ def neighbors(vectors: Float32, k: int, *, progress: bool = False) -> Neighbors:
         ThreadPoolExecutor(WORKERS) as pool,
         progress_bar("neighbours", tiles if progress and n * n >= _LONG else 0) as bar,
     ):
-        for a, above in enumerate(blocks):
-            left = screen.prepare(vectors, above)[0] * np.float32(2.0)
-            for across in blocks[a:]:
-                right = screen.prepare(vectors, across)[0]
-                scores = tile[: len(above) * len(across)].reshape(len(above), len(across))
-                np.matmul(left, right.T, out=scores)
-                if across is above:
-                    np.fill_diagonal(scores, np.nan)
-                _scan_both(pool, scores, offset, above, across, found, rows, vectors)
-                bar.advance()
+        # each block with itself first: then the columns of the other tiles meet a high bar already
+        pairs = [(a, a) for a in range(len(blocks))] + list(combinations(range(len(blocks)), 2))
+        prepared = (-1, np.empty((0, 0), dtype=np.float32))
+        for a, b in pairs:
+            if prepared[0] != a:
+                prepared = a, screen.prepare(vectors, blocks[a])[0] * np.float32(2.0)
+            right = screen.prepare(vectors, blocks[b])[0]
+            scores = tile[: len(blocks[a]) * len(blocks[b])].reshape(len(blocks[a]), len(blocks[b]))
+            np.matmul(prepared[1], right.T, out=scores)
+            if a == b:
+                np.fill_diagonal(scores, np.nan)
+            _scan_both(pool, scores, offset, blocks[a], blocks[b], found, rows, vectors)
+            bar.advance()
     farthest = exact_keys(vectors, vectors, rows, found.farthest, False)
     if k < 1:
         return Neighbors(np.empty((n, 0), dtype=np.int64), np.empty((n, 0)), farthest)
