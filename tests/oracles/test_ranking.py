@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import passerby as pb
-from passerby.errors import EmbeddingError
-from passerby.evaluation import ranking
+from passerby.errors import ConfigError, EmbeddingError
+from passerby.evaluation import neighbors, ranking
+from passerby.evaluation.products import torch_product
 from passerby.evaluation.ranking import Labels, match_ranks, top_k
 from passerby.evaluation.screening import make_screen
 
@@ -207,3 +208,23 @@ def test_a_collapsed_model_is_called_out():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pb.evaluate_embeddings(np.eye(5, 8, dtype=np.float32), np.eye(5, 8, dtype=np.float32) * 2, pids[:5], pids[:5])
+
+
+def test_the_device_does_not_change_a_number(monkeypatch):
+    q, g, labels = drawn_world(queries=60, images=500)
+    expected = match_ranks(q, g, labels, metric="euclidean")
+    for module in (ranking, neighbors):
+        monkeypatch.setattr(module, "product_on", lambda device: torch_product(torch.device("cpu")))
+    found = match_ranks(q, g, labels, metric="euclidean", device="cuda")
+    np.testing.assert_array_equal(found.positions, expected.positions)
+    indices, _ = top_k(q, g, 5, labels=labels, device="cuda")
+    monkeypatch.undo()
+    np.testing.assert_array_equal(indices, top_k(q, g, 5, labels=labels)[0])
+
+
+def test_a_device_that_is_not_there_is_refused():
+    q, g, labels = drawn_world(queries=2, images=20)
+    with pytest.raises(ConfigError, match="cannot be used here"):
+        pb.evaluate_embeddings(q, g, labels.query_pids, labels.gallery_pids, device="xpu:7")
+    with pytest.raises(ConfigError, match="cannot be used here"):
+        pb.evaluate_embeddings(q, g, labels.query_pids, labels.gallery_pids, device="gpu")

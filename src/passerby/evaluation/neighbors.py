@@ -14,6 +14,7 @@ from passerby.evaluation.arrays import Float32, Float64, Int64
 from passerby.evaluation.candidates import choose, hide, scan_columns, scan_rows, tidy_all
 from passerby.evaluation.counting import exact_keys
 from passerby.evaluation.labels import Labels
+from passerby.evaluation.products import Product, product_on
 from passerby.evaluation.screening import Screen, make_screen
 from passerby.progress import progress_bar
 
@@ -69,16 +70,18 @@ class _Candidates:
         return indices, nearest
 
 
-def neighbors(vectors: Float32, k: int, *, progress: bool = False) -> Neighbors:
+def neighbors(vectors: Float32, k: int, *, device: str | None = None, progress: bool = False) -> Neighbors:
     """Each vector's k nearest others by Euclidean distance; half of the products, as distances are symmetric.
 
     Args:
         vectors: [n, dim].
         k: how many; fewer where there are not so many others.
+        device: where products are computed; None: the CPU.
         progress: show a bar on stderr where there is much to do.
     """
     n = len(vectors)
     k = min(k, n - 1)
+    product = product_on(device)
     screen = make_screen(vectors, vectors, cosine=False)
     rows = np.arange(n)
     squared = np.concatenate([screen.prepare(vectors, part)[1] for part in _blocks(rows)])
@@ -99,7 +102,7 @@ def neighbors(vectors: Float32, k: int, *, progress: bool = False) -> Neighbors:
                 prepared = a, screen.prepare(vectors, blocks[a])[0] * np.float32(2.0)
             right = screen.prepare(vectors, blocks[b])[0]
             scores = tile[: len(blocks[a]) * len(blocks[b])].reshape(len(blocks[a]), len(blocks[b]))
-            np.matmul(prepared[1], right.T, out=scores)
+            product(prepared[1], right, scores)
             if a == b:
                 np.fill_diagonal(scores, np.nan)
             _scan_both(pool, scores, offset, blocks[a], blocks[b], found, rows, vectors)
@@ -160,6 +163,7 @@ def top_k(
     *,
     metric: str = "euclidean",
     labels: Labels | None = None,
+    device: str | None = None,
     progress: bool = False,
 ) -> tuple[Int64, Float32]:
     """The k nearest gallery images of each query, nearest first, ties by gallery index.
@@ -170,6 +174,7 @@ def top_k(
         k: how many.
         metric: "euclidean" or "cosine".
         labels: leaves out what does not count for a query; None keeps everything.
+        device: where products are computed; None: the CPU.
         progress: show a bar on stderr where there is much to do.
 
     Returns:
@@ -178,12 +183,15 @@ def top_k(
     indices = np.full((len(query), k), -1, dtype=np.int64)
     nearest = np.full((len(query), k), np.inf, dtype=np.float32)
     screen = make_screen(query, gallery, cosine=metric == "cosine")
+    product = product_on(device)
     groups = labels.groups() if labels else iter([(np.arange(len(query)), np.arange(len(gallery)))])
     total = len(query) if progress and len(query) * len(gallery) >= _LONG else 0
     with ThreadPoolExecutor(WORKERS) as pool, progress_bar("nearest", total) as bar:
         for queries, searched in groups:
             for rows in _blocks(queries):
-                found, keys = _nearest(pool, query, gallery, rows, searched, min(k, len(searched)), screen, labels)
+                found, keys = _nearest(
+                    pool, query, gallery, rows, searched, min(k, len(searched)), screen, product, labels
+                )
                 indices[rows, : found.shape[1]] = found
                 nearest[rows, : found.shape[1]] = keys if screen.cosine else np.sqrt(keys)
                 bar.advance(len(rows))
@@ -198,6 +206,7 @@ def _nearest(
     searched: Int64,
     k: int,
     screen: Screen,
+    product: Product,
     labels: Labels | None,
 ) -> tuple[Int64, Float64]:
     if k == 0:
@@ -209,7 +218,8 @@ def _nearest(
     for columns in _blocks(searched):
         vectors, lengths = screen.prepare(gallery, columns)
         offset = screen.offsets(lengths)
-        scores = prepared @ vectors.T
+        scores = np.empty((len(rows), len(columns)), dtype=np.float32)
+        product(prepared, vectors, scores)
         if labels is not None and labels.exclude == "same_id_same_camera":
             starts, ends, hidden = labels.own_camera(rows, columns)
             hide(scores, 0, starts, ends, hidden)

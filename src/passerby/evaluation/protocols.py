@@ -13,6 +13,7 @@ from passerby.evaluation import arrays
 from passerby.evaluation.arrays import Float32, Float64, Int64
 from passerby.evaluation.metrics import AP_DEFINITIONS, Ranks
 from passerby.evaluation.pooling import POOLINGS, Groups, group_rows, group_tracklets, pool
+from passerby.evaluation.products import product_on
 from passerby.evaluation.ranking import EXCLUSIONS, METRICS, Labels, match_ranks, pairwise, rank_rows
 from passerby.evaluation.reranking import rank_reranked, rerank_settings
 from passerby.evaluation.result import Report, ScoreWarning
@@ -99,7 +100,7 @@ def evaluate_embeddings(
         max_rank: length of the CMC curve.
         junk_pids: gallery images of these ids count for nobody.
         rerank: None, "k_reciprocal", or its settings.
-        device: where to compute; None: the CPU.
+        device: where products are computed: None or "cpu", "cuda", ..., or "auto"; the numbers are the same.
         empty: queries without a true match are left out ("skip") or count with AP 0 ("zero", the official Matlab).
         exclude: gallery images left out for a query: "same_id_same_camera", "same_camera" or "none"; None: the
             protocol's own rule.
@@ -121,6 +122,7 @@ def evaluate_embeddings(
     _check_name("way to treat empty queries", empty, ("skip", "zero"))
     _check_name("pooling", pooling, POOLINGS if protocol == "multi_query" else POOLINGS[:2])
     _check_name("exclusion", exclude or "none", EXCLUSIONS)
+    product_on(device)
     for name, value in (("max_rank", max_rank), ("repeats", repeats)):
         if value is not None and value < 1:
             raise ConfigError(f"{name}: expected 1 or more, found {value}")
@@ -154,6 +156,7 @@ def evaluate_embeddings(
         empty,
         repeats,
         seed,
+        device,
         progress,
     )
     if settings.rerank is not None:
@@ -200,7 +203,9 @@ def _adapt_to_cameras(protocol: str, labels: Labels, notes: list[str]) -> tuple[
 def _ranks(query: Float32, gallery: Float32, labels: Labels, settings: Settings) -> Ranks:
     """Places of the true matches, after re-ranking if wanted."""
     if settings.rerank is None:
-        return match_ranks(query, gallery, labels, metric=settings.metric, progress=settings.progress)
+        return match_ranks(
+            query, gallery, labels, metric=settings.metric, device=settings.device, progress=settings.progress
+        )
     return rank_reranked(query, gallery, labels, settings.rerank, metric=settings.metric, progress=settings.progress)
 
 

@@ -18,6 +18,7 @@ from passerby.evaluation.counting import add_bonus, count_rows, exact_keys, plac
 from passerby.evaluation.labels import EXCLUSIONS, METRICS, Labels
 from passerby.evaluation.metrics import Ranks
 from passerby.evaluation.neighbors import WORKERS, top_k
+from passerby.evaluation.products import Product, product_on
 from passerby.evaluation.screening import Screen, make_screen
 from passerby.progress import ProgressBar, progress_bar
 
@@ -88,6 +89,7 @@ def match_ranks(
     *,
     metric: str,
     bonus_of: Callable[[Int64], Bonus] | None = None,
+    device: str | None = None,
     progress: bool = False,
 ) -> Ranks:
     """Places of each query's true matches among the gallery images that count for it.
@@ -100,9 +102,11 @@ def match_ranks(
         labels: who is who, and what counts for whom.
         metric: "euclidean" or "cosine".
         bonus_of: queries -> what is taken off their exact keys (squared distances) before ranking.
+        device: where products are computed (`passerby.evaluation.products`); None: the CPU.
         progress: show a bar on stderr where there is much to do.
     """
     count = len(query)
+    product = product_on(device)
     screen = make_screen(query, gallery, cosine=metric == "cosine")
     found: list[tuple[Int64, Ranks]] = []
     with (
@@ -115,7 +119,7 @@ def match_ranks(
             for rows in _query_blocks(queries, most, labels.gallery_pids[by_person], labels.query_pids):
                 bonus = None if bonus_of is None else bonus_of(rows)
                 matches = _find_matches(query, gallery, labels, rows, by_person, bonus, screen.cosine)
-                ranks = _count(query, gallery, labels, rows, searched, matches, bonus, screen, pool, bar)
+                ranks = _count(query, gallery, labels, rows, searched, matches, bonus, screen, product, pool, bar)
                 found.append((rows, ranks))
     return _join(found, count)
 
@@ -171,6 +175,7 @@ def _count(
     matches: _Matches,
     bonus: Bonus | None,
     screen: Screen,
+    product: Product,
     pool: ThreadPoolExecutor,
     bar: ProgressBar,
 ) -> Ranks:
@@ -211,7 +216,7 @@ def _count(
         for top in range(0, len(rows), _TILE_ROWS):
             part = prepared[top : top + _TILE_ROWS]
             scores = block[: len(part) * len(columns)].reshape(len(part), len(columns))
-            np.matmul(part, vectors.T, out=scores)
+            product(part, vectors, scores)
             half = -(-len(part) // WORKERS)
             # each thread has queries of its own, hence matches of its own to count for
             jobs = [pool.submit(count, scores[s : s + half], top + s, tile) for s in range(0, len(part), half)]

@@ -52,6 +52,7 @@ def rerank_k_reciprocal(
     overlap: str = "more",
     half: str = "python",
     blend: str = "normalized",
+    device: str | None = None,
     progress: bool = False,
 ) -> Float32:
     """Blend the Jaccard distance of k-reciprocal neighbourhoods with the distance itself.
@@ -70,6 +71,7 @@ def rerank_k_reciprocal(
         half: neighbours of a candidate's own set: round(k1 / 2) + 1, halves to even ("python"), or
             round((k1 + 1) / 2), halves up ("matlab"). They differ for k1 = 3, 7, 11, ...
         blend: what λ weighs: "normalized" D, or the "raw" Euclidean distance (fast-reid).
+        device: where neighbours are searched; None: the CPU.
         progress: show a bar on stderr where there is much to do.
 
     Returns:
@@ -84,7 +86,7 @@ def rerank_k_reciprocal(
     query = arrays.as_vectors(query_vectors, "query_vectors")
     gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
     arrays.check_same_dim(query, gallery, "query_vectors", "gallery_vectors")
-    hoods = neighborhoods(np.concatenate([query, gallery]), len(query), settings, progress=progress)
+    hoods = neighborhoods(np.concatenate([query, gallery]), len(query), settings, device=device, progress=progress)
     result = np.empty((len(query), len(gallery)), dtype=np.float32)
     step = max(1, _BLOCK // len(gallery))
     for start in range(0, len(query), step):
@@ -119,7 +121,14 @@ def rerank_settings(rerank: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rank_reranked(
-    query: Float32, gallery: Float32, labels: Labels, settings: dict[str, Any], *, metric: str, progress: bool = False
+    query: Float32,
+    gallery: Float32,
+    labels: Labels,
+    settings: dict[str, Any],
+    *,
+    metric: str,
+    device: str | None = None,
+    progress: bool = False,
 ) -> Ranks:
     """Like `match_ranks`, by re-ranked distances; junk takes no part in anybody's neighbourhood.
 
@@ -132,7 +141,7 @@ def rank_reranked(
     if metric == "cosine":
         lengths = np.sqrt(np.einsum("nd,nd->n", joint, joint, dtype=np.float64))
         joint /= np.where(lengths > 0, lengths, 1.0)[:, None].astype(np.float32)
-    hoods = neighborhoods(joint, len(query), settings, progress=progress)
+    hoods = neighborhoods(joint, len(query), settings, device=device, progress=progress)
     kept = Labels(
         labels.query_pids,
         labels.gallery_pids[places],
@@ -144,7 +153,13 @@ def rank_reranked(
     if settings["blend"] == "raw" or settings["lambda_value"] < _SMALLEST_LAMBDA:
         return rank_rows(hoods.distances, kept)
     return match_ranks(
-        joint[: len(query)], joint[len(query) :], kept, metric="euclidean", bonus_of=hoods.bonus, progress=progress
+        joint[: len(query)],
+        joint[len(query) :],
+        kept,
+        metric="euclidean",
+        bonus_of=hoods.bonus,
+        device=device,
+        progress=progress,
     )
 
 
@@ -215,11 +230,13 @@ class Neighborhoods:
         return np.asarray((1.0 - share) * jaccard + share * plain, dtype=np.float32)
 
 
-def neighborhoods(joint: Float32, queries: int, settings: dict[str, Any], *, progress: bool = False) -> Neighborhoods:
+def neighborhoods(
+    joint: Float32, queries: int, settings: dict[str, Any], *, device: str | None = None, progress: bool = False
+) -> Neighborhoods:
     """Steps 1 to 3 for queries and gallery, one after the other in `joint`."""
     n = len(joint)
     k1, k2 = settings["k1"], settings["k2"]
-    near = neighbors(joint, max(k1, k2 - 1), progress=progress)
+    near = neighbors(joint, max(k1, k2 - 1), device=device, progress=progress)
     lists = np.concatenate([np.arange(n)[:, None], near.indices], axis=1).astype(np.int32)
     length = min(k1 + 1, n)
     half = round(k1 / 2) + 1 if settings["half"] == "python" else math.floor((k1 + 1) / 2 + 0.5)

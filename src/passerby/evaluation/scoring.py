@@ -37,6 +37,7 @@ class Settings:
     empty: str
     repeats: int | None
     seed: int
+    device: str | None
     progress: bool
 
 
