@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import pytest
 from passerby.gallery.gallery import Gallery
 
 DIM = 16
+SERVER = os.environ.get("PASSERBY_MILVUS", "")
+"""Address of a Milvus server to run the contract against, too (see benchmarks/milvus.py)."""
 STORES = [
     pytest.param("people.gallery", id="sqlite"),
     pytest.param(
@@ -25,6 +29,7 @@ STORES = [
             ),
         ],
     ),
+    *([pytest.param("server", id="server", marks=pytest.mark.slow)] if SERVER else []),
 ]
 
 
@@ -59,4 +64,11 @@ class TinyEncoder:
 
 
 def open_gallery(folder: Path, name: str, encoder: Any = None, **arguments: Any) -> Gallery:
-    return Gallery.open(folder / name, encoder, **arguments)
+    return Gallery.open(location(folder, name), encoder, **arguments)
+
+
+def location(folder: Path, name: str) -> str:
+    """A file in the folder, or a collection of the server that belongs to the folder."""
+    if name != "server":
+        return str(folder / name)
+    return f"{SERVER}/t{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"

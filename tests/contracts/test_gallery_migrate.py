@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.contracts.galleries import STORES, TinyEncoder, people, picture
+from tests.contracts.galleries import STORES, TinyEncoder, location, people, picture
 
 from passerby.errors import GalleryError
 from passerby.gallery.gallery import Gallery
@@ -34,11 +34,11 @@ def fill(folder: Path) -> Path:
 def test_a_migrated_gallery_is_the_same(tmp_path: Path, name: str) -> None:
     source = fill(tmp_path)
     before = source.read_bytes()
-    done = migrate(source, tmp_path / name)
+    done = migrate(source, location(tmp_path, name))
     assert source.read_bytes() == before
     assert (done.identities, done.observations, done.agreement) == (7, 18, 1.0)
     assert "18 observations" in str(done)
-    with Gallery.open(source, TinyEncoder()) as old, Gallery.open(tmp_path / name, TinyEncoder()) as new:
+    with Gallery.open(source, TinyEncoder()) as old, Gallery.open(location(tmp_path, name), TinyEncoder()) as new:
         for mine, theirs in zip(new.identities(), old.identities(), strict=True):
             assert {**vars(mine), "id": 0} == {**vars(theirs), "id": 0}
         assert [(e.action, e.at, e.name) for e in new.history()[1:]] == [
@@ -51,10 +51,10 @@ def test_a_migrated_gallery_is_the_same(tmp_path: Path, name: str) -> None:
         with pytest.raises(GalleryError, match="nothing to undo"):
             new.undo()
         assert new.observe(picture(98), threshold=0.01).identity == "unknown-2"
-    back = migrate(tmp_path / name, tmp_path / "back.gallery")
+    back = migrate(location(tmp_path, name), tmp_path / "back.gallery")
     assert (back.observations, back.agreement) == (19, 1.0)
     with pytest.raises(GalleryError, match="holds identities already"):
-        migrate(source, tmp_path / name)
+        migrate(source, location(tmp_path, name))
 
 
 def test_a_copy_that_differs_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,16 +171,13 @@ class MilvusStore:
 
     def _query(self, collection: str, condition: str, fields: Sequence[str]) -> list[dict[str, Any]]:
         """All rows that match, however many."""
-        if self._embedded:  # milvus-lite knows no iterators, and no limit
-            return [
-                dict(row)
-                for row in self._client.query(
-                    collection, filter=condition, output_fields=list(fields), consistency_level="Strong"
-                )
-            ]
-        iterator = self._client.query_iterator(
-            collection, batch_size=1000, filter=condition, output_fields=list(fields), consistency_level="Strong"
-        )
+        asked = {"filter": condition, "output_fields": list(fields), "consistency_level": "Strong"}
+        # one request where that is enough; milvus-lite has no bound, and no iterators
+        limit = {} if self._embedded else {"limit": _MAX_LIMIT}
+        found = [dict(row) for row in self._client.query(collection, **asked, **limit)]
+        if self._embedded or len(found) < _MAX_LIMIT:
+            return found
+        iterator = self._client.query_iterator(collection, batch_size=1000, **asked)
         rows: list[dict[str, Any]] = []
         try:
             while batch := iterator.next():

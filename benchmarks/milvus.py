@@ -1,0 +1,96 @@
+"""The gallery's contract against a real Milvus server, and what a search costs there beside the exact one.
+
+    pip install --no-deps milvus==2.3.5     # a standalone server as a package; some 15 s to start
+    python -m benchmarks.milvus             # starts it in a temporary folder, and stops it again
+    python -m benchmarks.milvus --address milvus://host:19530
+
+Runs tests/contracts for the server, then fills two galleries alike and prints, for filters of several widths, recall of
+the exact neighbours and the time of an answer over that of the file gallery.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.gallery import around, interleaved, people, report
+from passerby.gallery.gallery import Gallery
+
+CAMERAS = 8
+PROBES = 20
+
+
+@contextmanager
+def server(address: str | None) -> Iterator[str]:
+    if address is not None:
+        yield address
+        return
+    from milvus import MilvusServer
+
+    with tempfile.TemporaryDirectory() as folder:
+        running = MilvusServer()
+        running.set_base_dir(folder)
+        running.start()
+        try:
+            yield f"milvus://127.0.0.1:{running.listen_port}"
+        finally:
+            running.stop()
+
+
+def contract(address: str) -> None:
+    environment = {**os.environ, "PASSERBY_MILVUS": address}
+    tests = ["tests/contracts/test_gallery.py", "tests/contracts/test_gallery_migrate.py", "-k", "server"]
+    subprocess.run([sys.executable, "-m", "pytest", *tests], env=environment, check=False)
+
+
+def compare(address: str, folder: Path, size: int, dim: int) -> None:
+    rows = people(0, size, dim)
+    names = [f"person-{i}" for i in range(size)]
+    cameras = [f"camera-{i % CAMERAS}" for i in range(size)]
+    times = [float(i) for i in range(size)]
+    probes = around(rows[:: max(1, size // PROBES)][:PROBES], np.random.default_rng(1))
+    filters: dict[str, dict[str, Any]] = {
+        "everything": {},
+        "other cameras (88 %)": {"exclude_camera": ["camera-1"]},
+        "one camera (12 %)": {"exclude_camera": [f"camera-{i}" for i in range(CAMERAS - 1)]},
+        "a time window (1 %)": {"after": 0.5 * size, "before": 0.51 * size},
+    }
+    name = f"{address}/benchmark_{os.getpid()}"
+    with Gallery.open(folder / "people.gallery") as exact, Gallery.open(name) as gallery:
+        for one in (exact, gallery):
+            one.enroll_many(names, rows, cameras=cameras, times=times)
+        for title, where in filters.items():
+            expected, found = (one.identify_many(probes, **where) for one in (exact, gallery))
+            hits = [
+                len({m.identity for m in a} & {m.identity for m in b}) / len(a)
+                for a, b in zip(expected, found, strict=True)
+            ]
+            tasks = {
+                label: (lambda one=one, where=where: one.identify(probes[0], **where))
+                for label, one in (("file, exact", exact), ("Milvus", gallery))
+            }
+            report(f"{title}: recall {np.mean(hits):.4f} of the 10 nearest of {size:,} x {dim}", interleaved(5, tasks))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--address", default=None)
+    parser.add_argument("--size", type=int, default=20_000)
+    parser.add_argument("--dim", type=int, default=512)
+    arguments = parser.parse_args()
+    with server(arguments.address) as address, tempfile.TemporaryDirectory() as folder:
+        contract(address)
+        compare(address, Path(folder), arguments.size, arguments.dim)
+
+
+if __name__ == "__main__":
+    main()
