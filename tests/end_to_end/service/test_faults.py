@@ -225,6 +225,7 @@ def test_numbers_that_are_none(start: Start, encoder: Encoder) -> None:
         '{"vectors": [[NaN]]}': 422,
         '{"vectors": [[Infinity]]}': 422,
         '{"vectors": [[1e400]]}': 422,
+        '{"vectors": [[1e39]]}': 422,
         '{"vectors": [[1, 2, 3]]}': 400,
         '{"vectors": [[]]}': 422,
         '{"vectors": []}': 422,

@@ -11,11 +11,12 @@ from passerby.gallery.records import Event, Identification, Identity, Match, Obs
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text: TypeAlias = Annotated[str, StringConstraints(max_length=4000)]
 Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Component: TypeAlias = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False)]
 Distance: TypeAlias = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 When: TypeAlias = Number | Annotated[str, StringConstraints(min_length=1, max_length=40)]
 Top: TypeAlias = Annotated[int, Field(ge=1, le=100)]
 Vectors: TypeAlias = Annotated[
-    list[Annotated[list[Number], Field(min_length=1, max_length=16_384)]], Field(min_length=1, max_length=4096)
+    list[Annotated[list[Component], Field(min_length=1, max_length=16_384)]], Field(min_length=1, max_length=4096)
 ]
 Verdict: TypeAlias = Literal["known", "unknown", "look", "uncalibrated"]
 

@@ -45,7 +45,11 @@ async def ready(request: Request) -> Response:
     return JSONResponse({"status": problem or "ready"}, 503 if problem else 200)
 
 
-@router.get("/metrics", response_class=PlainTextResponse, responses=PROBLEMS)
+@router.get(
+    "/metrics",
+    response_class=Response,  # the class that leaves refusals described as JSON
+    responses={**PROBLEMS, 200: {"content": {"text/plain": {}}, "description": "counters"}},
+)
 async def metrics(request: Request, caller: Reader) -> PlainTextResponse:
     """Counters in Prometheus' text format."""
     service = service_of(request)

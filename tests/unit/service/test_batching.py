@@ -1,0 +1,145 @@
+"""Images of many threads go through the encoder together, and come back to whom they belong."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from passerby.gallery.service.batching import BatchingEncoder
+from passerby.gallery.service.refusal import Refusal
+
+
+class Brightness:
+    """An encoder whose vector is the mean colour; it can be held up, and counts what it sees at once."""
+
+    dim, fingerprint, threshold = 3, "brightness", 0.5
+    preprocessing = SimpleNamespace(height=4, width=2)
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.entered, self.gate = threading.Event(), threading.Event()
+        self.gate.set()
+
+    def encode_batch(self, images: torch.Tensor, *, flip: bool) -> torch.Tensor:
+        assert flip
+        self.sizes.append(len(images))
+        self.entered.set()
+        assert self.gate.wait(20)
+        if images.max() == 255:
+            raise ValueError("too bright")
+        return images.float().mean((2, 3))
+
+
+def flat(value: int, size: tuple[int, int] = (4, 2)) -> np.ndarray:
+    return np.full((*size, 3), value, np.uint8)
+
+
+@pytest.fixture
+def inner() -> Brightness:
+    return Brightness()
+
+
+def wrapped(inner: Any, **options: Any) -> BatchingEncoder:
+    return BatchingEncoder(inner, **{"batch": 8, "queue": 100, "seconds": 20.0} | options)
+
+
+def together(encoder: BatchingEncoder, inner: Brightness, requests: list[list[np.ndarray]]) -> list[Any]:
+    """Send requests while the encoder is held by an earlier one; what each got."""
+    answers: list[Any] = [None] * len(requests)
+    inner.gate.clear()
+    inner.entered.clear()
+
+    def ask(index: int, images: list[np.ndarray]) -> None:
+        try:
+            answers[index] = encoder.encode(images)
+        except (Refusal, ValueError) as error:
+            answers[index] = error
+
+    first = threading.Thread(target=encoder.encode, args=([flat(1)],))
+    first.start()
+    assert inner.entered.wait(20)
+    threads = []
+    for index, images in enumerate(requests):
+        waiting = encoder.waiting + len(images)
+        threads.append(threading.Thread(target=ask, args=(index, images)))
+        threads[-1].start()
+        while encoder.waiting < waiting and threads[-1].is_alive():
+            threads[-1].join(0.001)
+    inner.gate.set()
+    for thread in [first, *threads]:
+        thread.join()
+    return answers
+
+
+def test_what_waits_goes_together_and_comes_back_apart(inner: Brightness) -> None:
+    encoder = wrapped(inner)
+    requests = [[flat(10 * i + j) for j in range(i)] for i in (1, 3, 2, 5, 1)]
+    answers = together(encoder, inner, requests)
+    for images, rows in zip(requests, answers, strict=True):
+        np.testing.assert_array_equal(rows, [[image[0, 0, 0]] * 3 for image in images])
+    assert inner.sizes == [1, 6, 6]  # 1 + 3 + 2 fit into 8, with 5 they would not
+    encoder.close()
+
+
+def test_a_request_larger_than_a_batch_still_goes_through(inner: Brightness) -> None:
+    encoder = wrapped(inner, batch=2)
+    assert encoder.encode([flat(i) for i in range(7)]).shape == (7, 3)
+    encoder.close()
+
+
+def test_pictures_are_resized_to_the_input(inner: Brightness) -> None:
+    encoder = wrapped(inner)
+    np.testing.assert_array_equal(encoder.encode([flat(9, (50, 70)), flat(3, (1, 1))]), [[9] * 3, [3] * 3])
+    encoder.close()
+
+
+def test_a_full_queue_refuses_and_says_when(inner: Brightness) -> None:
+    encoder = wrapped(inner, queue=4)
+    answers = together(encoder, inner, [[flat(1)] * 3, [flat(2)] * 2, [flat(3)]])
+    assert isinstance(answers[1], Refusal)
+    assert (answers[1].status, answers[1].headers["Retry-After"]) == (503, "1")
+    assert (len(answers[0]), len(answers[2])) == (3, 1)
+    encoder.close()
+
+
+def test_a_failure_reaches_those_it_concerns_and_no_others(inner: Brightness) -> None:
+    encoder = wrapped(inner, batch=1)
+    answers = together(encoder, inner, [[flat(255)], [flat(4)]])
+    assert isinstance(answers[0], ValueError)
+    np.testing.assert_array_equal(answers[1], [[4] * 3])
+    assert encoder.alive
+    encoder.close()
+
+
+def test_who_gives_up_is_not_encoded(inner: Brightness) -> None:
+    encoder = wrapped(inner, seconds=0.05)
+    inner.gate.clear()
+
+    def ask() -> None:
+        with pytest.raises(Refusal):
+            encoder.encode([flat(1)])
+
+    held = threading.Thread(target=ask)
+    held.start()
+    assert inner.entered.wait(20)
+    with pytest.raises(Refusal, match="too long"):
+        encoder.encode([flat(2)])
+    inner.gate.set()
+    held.join()
+    encoder.close()
+    assert inner.sizes == [1]
+
+
+def test_closing_finishes_what_waits_and_takes_no_more(inner: Brightness) -> None:
+    encoder = wrapped(inner)
+    answers = together(encoder, inner, [[flat(5)]])
+    encoder.close()
+    np.testing.assert_array_equal(answers[0], [[5] * 3])
+    assert not encoder.alive
+    with pytest.raises(Refusal, match="stopping"):
+        encoder.encode([flat(1)])

@@ -1,0 +1,39 @@
+"""Counters in Prometheus' text format, re-read line by line."""
+
+from __future__ import annotations
+
+import re
+
+from passerby.gallery.service.metrics import Metrics
+
+LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\]|\\.)*",?)*)\})? (\S+)')
+
+
+def test_text_format() -> None:
+    metrics = Metrics()
+    for seconds in (0.001, 0.03, 0.03, 99.0):
+        metrics.request("GET", "/health", 200, seconds)
+    metrics.request("POST", 'a"b\\c\n', 500, 0.1)
+    metrics.batch(3, 0.5)
+    metrics.batch(200, 0.25)
+    lines = metrics.text({"passerby_images_waiting": 7}).splitlines()
+    values: dict[str, float] = {}
+    described: set[str] = set()
+    for line in lines:
+        if line.startswith("# TYPE"):
+            described.add(line.split()[2])
+        elif not line.startswith("#"):
+            found = LINE.fullmatch(line)
+            assert found, line
+            assert re.sub("_(bucket|sum|count)$", "", found[1]) in described or found[1] in described
+            values[line.rsplit(" ", 1)[0]] = float(found[3])
+    assert values['passerby_requests_total{method="GET",route="/health",status="200"}'] == 4
+    assert values['passerby_requests_total{method="POST",route="a\\"b\\\\c\\n",status="500"}'] == 1
+    buckets = {re.search('le="(.*)"', k)[1]: v for k, v in values.items() if '_bucket{route="/health"' in k}  # type: ignore[index]
+    assert (buckets["0.005"], buckets["0.025"], buckets["0.05"], buckets["30"], buckets["+Inf"]) == (1, 1, 3, 3, 4)
+    assert list(buckets.values()) == sorted(buckets.values())
+    assert values['passerby_request_seconds_count{route="/health"}'] == 4
+    assert values["passerby_encode_batch_images_sum"] == 203
+    assert values["passerby_encode_seconds_total"] == 0.75
+    assert values["passerby_images_waiting"] == 7
+    assert values["process_resident_memory_bytes"] > 1e6
