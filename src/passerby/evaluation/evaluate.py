@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from passerby.data.records import ReIDDataset
 from passerby.errors import EmbeddingError
 from passerby.evaluation.embed import Embedder, embed
-from passerby.evaluation.protocols import Report, evaluate_embeddings
+from passerby.evaluation.protocols import Report, check_settings, evaluate_embeddings
 
 
 def evaluate(
@@ -37,7 +38,7 @@ def evaluate(
         rerank: None, "k_reciprocal", or its settings.
         batch_size: images a forward pass.
         flip: average the vectors of an image and of its mirror image.
-        device: where to rank; None: the CPU.
+        device: where to rank (the numbers are the same); None: the CPU.
         progress: show bars on stderr.
 
     Raises:
@@ -47,19 +48,25 @@ def evaluate(
     for name in ("query", "gallery"):
         if not getattr(data, name):
             raise EmbeddingError(f"{data.name}: expected images in its {name}, found none; nothing can be evaluated")
+    rules = protocol or data.protocol
+    check_settings(rules, metric, ap, rerank, device)
     query = embed(encoder, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(encoder, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
-    return evaluate_embeddings(
+    report = evaluate_embeddings(
         query.vectors,
         gallery.vectors,
         query.pids,
         gallery.pids,
         query.camids,
         gallery.camids,
-        protocol=protocol or data.protocol,
+        protocol=rules,
         metric=metric,
         ap=ap,
         max_rank=max_rank,
         rerank=rerank,
         device=device,
+        query_tracklets=query.tracklets if rules == "video" else None,
+        gallery_tracklets=gallery.tracklets if rules == "video" else None,
+        progress=progress,
     )
+    return replace(report, notes=(*data.notes, *report.notes))

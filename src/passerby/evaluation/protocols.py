@@ -116,13 +116,10 @@ def evaluate_embeddings(
         EmbeddingError: vectors and labels that do not fit each other, or no query with a true match.
         ConfigError: an unknown protocol, metric, AP definition or setting, or settings that exclude each other.
     """
-    _check_name("protocol", protocol, PROTOCOLS)
-    _check_name("metric", metric, METRICS)
-    _check_name("AP definition", ap, AP_DEFINITIONS)
+    check_settings(protocol, metric, ap, rerank, device)
     _check_name("way to treat empty queries", empty, ("skip", "zero"))
     _check_name("pooling", pooling, POOLINGS if protocol == "multi_query" else POOLINGS[:2])
     _check_name("exclusion", exclude or "none", EXCLUSIONS)
-    product_on(device)
     for name, value in (("max_rank", max_rank), ("repeats", repeats)):
         if value is not None and value < 1:
             raise ConfigError(f"{name}: expected 1 or more, found {value}")
@@ -170,6 +167,18 @@ def evaluate_embeddings(
     if protocol == "multi_query":
         return _multi_query(query, gallery, labels, settings, notes, pooling)
     return report_of_ranks(_ranks(query, gallery, labels, settings), labels, settings, notes)
+
+
+def check_settings(
+    protocol: str, metric: str, ap: str, rerank: str | Mapping[str, Any] | None = None, device: str | None = None
+) -> None:
+    """Raise `ConfigError` for a setting that `evaluate_embeddings` would refuse, before long work begins."""
+    _check_name("protocol", protocol, PROTOCOLS)
+    _check_name("metric", metric, METRICS)
+    _check_name("AP definition", ap, AP_DEFINITIONS)
+    if rerank is not None:
+        rerank_settings(rerank)
+    product_on(device)
 
 
 def _check_name(kind: str, name: str, known: Mapping[str, Any] | Sequence[str]) -> None:

@@ -1,0 +1,91 @@
+"""An encoder and a dataset in, a report out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import passerby as pb
+from passerby.data.records import ReIDDataset, Sample
+from passerby.errors import ConfigError, EmbeddingError
+from passerby.evaluation.embed import Embeddings, embed
+
+
+class Drawn:
+    """Encodes a path "a_b.jpg" as the point (a, b)."""
+
+    dim = 2
+    fingerprint = "drawn"
+
+    def __init__(self) -> None:
+        self.encoded = 0
+
+    def encode(self, images, *, batch_size=128, flip=True):
+        self.encoded += len(images)
+        return np.array([[float(x) for x in path.stem.split("_")] for path in images], dtype=np.float32)
+
+
+def sample(a: float, b: float, pid: int, camid: int, tracklet: int | None = None) -> Sample:
+    return Sample(Path(f"{a}_{b}.jpg"), pid, camid, tracklet=tracklet)
+
+
+DATA = ReIDDataset(
+    "drawn",
+    query=(sample(0, 0, 1, 0),),
+    gallery=(sample(0, 1, 1, 1), sample(0, 2, 2, 1), sample(0, 3, 1, 1), sample(0, 0.5, 1, 0)),
+    notes=("a retracted dataset",),
+)
+
+
+def test_the_dataset_says_how_it_is_judged_and_what_must_be_known() -> None:
+    report = pb.evaluate(Drawn(), DATA, progress=False)
+    assert report.mAP == pytest.approx((1 + 2 / 3) / 2)
+    assert report.protocol == "market1501"
+    assert "a retracted dataset" in report.notes
+    assert pb.evaluate(Drawn(), DATA, protocol="no_cameras", progress=False).per_query.kept.tolist() == [4]
+
+
+def test_frames_are_pooled_under_the_video_protocol() -> None:
+    data = ReIDDataset(
+        "video",
+        query=(sample(0, 0, 1, 0, 5), sample(0, 2, 1, 0, 5)),
+        gallery=(sample(0, 9, 1, 1, 1), sample(0, -7, 1, 1, 1), sample(0, 4, 2, 1, 2)),
+        protocol="video",
+    )
+    report = pb.evaluate(Drawn(), data, progress=False)
+    assert (report.queries, report.gallery, report.mAP) == (1, 2, 1.0)
+
+
+@pytest.mark.parametrize("change", [{"protocol": "market"}, {"metric": "l1"}, {"rerank": "k"}, {"device": "nowhere"}])
+def test_a_wrong_setting_stops_before_anything_is_encoded(change: dict) -> None:
+    encoder = Drawn()
+    with pytest.raises(ConfigError):
+        pb.evaluate(encoder, DATA, progress=False, **change)
+    assert encoder.encoded == 0
+
+
+def test_nothing_to_evaluate_is_said() -> None:
+    with pytest.raises(EmbeddingError, match="gallery, found none"):
+        pb.evaluate(Drawn(), ReIDDataset("half", query=DATA.query), progress=False)
+    with pytest.raises(EmbeddingError, match="at least one sample"):
+        embed(Drawn(), [], progress=False)
+
+
+def test_embeddings_survive_parquet(tmp_path: Path) -> None:
+    embeddings = embed(Drawn(), DATA.gallery, batch_size=3, progress=False)
+    embeddings.to_parquet(tmp_path / "gallery.parquet")
+    back = Embeddings.from_parquet(tmp_path / "gallery.parquet")
+    np.testing.assert_array_equal(back.vectors, embeddings.vectors)
+    assert (back.paths, back.fingerprint, back.times, back.tracklets) == (embeddings.paths, "drawn", None, None)
+    assert back.pids.tolist() == [1, 2, 1, 1]
+    assert not list(tmp_path.glob("*.part"))
+    part = back.select(np.array([True, False, True, False]))
+    assert part.paths == (back.paths[0], back.paths[2])
+
+
+def test_a_file_that_is_no_embeddings_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").write_text("nothing")
+    with pytest.raises(EmbeddingError, match="cannot be read"):
+        Embeddings.from_parquet(tmp_path / "x.parquet")
+    with pytest.raises(EmbeddingError, match="one for each"):
+        Embeddings(np.zeros((2, 3), np.float32), np.array([1]), np.array([0, 0]))
