@@ -367,6 +367,8 @@ def test_export_and_import(tmp_path: Path, store: str) -> None:
         assert copy.describe("unknown-1").unknown
         assert copy.identify(picture(2)).identity == "Ada"
         assert copy.thumbnail(copy.observations("Bob")[0].id) is not None
+        copy.undo()
+        assert len(copy) == copy.observation_count == 0
     with (
         open_gallery(tmp_path / "other", store, fingerprint="tiny-1") as copy,
         pytest.raises(GalleryError, match="not a readable Parquet"),

@@ -14,6 +14,7 @@ import pytest
 from tests.contracts.galleries import DIM, TinyEncoder, people, picture
 
 from passerby.errors import GalleryError, StorageError
+from passerby.gallery import transfer
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.stores import schema, sqlite
 
@@ -311,6 +312,29 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
     monkeypatch.undo()
     with Gallery.open(path) as gallery:
         assert len(gallery) == 0
+
+
+def test_an_import_in_several_parts_is_one_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "_CHUNK", 7)
+    with Gallery.open(tmp_path / "a.gallery") as gallery:
+        gallery.enroll_many([f"p{i // 4}" for i in range(120)], PEOPLE.reshape(-1, DIM))
+        assert gallery.export_parquet(tmp_path / "out.parquet") == 120
+    with Gallery.open(tmp_path / "b.gallery") as gallery:
+        gallery.enroll("p3", vectors=PEOPLE[3, 0])
+        assert gallery.import_parquet(tmp_path / "out.parquet") == 120
+        assert len(gallery) == 30
+        gallery.undo()
+        assert [(i.name, i.observations) for i in gallery.identities()] == [("p3", 1)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files")
+def test_files_are_their_owners_alone(tmp_path: Path) -> None:
+    with Gallery.open(tmp_path / "people.gallery") as gallery:
+        gallery.enroll("Ada", vectors=PEOPLE[0])
+        gallery.backup(tmp_path / "copy.gallery")
+        gallery.export_parquet(tmp_path / "out.parquet")
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+        assert len(list(tmp_path.iterdir())) >= 4
 
 
 def test_a_backup_is_a_gallery(tmp_path: Path) -> None:

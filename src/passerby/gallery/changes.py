@@ -25,8 +25,9 @@ from passerby.gallery.records import (
 )
 from passerby.gallery.stores.protocol import Store
 
-CHANGES = frozenset({"enroll", "observe", "merge", "split", "update", "threshold", "forget", "purge"})
+CHANGES = frozenset({"enroll", "observe", "import", "merge", "split", "update", "threshold", "forget", "purge"})
 """Actions that change what the gallery knows; other entries of the log only note that something happened."""
+_ADDING = frozenset({"enroll", "observe", "import"})
 _FINAL = frozenset({"forget", "purge"})
 
 
@@ -276,7 +277,11 @@ def undo(store: Store, event_id: int | None, actor: str) -> Event:
             )
     for one in group:
         store.mark_undone(one.id)
-        _REVERSALS[one.action](store, one)
+    if event.action in _ADDING:
+        for identity in dict.fromkeys(one.identity for one in group):
+            _undo_adding(store, [one for one in group if one.identity == identity])
+    else:
+        _REVERSALS[event.action](store, event)
     log(store, "undo", event.identity, actor, other=event.other, detail={"event": event.id})
     return event
 
@@ -292,12 +297,15 @@ def _event_to_undo(store: Store, events: list[Event], event_id: int | None) -> E
     raise GalleryError(f"{store.location}: no change {event_id} in the log, or it was undone already")
 
 
-def _undo_enroll(store: Store, event: Event) -> None:
-    identity = _subject(store, event)
+def _undo_adding(store: Store, events: Sequence[Event]) -> None:
+    """Erase what these events added to one identity, and the identity if they made it and nothing else is left."""
+    identity = _subject(store, events[0])
     own = store.observations([identity.id]).ids
-    added = own[(own >= event.detail["first"]) & (own <= event.detail["last"])]
-    store.erase_observations(added)
-    if event.detail["created"] and len(added) == len(own):
+    added = np.zeros(len(own), np.bool_)
+    for event in events:
+        added |= (own >= event.detail["first"]) & (own <= event.detail["last"])
+    store.erase_observations(own[added])
+    if any(event.detail["created"] for event in events) and added.all():
         store.erase_identities([identity.id])
 
 
@@ -329,8 +337,6 @@ def _undo_threshold(store: Store, event: Event) -> None:
 
 
 _REVERSALS = {
-    "enroll": _undo_enroll,
-    "observe": _undo_enroll,
     "merge": _undo_merge,
     "split": _undo_split,
     "update": _undo_update,

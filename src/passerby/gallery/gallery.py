@@ -98,12 +98,13 @@ class Gallery:
             GalleryError: not a gallery, damaged, of another encoder, or of a newer version.
             StorageError: it cannot be made here.
         """
-        gallery = cls(
-            open_store(os.fspath(location), read_only=read_only, storage=storage),
-            encoder,
-            fingerprint=fingerprint,
-            score=Score(score, score_k),
-        )
+        chosen = Score(score, score_k)
+        store = open_store(os.fspath(location), read_only=read_only, storage=storage)
+        try:
+            gallery = cls(store, encoder, fingerprint=fingerprint, score=chosen)
+        except BaseException:
+            store.close()
+            raise
         gallery._thumbnails = thumbnails
         return gallery
 
@@ -395,7 +396,7 @@ class Gallery:
         """Stored sightings of an identity, or all, in the order in which they were stored."""
         chosen = None if identity is None else [self._record(identity).id]
         columns = self._store.observations(chosen)
-        names = {record.id: record.name for record in self._store.identities().values()}
+        names = self._store.names(set(columns.identities.tolist()))
         return [
             Observation(observation, names.get(owner, ""), camera, None if moment != moment else moment)
             for observation, owner, camera, moment in zip(
@@ -415,7 +416,7 @@ class Gallery:
         """The log of changes, newest first: all, or those of one identity."""
         chosen = None if identity is None else self._record(identity).id
         events = self._store.events(chosen, limit=limit)
-        names = {record.id: record.name for record in self._store.identities().values()}
+        names = self._store.names({event.identity for event in events if event.identity is not None})
         return [replace(event, name=names.get(event.identity or 0)) for event in events]
 
     def log(self, action: str, *, identity: str | int | None = None, actor: str = "", **detail: float | str) -> None:

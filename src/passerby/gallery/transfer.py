@@ -62,6 +62,7 @@ def export_parquet(store: Store, target: Path) -> int:
                     )
                 )
                 bar.advance(len(ids))
+        partial.chmod(0o600)  # biometric data
         partial.rename(target)
     except OSError as error:
         raise StorageError(f"{target}: the export cannot be written ({error})") from error
@@ -123,12 +124,15 @@ def _import_rows(store: Store, rows: list[dict[str, Any]], made: dict[str, int],
     known = changes.find_all(store, list(new))
     for name, row in new.items():
         made[name] = known[name].id if name in known else _import_identity(store, row)
+    created = {made[name] for name in new if name not in known}
     owners = np.array([made[row["identity"]] for row in rows], np.int64)
     times = np.array([np.nan if row["time"] is None else row["time"] for row in rows], np.float64)
     cameras, thumbnails = [row["camera"] for row in rows], [row["thumbnail"] for row in rows]
     ids = store.add_observations(owners, vectors, cameras, times, thumbnails)
+    batch = made.setdefault("", int(ids[0]))  # no identity is called "": one number for the whole import
+    detail = {"first": int(ids[0]), "last": int(ids[-1]), "batch": batch}
     for identity in dict.fromkeys(owners.tolist()):
-        changes.log(store, "import", identity, actor, detail={"first": int(ids[0]), "last": int(ids[-1])})
+        changes.log(store, "import", identity, actor, detail={**detail, "created": identity in created})
     return len(rows)
 
 

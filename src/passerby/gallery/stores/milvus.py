@@ -258,10 +258,12 @@ class MilvusStore:
     def names(self, identities: Iterable[int]) -> dict[int, str]:
         """Names of those of these identities that there are."""
         wanted = [int(i) for i in identities]
-        if not wanted:
-            return {}
+        found: dict[int, str] = {}
         with self._lock, self._translated():
-            return {number: body["name"] for number, body in self._bodies(f'kind == "identity" and number in {wanted}')}
+            for start in range(0, len(wanted), _INSERT_ROWS):
+                part = wanted[start : start + _INSERT_ROWS]
+                found.update((n, body["name"]) for n, body in self._bodies(f'kind == "identity" and number in {part}'))
+        return found
 
     def find(self, names: Sequence[str]) -> dict[str, IdentityRecord]:
         """The identities of these names, as far as there are any, also if they were merged into another."""

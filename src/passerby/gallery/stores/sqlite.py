@@ -34,6 +34,7 @@ _READER_SECONDS = 3.0
 _TEXT_STEP = 256
 _CHUNK = 8192
 _REMEMBERED = 16
+_PRIVATE = 0o600  # biometric data are nobody else's; SQLite gives the files beside it the same mode
 _DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
 
 
@@ -61,9 +62,14 @@ class SqliteStore:
             _create(path, storage)
         with _translated(self.location):
             self._db = _connect(path, read_only=read_only)
-            self._migrate()
-        self._forget_everything_known()
-        self._refresh()
+        try:
+            with _translated(self.location):
+                self._migrate()
+            self._forget_everything_known()
+            self._refresh()
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the file; the log is written back when the last process closes."""
@@ -625,6 +631,7 @@ class SqliteStore:
                     self._db.backup(copy)
                 finally:
                     copy.close()
+                partial.chmod(_PRIVATE)
                 _sync_file(partial)
                 partial.rename(target)
             finally:
@@ -666,6 +673,7 @@ def _create(path: Path, storage: str) -> None:
                 db.execute("UPDATE settings SET storage = ?", (storage,))
             finally:
                 db.close()
+        partial.chmod(_PRIVATE)
         _sync_file(partial)
         os.link(partial, path)
         _sync_file(path.parent)
