@@ -1,5 +1,7 @@
 """Activation maps: the norm of the backbone's feature map, laid over the image."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ImageError
 from passerby.evaluation.activation import activation_maps
-from passerby.models.encoder import Encoder
+from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import build_model
 
 
@@ -57,3 +59,10 @@ def test_the_hook_is_taken_away(encoder: Encoder) -> None:
         activation_maps(encoder, ["/nowhere/at-all.jpg"])
     assert len(encoder.model.backbone._forward_hooks) == 0
     assert activation_maps(encoder, []) == []
+
+
+def test_an_encoder_from_its_folder_gives_the_same_maps(encoder: Encoder, tmp_path: Path) -> None:
+    encoder.save(tmp_path / "encoder")
+    images = pictures(1)
+    [made], [loaded] = activation_maps(encoder, images), activation_maps(load_encoder(tmp_path / "encoder"), images)
+    np.testing.assert_allclose(loaded.heat, made.heat, atol=1e-5)

@@ -77,14 +77,22 @@ def activation_maps(encoder: Encoder, images: Sequence[ImageSource]) -> list[Act
     pixels = [
         resize_image(image if isinstance(image, np.ndarray) else read_image(image), height, width) for image in images
     ]
-    seen: list[torch.Tensor] = []
-    handle = encoder.model.backbone.register_forward_hook(lambda _, __, output: seen.append(output.detach()))
-    try:
-        encoder.encode_batch(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2))
-    finally:
-        handle.remove()
-    norms = torch.linalg.vector_norm(seen[0].float(), dim=1).cpu().numpy()
+    features = _feature_maps(encoder, torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2))
+    norms = torch.linalg.vector_norm(features.float(), dim=1).cpu().numpy()
     return [ActivationMap(image, _enlarge(norm, height, width)) for image, norm in zip(pixels, norms, strict=True)]
+
+
+@torch.no_grad()
+def _feature_maps(encoder: Encoder, images: torch.Tensor) -> torch.Tensor:
+    """What the backbone gives for uint8 images, [n, channels, h, w]; the engine may run a fused copy, this does not."""
+    model = encoder.model
+    was_training = model.training
+    model.eval()
+    try:
+        features: torch.Tensor = model.backbone(encoder.preprocessing(images.to(next(model.parameters()).device)))
+    finally:
+        model.train(was_training)
+    return features
 
 
 def _enlarge(norm: FloatArray, height: int, width: int) -> FloatArray:
