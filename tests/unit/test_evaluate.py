@@ -9,6 +9,7 @@ import passerby as pb
 from passerby.data.records import ReIDDataset, Sample
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.embed import Embeddings, embed
+from passerby.evaluation.shards import embed_to_shards, read_shards
 
 
 class Drawn:
@@ -78,7 +79,7 @@ def test_embeddings_survive_parquet(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.vectors, embeddings.vectors)
     assert (back.paths, back.fingerprint, back.times, back.tracklets) == (embeddings.paths, "drawn", None, None)
     assert back.pids.tolist() == [1, 2, 1, 1]
-    assert not list(tmp_path.glob("*.part"))
+    assert [path.name for path in tmp_path.iterdir()] == ["gallery.parquet"]
     part = back.select(np.array([True, False, True, False]))
     assert part.paths == (back.paths[0], back.paths[2])
 
@@ -89,3 +90,43 @@ def test_a_file_that_is_no_embeddings_is_refused(tmp_path: Path) -> None:
         Embeddings.from_parquet(tmp_path / "x.parquet")
     with pytest.raises(EmbeddingError, match="one for each"):
         Embeddings(np.zeros((2, 3), np.float32), np.array([1]), np.array([0, 0]))
+
+
+def test_shards_go_on_after_an_interruption(tmp_path: Path) -> None:
+    samples = [sample(i, -i, 1 + i % 3, i % 2, tracklet=i) for i in range(25)]
+    encoder = Drawn()
+    encode = encoder.encode
+
+    def fails(images, **rest):
+        if images[0] == samples[8].path:
+            raise KeyboardInterrupt
+        return encode(images, **rest)
+
+    encoder.encode = fails
+    with pytest.raises(KeyboardInterrupt):
+        embed_to_shards(encoder, samples, tmp_path / "shards", shard_size=4, progress=False)
+    with pytest.raises(EmbeddingError, match="5 of 7 shards are missing"):
+        read_shards(tmp_path / "shards")
+    fresh = Drawn()
+    assert embed_to_shards(fresh, samples, tmp_path / "shards", shard_size=4, progress=False) == 5
+    assert fresh.encoded == 17
+    joined, whole = read_shards(tmp_path / "shards"), embed(Drawn(), samples, progress=False)
+    for name in ("vectors", "pids", "camids", "tracklets"):
+        np.testing.assert_array_equal(getattr(joined, name), getattr(whole, name))
+    assert joined.paths == whole.paths
+    assert embed_to_shards(fresh, samples, tmp_path / "shards", shard_size=4, progress=False) == 0
+    with pytest.raises(EmbeddingError, match="another list"):
+        embed_to_shards(fresh, samples[::-1], tmp_path / "shards", shard_size=4, progress=False)
+
+
+def test_shards_are_shared_out(tmp_path: Path) -> None:
+    samples = [sample(i, 0, 1, 0) for i in range(10)]
+    made = [
+        embed_to_shards(Drawn(), samples, tmp_path, shard_size=2, worker=w, workers=3, progress=False) for w in range(3)
+    ]
+    assert made == [2, 2, 1]
+    assert read_shards(tmp_path).vectors[:, 0].tolist() == list(range(10))
+    with pytest.raises(EmbeddingError, match="worker"):
+        embed_to_shards(Drawn(), samples, tmp_path, worker=3, workers=3)
+    with pytest.raises(EmbeddingError, match="not a folder of shards"):
+        read_shards(tmp_path / "nowhere")

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from passerby.data.records import Sample
 from passerby.errors import EmbeddingError
 from passerby.evaluation.arrays import Bool, Float32, Float64, Int64, as_labels, as_vectors
+from passerby.files import replace_file
 from passerby.progress import progress_bar
 
 
@@ -97,7 +97,11 @@ class Embeddings:
         )
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Write columns vector, pid, camid, path, time, tracklet; fingerprint and notes go into the metadata."""
+        """Write columns vector, pid, camid, path, time, tracklet; fingerprint and notes go into the metadata.
+
+        Raises:
+            StorageError: writing failed; what was there before is intact.
+        """
         n, dim = self.vectors.shape
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(self.vectors.reshape(-1)), dim)
         columns = {"vector": vectors, "pid": pa.array(self.pids), "camid": pa.array(self.camids)}
@@ -109,9 +113,8 @@ class Embeddings:
             columns["tracklet"] = pa.array(self.tracklets)
         about = json.dumps({"fingerprint": self.fingerprint, "notes": list(self.notes), "rows": n, "dim": dim})
         table = pa.table(columns).replace_schema_metadata({"passerby": about})
-        unfinished = Path(f"{os.fspath(path)}.part")
-        pq.write_table(table, unfinished)
-        unfinished.replace(path)
+        with replace_file(path) as temporary:
+            pq.write_table(table, temporary)
 
     @classmethod
     def from_parquet(cls, path: str | os.PathLike[str]) -> Embeddings:
