@@ -55,15 +55,19 @@ class Running:
     path: Path
     server: uvicorn.Server
     thread: threading.Thread
-    clients: list[httpx.Client] = field(default_factory=list)
+    clients: dict[str | None, httpx.Client] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def client(self, token: str | None = "admin-token") -> httpx.Client:
-        made = httpx.Client(base_url=self.url, headers=bearer(token) if token else {}, timeout=30, trust_env=False)
-        self.clients.append(made)
-        return made
+        """The client of a key; it may be used by several threads."""
+        with self.lock:
+            if token not in self.clients:
+                headers = bearer(token) if token else {}
+                self.clients[token] = httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+            return self.clients[token]
 
     def stop(self) -> None:
-        for client in self.clients:
+        for client in self.clients.values():
             client.close()
         self.server.should_exit = True
         self.thread.join(30)

@@ -99,6 +99,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 def test_bad_pictures_are_refused_one_by_one(start: Start) -> None:
     client = start().client()
     assert enroll(client, "ada", person(1)).status_code == 201
@@ -145,6 +146,7 @@ def test_odd_but_honest_pictures_are_understood(start: Start) -> None:
             assert answer.json()["matches"][0]["distance"] < 0.05, name
 
 
+@pytest.mark.slow
 def test_mutated_pictures_never_break_the_service(start: Start) -> None:
     client = start().client()
     rng = np.random.default_rng(0)
@@ -417,6 +419,7 @@ def test_another_file_in_its_place_is_not_written_to(start: Start, encoder: Enco
     assert service.path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_changes_nothing(start: Start) -> None:
     service = start()
     client = service.client()

@@ -13,6 +13,7 @@ from typing import Any
 from passerby.gallery.service import logs
 from passerby.gallery.service.keys import Key
 from passerby.gallery.service.refusal import Refusal
+from passerby.gallery.service.replays import Replays
 from passerby.gallery.service.state import Service
 
 Scope = MutableMapping[str, Any]
@@ -43,6 +44,7 @@ class Gate:
     def __init__(self, app: App, service: Service) -> None:
         self._app = app
         self._service = service
+        self._replays = Replays()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -84,7 +86,31 @@ class Gate:
             self._service.keys.spend(key)
         body = await self._body(headers, receive)
         state["bytes"] = len(body)
-        await self._app(scope, _replay(body, receive), send)
+        mark = headers.get(b"idempotency-key")
+        if mark is None or scope["method"] != "POST" or "caller" not in state:
+            await self._app(scope, _replay(body, receive), send)
+        else:
+            await self._once(mark, scope, body, receive, send)
+
+    async def _once(self, mark: bytes, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        """Do a marked request, or repeat the answer that it got before."""
+        caller = scope["state"]["caller"].name
+        attempt, repeated = self._replays.begin(caller, mark, scope["path"], body)
+        if repeated:
+            for message in attempt.answer:
+                await send(dict(message))
+            return
+
+        async def keep(message: Message) -> None:
+            attempt.answer.append(dict(message))
+            await send(message)
+
+        try:
+            await self._app(scope, _replay(body, receive), keep)
+            attempt.done = bool(attempt.answer) and attempt.answer[0]["status"] < 500
+        finally:
+            if not attempt.done:
+                self._replays.drop(caller, mark)
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         limit, seconds = self._service.limits.body_bytes, self._service.limits.body_seconds

@@ -230,7 +230,8 @@ function showAnswer() {
   $("verdict").textContent = `${sign} ${word}${named ? `: ${nearest.identity}` : ""}`;
   $("verdict-why").textContent = explain(answer);
   const limit = answer.threshold ?? 1;
-  $("threshold").max = Math.max(1.5, limit, ...answer.matches.map((m) => m.distance)).toFixed(3);
+  const farthest = Math.max(0, ...answer.matches.map((match) => match.distance));
+  $("threshold").max = Math.min(2, Math.max(0.01, 2 * limit, 1.1 * farthest)).toFixed(3);
   $("candidates").replaceChildren(...answer.matches.map(candidate));
   $("no-candidates").hidden = answer.matches.length > 0;
   $("enrol-button").hidden = !mayChange();
