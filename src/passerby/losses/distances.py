@@ -51,22 +51,29 @@ class Block(NamedTuple):
     negatives: Tensor  # [b, B] 0 or 1
 
 
-def blocks(x: Tensor, labels: Tensor) -> Iterator[Block]:
-    """Cut the anchors into blocks and measure each against the whole batch (`x` centred by the caller)."""
+def blocks(x: Tensor, labels: Tensor, *, held: int = 8) -> Iterator[Block]:
+    """Cut the anchors into blocks and measure each against the whole batch (`x` centred by the caller).
+
+    Args:
+        x: [B, D].
+        labels: [B].
+        held: about how many matrices of a block's size the caller needs at once; fewer make larger blocks, which
+            multiply faster.
+    """
     # rounding moves a squared distance by about eps (|a|^2 + |b|^2): that much is taken off, so that equal rows get 0
     squares = x.square().sum(dim=1) * (1 - 4 * torch.finfo(x.dtype).eps)
     names = short_names(labels, x.dtype)
-    for rows in row_blocks(x):
+    for rows in row_blocks(x, held=held):
         block = torch.addmm(squares, x[rows], x.T, alpha=-2).add_(squares[rows, None]).relu_()
         block.diagonal(rows.start).zero_()
         yield Block(rows, block, *masks(names, rows))
 
 
-def row_blocks(x: Tensor) -> Iterator[slice]:
+def row_blocks(x: Tensor, *, held: int = 8) -> Iterator[slice]:
     """Consecutive rows whose distances to the whole batch are a good piece of work, and much less than B x B."""
     batch = len(x)
     most, least = _BLOCK_ON_CPU if x.device.type == "cpu" else _BLOCK_ELSEWHERE
-    size = max(1, min(most, max(least, batch * batch // 8)) // batch)
+    size = max(1, min(most * 8, max(least * 8, batch * batch)) // (held * batch))
     for start in range(0, batch, size):
         yield slice(start, min(start + size, batch))
 
@@ -142,7 +149,7 @@ def hardest(x: Tensor, labels: Tensor) -> Hardest:
     """Find the farthest positive and the nearest negative of every anchor; no gradient, ties go to any."""
     positive, negative = labels.new_empty((2, len(x)), dtype=torch.int64)
     has_positive, has_negative = labels.new_empty((2, len(x)), dtype=torch.bool)
-    for rows, squares, positives, negatives in blocks(x - x.mean(dim=0), labels):
+    for rows, squares, positives, negatives in blocks(x - x.mean(dim=0), labels, held=2):
         positive[rows], negative[rows] = farthest(squares, positives), nearest(squares, negatives)
         has_positive[rows], has_negative[rows] = positives.sum(dim=1) > 0, negatives.sum(dim=1) > 0
     return Hardest(positive, negative, has_positive, has_negative)

@@ -98,7 +98,7 @@ def _mine(x: Tensor, labels: Tensor) -> _Mined:
     which is found among every image's nearest negative and its nearest of any identity but that one's.
     """
     parts = []
-    for _, squares, positives, negatives in blocks(x - x.mean(dim=0), labels):
+    for _, squares, positives, negatives in blocks(x - x.mean(dim=0), labels, held=4):
         first = nearest(squares, negatives)
         others = negatives * (labels[first, None] != labels)
         second = nearest(squares, others)
