@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +53,7 @@ def contract(address: str) -> None:
     subprocess.run([sys.executable, "-m", "pytest", *tests], env=environment, check=False)
 
 
-def compare(address: str, folder: Path, size: int, dim: int) -> None:
+def compare(address: str, folder: Path, size: int, dim: int, settle: float) -> None:
     rows = people(0, size, dim)
     names = [f"person-{i}" for i in range(size)]
     cameras = [f"camera-{i % CAMERAS}" for i in range(size)]
@@ -68,6 +69,7 @@ def compare(address: str, folder: Path, size: int, dim: int) -> None:
     with Gallery.open(folder / "people.gallery") as exact, Gallery.open(name) as gallery:
         for one in (exact, gallery):
             one.enroll_many(names, rows, cameras=cameras, times=times)
+        time.sleep(settle)
         for title, where in filters.items():
             expected, found = (one.identify_many(probes, **where) for one in (exact, gallery))
             hits = [
@@ -86,10 +88,11 @@ def main() -> None:
     parser.add_argument("--address", default=None)
     parser.add_argument("--size", type=int, default=20_000)
     parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--settle", type=float, default=60.0, help="seconds given to the server to build its index")
     arguments = parser.parse_args()
     with server(arguments.address) as address, tempfile.TemporaryDirectory() as folder:
         contract(address)
-        compare(address, Path(folder), arguments.size, arguments.dim)
+        compare(address, Path(folder), arguments.size, arguments.dim, arguments.settle)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from passerby.gallery.stores.protocol import Settings
 _NO_TIME = -1e300
 _LINKS, _BUILD_EFFORT = 16, 200  # HNSW's M and efConstruction
 _MAX_LIMIT = 16_384  # Milvus' bound on the results of one search, and on `ef` for most versions
+_EXACT_ROWS = 2_000  # a filter that lets no more pass is answered exactly, without the index
 _INSERT_ROWS = 1_000
 _COUNT_SECONDS = 5.0  # how long the size of a filter's result is believed (it sets the effort of a search)
 _EPOCH_MS = 1_767_225_600_000  # 2026-01-01; ids are milliseconds since then and 14 bits: below 2**53 until 2043
@@ -329,6 +330,8 @@ class MilvusStore:
         self._reversals.append(lambda: self._delete(ids))
         for start in range(0, len(rows), _INSERT_ROWS):
             self._client.insert(self._name, rows[start : start + _INSERT_ROWS])
+        if len(rows) >= _INSERT_ROWS:
+            self._client.flush(self._name)  # seals the segment, so that its index is built at once
         return ids
 
     def _delete(self, ids: Integers) -> None:
@@ -424,6 +427,12 @@ class MilvusStore:
             return [Ranking(nothing, np.zeros(0), nothing, (), np.zeros(0), 0, stored) for _ in probes]
         share = seen / stored
         wanted = min(4 * top + 32, _MAX_LIMIT)
+        if seen <= _EXACT_ROWS:
+            hits_of_all = self._compare_all(probes, where)
+            return [
+                self._rank(probe, where, hits, top, score, seen, stored)
+                for probe, hits in zip(probes, hits_of_all, strict=True)
+            ]
         first = self._nearest(probes, where, wanted, share)
         rankings = []
         for probe, hits in zip(probes, first, strict=True):
@@ -462,6 +471,17 @@ class MilvusStore:
             seen,
             stored,
         )
+
+    def _compare_all(self, probes: Floats, where: Where) -> list[list[dict[str, Any]]]:
+        """For each probe all observations that pass a narrow filter, ascending by (distance, id); exact."""
+        rows = self._query(self._name, _condition(where), [*_COLUMNS, "vector"])
+        vectors = np.array([row.pop("vector") for row in rows], np.float64)
+        answers = []
+        for probe in probes if rows else []:
+            distances = np.linalg.norm(vectors - probe, axis=1).tolist()
+            hits = [{**row, "distance": distance} for row, distance in zip(rows, distances, strict=True)]
+            answers.append(sorted(hits, key=lambda hit: (hit["distance"], hit["id"])))
+        return answers or [[] for _ in probes]
 
     def _nearest(self, probes: Floats, where: Where, limit: int, share: float) -> list[list[dict[str, Any]]]:
         """For each probe the nearest observations, ascending by (distance, id)."""
