@@ -29,6 +29,12 @@ _JPEG_MAGIC = b"\xff\xd8\xff"
 _EXIF_MARK = b"Exif\x00\x00"
 
 
+def decoding_threads() -> int:
+    """This process's share of the cores (torchrun says how many processes run on this machine), at most 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
 def read_image(
     path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, buffer: UInt8Array | None = None
 ) -> UInt8Array:

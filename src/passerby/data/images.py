@@ -23,7 +23,7 @@ import numpy.typing as npt
 from passerby.data.records import Sample
 from passerby.data.resize import resize_into
 from passerby.errors import DataError, ImageError, StorageError
-from passerby.pixels import UInt8Array, read_image
+from passerby.pixels import UInt8Array, decoding_threads, read_image
 from passerby.progress import progress_bar
 
 CacheKind = Literal["memory", "disk", "none"]
@@ -240,12 +240,6 @@ def read_into(path: Path, out: UInt8Array) -> None:
 def default_cache_dir() -> Path:
     """`passerby/images` in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "passerby" / "images"
-
-
-def decoding_threads() -> int:
-    """This process's share of the cores (torchrun says how many processes run on this machine), at most 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def _content_key(store: ImageStore) -> str:

@@ -28,10 +28,10 @@ import torch
 from torch import Tensor
 
 from passerby.data.augment import Augmenter, Draw
-from passerby.data.images import ImageStore, decoding_threads, read_into
+from passerby.data.images import ImageStore, read_into
 from passerby.data.records import Sample
 from passerby.data.sampler import Sampler
-from passerby.pixels import UInt8Array
+from passerby.pixels import UInt8Array, decoding_threads
 
 Int64Array = npt.NDArray[np.int64]
 _PIECE = 8  # images that a thread decodes before it augments them

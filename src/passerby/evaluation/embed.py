@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from passerby.data.records import Sample
 from passerby.errors import EmbeddingError
 from passerby.evaluation.arrays import Bool, Float32, Float64, Int64, as_labels, as_vectors
 from passerby.files import replace_file
+from passerby.models.encoder import Encoder
 from passerby.progress import progress_bar
 
 
@@ -175,29 +177,29 @@ def embed(
     if not samples:
         raise EmbeddingError("embed: expected at least one sample, found none")
     vectors = np.empty((len(samples), encoder.dim), dtype=np.float32)
-    title = "embed" if progress else ""
-    if progress:
-        with progress_bar(title, len(samples)) as bar:
-            for start in range(0, len(samples), batch_size):
-                bar.advance(_encode_into(vectors, encoder, samples, start, batch_size, flip))
-    else:
-        for start in range(0, len(samples), batch_size):
-            _encode_into(vectors, encoder, samples, start, batch_size, flip)
+    done = 0
+    with progress_bar("embed", len(samples), quiet=not progress) as bar:
+        for encoded in _encoded(encoder, [s.path for s in samples], batch_size, flip):
+            n = min(batch_size, len(samples) - done)
+            if encoded.shape != (n, encoder.dim):
+                raise EmbeddingError(
+                    f"embed: expected vectors of shape {[n, encoder.dim]} from the encoder, found {list(encoded.shape)}"
+                )
+            vectors[done : done + n] = encoded
+            done += n
+            bar.advance(n)
     return embeddings_of(vectors, samples, fingerprint=encoder.fingerprint)
 
 
-def _encode_into(
-    vectors: Float32, encoder: Embedder, samples: Sequence[Sample], start: int, batch_size: int, flip: bool
-) -> int:
-    part = samples[start : start + batch_size]
-    encoded = np.asarray(encoder.encode([s.path for s in part], batch_size=batch_size, flip=flip))
-    if encoded.shape != (len(part), vectors.shape[1]):
-        raise EmbeddingError(
-            f"embed: expected vectors of shape {[len(part), vectors.shape[1]]} from the encoder, "
-            f"found {list(encoded.shape)}"
-        )
-    vectors[start : start + len(part)] = encoded
-    return len(part)
+def _encoded(
+    encoder: Embedder, paths: Sequence[Path], batch_size: int, flip: bool
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Vectors batch by batch; passerby's own encoder decodes the next images meanwhile."""
+    if isinstance(encoder, Encoder):
+        yield from encoder.encode_batches(paths, batch_size=batch_size, flip=flip)
+        return
+    for start in range(0, len(paths), batch_size):
+        yield np.asarray(encoder.encode(paths[start : start + batch_size], batch_size=batch_size, flip=flip))
 
 
 def embeddings_of(

@@ -6,8 +6,10 @@ import errno
 import hashlib
 import json
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,14 @@ from passerby.models.foreign import fingerprint_of, read_description
 from passerby.models.images import Images, as_list, pixels_of
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights import read_checkpoint
-from passerby.pixels import resize_image
+from passerby.pixels import decoding_threads, resize_image
 
 FORMAT = 1
 WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "encoder.json"
 FOREIGN_FILE = "encoder.toml"
 THRESHOLD_FILE = "threshold.json"
+_AHEAD = 2  # batches that are being prepared while one is encoded
 EXPORTED = {"onnxruntime": "encoder.onnx", "openvino": "encoder.xml"}
 
 
@@ -135,11 +138,21 @@ class Encoder:
         Raises:
             ImageError: an image cannot be read, or is no RGB uint8 picture.
         """
+        rows = list(self.encode_batches(images, batch_size=batch_size, flip=flip))
+        return np.concatenate(rows) if rows else np.zeros((0, self.dim), np.float32)
+
+    def encode_batches(
+        self, images: Images, *, batch_size: int = 128, flip: bool = True
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """As `encode`, batch by batch: float32 [at most batch_size, dim], while later images are being decoded.
+
+        Raises:
+            ImageError: as for `encode`.
+        """
         if batch_size < 1:
             raise ImageError(f"batch_size: expected at least 1, found {batch_size}")
-        items = as_list(images)
-        rows = [self.encode_batch(batch, flip=flip).cpu().numpy() for batch in self._batches(items, batch_size)]
-        return np.concatenate(rows) if rows else np.zeros((0, self.dim), np.float32)
+        for batch in self._batches(as_list(images), batch_size):
+            yield self.encode_batch(batch, flip=flip).cpu().numpy()
 
     def encode_batch(self, images: Tensor, *, flip: bool = False) -> Tensor:
         """Unit vectors [n, dim] of a uint8 tensor [n, 3, height, width] that has the input size already.
@@ -157,22 +170,31 @@ class Encoder:
         return F.normalize(vectors + self.engine(images.flip(3))) if flip else vectors
 
     def _batches(self, items: Any, batch_size: int) -> Iterator[Tensor]:
-        """Decoded, resized batches; the next one is prepared while the caller works on this one."""
-        chunks = [items[i : i + batch_size] for i in range(0, len(items), batch_size)]
-        with ThreadPoolExecutor(1) as pool:
-            waiting = [pool.submit(self._prepare, chunk) for chunk in chunks[:1]]
-            for following in [*chunks[1:], None]:
-                if not waiting:
-                    return
-                ready = waiting.pop().result()
-                if following is not None:
-                    waiting.append(pool.submit(self._prepare, following))
-                yield ready
+        """Decoded, resized batches; threads prepare the next two while the caller works on this one."""
+        chunks = iter([items[i : i + batch_size] for i in range(0, len(items), batch_size)])
+        with ThreadPoolExecutor(decoding_threads(), thread_name_prefix="prepare") as pool:
+            waiting = deque(self._submit(pool, chunk) for chunk in islice(chunks, _AHEAD))
+            try:
+                while waiting:
+                    parts = [future.result() for future in waiting.popleft()]
+                    waiting.extend(self._submit(pool, chunk) for chunk in islice(chunks, 1))
+                    yield torch.cat(parts) if len(parts) > 1 else parts[0]
+            finally:  # an unreadable image, or a caller who has seen enough
+                pool.shutdown(cancel_futures=True)
+
+    def _submit(self, pool: ThreadPoolExecutor, items: Any) -> list[Future[Tensor]]:
+        """Prepare a batch in as many parts as there are threads."""
+        if self._is_prepared(items):
+            return [pool.submit(lambda: items)]
+        step = -(-len(items) // decoding_threads())
+        return [pool.submit(self._prepare, items[i : i + step]) for i in range(0, len(items), step)]
+
+    def _is_prepared(self, items: Any) -> bool:
+        size = (self.preprocessing.height, self.preprocessing.width)
+        return isinstance(items, Tensor) and tuple(items.shape[2:]) == size
 
     def _prepare(self, items: Any) -> Tensor:
         height, width = self.preprocessing.height, self.preprocessing.width
-        if isinstance(items, Tensor) and tuple(items.shape[2:]) == (height, width):
-            return items
         batch = np.stack([resize_image(pixels_of(item), height, width) for item in items])
         return torch.from_numpy(batch).permute(0, 3, 1, 2)
 
