@@ -136,12 +136,12 @@ def _load_pickle(name: str) -> Any:
             return torch.load(name, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{name}: not a checkpoint of plain tensors, so it was not unpickled ({_first_line(error)}). "
+            f"{name}: not a checkpoint of plain tensors, so it was not unpickled ({why_unreadable(error)}). "
             "Save its state_dict alone, or as safetensors"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
         # torch's readers raise any of these on bytes that are cut short or no checkpoint at all
-        raise WeightsError(f"{name}: not a readable checkpoint ({_first_line(error)})") from error
+        raise WeightsError(f"{name}: not a readable checkpoint ({why_unreadable(error)})") from error
 
 
 def _plain_numpy() -> AbstractContextManager[None]:
@@ -152,8 +152,10 @@ def _plain_numpy() -> AbstractContextManager[None]:
     return torch.serialization.safe_globals([np.dtype, *types, *[(scalar, name) for name in names]])
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def why_unreadable(error: Exception) -> str:
+    """The telling line of what torch says about a file; its first one advises to run whatever the file holds."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return next((line for line in lines if "nsupported" in line), lines[0].split(". ")[0]).rstrip(".")
 
 
 def _find_tensors(content: Any) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from passerby.config import Config
 from passerby.errors import ConfigError, WeightsError
 from passerby.files import replace_file
+from passerby.models.weights import why_unreadable
 
 FILE_NAME = "checkpoint.pt"
 FORMAT = 1
@@ -63,7 +64,7 @@ def load_checkpoint(folder: Path, config: Config) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise WeightsError(
-            f"{path}: not a readable checkpoint ({str(error).splitlines()[0]}); move it away to start the run anew"
+            f"{path}: not a readable checkpoint ({why_unreadable(error)}); move it away to start the run anew"
         ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise WeightsError(f"{path}: not a checkpoint of this version of passerby; choose another output folder")
