@@ -170,3 +170,13 @@ def test_times_are_shown_as_dates_where_they_are() -> None:
     assert show_time(None) == show_time(float("nan")) == "-"
     assert show_time(12.5) == "12.5"
     assert show_time(1777636800.0) == "2026-05-01 12:00:00Z"
+
+
+def test_a_tracklet_is_enrolled_as_one_observation(gallery: Gallery) -> None:
+    frames = [picture(i) for i in range(3)]
+    ids = gallery.enroll("ann", frames, camera="door", time=5.0, tracklet=True)
+    assert len(ids) == gallery.observation_count == 1
+    found = gallery.identify(frames)
+    assert found.matches[0].distance == pytest.approx(0, abs=1e-3)
+    gallery.enroll("bob", frames)
+    assert gallery.observation_count == 4

@@ -48,6 +48,8 @@ class _EnrollOptions:
     """What consent there is, and where it is written down."""
     expires: Time = None
     """Retention date, after which `passerby gallery purge` forgets the person."""
+    tracklet: bool = False
+    """The images are the frames of one tracklet: store their mean as one observation."""
     json: Json = False
 
 
@@ -63,11 +65,12 @@ def enroll(arguments: Sequence[str]) -> None:
             notes=options.notes,
             consent=options.consent,
             expires=options.expires,
+            tracklet=options.tracklet,
         )
     if options.json:
         print(json.dumps({"identity": options.identity, "observations": list(added)}))
     else:
-        print(f"{options.identity}: {len(added)} images enrolled in {options.gallery}")
+        print(f"{options.identity}: {len(options.images)} images enrolled in {options.gallery}")
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,7 @@ class Gallery:
         notes: str | None = None,
         consent: str | None = None,
         expires: Moment | None = None,
+        tracklet: bool = False,
         actor: str = "",
     ) -> tuple[int, ...]:
         """Add observations to an identity, which is made if there is none of this name.
@@ -194,6 +195,8 @@ class Gallery:
             notes: free text about the identity (replaces what was there).
             consent: what consent there is, and where it is written down.
             expires: retention date, after which `purge` forgets the identity.
+            tracklet: the images (or vectors) are the frames of one tracklet: their mean becomes one observation, with
+                the middle frame's picture.
             actor: who asked, for the log.
 
         Returns:
@@ -206,6 +209,8 @@ class Gallery:
         """
         name = _checked_name(identity)
         rows, pictures = self._vectors_and_thumbnails(images, vectors)
+        if tracklet:
+            rows, pictures = mean_vector(rows), [pictures[len(pictures) // 2]]
         cameras = [_camera(c) for c in _for_each(camera, len(rows), "camera")]
         times = _times(time, len(rows))
         retention = changes.retention(expires)
