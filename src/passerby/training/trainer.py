@@ -114,9 +114,6 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     main = distributed.rank() == 0
     if not main:
         log.setLevel(logging.WARNING)
-    if main:
-        with replace_file(folder / "config.toml") as temporary:
-            temporary.write_text(config.to_toml(), "utf-8")
 
     # ---- 2. Data -----------------------------------------------------------------------------------------------
     if data is None:
@@ -166,6 +163,9 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         first_epoch, first_step, best = saved["epoch"], saved["step"], saved["best"]
         seen_before = saved["losses"] if first_step else None
         log.info("resuming %s at epoch %d, step %d", folder, first_epoch + 1, first_step)
+    if main:  # only now: what was refused above leaves no folder behind
+        with replace_file(folder / "config.toml") as temporary:
+            temporary.write_text(config.to_toml(), "utf-8")
     journal = Journal(folder, first_epoch) if main else None
     provenance = _provenance(config, data, training.train)
     stopped = Interruption()
