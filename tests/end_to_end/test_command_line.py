@@ -114,6 +114,37 @@ def test_ones_own_data_in_one_line(world: Path, capsys: pytest.CaptureFixture[st
     assert json.loads(said.out)["protocol"] == "no_cameras"
 
 
+def test_a_film_is_evaluated_by_tracklet_and_over_all_splits(
+    world: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert say(capsys, "data", "write", "mars", tmp_path / "mars").code == 0
+    mars = ["--data.name", "mars", "--data.root", tmp_path / "mars", "--data.arguments", "verify=false", "frames=2"]
+    for pooling in ("mean", "sharpness"):
+        said = json.loads(say(capsys, "evaluate", world / "run", *mars, "--pooling", pooling, "--json").out)
+        assert said["protocol"] == "video"
+        assert said["queries"] == 20
+    assert say(capsys, "data", "write", "viper", tmp_path / "viper").code == 0
+    viper = ["--data.name", "viper", "--data.root", tmp_path / "viper", "--data.arguments", "verify=false"]
+    said = json.loads(say(capsys, "evaluate", world / "run", *viper, "--all-splits", "--json").out)
+    assert said["repeats"] == 10
+    assert said["std"]["mAP"] > 0
+
+
+def test_encoders_times_datasets(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = say(capsys, "cross-domain", world / "run", world / "run" / "encoder", "--on", world / "people")
+    assert said.code == 0
+    first, second = said.out.splitlines()[1:3]
+    assert first.split()[-3:] == second.split()[-3:]
+
+
+def test_a_refused_training_leaves_no_folder(world: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = ["--data.name", "synthetic", "--data.root", world / "people"]
+    said = say(capsys, "train", "demo", *data, "--out", tmp_path / "r", *TINY, "--sampler.identities", "64")
+    assert said.code == 2
+    assert "fewer than the 64" in said.err
+    assert not (tmp_path / "r").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -30,6 +30,7 @@ VERBS: dict[str, Verb] = {
     "train": Verb("learn", "train a recipe, or go on with a training that was interrupted"),
     "compare": Verb("learn", "train recipes under equal conditions: a table with spread and significance"),
     "evaluate": Verb("prove", "mAP, CMC and mINP of a trained encoder under a protocol"),
+    "cross-domain": Verb("prove", "evaluate several encoders on several datasets: a matrix"),
     "embed": Verb("prove", "turn a dataset or a folder of images into vectors (Parquet)"),
     "rank": Verb("prove", "rank a gallery for every query; score the ranking where ids are known"),
     "calibrate": Verb("prove", "choose the distance threshold for a false-alarm rate on held-out identities"),

@@ -75,6 +75,18 @@ class DataChoice:
     """Which split, for datasets with several."""
     arguments: ReaderArguments = ()
 
+    def load_splits(self) -> list[ReIDDataset]:
+        """Read every split of the dataset.
+
+        Raises:
+            DataError: no name, or the dataset is not what it should be.
+        """
+        from passerby.data import load_splits
+
+        if self.name is None or self.root is None:
+            raise DataError("which splits? name the dataset with --data.name NAME and --data.root FOLDER")
+        return load_splits(self.name, self.root, **reader_arguments(self.arguments))
+
     def load(self, run: Path | None = None) -> ReIDDataset:
         """Read the dataset.
 

@@ -19,6 +19,10 @@ class _EvaluateOptions:
     """Folder of a run or an encoder."""
     data: DataChoice = DataChoice()
     judging: Annotated[Judging, tyro.conf.arg(name="")] = Judging()
+    pooling: Literal["mean", "max", "attention", "sharpness", "norm", "min_distance"] = "mean"
+    """How the frames of a tracklet, or a person's queries under multi_query, become one vector."""
+    all_splits: bool = False
+    """Mean and deviation over every split of a dataset that the encoder was not trained on."""
     flip: bool = True
     """Average the vectors of an image and its mirror image."""
     json: Json = False
@@ -31,8 +35,36 @@ def evaluate(arguments: Sequence[str]) -> None:
     from passerby.models.encoder import load_encoder
 
     encoder = load_encoder(options.encoder)
-    data = options.data.load(options.encoder)
-    show(run_evaluate(encoder, data, flip=options.flip, **options.judging.settings()), as_json=options.json)
+    settings = {"flip": options.flip, "pooling": options.pooling, **options.judging.settings()}
+    if options.all_splits:
+        from passerby.evaluation.splits import evaluate_splits
+
+        show(evaluate_splits(encoder, options.data.load_splits(), **settings), as_json=options.json)
+        return
+    show(run_evaluate(encoder, options.data.load(options.encoder), **settings), as_json=options.json)
+
+
+@dataclass(frozen=True)
+class _CrossDomainOptions:
+    encoders: Positional[tuple[Path, ...]]
+    """Folders of runs or encoders."""
+    on: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=ROOT ...")]
+    """Datasets: a name of `passerby data list` and its folder; or one's own manifest or folder, without =ROOT."""
+    judging: Annotated[Judging, tyro.conf.arg(name="")] = Judging()
+    json: Json = False
+
+
+def cross_domain(arguments: Sequence[str]) -> None:
+    """Evaluate every encoder on every dataset: a matrix of mAP and rank-1."""
+    options = parse(_CrossDomainOptions, arguments, "cross-domain", doc=cross_domain.__doc__)
+    from passerby.data import load_dataset
+    from passerby.evaluation.splits import cross_domain as run_cross_domain
+    from passerby.models.encoder import load_encoder
+
+    places = [(place, *place.partition("=")) for place in options.on]
+    datasets = {place: load_dataset(name, root or None) for place, name, _, root in places}
+    encoders = {str(folder): load_encoder(folder) for folder in options.encoders}
+    show(run_cross_domain(encoders, datasets, **options.judging.settings()), as_json=options.json)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from passerby.data.records import ReIDDataset
-from passerby.errors import EmbeddingError
+from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.embed import Embedder, embed
 from passerby.evaluation.protocols import Report, check_settings, evaluate_embeddings
+from passerby.evaluation.quality import QUALITIES, frame_quality
 
 
 def evaluate(
@@ -21,6 +22,7 @@ def evaluate(
     ap: str = "step",
     max_rank: int = 50,
     rerank: str | Mapping[str, Any] | None = None,
+    pooling: str = "mean",
     batch_size: int = 128,
     flip: bool = True,
     device: str | None = None,
@@ -36,6 +38,9 @@ def evaluate(
         ap: "step" or "trapezoid".
         max_rank: length of the CMC curve.
         rerank: None, "k_reciprocal", or its settings.
+        pooling: protocols video and multi_query: how the frames of a tracklet (the queries of a person) become one
+            vector: "mean", "max", "attention", "sharpness" or "norm" (means weighted by the quality of the frames, see
+            `passerby.evaluation.quality`); multi_query also "min_distance".
         batch_size: images a forward pass.
         flip: average the vectors of an image and of its mirror image.
         device: where to rank (the numbers are the same); None: the CPU.
@@ -50,8 +55,17 @@ def evaluate(
             raise EmbeddingError(f"{data.name}: expected images in its {name}, found none; nothing can be evaluated")
     rules = protocol or data.protocol
     check_settings(rules, metric, ap, rerank, device)
+    if pooling in QUALITIES and rules not in ("video", "multi_query"):
+        raise ConfigError(f"pooling {pooling!r}: the protocol {rules!r} pools nothing")
     query = embed(encoder, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(encoder, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
+    weights: dict[str, Any] = {}
+    if pooling in QUALITIES:
+        weights["query_weights"] = frame_quality(encoder, data.query, pooling, batch_size=batch_size, progress=progress)
+    if pooling in QUALITIES and rules == "video":
+        weights["gallery_weights"] = frame_quality(
+            encoder, data.gallery, pooling, batch_size=batch_size, progress=progress
+        )
     report = evaluate_embeddings(
         query.vectors,
         gallery.vectors,
@@ -67,6 +81,9 @@ def evaluate(
         device=device,
         query_tracklets=query.tracklets if rules == "video" else None,
         gallery_tracklets=gallery.tracklets if rules == "video" else None,
+        pooling="mean" if pooling in QUALITIES else pooling,
+        **weights,
         progress=progress,
     )
-    return replace(report, notes=(*data.notes, *report.notes))
+    quality = (f"frames weighted by their {pooling}",) if weights else ()
+    return replace(report, notes=(*data.notes, *report.notes, *quality))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from passerby.errors import EmbeddingError
-from passerby.evaluation.arrays import Float32, Int64
+from passerby.evaluation.arrays import Float32, Float64, Int64
 
-POOLINGS = ("mean", "max", "min_distance")
+FRAME_POOLINGS = ("mean", "max", "attention")
+POOLINGS = (*FRAME_POOLINGS, "min_distance")
+_ATTENTION_TEMPERATURE = 0.1
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,42 @@ def group_rows(*columns: Int64) -> Groups:
     return Groups(order, starts, np.sort(first))
 
 
-def pool(vectors: Float32, groups: Groups, pooling: str) -> Float32:
-    """Mean or element-wise maximum of each group's vectors, [m, dim]."""
+def pool(vectors: Float32, groups: Groups, pooling: str, weights: Float64 | None = None) -> Float32:
+    """One vector for each group of vectors x_i, [m, dim].
+
+    - "mean": sum_i w_i x_i / sum_i w_i, with w_i = 1 where no weights are given, or where a group's are all 0.
+    - "max": the element-wise maximum.
+    - "attention": the mean again, with w_i multiplied by exp(cos(x_i, x) / 0.1), x the (weighted) mean. Nothing is
+      learned: frames that look unlike the rest of their tracklet (an occlusion, another person) count for less.
+
+    Args:
+        vectors: [n, dim].
+        groups: of the rows.
+        pooling: "mean", "max" or "attention".
+        weights: [n], 0 or more: how much each row counts; "max" takes none.
+    """
     if pooling == "max":
         return np.asarray(np.maximum.reduceat(vectors[groups.order], groups.starts, axis=0))
     size = np.diff(np.append(groups.starts, len(groups.order)))
     pooled = np.empty((len(size), vectors.shape[1]), dtype=np.float32)
     for i, (start, n) in enumerate(zip(groups.starts, size, strict=True)):
-        pooled[i] = vectors[groups.order[start : start + n]].mean(axis=0, dtype=np.float64)
+        rows = groups.order[start : start + n]
+        members = vectors[rows].astype(np.float64)
+        counts = np.ones(n) if weights is None or not weights[rows].any() else weights[rows]
+        mean = _weighted_mean(members, counts)
+        pooled[i] = mean if pooling == "mean" else _weighted_mean(members, counts * _attention(members, mean))
     return pooled
+
+
+def _weighted_mean(members: Float64, counts: Float64) -> Float64:
+    return np.asarray(counts @ members / counts.sum())
+
+
+def _attention(members: Float64, mean: Float64) -> Float64:
+    """Up to a factor, which the mean cancels: exp of the cosine to the mean over the temperature, at most 1."""
+    length = np.linalg.norm(members, axis=1) * np.linalg.norm(mean)
+    cosine = members @ mean / np.maximum(length, np.finfo(np.float64).tiny)
+    return np.asarray(np.exp((cosine - cosine.max()) / _ATTENTION_TEMPERATURE))
 
 
 def group_tracklets(tracklets: Int64, pids: Int64, camids: Int64, name: str) -> Groups:

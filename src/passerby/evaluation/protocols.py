@@ -12,7 +12,7 @@ from passerby.errors import ConfigError, EmbeddingError, unknown_name
 from passerby.evaluation import arrays
 from passerby.evaluation.arrays import Float32, Float64, Int64
 from passerby.evaluation.metrics import AP_DEFINITIONS, Ranks
-from passerby.evaluation.pooling import POOLINGS, Groups, group_rows, group_tracklets, pool
+from passerby.evaluation.pooling import FRAME_POOLINGS, POOLINGS, Groups, group_rows, group_tracklets, pool
 from passerby.evaluation.products import product_on
 from passerby.evaluation.ranking import EXCLUSIONS, METRICS, Labels, match_ranks, pairwise, rank_rows
 from passerby.evaluation.reranking import rank_reranked, rerank_settings
@@ -83,6 +83,8 @@ def evaluate_embeddings(
     pooling: str = "mean",
     query_tracklets: arrays.Labels | None = None,
     gallery_tracklets: arrays.Labels | None = None,
+    query_weights: arrays.Vectors | None = None,
+    gallery_weights: arrays.Vectors | None = None,
     progress: bool = True,
 ) -> Report:
     """Score anyone's embeddings.
@@ -106,10 +108,13 @@ def evaluate_embeddings(
             protocol's own rule.
         repeats: cuhk03: so many random draws, None for the exact expectation; single_shot: so many draws, None for 10.
         seed: of the draws.
-        pooling: multi_query: "mean", "max" or "min_distance" (the nearest of the person's queries); video: "mean" or
-            "max".
+        pooling: multi_query and video: "mean", "max" or "attention" (see `passerby.evaluation.pooling.pool`);
+            multi_query also "min_distance" (the nearest of the person's queries).
         query_tracklets: video: tracklet of each row, -1 for a row that stands for itself.
         gallery_tracklets: likewise.
+        query_weights: multi_query and video, "mean" or "attention": [q], 0 or more: how much each row counts in what
+            it is pooled into (its quality); None: all alike.
+        gallery_weights: video: likewise, [g].
         progress: show a bar on stderr where there is much to do.
 
     Raises:
@@ -118,7 +123,7 @@ def evaluate_embeddings(
     """
     check_settings(protocol, metric, ap, rerank, device)
     _check_name("way to treat empty queries", empty, ("skip", "zero"))
-    _check_name("pooling", pooling, POOLINGS if protocol == "multi_query" else POOLINGS[:2])
+    _check_name("pooling", pooling, POOLINGS if protocol == "multi_query" else FRAME_POOLINGS)
     _check_name("exclusion", exclude or "none", EXCLUSIONS)
     for name, value in (("max_rank", max_rank), ("repeats", repeats)):
         if value is not None and value < 1:
@@ -135,10 +140,14 @@ def evaluate_embeddings(
         exclude or PROTOCOLS[protocol].exclude,
     )
     _check_query_pids(labels.query_pids)
+    weights = (
+        _as_weights(query_weights, len(query), "query_weights", protocol, pooling),
+        _as_weights(gallery_weights, len(gallery), "gallery_weights", protocol, pooling),
+    )
     notes: list[str] = []
     if protocol == "video":
         query, gallery, labels = _pool_tracklets(
-            query, gallery, labels, query_tracklets, gallery_tracklets, pooling, notes
+            query, gallery, labels, query_tracklets, gallery_tracklets, pooling, weights, notes
         )
     elif query_tracklets is not None or gallery_tracklets is not None:
         raise ConfigError(f"query_tracklets, gallery_tracklets: only the protocol 'video' uses them, not {protocol!r}")
@@ -165,7 +174,7 @@ def evaluate_embeddings(
     if protocol == "single_shot":
         return _single_shot(query, gallery, labels, settings, notes)
     if protocol == "multi_query":
-        return _multi_query(query, gallery, labels, settings, notes, pooling)
+        return _multi_query(query, gallery, labels, settings, notes, pooling, weights[0])
     return report_of_ranks(_ranks(query, gallery, labels, settings), labels, settings, notes)
 
 
@@ -184,6 +193,17 @@ def check_settings(
 def _check_name(kind: str, name: str, known: Mapping[str, Any] | Sequence[str]) -> None:
     if name not in known:
         raise ConfigError(unknown_name(kind, str(name), known))
+
+
+def _as_weights(weights: arrays.Vectors | None, n: int, name: str, protocol: str, pooling: str) -> Float64 | None:
+    if weights is None:
+        return None
+    if protocol not in ("video", "multi_query") or pooling not in ("mean", "attention"):
+        raise ConfigError(f"{name}: nothing is weighted under the protocol {protocol!r} with the pooling {pooling!r}")
+    array = np.asarray(weights, dtype=np.float64)
+    if array.shape != (n,) or not np.isfinite(array).all() or (array < 0).any():
+        raise EmbeddingError(f"{name}: expected {n:,} finite numbers, 0 or more, found shape {list(array.shape)}")
+    return array
 
 
 def _check_query_pids(pids: Int64) -> None:
@@ -225,12 +245,13 @@ def _pool_tracklets(
     query_tracklets: arrays.Labels | None,
     gallery_tracklets: arrays.Labels | None,
     pooling: str,
+    weights: tuple[Float64 | None, Float64 | None],
     notes: list[str],
 ) -> tuple[Float32, Float32, Labels]:
     parts = []
-    for name, vectors, pids, camids, tracklets in (
-        ("query", query, labels.query_pids, labels.query_camids, query_tracklets),
-        ("gallery", gallery, labels.gallery_pids, labels.gallery_camids, gallery_tracklets),
+    for name, vectors, pids, camids, tracklets, own in (
+        ("query", query, labels.query_pids, labels.query_camids, query_tracklets, weights[0]),
+        ("gallery", gallery, labels.gallery_pids, labels.gallery_camids, gallery_tracklets, weights[1]),
     ):
         if tracklets is None:
             notes.append(f"{name}: no tracklets given, each vector stands for a whole one")
@@ -239,20 +260,26 @@ def _pool_tracklets(
         numbers = arrays.as_labels(tracklets, len(vectors), f"{name}_tracklets", f"{name}_vectors")
         groups = group_tracklets(numbers, pids, camids, f"{name}_tracklets")
         notes.append(f"{name}: {len(vectors):,} frames pooled ({pooling}) into {len(groups.first):,} tracklets")
-        parts.append((pool(vectors, groups, pooling), pids[groups.first], camids[groups.first]))
+        parts.append((pool(vectors, groups, pooling, own), pids[groups.first], camids[groups.first]))
     (query, q_pids, q_cams), (gallery, g_pids, g_cams) = parts
     counted = np.ones(len(gallery), dtype=np.bool_)
     return query, gallery, Labels(q_pids, g_pids, q_cams, g_cams, counted, labels.exclude)
 
 
 def _multi_query(
-    query: Float32, gallery: Float32, labels: Labels, settings: Settings, notes: list[str], pooling: str
+    query: Float32,
+    gallery: Float32,
+    labels: Labels,
+    settings: Settings,
+    notes: list[str],
+    pooling: str,
+    weights: Float64 | None,
 ) -> Report:
     groups = group_rows(labels.query_pids, labels.query_camids)
     notes.append(f"{len(query):,} query images pooled ({pooling}) into {len(groups.first):,} person-camera queries")
     pooled = replace(labels, query_pids=labels.query_pids[groups.first], query_camids=labels.query_camids[groups.first])
     if pooling != "min_distance":
-        ranks = _ranks(pool(query, groups, pooling), gallery, pooled, settings)
+        ranks = _ranks(pool(query, groups, pooling, weights), gallery, pooled, settings)
     elif settings.rerank is not None:
         raise ConfigError("rerank needs one vector for each query: pool by 'mean' or 'max' instead of 'min_distance'")
     else:

@@ -158,13 +158,14 @@ def average_reports(reports: list[Report], settings: Settings, junk: int) -> Rep
         skipped=min(r.skipped for r in reports),
         junk=junk,
         repeats=len(reports),
-        std=_spread(reports),
+        std=spread_of(reports),
         notes=(*reports[0].notes, f"mean of {len(reports)} random draws of the gallery, seed {settings.seed}"),
         per_query=PerQuery(index=index, ap=mean["ap"], inp=mean["inp"], **whole),
     )
 
 
-def _spread(reports: list[Report]) -> dict[str, float]:
+def spread_of(reports: list[Report]) -> dict[str, float]:
+    """Standard deviation of every figure over reports of the same rules."""
     ranks = [k for k in _SPREAD_RANKS if k <= len(reports[0].cmc)]
     figures = {"mAP": [r.mAP for r in reports], "mINP": [r.mINP for r in reports]}
     figures |= {f"rank-{k}": [r.rank(k) for r in reports] for k in ranks}
