@@ -124,3 +124,12 @@ def reduce_max(x: Tensor) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(x, op=dist.ReduceOp.MAX)
     return x
+
+
+def any_process(flag: bool) -> bool:
+    """Whether any process says so; all of them must ask."""
+    if world_size() == 1:
+        return flag
+    said = torch.tensor(float(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.all_reduce(said, dist.ReduceOp.MAX)
+    return bool(said.item())

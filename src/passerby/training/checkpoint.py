@@ -15,6 +15,7 @@ from passerby.files import replace_file
 from passerby.models.weights import why_unreadable
 
 FILE_NAME = "checkpoint.pt"
+SHARES = "shares"
 FORMAT = 1
 
 # Settings that may change between stopping and resuming because they do not touch the numbers of the training.
@@ -38,9 +39,45 @@ def save_checkpoint(folder: Path, state: dict[str, Any], config: Config) -> None
     Raises:
         StorageError: it could not be written.
     """
-    with replace_file(folder / FILE_NAME) as temporary:
+    _save(folder / FILE_NAME, {"format": FORMAT, "config": config.to_toml(), **state})
+
+
+def save_share(folder: Path, epoch: int, step: int, rank: int, state: dict[str, Any]) -> None:
+    """Write what only this process has (its share of the class weights) at a position of the training.
+
+    Raises:
+        StorageError: it could not be written.
+    """
+    _save(folder / SHARES / f"{epoch}-{step}-{rank}.pt", state)
+
+
+def load_share(folder: Path, saved: dict[str, Any], rank: int) -> dict[str, Any]:
+    """Read this process's share at the position of a checkpoint.
+
+    Raises:
+        ConfigError: there is none: the run was made by fewer processes.
+    """
+    path = folder / SHARES / f"{saved['epoch']}-{saved['step']}-{rank}.pt"
+    if not path.exists():
+        raise ConfigError(
+            f"{path}: the share of process {rank} is not there; class weights that are spread over processes go on "
+            "with as many processes as saved them"
+        )
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def drop_shares(folder: Path, *, but: tuple[int, int]) -> None:
+    """Remove shares of other positions than (epoch, step), which the checkpoint no longer needs."""
+    for path in (folder / SHARES).glob("*.pt"):
+        if not path.name.startswith(f"{but[0]}-{but[1]}-"):
+            path.unlink(missing_ok=True)
+
+
+def _save(path: Path, state: dict[str, Any]) -> None:
+    with replace_file(path) as temporary:
         try:
-            torch.save({"format": FORMAT, "config": config.to_toml(), **state}, temporary)
+            torch.save(state, temporary)
         except RuntimeError as error:
             # torch's zip writer reports a full disk as RuntimeError
             raise OSError(f"writing the checkpoint failed: {error}") from error

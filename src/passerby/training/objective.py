@@ -92,6 +92,16 @@ class Objective(nn.Module):
         )
         return {"total": total, **{name: value.detach() for name, value in values.items()}}
 
+    @property
+    def sharded(self) -> bool:
+        """Whether a loss keeps another share of its class weights in each process."""
+        return any(getattr(loss, "sharded", False) for loss in self.terms.values())
+
+    def whole_parameters(self) -> list[nn.Parameter]:
+        """Parameters that are the same in every process."""
+        whole = [loss for loss in self.terms.values() if not getattr(loss, "sharded", False)]
+        return [parameter for loss in whole for parameter in loss.parameters()]
+
     def _broadcast(self) -> None:
         """Once, before the first step: all processes start from the first one's class weights and centres."""
         if world_size() > 1:

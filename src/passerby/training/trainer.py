@@ -36,7 +36,7 @@ from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights import load_weights
 from passerby.progress import ProgressBar, progress_bar
-from passerby.training.checkpoint import load_checkpoint, save_checkpoint
+from passerby.training.checkpoint import drop_shares, load_checkpoint, load_share, save_checkpoint, save_share
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
 from passerby.training.losses_seen import LossesSeen
@@ -154,8 +154,9 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     seen_before: dict[str, Tensor] | None = None
     if saved is not None:
         model.load_state_dict(saved["model"])
-        objective.load_state_dict(saved["objective"])
-        optimizer.load_state_dict(saved["optimizer"])
+        own = load_share(folder, saved, distributed.rank()) if objective.sharded and not main else saved
+        objective.load_state_dict(own["objective"])
+        optimizer.load_state_dict(own["optimizer"])
         scaler.load_state_dict(saved["scaler"])
         sampler.load_state_dict(saved["sampler"])
         if average is not None:
@@ -171,6 +172,11 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     stopped = Interruption()
 
     def save(epoch: int, step: int, losses: LossesSeen | None, *, finished: bool = False) -> None:
+        if objective.sharded:
+            share = {"objective": objective.state_dict(), "optimizer": optimizer.state_dict()}
+            if not main:
+                save_share(folder, epoch, step, distributed.rank(), share)
+            distributed.wait()
         if not main:
             return
         state = {
@@ -187,6 +193,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             "losses": losses.state_dict() if losses is not None else {},
         }
         save_checkpoint(folder, state, config)
+        drop_shares(folder, but=(epoch, step))
 
     # ---- 5. Epochs ---------------------------------------------------------------------------------------------
     epochs = config.schedule.epochs
@@ -194,6 +201,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     steps_done = sum(sampler.steps(epoch) for epoch in range(first_epoch)) + first_step
     loader: TrainLoader | None = None
     parallel: nn.Module | None = None
+    agree_every = 1 if distributed.world_size() == 1 else 20  # processes save and stop together
     with stopped, progress_bar(f"train {config.name}", total_steps, done=steps_done, quiet=not main) as bar:
         for epoch in range(first_epoch, epochs):
             height, width = image_size(config, epoch)
@@ -240,18 +248,24 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 scaler.scale(terms["total"]).backward()
                 if config.optimizer.clip_norm:
                     scaler.unscale_(optimizer)
-                    nn.utils.clip_grad_norm_([*model.parameters(), *objective.parameters()], config.optimizer.clip_norm)
+                    # a share of class weights differs by process, and so would its norm: it is not clipped
+                    whole = [*model.parameters(), *objective.whole_parameters()]
+                    nn.utils.clip_grad_norm_(whole, config.optimizer.clip_norm)
                 scaler.step(optimizer)
                 scaler.update()
                 optimizer.zero_grad(set_to_none=True)
                 if average is not None:
                     average.update(model)
                 _show(bar, losses, config, started, first_step)
-                if stopped.requested or time.monotonic() - last_save > 60 * config.run.checkpoint_minutes:
+                if losses.steps % agree_every:
+                    continue
+                late = time.monotonic() - last_save > 60 * config.run.checkpoint_minutes
+                stop = distributed.any_process(stopped.requested)
+                if stop or distributed.any_process(late):
                     losses.check()
                     save(epoch, losses.steps, losses)
                     last_save = time.monotonic()
-                    if stopped.requested:
+                    if stop:
                         log.info("stopped at epoch %d, step %d; the same command goes on", epoch + 1, losses.steps)
                         raise KeyboardInterrupt
             losses.check()
