@@ -297,10 +297,9 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             distributed.wait()
 
     # ---- 6. The encoder ----------------------------------------------------------------------------------------
-    if main:
-        if not validation.query:
-            _encoder(model, average, config, provenance | {"epochs": epochs}).save(folder / "encoder")
-        save(epochs, 0, None, finished=True)
+    if main and not validation.query:
+        _encoder(model, average, config, provenance | {"epochs": epochs}).save(folder / "encoder")
+    save(epochs, 0, None, finished=True)
     if journal is not None:
         journal.close()
     distributed.wait()
