@@ -15,8 +15,9 @@ from passerby.data.records import ReIDDataset, Sample
 from passerby.data.synthetic import draw_dataset
 from passerby.evaluation.calibration import calibrate
 from passerby.evaluation.embed import Embeddings, embed
+from passerby.evaluation.evaluate import score
 from passerby.evaluation.open_set import OpenSetReport, Threshold, evaluate_open_set
-from passerby.evaluation.protocols import Report, evaluate_embeddings
+from passerby.evaluation.protocols import Report
 from passerby.evaluation.report import write_report
 from passerby.gallery.gallery import Gallery
 from passerby.models.encoder import Encoder, load_encoder
@@ -115,7 +116,8 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
 
     query = embed(encoder, data.query)
     gallery = embed(encoder, data.gallery)
-    plain, reranked = _judge(query, gallery, data, None), _judge(query, gallery, data, "k_reciprocal")
+    plain = score(query, gallery, protocol=data.protocol)
+    reranked = score(query, gallery, protocol=data.protocol, rerank="k_reciprocal")
     identified = _use(folder / "people.gallery", encoder, data)
     report = write_report(
         folder / "report.html",
@@ -130,19 +132,6 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
         notes=str(identified).splitlines(),
     )
     return Demo(folder, report, plain, reranked, threshold, identified, time.monotonic() - started)
-
-
-def _judge(query: Embeddings, gallery: Embeddings, data: ReIDDataset, rerank: str | None) -> Report:
-    return evaluate_embeddings(
-        query.vectors,
-        gallery.vectors,
-        query.pids,
-        gallery.pids,
-        query.camids,
-        gallery.camids,
-        protocol=data.protocol,
-        rerank=rerank,
-    )
 
 
 def _open_set(query: Embeddings, gallery: Embeddings) -> OpenSetReport:

@@ -8,7 +8,7 @@ from typing import Any
 
 from passerby.data.records import ReIDDataset
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation.embed import Embedder, embed
+from passerby.evaluation.embed import Embedder, Embeddings, embed
 from passerby.evaluation.protocols import Report, check_settings, evaluate_embeddings
 from passerby.evaluation.quality import QUALITIES, frame_quality
 
@@ -66,7 +66,39 @@ def evaluate(
         weights["gallery_weights"] = frame_quality(
             encoder, data.gallery, pooling, batch_size=batch_size, progress=progress
         )
-    report = evaluate_embeddings(
+    report = score(
+        query,
+        gallery,
+        protocol=rules,
+        metric=metric,
+        ap=ap,
+        max_rank=max_rank,
+        rerank=rerank,
+        device=device,
+        pooling="mean" if pooling in QUALITIES else pooling,
+        **weights,
+        progress=progress,
+    )
+    quality = (f"frames weighted by their {pooling}",) if weights else ()
+    return replace(report, notes=(*data.notes, *report.notes, *quality))
+
+
+def score(query: Embeddings, gallery: Embeddings, *, protocol: str | None = None, **settings: Any) -> Report:
+    """Score embeddings that are there already: `evaluate_embeddings` on their columns.
+
+    Args:
+        query: what is searched for.
+        gallery: what it is searched in.
+        protocol: by name; None: Market-1501's rules where every camera is known, else "no_cameras".
+        **settings: the other keyword arguments of `evaluate_embeddings`.
+
+    Raises:
+        EmbeddingError: vectors of different encoders or dimensions, and as `evaluate_embeddings`.
+    """
+    check_same_encoder(query, gallery)
+    rules = protocol or rules_for(query, gallery)
+    tracklets = (query.tracklets, gallery.tracklets) if rules == "video" else (None, None)
+    return evaluate_embeddings(
         query.vectors,
         gallery.vectors,
         query.pids,
@@ -74,16 +106,26 @@ def evaluate(
         query.camids,
         gallery.camids,
         protocol=rules,
-        metric=metric,
-        ap=ap,
-        max_rank=max_rank,
-        rerank=rerank,
-        device=device,
-        query_tracklets=query.tracklets if rules == "video" else None,
-        gallery_tracklets=gallery.tracklets if rules == "video" else None,
-        pooling="mean" if pooling in QUALITIES else pooling,
-        **weights,
-        progress=progress,
+        query_tracklets=tracklets[0],
+        gallery_tracklets=tracklets[1],
+        **settings,
     )
-    quality = (f"frames weighted by their {pooling}",) if weights else ()
-    return replace(report, notes=(*data.notes, *report.notes, *quality))
+
+
+def rules_for(query: Embeddings, gallery: Embeddings) -> str:
+    """The protocol for embeddings that name none: "market1501" where every camera is known, else "no_cameras"."""
+    known = bool((query.camids >= 0).all() and (gallery.camids >= 0).all())
+    return "market1501" if known else "no_cameras"
+
+
+def check_same_encoder(query: Embeddings, gallery: Embeddings) -> None:
+    """Refuse to compare vectors of different encoders.
+
+    Raises:
+        EmbeddingError: their fingerprints differ.
+    """
+    if query.fingerprint and gallery.fingerprint and query.fingerprint != gallery.fingerprint:
+        raise EmbeddingError(
+            f"the queries are vectors of encoder {query.fingerprint[:12]} and the gallery's of "
+            f"{gallery.fingerprint[:12]}; vectors of different encoders cannot be compared. Embed both with one"
+        )

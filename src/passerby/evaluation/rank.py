@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from passerby.errors import EmbeddingError
 from passerby.evaluation.arrays import Float32, Int64, check_same_dim
 from passerby.evaluation.embed import Embeddings
+from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
 from passerby.evaluation.evidence import labels_of
-from passerby.evaluation.protocols import Report, evaluate_embeddings
+from passerby.evaluation.protocols import Report
 from passerby.evaluation.ranking import top_k
 from passerby.files import replace_file
 
@@ -112,30 +112,14 @@ def rank(
     Raises:
         EmbeddingError: vectors of different encoders or dimensions.
     """
+    check_same_encoder(query, gallery)
     check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
-    if query.fingerprint and gallery.fingerprint and query.fingerprint != gallery.fingerprint:
-        raise EmbeddingError(
-            f"rank: the queries are vectors of encoder {query.fingerprint[:12]} and the gallery's of "
-            f"{gallery.fingerprint[:12]}; vectors of different encoders cannot be compared. Embed both with one"
-        )
-    known = bool((query.camids >= 0).all() and (gallery.camids >= 0).all())
-    protocol = protocol or ("market1501" if known else "no_cameras")
+    protocol = protocol or rules_for(query, gallery)
     labels = labels_of(query, gallery, protocol)
     indices, distances = top_k(query.vectors, gallery.vectors, min(top, len(gallery)), metric=metric, labels=labels)
     report = None
     if bool((query.pids > 0).all()) and bool(np.isin(query.pids, gallery.pids).any()):
-        report = evaluate_embeddings(
-            query.vectors,
-            gallery.vectors,
-            query.pids,
-            gallery.pids,
-            query.camids,
-            gallery.camids,
-            protocol=protocol,
-            metric=metric,
-            ap=ap,
-            rerank=rerank,
-        )
+        report = score(query, gallery, protocol=protocol, metric=metric, ap=ap, rerank=rerank)
     return RankedGallery(query, gallery, indices, distances, report)
 
 

@@ -19,10 +19,11 @@ from passerby.data.records import ReIDDataset
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation import picture_sections, sections
 from passerby.evaluation.embed import Embeddings, embed
+from passerby.evaluation.evaluate import score
 from passerby.evaluation.evidence import as_evaluated, collect_evidence
 from passerby.evaluation.open_set import OpenSetReport, Threshold, evaluate_open_set
 from passerby.evaluation.page import Section, render_page, write_page
-from passerby.evaluation.protocols import PROTOCOLS, evaluate_embeddings
+from passerby.evaluation.protocols import PROTOCOLS
 from passerby.evaluation.result import Report
 from passerby.models.encoder import Encoder, load_encoder
 
@@ -173,20 +174,7 @@ def report(
     rules = protocol or data.protocol
 
     def judge(settings: str | Mapping[str, Any] | None) -> Report:
-        return evaluate_embeddings(
-            query.vectors,
-            gallery.vectors,
-            query.pids,
-            gallery.pids,
-            query.camids,
-            gallery.camids,
-            protocol=rules,
-            metric=metric,
-            ap=ap,
-            rerank=settings,
-            query_tracklets=query.tracklets if rules == "video" else None,
-            gallery_tracklets=gallery.tracklets if rules == "video" else None,
-        )
+        return score(query, gallery, protocol=rules, metric=metric, ap=ap, rerank=settings)
 
     plain = judge(None)
     reports = {"plain": plain} if rerank is None else {"plain": plain, "re-ranked": judge(rerank)}
