@@ -123,6 +123,8 @@ def test_a_film_is_evaluated_by_tracklet_and_over_all_splits(
         said = json.loads(say(capsys, "evaluate", world / "run", *mars, "--pooling", pooling, "--json").out)
         assert said["protocol"] == "video"
         assert said["queries"] == 20
+    assert say(capsys, "train", "demo", *mars, "--out", tmp_path / "r", *TINY, "--schedule.epochs", "1").code == 0
+    assert "at most 2 frames" in say(capsys, "evaluate", tmp_path / "r").out
     assert say(capsys, "data", "write", "viper", tmp_path / "viper").code == 0
     viper = ["--data.name", "viper", "--data.root", tmp_path / "viper", "--data.arguments", "verify=false"]
     said = json.loads(say(capsys, "evaluate", world / "run", *viper, "--all-splits", "--json").out)

@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from passerby.cli.arguments import DataChoice, Json, parse, read_toml, show
+from passerby.cli.arguments import DataChoice, Json, ReaderArguments, parse, read_toml, reader_arguments, show
 from passerby.config import Config, load_recipe, recipe_names
 from passerby.errors import UsageError
 
@@ -60,6 +60,7 @@ class _TrainOptions:
     config: Annotated[Config, tyro.conf.arg(name="")]
     out: Path
     """Folder of the run; the same command goes on where it stopped."""
+    data_arguments: Annotated[ReaderArguments, tyro.conf.arg(name="data.arguments")] = ()
     json: Json = False
 
 
@@ -75,7 +76,10 @@ def train(arguments: Sequence[str]) -> None:
     options = parse(_TrainOptions, arguments[1:], f"train {arguments[0]}", doc=train.__doc__, default=default)
     from passerby.training.trainer import train as run_train
 
-    run = run_train(options.config, out=options.out)
+    data = options.config.data
+    arguments_of_data = data.arguments | reader_arguments(options.data_arguments)
+    config = options.config.model_copy(update={"data": data.model_copy(update={"arguments": arguments_of_data})})
+    run = run_train(config, out=options.out)
     if int(os.environ.get("RANK", "0")) > 0:  # of torchrun's processes the first one speaks
         return
     if options.json:
@@ -109,4 +113,5 @@ def compare(arguments: Sequence[str]) -> None:
     if options.data.name is not None:
         common["data"] = {**common.get("data", {}), "name": options.data.name, "split": options.data.split}
         common["data"] |= {} if options.data.root is None else {"root": str(options.data.root)}
+        common["data"] |= {"arguments": reader_arguments(options.data.arguments)}
     show(run_compare(options.recipes, out=options.out, seeds=options.seeds, common=common), as_json=options.json)
