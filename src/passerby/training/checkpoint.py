@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tomllib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,9 @@ def load_checkpoint(folder: Path, config: Config) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols; the refusal below says enough
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         raise WeightsError(
             f"{path}: not a readable checkpoint ({why_unreadable(error)}); move it away to start the run anew"
