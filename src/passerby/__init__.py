@@ -10,17 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from passerby.config import Config, load_recipe, recipe_names
-    from passerby.data import DATASETS, load_dataset
+    from passerby.data import (
+        DATASETS,
+        check_dataset,
+        combine_datasets,
+        dataset_info,
+        list_datasets,
+        load_dataset,
+        load_splits,
+    )
     from passerby.data.records import ReIDDataset, Sample
+    from passerby.evaluation.calibration import calibrate
     from passerby.evaluation.embed import Embeddings, embed
     from passerby.evaluation.evaluate import evaluate
     from passerby.evaluation.open_set import OpenSetReport, Threshold, calibrate_threshold, evaluate_open_set
     from passerby.evaluation.protocols import Report, evaluate_embeddings
+    from passerby.evaluation.rank import rank
+    from passerby.evaluation.report import report, write_report
     from passerby.evaluation.reranking import rerank_k_reciprocal
+    from passerby.evaluation.splits import CrossDomain, average_splits, cross_domain, evaluate_splits
     from passerby.gallery.gallery import Gallery, Match
+    from passerby.gallery.records import Identification
+    from passerby.gallery.service import serve
     from passerby.losses import LOSSES
     from passerby.models.encoder import Encoder, load_encoder
-    from passerby.models.model import BACKBONES
+    from passerby.models.model import BACKBONES, build_model
+    from passerby.training.objective import Objective
     from passerby.training.trainer import Run, train
 
 __version__ = "0.1.0"
@@ -28,29 +43,46 @@ __version__ = "0.1.0"
 _HOME = {
     "BACKBONES": "passerby.models.model",
     "Config": "passerby.config",
+    "CrossDomain": "passerby.evaluation.splits",
     "DATASETS": "passerby.data",
     "Embeddings": "passerby.evaluation.embed",
     "Encoder": "passerby.models.encoder",
     "Gallery": "passerby.gallery.gallery",
+    "Identification": "passerby.gallery.records",
     "LOSSES": "passerby.losses",
     "Match": "passerby.gallery.gallery",
+    "Objective": "passerby.training.objective",
     "OpenSetReport": "passerby.evaluation.open_set",
     "ReIDDataset": "passerby.data.records",
     "Report": "passerby.evaluation.protocols",
     "Run": "passerby.training.trainer",
     "Sample": "passerby.data.records",
     "Threshold": "passerby.evaluation.open_set",
+    "average_splits": "passerby.evaluation.splits",
+    "build_model": "passerby.models.model",
+    "calibrate": "passerby.evaluation.calibration",
     "calibrate_threshold": "passerby.evaluation.open_set",
+    "check_dataset": "passerby.data",
+    "combine_datasets": "passerby.data",
+    "cross_domain": "passerby.evaluation.splits",
+    "dataset_info": "passerby.data",
     "embed": "passerby.evaluation.embed",
     "evaluate": "passerby.evaluation.evaluate",
     "evaluate_embeddings": "passerby.evaluation.protocols",
     "evaluate_open_set": "passerby.evaluation.open_set",
+    "evaluate_splits": "passerby.evaluation.splits",
+    "list_datasets": "passerby.data",
     "load_dataset": "passerby.data",
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
+    "load_splits": "passerby.data",
+    "rank": "passerby.evaluation.rank",
     "recipe_names": "passerby.config",
+    "report": "passerby.evaluation.report",
     "rerank_k_reciprocal": "passerby.evaluation.reranking",
+    "serve": "passerby.gallery.service",
     "train": "passerby.training.trainer",
+    "write_report": "passerby.evaluation.report",
 }
 
 __all__ = [
@@ -58,27 +90,44 @@ __all__ = [
     "DATASETS",
     "LOSSES",
     "Config",
+    "CrossDomain",
     "Embeddings",
     "Encoder",
     "Gallery",
+    "Identification",
     "Match",
+    "Objective",
     "OpenSetReport",
     "ReIDDataset",
     "Report",
     "Run",
     "Sample",
     "Threshold",
+    "average_splits",
+    "build_model",
+    "calibrate",
     "calibrate_threshold",
+    "check_dataset",
+    "combine_datasets",
+    "cross_domain",
+    "dataset_info",
     "embed",
     "evaluate",
     "evaluate_embeddings",
     "evaluate_open_set",
+    "evaluate_splits",
+    "list_datasets",
     "load_dataset",
     "load_encoder",
     "load_recipe",
+    "load_splits",
+    "rank",
     "recipe_names",
+    "report",
     "rerank_k_reciprocal",
+    "serve",
     "train",
+    "write_report",
 ]
 
 

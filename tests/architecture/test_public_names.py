@@ -18,6 +18,12 @@ def test_all_is_what_loads() -> None:
         assert getattr(passerby, name) is not None, name
 
 
+def test_no_public_name_is_hidden_by_a_module() -> None:
+    """Importing `passerby.x` puts the module x where the name x was."""
+    modules = {path.stem for path in (SOURCE / "passerby").iterdir()}
+    assert not modules & set(passerby.__all__)
+
+
 def test_every_public_name_is_documented() -> None:
     for name in passerby.__all__:
         value = getattr(passerby, name)
