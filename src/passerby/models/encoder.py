@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -18,8 +17,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from passerby.config import InputConfig, ModelConfig
@@ -217,7 +215,8 @@ class Encoder:
             "provenance": self.provenance,
         }
         with replace_folder(folder) as temporary:
-            _save_tensors(state, temporary / WEIGHTS_FILE)
+            # not save_file, whose files nobody but their owner may read
+            (temporary / WEIGHTS_FILE).write_bytes(serialize(state))
             _write_json(temporary / DESCRIPTION_FILE, description)
             if self.calibration:
                 _write_json(temporary / THRESHOLD_FILE, self.calibration)
@@ -385,13 +384,6 @@ def _fingerprint(state: Mapping[str, Tensor], preprocessing: Preprocessing, arch
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:32]
-
-
-def _save_tensors(state: dict[str, Tensor], path: Path) -> None:
-    try:
-        save_file(state, path)
-    except SafetensorError as error:  # how it reports a full disk
-        raise OSError(errno.EIO, str(error)) from error
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

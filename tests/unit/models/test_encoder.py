@@ -13,7 +13,6 @@ from PIL import Image
 
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ConfigError, ImageError, StorageError, WeightsError
-from passerby.models import encoder as encoder_module
 from passerby.models.encoder import Encoder, load_encoder, save_threshold
 from passerby.models.model import build_model
 
@@ -176,7 +175,7 @@ def test_a_full_disk_keeps_the_previous_encoder(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(encoder_module, "save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StorageError, match="No space left"):
         encoder.save(tmp_path / "e")
     assert load_encoder(tmp_path / "e").fingerprint == before

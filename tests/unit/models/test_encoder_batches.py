@@ -66,3 +66,8 @@ def test_an_encoder_that_gives_other_shapes_is_refused(paths: list[Path]) -> Non
 
     with pytest.raises(EmbeddingError, match=r"\[2, 4\].*\[2, 3\]"):
         embed(Wrong(), [Sample(path, 1) for path in paths], batch_size=2, progress=False)
+
+
+def test_whoever_may_read_the_description_may_read_the_weights(encoder: Encoder, tmp_path: Path) -> None:
+    encoder.save(tmp_path / "encoder")
+    assert len({path.stat().st_mode for path in (tmp_path / "encoder").iterdir()}) == 1
