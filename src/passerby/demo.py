@@ -25,7 +25,7 @@ from passerby.training.trainer import train
 
 log = logging.getLogger("passerby")
 
-FALSE_ALARMS = 0.05
+FALSE_ALARMS = 0.1
 """Share of strangers that the calibrated threshold may take for somebody."""
 ENROLLED = 20
 """People of the test set that the demo's gallery knows; the others are strangers to it."""
