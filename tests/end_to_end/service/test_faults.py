@@ -323,9 +323,10 @@ def test_noise_is_not_http(start: Start) -> None:
 
 
 def test_overload_is_told_and_passes(start: Start, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate, real = threading.Event(), encoder.encode_batch
+    gate, entered, real = threading.Event(), threading.Event(), encoder.encode_batch
 
     def held(*args: object, **options: object) -> object:
+        entered.set()
         assert gate.wait(200)
         return real(*args, **options)  # type: ignore[arg-type]
 
@@ -335,7 +336,9 @@ def test_overload_is_told_and_passes(start: Start, encoder: Encoder, monkeypatch
     threads = [
         threading.Thread(target=lambda: answers.append(identify(service.client(), person(1)))) for _ in range(12)
     ]
-    for thread in threads:
+    threads[0].start()
+    assert entered.wait(60)  # alone: had more arrived first, the encoder would have taken them all at once
+    for thread in threads[1:]:
         thread.start()
     while len(answers) < 7:  # 1 in the encoder, 4 waiting, and 7 refused
         time.sleep(0.005)
