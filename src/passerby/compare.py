@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -20,13 +21,18 @@ import numpy as np
 import passerby
 from passerby.config import Config, load_recipe, parse_config
 from passerby.data import load_dataset
+from passerby.data.records import labels_of
+from passerby.data.sampler import make_sampler
 from passerby.errors import ConfigError, TrainingError
 from passerby.evaluation.evaluate import evaluate
 from passerby.evaluation.figures import cmc_curves, training_curves
 from passerby.evaluation.page import Plot, Section, Table, Tile, render_page, write_page
 from passerby.evaluation.result import PerQuery, Report
 from passerby.evaluation.statistics import PairedTest, compare_reports
+from passerby.export import export
 from passerby.files import replace_file
+from passerby.models.encoder import Encoder, load_encoder
+from passerby.training.checkpoint import load_checkpoint
 from passerby.training.trainer import Run
 
 log = logging.getLogger("passerby")
@@ -42,6 +48,7 @@ class Trial:
         recipe: its name.
         seed: of the training.
         report: on the test set, of the model that the run itself chose (never by its test score).
+        held_out_mAP: on the held-out training identities, by which settings may be chosen; None where none are.
         minutes: of training.
         peak_gib: largest memory of the training process.
         curve: (epochs, total loss).
@@ -50,6 +57,7 @@ class Trial:
     recipe: str
     seed: int
     report: Report
+    held_out_mAP: float | None
     minutes: float
     peak_gib: float
     curve: tuple[list[int], list[float]]
@@ -130,8 +138,10 @@ class Comparison:
                 {
                     "recipe": t.recipe,
                     "seed": t.seed,
+                    "epochs": len(t.curve[0]),
                     "minutes": round(t.minutes, 2),
                     "peak_gib": round(t.peak_gib, 3),
+                    "held_out_mAP": t.held_out_mAP,
                     "mAP": t.report.mAP,
                     "mINP": t.report.mINP,
                     "rank1": t.report.rank(1),
@@ -154,6 +164,9 @@ def compare(
     out: str | os.PathLike[str],
     seeds: int = 1,
     common: Mapping[str, Any] | None = None,
+    images: int | None = None,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    engine: str | None = None,
 ) -> Comparison:
     """Train recipes under equal conditions and judge them on the test set, once, at the end.
 
@@ -164,16 +177,27 @@ def compare(
         out: folder for the runs, table.md, table.csv, table.json and report.html.
         seeds: trainings of each recipe, with the seeds 0, 1, ...
         common: settings that replace the recipes' own in all of them (data, backbone, epochs, ...), nested as in TOML.
+        images: the budget: how many images each training sees. Every recipe's schedule is stretched or pressed to it,
+            so that recipes whose epochs differ in length (`sampler.epoch`) are compared at equal cost. None: the epochs
+            that recipe and `common` say.
+        vary: settings by dotted name with the values to try, one at a time, beside each recipe as it is: the tables of
+            papers. {"objective.lin.weight": [0.2, 0.6]} adds the rows "lin weight=0.2" and "lin weight=0.6".
+        engine: runs the trained encoders on the test set: "openvino" or "onnxruntime" (exported first, and checked
+            against torch) are faster on a CPU than torch, the default.
 
     Returns:
         The table.
 
     Raises:
-        ConfigError: unknown recipes or settings.
+        ConfigError: unknown recipes or settings; a folder that holds trainings with other settings.
+        DataError: the budget is given and the dataset cannot be read.
         TrainingError: a training failed; the others are kept.
     """
     folder = Path(out)
     configs = [_with_common(recipe, common or {}) for recipe in recipes]
+    configs = [variant for config in configs for variant in variants(config, vary or {})]
+    if images is not None:
+        configs = [with_budget(config, images) for config in configs]
     names = [config.name for config in configs]
     if len(set(names)) < len(names):
         raise ConfigError(f"two of the recipes have the same name: {', '.join(names)}")
@@ -181,10 +205,59 @@ def compare(
     for seed in range(seeds):
         for number, config in enumerate(configs, 1):
             log.info("seed %d of %d, recipe %d of %d: %s", seed + 1, seeds, number, len(configs), config.name)
-            trials.append(_trial(config, seed, folder / config.name / f"seed-{seed}"))
-    comparison = _summarise(trials, common or {})
+            trials.append(_trial(config, seed, folder / _folder(config.name) / f"seed-{seed}", engine))
+    comparison = _summarise(trials, {**(common or {}), **({} if images is None else {"images": images})})
     _write(folder, comparison)
     return comparison
+
+
+def variants(config: Config, vary: Mapping[str, Sequence[Any]]) -> list[Config]:
+    """The recipe itself and one copy for each value of each setting, named after it; equal to the recipe: left out.
+
+    Raises:
+        ConfigError: an unknown setting, or a value that does not fit.
+    """
+    found = [config]
+    for key, values in vary.items():
+        for value in values:
+            changed = _merged(config.model_dump(mode="json", exclude_none=True), _nested(key, value))
+            variant = parse_config(changed, where=f"recipe {config.name} with {key} = {value!r}")
+            if variant != config:
+                label = f"{config.name} {key.rpartition('.')[2]}={value}"
+                found.append(variant.model_copy(update={"name": label}))
+    return found
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    first, _, rest = key.partition(".")
+    return {first: _nested(rest, value) if rest else value}
+
+
+def _folder(name: str) -> str:
+    """A recipe's or variant's name as a folder's."""
+    return re.sub(r"[^\w.=-]+", "_", name)
+
+
+def with_budget(config: Config, images: int) -> Config:
+    """The recipe with its schedule scaled so that the training sees about `images` images (whole epochs, at least one).
+
+    Raises:
+        DataError: the dataset cannot be read.
+    """
+    data = load_dataset(config.data.name, config.data.root, split=config.data.split, **config.data.arguments)
+    training, _ = data.hold_out(config.data.held_out_identities, seed=0)
+    labels, _ = labels_of(training.train)
+    sampler = make_sampler(config.sampler, labels, [s.camid for s in training.train], seed=config.run.seed)
+    schedule = config.schedule
+    epochs = max(1, round(images / (sampler.steps(0) * config.sampler.batch_size)))
+    scale = epochs / schedule.epochs
+    changes = {
+        "epochs": epochs,
+        "warmup_epochs": schedule.warmup_epochs * scale,
+        "milestones": tuple(max(1, round(m * scale)) for m in schedule.milestones),
+        "freeze_backbone_epochs": round(schedule.freeze_backbone_epochs * scale),
+    }
+    return config.model_copy(update={"schedule": schedule.model_copy(update=changes)})
 
 
 def _with_common(recipe: str | Path, common: Mapping[str, Any]) -> Config:
@@ -200,27 +273,39 @@ def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
-def _trial(config: Config, seed: int, folder: Path) -> Trial:
+def _trial(config: Config, seed: int, folder: Path, engine: str | None) -> Trial:
     config = config.model_copy(update={"run": config.run.model_copy(update={"seed": seed})})
     done = folder / _RESULT
-    if not done.exists():
+    if done.exists():
+        load_checkpoint(folder, config)  # refuses a training with other settings
+    else:
         peak = _train(config, folder)
         run = Run(folder, config)
         data = load_dataset(config.data.name, config.data.root, split=config.data.split, **config.data.arguments)
         settings = {"metric": config.evaluation.metric, "protocol": config.evaluation.protocol}
-        report = evaluate(run.encoder, data, flip=config.evaluation.flip, **settings)  # type: ignore[arg-type]
+        report = evaluate(_encoder(run, engine), data, flip=config.evaluation.flip, **settings)  # type: ignore[arg-type]
         with replace_file(done) as temporary:
             temporary.write_text(json.dumps({"peak_gib": peak, **report.to_dict(per_query=True)}), "utf-8")
     saved = json.loads(done.read_text("utf-8"))
-    rows = [row for row in Run(folder, config).metrics if row["kind"] == "epoch"]
+    metrics = Run(folder, config).metrics
+    rows = [row for row in metrics if row["kind"] == "epoch"]
+    held_out = [row["mAP"] for row in metrics if row["kind"] == "evaluation"]
     return Trial(
         recipe=config.name,
         seed=seed,
         report=_report(saved),
+        held_out_mAP=max(held_out, default=None),
         minutes=sum(row["seconds"] for row in rows) / 60,
         peak_gib=saved["peak_gib"],
         curve=([row["epoch"] for row in rows], [row["losses"]["total"] for row in rows]),
     )
+
+
+def _encoder(run: Run, engine: str | None) -> Encoder:
+    if engine is None or engine == "torch":
+        return run.encoder
+    export(run.path, {"onnxruntime": "onnx"}.get(engine, engine))
+    return load_encoder(run.path, engine)
 
 
 def _train(config: Config, folder: Path) -> float:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from passerby.compare import compare
+from passerby.compare import compare, variants, with_budget
+from passerby.config import load_recipe
 from passerby.data.synthetic import draw_dataset
 from passerby.errors import ConfigError
 
@@ -28,11 +29,51 @@ def test_recipes_under_equal_conditions(tmp_path: Path, monkeypatch: pytest.Monk
     assert difference is not None
     assert difference.difference == pytest.approx(table.rows[1].mAP - table.rows[0].mAP)
     assert all(trial.peak_gib > 0.05 for trial in table.trials)
+    assert all(trial.held_out_mAP is None for trial in table.trials)
     written = {p.name for p in (tmp_path / "runs").iterdir()}
     assert {"table.md", "table.csv", "table.json", "report.html"} <= written
     before = (tmp_path / "runs" / "lin" / "seed-0" / "checkpoint.pt").stat().st_mtime_ns
     assert compare(["strong_baseline", "lin"], out=tmp_path / "runs", common=common).to_csv() == table.to_csv()
     assert (tmp_path / "runs" / "lin" / "seed-0" / "checkpoint.pt").stat().st_mtime_ns == before
+    with pytest.raises(ConfigError, match=r"optimizer\.lr"):
+        compare(["lin"], out=tmp_path / "runs", common={**common, "optimizer": {"lr": 0.1}})
+
+
+@pytest.mark.slow
+def test_equal_budgets_and_another_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = draw_dataset(tmp_path / "people", identities=20, train_identities=12, cameras=2, images_per_camera=3)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "src"))
+    common = {
+        "data": {"name": "synthetic", "root": str(root), "held_out_identities": 4},
+        "input": {"height": 32, "width": 16},
+        "sampler": {"identities": 4},
+        "model": {"backbone": "tiny:osnet_x0_25"},
+        "schedule": {"warmup_epochs": 0},
+        "run": {"threads": 1},
+    }
+    vary = {"objective.lin.weight": [0.4, 0.0]}
+    table = compare(["lin"], out=tmp_path / "runs", common=common, images=32, vary=vary, engine="onnxruntime")
+    assert {row.recipe for row in table.rows} == {"lin", "lin weight=0.0"}, "the recipe's own value is no variant"
+    assert all(0 < (trial.held_out_mAP or 0) <= 1 for trial in table.trials)
+    assert (tmp_path / "runs" / "lin_weight=0.0" / "seed-0" / "encoder" / "encoder.onnx").exists()
+    assert '"images": 32' in table.conditions
+
+
+def test_a_budget_scales_the_schedule(tmp_path: Path) -> None:
+    root = draw_dataset(tmp_path, identities=20, train_identities=16, cameras=2, images_per_camera=4)
+    for name in ("strong_baseline", "sphere_reid"):  # an epoch is every image (128), or each identity's K (64)
+        config = load_recipe(name)
+        data = config.data.model_copy(update={"name": "synthetic", "root": root})
+        budget = with_budget(config.model_copy(update={"data": data}), 128 * 12)
+        assert budget.schedule.epochs == (12 if name == "strong_baseline" else 24)
+        share = budget.schedule.warmup_epochs / budget.schedule.epochs
+        assert share == pytest.approx(config.schedule.warmup_epochs / config.schedule.epochs)
+    assert budget.schedule.milestones == (14, 17), "80 and 100 of 140 epochs"
+
+
+def test_an_unknown_setting_cannot_be_varied() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean 'optimizer\.lr'"):
+        variants(load_recipe("lin"), {"optimizer.lrr": [1]})
 
 
 def test_unknown_common_settings_are_refused(tmp_path: Path) -> None:

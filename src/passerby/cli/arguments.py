@@ -125,6 +125,25 @@ def reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:
     return parsed
 
 
+def varied(pairs: Sequence[str]) -> dict[str, list[Any]]:
+    """KEY=[VALUE, ...] as a dict; values are read as TOML.
+
+    Raises:
+        UsageError: no "=", or not a list.
+    """
+    found: dict[str, list[Any]] = {}
+    for pair in pairs:
+        key, _, text = pair.partition("=")
+        try:
+            values = tomllib.loads(f"values = {text}")["values"]
+        except tomllib.TOMLDecodeError:
+            values = None
+        if not isinstance(values, list) or not values:
+            raise UsageError(f"--vary: expected KEY=[VALUE,...] such as objective.lin.weight=[0.2,0.6], found {pair!r}")
+        found[key] = values
+    return found
+
+
 @dataclass(frozen=True)
 class Judging:
     """How rankings are judged."""

@@ -7,12 +7,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
 
-from passerby.cli.arguments import DataChoice, Json, ReaderArguments, parse, read_toml, reader_arguments, show
+from passerby.cli.arguments import DataChoice, Json, ReaderArguments, parse, read_toml, reader_arguments, show, varied
 from passerby.config import Config, load_recipe, recipe_names
 from passerby.errors import UsageError
 
@@ -98,6 +98,12 @@ class _CompareOptions:
     """Folder of the runs and the table; the same command goes on where it stopped."""
     seeds: int = 1
     """Trainings of each recipe."""
+    images: int | None = None
+    """Budget: images that each training sees; schedules are scaled to it. Without it: the epochs of the recipes."""
+    vary: tuple[str, ...] = ()
+    """Settings to vary, one at a time: objective.lin.weight=[0.2,0.6] ... adds a row for each value."""
+    engine: Literal["torch", "onnxruntime", "openvino"] = "torch"
+    """What runs the trained encoders on the test set."""
     data: DataChoice = DataChoice()
     json: Json = False
 
@@ -114,4 +120,13 @@ def compare(arguments: Sequence[str]) -> None:
         common["data"] = {**common.get("data", {}), "name": options.data.name, "split": options.data.split}
         common["data"] |= {} if options.data.root is None else {"root": str(options.data.root)}
         common["data"] |= {"arguments": reader_arguments(options.data.arguments)}
-    show(run_compare(options.recipes, out=options.out, seeds=options.seeds, common=common), as_json=options.json)
+    table = run_compare(
+        options.recipes,
+        out=options.out,
+        seeds=options.seeds,
+        common=common,
+        images=options.images,
+        vary=varied(options.vary),
+        engine=options.engine,
+    )
+    show(table, as_json=options.json)
