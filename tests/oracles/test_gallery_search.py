@@ -94,10 +94,14 @@ def check(
     filtered: bool,
     many: bool,
 ) -> None:
-    probes = random.standard_normal((3 if many else 1, DIM))
+    probes = random.standard_normal((6 if many else 1, DIM))
     probes = (probes / np.linalg.norm(probes, axis=1, keepdims=True)).astype(np.float32)
     identities, cameras = index.identities[: index.size], index.cameras[: index.size]
-    masks = [(cameras != row) & (identities != NOBODY) if filtered and row != 1 else None for row in range(len(probes))]
+    alive, times = identities != NOBODY, index.times[: index.size]
+    kinds = [cameras != 0, times > 0.3, (cameras != 1) & (times < 0.8), cameras != 2, times > 2]  # the last: nobody
+    masks = [kinds[row % 5] & alive if filtered and row != 1 else None for row in range(len(probes))]
+    if filtered and many:
+        masks[-1] = masks[0]  # one filter for two probes
     rankings = index.search(probes, masks, top=top, score=score)
     for probe, mask, ranking in zip(probes, masks, rankings, strict=True):
         allowed = identities != NOBODY if mask is None else mask
@@ -115,6 +119,30 @@ def check(
             distances = np.linalg.norm(vectors[own].astype(np.float64) - probe, axis=1)
             assert slot in own
             assert np.linalg.norm(vectors[slot].astype(np.float64) - probe) == pytest.approx(distances.min(), abs=1e-6)
+
+
+@pytest.mark.parametrize("score", [Score("mean", 2), Score("centroid")], ids=str)
+@given(world=worlds(), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_search_follows_changes(
+    score: Score, world: tuple[ExactIndex, np.ndarray, np.random.Generator], seed: int
+) -> None:
+    """What is remembered from one search is right after observations came, went and moved."""
+    index, vectors, _ = world
+    random = np.random.default_rng(seed)
+    for _ in range(3):
+        check(index, vectors, random, score, 5, filtered=False, many=False)
+        count = int(random.integers(1, 6))
+        slots = random.choice(index.size + 3, min(count, index.size), replace=False)
+        identities = random.integers(1, 60, len(slots))
+        identities[random.random(len(slots)) < 0.3] = NOBODY
+        rows = random.standard_normal((len(slots), DIM)).astype(np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        rows[identities == NOBODY] = 0
+        index.put(slots, 1000 + slots, identities, random.integers(0, 4, len(slots)), random.random(len(slots)))
+        index.put_vectors(slots, rows)
+        vectors = np.concatenate([vectors, np.zeros((index.size - len(vectors), DIM), np.float32)])
+        vectors[slots] = rows
 
 
 def test_equal_vectors_are_at_distance_zero_and_ties_go_by_id() -> None:
