@@ -54,7 +54,19 @@ class EmbeddingError(UsageError):
 
 
 class GalleryError(UsageError):
-    """A gallery that cannot be opened, or vectors that come from another encoder."""
+    """A gallery that cannot be opened, or that belongs to another encoder."""
+
+
+class DamagedGalleryError(GalleryError):
+    """What a gallery stores cannot be read any more; no request can help."""
+
+
+class GalleryRequestError(GalleryError):
+    """A gallery is asked for something it cannot do; it is sound, and another request may do."""
+
+
+class NotInGalleryError(GalleryError):
+    """No identity, observation or change of this name or number."""
 
 
 class MissingExtraError(UsageError):

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from tests.contracts.galleries import DIM, STORES, TinyEncoder, open_gallery, people, picture
 
-from passerby.errors import GalleryError
+from passerby.errors import GalleryError, GalleryRequestError, NotInGalleryError, StorageError
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.records import Note
 
 PEOPLE = people(4, 3)
 
@@ -350,6 +351,49 @@ def test_thumbnails_are_kept_and_forgotten(tmp_path: Path, store: str) -> None:
         gallery.forget("Ada")
         with pytest.raises(GalleryError, match="no observation"):
             gallery.thumbnail(first)
+
+
+def test_what_is_not_there_is_told_apart_from_damage(gallery: Gallery) -> None:
+    for ask in (lambda: gallery.thumbnail(1), lambda: gallery.vectors([1]), lambda: gallery.describe("Ada")):
+        with pytest.raises(NotInGalleryError, match="no "):
+            ask()
+    assert gallery.vectors([]).shape[0] == 0
+    gallery.enroll("Ada", vectors=PEOPLE[0])
+    for ask in (lambda: gallery.thumbnail(10**6), lambda: gallery.undo(10**6), lambda: gallery.forget("ada")):
+        with pytest.raises(NotInGalleryError, match="no "):
+            ask()
+    for wrong in (lambda: gallery.identify(np.ones(3)), lambda: gallery.enroll("", vectors=PEOPLE[0])):
+        with pytest.raises(GalleryRequestError):
+            wrong()
+
+
+def test_notes_in_the_log(tmp_path: Path, store: str) -> None:
+    with open_gallery(tmp_path, store) as gallery:
+        gallery.log("asked")
+        gallery.enroll("Ada", vectors=PEOPLE[0])
+        gallery.enroll("Bob", vectors=PEOPLE[1])
+        gallery.merge("Ada", "Bob")
+        gallery.log("identify", identity="Ada", actor="desk", distance=0.5)
+        gallery.log_many([])
+        gallery.log_many(
+            [
+                Note("identify", "Bob", "desk", {"distance": 0.25}),
+                Note("identify", "Nobody", "gate"),
+                Note("identify", None, "gate", {"verdict": "unknown"}),
+            ]
+        )
+        with pytest.raises(NotInGalleryError):
+            gallery.log("identify", identity="Nobody")
+        entries = [(e.action, e.name, e.actor, dict(e.detail)) for e in gallery.history()][:4]
+        assert entries == [
+            ("identify", None, "gate", {"verdict": "unknown"}),
+            ("identify", None, "gate", {}),
+            ("identify", "Ada", "desk", {"distance": 0.25}),
+            ("identify", "Ada", "desk", {"distance": 0.5}),
+        ]
+        assert gallery.undo().action == "merge"
+    with open_gallery(tmp_path, store, read_only=True) as gallery, pytest.raises(StorageError, match="reading only"):
+        gallery.log_many([Note("identify")])
 
 
 def test_export_and_import(tmp_path: Path, store: str) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tests.contracts.galleries import DIM, TinyEncoder, people, picture
 from passerby.errors import GalleryError, StorageError
 from passerby.gallery import transfer
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.records import Note
 from passerby.gallery.stores import schema, sqlite
 
 PEOPLE = people(30, 4)
@@ -369,8 +371,6 @@ def test_float16_halves_the_file_and_hardly_moves_distances(tmp_path: Path) -> N
 
 
 def test_threads_share_a_gallery(tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     with Gallery.open(tmp_path / "people.gallery") as gallery:
         gallery.enroll_many([f"p{i // 4}" for i in range(120)], PEOPLE.reshape(-1, DIM))
 
@@ -383,8 +383,46 @@ def test_threads_share_a_gallery(tmp_path: Path) -> None:
         assert len(gallery) == 70
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_deleted_file_is_not_written_to(tmp_path: Path, replaced: bool) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.enroll("Ada", vectors=PEOPLE[0])
+        gallery.log("identify", identity="Ada")
+        path.rename(tmp_path / "elsewhere")
+        if replaced:
+            path.write_bytes((tmp_path / "elsewhere").read_bytes())
+        for write in (
+            lambda: gallery.enroll("Bob", vectors=PEOPLE[1]),
+            lambda: gallery.log("identify", identity="Ada"),
+            lambda: gallery.forget("Ada"),
+        ):
+            with pytest.raises(StorageError, match="replaced" if replaced else "deleted or moved away"):
+                write()
+        (tmp_path / "elsewhere").rename(path)
+        gallery.enroll("Eve", vectors=PEOPLE[2])
+        assert [i.name for i in gallery.identities()] == ["Ada", "Eve"]
+
+
+def test_notes_are_written_while_others_read_and_write(tmp_path: Path) -> None:
+    with Gallery.open(tmp_path / "people.gallery") as gallery, ThreadPoolExecutor(4) as pool:
+        gallery.enroll("Ada", vectors=PEOPLE[0])
+
+        def work(number: int) -> None:
+            if number % 4 == 0:
+                gallery.enroll(f"p{number}", vectors=PEOPLE[number % 30])
+            gallery.identify(PEOPLE[number % 30, 0])
+            gallery.log_many([Note("identify", "Ada", f"desk-{number}"), Note("seen", "Ada", f"desk-{number}")])
+
+        list(pool.map(work, range(40)))
+        noted = [(e.action, e.actor) for e in gallery.history() if e.actor]
+        assert sorted(noted) == sorted((a, f"desk-{n}") for a in ("identify", "seen") for n in range(40))
+
+
 def test_a_closed_gallery_says_so(tmp_path: Path) -> None:
     gallery = Gallery.open(tmp_path / "people.gallery")
     gallery.close()
     with pytest.raises(GalleryError, match="closed"):
         gallery.identify(np.ones(DIM))
+    with pytest.raises(GalleryError, match="closed"):
+        gallery.log("asked")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from passerby.errors import GalleryError
+from passerby.errors import GalleryRequestError, NotInGalleryError
 from passerby.gallery.records import (
     Event,
     Floats,
@@ -56,7 +56,7 @@ def find(store: Store, name: str) -> IdentityRecord:
     """
     record = find_or_none(store, name)
     if record is None:
-        raise GalleryError(f"{store.location}: no identity {name!r} (names are case-sensitive)")
+        raise NotInGalleryError(f"{store.location}: no identity {name!r} (names are case-sensitive)")
     return record
 
 
@@ -117,7 +117,7 @@ def describe(
     changed = record
     if name is not None and name != record.name:
         if store.find([name]):
-            raise GalleryError(f"{store.location}: there is an identity {name!r} already; merge the two instead")
+            raise GalleryRequestError(f"{store.location}: there is an identity {name!r} already; merge the two instead")
         changed = replace(changed, name=name, unknown=False)
     if notes is not None:
         changed = replace(changed, notes=notes)
@@ -190,7 +190,7 @@ def enroll_many(
 def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: str) -> None:
     """Move all observations of `source` to `target`; the earlier of two retention dates holds for both."""
     if target.id == source.id:
-        raise GalleryError(f"{store.location}: {target.name!r} cannot be merged into itself")
+        raise GalleryRequestError(f"{store.location}: {target.name!r} cannot be merged into itself")
     moved = store.observations([source.id]).ids
     store.move_observations(moved, target.id)
     store.put_identity(replace(source, merged_into=target.id))
@@ -208,11 +208,15 @@ def split(store: Store, record: IdentityRecord, observations: list[int], name: s
     foreign = np.setdiff1d(wanted, own)
     if not len(wanted) or len(foreign):
         found = f"observation {foreign[0]} is not one of its own" if len(foreign) else "none were given"
-        raise GalleryError(f"{store.location}: split {record.name!r}: expected ids of its observations, but {found}")
+        raise GalleryRequestError(
+            f"{store.location}: split {record.name!r}: expected ids of its observations, but {found}"
+        )
     if len(wanted) == len(own):
-        raise GalleryError(f"{store.location}: split {record.name!r}: all of its observations; rename it instead")
+        raise GalleryRequestError(
+            f"{store.location}: split {record.name!r}: all of its observations; rename it instead"
+        )
     if name is not None and store.find([name]):
-        raise GalleryError(f"{store.location}: there is an identity {name!r} already")
+        raise GalleryRequestError(f"{store.location}: there is an identity {name!r} already")
     made = new_unknown(store) if name is None else new_identity(store, name)
     # what was agreed for the whole holds for the part
     store.put_identity(replace(made, consent=record.consent, expires=record.expires))
@@ -263,7 +267,9 @@ def undo(store: Store, event_id: int | None, actor: str) -> Event:
     ]
     event = _event_to_undo(store, events, event_id)
     if event.action in _FINAL:
-        raise GalleryError(f"{store.location}: event {event.id} ({event.action}) cannot be undone: the data is gone")
+        raise GalleryRequestError(
+            f"{store.location}: event {event.id} ({event.action}) cannot be undone: the data is gone"
+        )
     batch = event.detail.get("batch")
     group = [other for other in events if batch is not None and other.detail.get("batch") == batch] or [event]
     touched = {identity for one in group for identity in (one.identity, one.other)}
@@ -271,7 +277,7 @@ def undo(store: Store, event_id: int | None, actor: str) -> Event:
         if later.id <= max(one.id for one in group):
             break
         if event.action == later.action == "threshold" or {later.identity, later.other} & (touched - {None}):
-            raise GalleryError(
+            raise GalleryRequestError(
                 f"{store.location}: event {event.id} ({event.action}) cannot be undone: event {later.id} "
                 f"({later.action}) came later and concerns the same; undo that one first"
             )
@@ -289,12 +295,12 @@ def undo(store: Store, event_id: int | None, actor: str) -> Event:
 def _event_to_undo(store: Store, events: list[Event], event_id: int | None) -> Event:
     if event_id is None:
         if not events:
-            raise GalleryError(f"{store.location}: nothing to undo")
+            raise GalleryRequestError(f"{store.location}: nothing to undo")
         return events[0]
     for event in events:
         if event.id == event_id:
             return event
-    raise GalleryError(f"{store.location}: no change {event_id} in the log, or it was undone already")
+    raise NotInGalleryError(f"{store.location}: no change {event_id} in the log, or it was undone already")
 
 
 def _undo_adding(store: Store, events: Sequence[Event]) -> None:
@@ -351,7 +357,7 @@ def _subject(store: Store, event: Event) -> IdentityRecord:
 def _record(store: Store, identity: int | None) -> IdentityRecord:
     record = store.identity(identity or 0)
     if record is None:
-        raise GalleryError(f"{store.location}: the identity of this change was forgotten; it cannot be undone")
+        raise GalleryRequestError(f"{store.location}: the identity of this change was forgotten; it cannot be undone")
     return record
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, cast
 
 import numpy as np
 
-from passerby.errors import GalleryError
+from passerby.errors import GalleryError, GalleryRequestError
 from passerby.gallery import changes, transfer
 from passerby.gallery.probes import (
     VectorEncoder,
@@ -33,6 +33,7 @@ from passerby.gallery.records import (
     IdentityRecord,
     Match,
     Moment,
+    Note,
     Observation,
     Ranking,
     Score,
@@ -163,7 +164,7 @@ class Gallery:
     def set_threshold(self, threshold: float | None, *, actor: str = "") -> None:
         """Give the gallery its own threshold (None: the encoder's). Logged, can be undone."""
         if threshold is not None and not threshold >= 0:
-            raise GalleryError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
+            raise GalleryRequestError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
         with self._store.transaction():
             changes.set_threshold(self._store, None if threshold is None else float(threshold), actor)
 
@@ -246,7 +247,7 @@ class Gallery:
         """
         rows = self._checked_vectors(vectors)
         if len(identities) != len(rows):
-            raise GalleryError(f"enroll_many: {len(identities)} identities for {len(rows)} vectors")
+            raise GalleryRequestError(f"enroll_many: {len(identities)} identities for {len(rows)} vectors")
         names = {identity: _checked_name(identity) for identity in set(identities)}
         camera_names = [_camera(c) for c in _for_each(cameras, len(rows), "camera")]
         seconds = _times(times, len(rows))
@@ -355,7 +356,7 @@ class Gallery:
             self._adopt(rows)
             found = self._identify(mean_vector(rows), [where], threshold, top, score)[0]
             if found.threshold is None:
-                raise GalleryError("observe needs a threshold: calibrate the encoder, or pass threshold=")
+                raise GalleryRequestError("observe needs a threshold: calibrate the encoder, or pass threshold=")
             record = None if found.identity is None else changes.find_or_none(self._store, found.identity)
             new = record is None
             if record is None:
@@ -374,9 +375,9 @@ class Gallery:
         self, rows: Floats, wheres: Sequence[Where], threshold: float | None, top: int, score: ScoreName | None
     ) -> list[Identification]:
         if top < 1:
-            raise GalleryError(f"top: expected at least 1, found {top}")
+            raise GalleryRequestError(f"top: expected at least 1, found {top}")
         if threshold is not None and not threshold >= 0:
-            raise GalleryError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
+            raise GalleryRequestError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
         limit = self.threshold if threshold is None else float(threshold)
         chosen = self._score if score is None else Score(score, self._score.k)
         rankings = self._store.search(rows, wheres, top=top, score=chosen)
@@ -426,9 +427,20 @@ class Gallery:
 
     def log(self, action: str, *, identity: str | int | None = None, actor: str = "", **detail: float | str) -> None:
         """Write an entry of one's own to the log (for example: who asked for whom). No names in `detail`."""
-        record = None if identity is None else self._record(identity)
-        with self._store.transaction():
-            changes.log(self._store, action, None if record is None else record.id, actor, detail=detail)
+        known = None if identity is None else self._record(identity).id
+        self._store.append_events([Event(0, clock.time(), action, actor, known, detail=detail)])
+
+    def log_many(self, entries: Sequence[Note]) -> None:
+        """`log` for many entries at once: all are on the disk when it returns, for the price of one, or none is.
+
+        An identity that there is none of (any more) is left out of its entry.
+        """
+        names = list({entry.identity for entry in entries if entry.identity is not None})
+        known = {name: record.id for name, record in changes.find_all(self._store, names).items()}
+        now = clock.time()
+        self._store.append_events(
+            [Event(0, now, e.action, e.actor, known.get(e.identity or ""), detail=e.detail) for e in entries]
+        )
 
     # -- change ------------------------------------------------------------------------------------------------------
 
@@ -557,12 +569,14 @@ class Gallery:
         if not settings.dim:
             self._store.change_settings(replace(settings, dim=rows.shape[1], fingerprint=self._fingerprint))
         elif settings.dim != rows.shape[1]:
-            raise GalleryError(f"{self.location}: holds vectors of {settings.dim} numbers, found {rows.shape[1]}")
+            raise GalleryRequestError(
+                f"{self.location}: holds vectors of {settings.dim} numbers, found {rows.shape[1]}"
+            )
 
     def _checked_vectors(self, vectors: Any) -> Floats:
         settings = self._store.settings()
         if settings.fingerprint and not self._fingerprint:
-            raise GalleryError(
+            raise GalleryRequestError(
                 f"{self.location}: holds vectors of the encoder {settings.fingerprint!r}; say where yours come from: "
                 "open the gallery with the encoder, or with fingerprint="
             )
@@ -571,7 +585,7 @@ class Gallery:
 
     def _encode(self, images: Any) -> tuple[Floats, list[Any]]:
         if self._encoder is None:
-            raise GalleryError(f"{self.location}: opened without an encoder; images need one, vectors do not")
+            raise GalleryRequestError(f"{self.location}: opened without an encoder; images need one, vectors do not")
         pictures = read_pictures(images)
         return encode_pictures(self._encoder, pictures), cast("list[Any]", pictures)
 
@@ -580,7 +594,7 @@ class Gallery:
 
     def _vectors_and_thumbnails(self, images: Any, vectors: Any) -> tuple[Floats, list[bytes | None]]:
         if (images is None) == (vectors is None):
-            raise GalleryError("enroll: pass images or vectors, one of the two")
+            raise GalleryRequestError("enroll: pass images or vectors, one of the two")
         if vectors is None and looks_like_vectors(images):
             vectors = images
         if vectors is not None:
@@ -610,7 +624,7 @@ def _answer(ranking: Ranking, names: Mapping[int, str], threshold: float | None)
 def _checked_name(identity: str | int) -> str:
     name = str(identity) if isinstance(identity, (int, np.integer)) and not isinstance(identity, bool) else identity
     if not isinstance(name, str) or not name.strip() or len(name) > 200 or not name.isprintable():
-        raise GalleryError(f"identity: expected a name of 1 to 200 printable characters, found {identity!r}")
+        raise GalleryRequestError(f"identity: expected a name of 1 to 200 printable characters, found {identity!r}")
     return name
 
 
@@ -619,7 +633,7 @@ def _camera(camera: object) -> str | None:
         return None
     name = str(camera) if isinstance(camera, (str, int, np.integer)) and not isinstance(camera, bool) else ""
     if not name or len(name) > 200 or not name.isprintable():
-        raise GalleryError(f"camera: expected a name or a number, found {camera!r}")
+        raise GalleryRequestError(f"camera: expected a name or a number, found {camera!r}")
     return name
 
 
@@ -627,7 +641,7 @@ def _for_each(value: Any, count: int, what: str) -> list[Any]:
     """One value for all, or one for each."""
     if isinstance(value, (list, tuple, np.ndarray)):
         if len(value) != count:
-            raise GalleryError(f"{what}: {len(value)} values for {count} observations")
+            raise GalleryRequestError(f"{what}: {len(value)} values for {count} observations")
         return list(value)
     return [value] * count
 
@@ -648,5 +662,5 @@ def _where(camera: object, exclude: Any, after: Moment | None, before: Moment | 
     start = None if after is None else to_seconds(after, what="after")
     end = None if before is None else to_seconds(before, what="before")
     if start is not None and end is not None and start > end:
-        raise GalleryError(f"time window: it starts ({start:g}) after its end ({end:g})")
+        raise GalleryRequestError(f"time window: it starts ({start:g}) after its end ({end:g})")
     return Where(frozenset(name for name in cameras if name is not None), start, end)

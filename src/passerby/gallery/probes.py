@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import simplejpeg
 
-from passerby.errors import GalleryError, ImageError
+from passerby.errors import GalleryRequestError, ImageError
 from passerby.gallery.records import Floats
 from passerby.pixels import UInt8Array, decode_image, read_image, resize_image
 
@@ -61,14 +61,16 @@ def unit_vectors(vectors: Any, dim: int | None) -> Floats:
     if array.ndim == 1:
         array = array[None]
     if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] == 0:
-        raise GalleryError(f"vectors: expected one vector [D] or several [n, D], found shape {list(array.shape)}")
+        raise GalleryRequestError(
+            f"vectors: expected one vector [D] or several [n, D], found shape {list(array.shape)}"
+        )
     if dim is not None and array.shape[1] != dim:
-        raise GalleryError(f"vectors: this gallery holds vectors of {dim} numbers, found {array.shape[1]}")
+        raise GalleryRequestError(f"vectors: this gallery holds vectors of {dim} numbers, found {array.shape[1]}")
     array = np.ascontiguousarray(array, dtype=np.float32)
     norms = np.sqrt(np.einsum("ij,ij->i", array, array, dtype=np.float64))
     bad = np.flatnonzero(~np.isfinite(norms) | (norms < 1e-12))
     if len(bad):
-        raise GalleryError(f"vectors: row {bad[0]} has NaN or Inf, or length zero; a unit vector was expected")
+        raise GalleryRequestError(f"vectors: row {bad[0]} has NaN or Inf, or length zero; a unit vector was expected")
     if np.abs(norms - 1).max() < 1e-6:
         return np.asarray(array, np.float32)  # leave unit vectors as they are, to the last bit
     return np.asarray(array / norms[:, None], np.float32)
@@ -82,7 +84,7 @@ def _to_numpy(vectors: Any) -> Any:
     try:
         return np.asarray(vectors, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise GalleryError(f"vectors: expected numbers [n, D] ({error})") from None
+        raise GalleryRequestError(f"vectors: expected numbers [n, D] ({error})") from None
 
 
 def read_pictures(images: Any) -> list[UInt8Array]:
@@ -104,9 +106,11 @@ def read_pictures(images: Any) -> list[UInt8Array]:
     try:
         pictures = [_read_picture(image, position) for position, image in enumerate(images)]
     except TypeError as error:
-        raise GalleryError(f"expected an image or a list of images, found {type(images).__name__} ({error})") from None
+        raise GalleryRequestError(
+            f"expected an image or a list of images, found {type(images).__name__} ({error})"
+        ) from None
     if not pictures:
-        raise GalleryError("expected at least one image, found none")
+        raise GalleryRequestError("expected at least one image, found none")
     return pictures
 
 
@@ -122,7 +126,7 @@ def _read_picture(image: Any, position: int) -> UInt8Array:
             raise ImageError(f"image {position}: no pixels (shape {list(image.shape)})")
         return image
     found = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
-    raise GalleryError(
+    raise GalleryRequestError(
         f"image {position}: expected a path, encoded bytes or an RGB uint8 array [H, W, 3], found {found}"
     )
 
@@ -147,7 +151,7 @@ def mean_vector(vectors: Floats) -> Floats:
     mean = vectors.astype(np.float64).mean(axis=0)
     norm = float(np.sqrt(mean @ mean))
     if norm < 1e-6:
-        raise GalleryError("tracklet: its vectors cancel out; do they all show one person?")
+        raise GalleryRequestError("tracklet: its vectors cancel out; do they all show one person?")
     return np.asarray(mean / norm, np.float32)[None]
 
 

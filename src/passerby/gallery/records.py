@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from passerby.errors import GalleryError
+from passerby.errors import GalleryRequestError
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int64]
@@ -34,9 +34,9 @@ class Score:
 
     def __post_init__(self) -> None:
         if self.name not in ("min", "mean", "centroid"):
-            raise GalleryError(f"unknown score {self.name!r}: expected 'min', 'mean' or 'centroid'")
+            raise GalleryRequestError(f"unknown score {self.name!r}: expected 'min', 'mean' or 'centroid'")
         if self.k < 1:
-            raise GalleryError(f"score: k must be at least 1, found {self.k}")
+            raise GalleryRequestError(f"score: k must be at least 1, found {self.k}")
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,16 @@ class Event:
     undone: bool = False
     name: str | None = None
     """Current name of `identity`; None where it was forgotten (or there is none)."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """An entry of one's own for the log. No names in `detail`."""
+
+    action: str
+    identity: str | None = None
+    actor: str = ""
+    detail: Mapping[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -255,26 +265,30 @@ def to_seconds(value: Moment, *, what: str) -> float:
         GalleryError: not a finite number, not ISO 8601, or a date-time without a time zone.
     """
     if isinstance(value, bool):
-        raise GalleryError(f"{what}: expected seconds, a date or ISO 8601 text, found {value!r}")
+        raise GalleryRequestError(f"{what}: expected seconds, a date or ISO 8601 text, found {value!r}")
     if isinstance(value, (int, float, np.integer, np.floating)):
         if not math.isfinite(value):
-            raise GalleryError(f"{what}: expected a finite number of seconds, found {value!r}")
+            raise GalleryRequestError(f"{what}: expected a finite number of seconds, found {value!r}")
         return float(value)
     moment = _parse(value, what) if isinstance(value, str) else value
     if isinstance(moment, dt.datetime):
         if moment.tzinfo is None:
-            raise GalleryError(f"{what}: {moment.isoformat()} has no time zone; write for example ...T12:00:00+00:00")
+            raise GalleryRequestError(
+                f"{what}: {moment.isoformat()} has no time zone; write for example ...T12:00:00+00:00"
+            )
         return moment.timestamp()
     if isinstance(moment, dt.date):
         return dt.datetime(moment.year, moment.month, moment.day, tzinfo=dt.UTC).timestamp()
-    raise GalleryError(f"{what}: expected seconds, a date or ISO 8601 text, found {type(value).__name__}")
+    raise GalleryRequestError(f"{what}: expected seconds, a date or ISO 8601 text, found {type(value).__name__}")
 
 
 def _parse(text: str, what: str) -> dt.datetime | dt.date:
     try:
         return dt.date.fromisoformat(text) if len(text) <= 10 else dt.datetime.fromisoformat(text)
     except ValueError:
-        raise GalleryError(f"{what}: {text!r} is not ISO 8601 (2026-05-01 or 2026-05-01T12:00:00+00:00)") from None
+        raise GalleryRequestError(
+            f"{what}: {text!r} is not ISO 8601 (2026-05-01 or 2026-05-01T12:00:00+00:00)"
+        ) from None
 
 
 def show_time(seconds: float | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +15,15 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
 import passerby
-from passerby.errors import ConfigError, GalleryError, ImageError, PasserbyError, StorageError
+from passerby.errors import (
+    ConfigError,
+    GalleryError,
+    GalleryRequestError,
+    ImageError,
+    NotInGalleryError,
+    PasserbyError,
+    StorageError,
+)
 from passerby.gallery.service.gate import Gate
 from passerby.gallery.service.keys import Key, KeyRing, digest_of
 from passerby.gallery.service.limits import Limits
@@ -116,20 +123,15 @@ def _failed(request: Request, error: Exception) -> JSONResponse:
     """What the gallery or the encoder refuses: the caller's fault is 4xx, trouble of the store is 503."""
     service: Service = request.app.state.service
     message = service.gallery.clean(str(error))
-    if isinstance(error, ImageError):
-        return _problem(request, 422, message)
-    if isinstance(error, GalleryError) and not _store_broke(error):
-        return _problem(request, 400, message)
-    if isinstance(error, ConfigError):
-        return _problem(request, 400, message)
-    if isinstance(error, (StorageError, GalleryError)):
-        return _problem(request, 503, message, {"Retry-After": "30"})
-    return _problem(request, 500, message)
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    return _problem(request, status, message, {"Retry-After": "30"} if status == 503 else None)
 
 
-def _store_broke(error: GalleryError) -> bool:
-    """A gallery that became unreadable while in use is not the caller's fault."""
-    return isinstance(error.__cause__, sqlite3.Error) or ": damaged" in str(error)
+_STATUS = (
+    (NotInGalleryError, 404),
+    ((GalleryRequestError, ImageError, ConfigError), 422),
+    ((GalleryError, StorageError), 503),  # damaged, closed, gone, full: no request can help
+)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-from passerby.errors import GalleryError, MissingExtraError, StorageError
+from passerby.errors import GalleryError, MissingExtraError, NotInGalleryError, StorageError
 from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
 from passerby.gallery.search import mean_of_nearest
 from passerby.gallery.stores.protocol import Settings
@@ -364,7 +364,7 @@ class MilvusStore:
             found.update((row["id"], dict(row)) for row in rows)
         for observation in observations.tolist():
             if observation not in found:
-                raise GalleryError(f"{self.location}: no observation {observation}")
+                raise NotInGalleryError(f"{self.location}: no observation {observation}")
         return [found[observation] for observation in observations.tolist()]
 
     def observations(self, identities: Sequence[int] | None = None) -> Observations:
@@ -531,6 +531,13 @@ class MilvusStore:
         stored = replace(event, id=self._new_ids(1))
         self._write_event(stored, new=True)
         return stored.id
+
+    def append_events(self, events: Sequence[Event]) -> None:
+        """Write entries that change nothing, in one request."""
+        with self.transaction():
+            known = self.names({event.identity for event in events if event.identity is not None})
+            for event in events:
+                self.append_event(event if event.identity in known else replace(event, identity=None))
 
     def _write_event(self, event: Event, *, new: bool = False) -> None:
         body = {key: value for key, value in asdict(event).items() if key != "name"}

@@ -101,6 +101,12 @@ class Store(Protocol):
         erased with the event's identity.
         """
 
+    def append_events(self, events: Sequence[Event]) -> None:
+        """Write entries that only note something (no `other`, no `private`), all or none, outside a transaction.
+
+        They are durable when it returns. The identity of an entry that is gone by then is left out.
+        """
+
     def events(self, identity: int | None = None, *, limit: int | None = None) -> list[Event]:
         """The log, newest first."""
 

@@ -22,7 +22,7 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
-from passerby.errors import GalleryError, StorageError
+from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestError, NotInGalleryError, StorageError
 from passerby.gallery.probes import THUMBNAIL_BYTES
 from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
 from passerby.gallery.search import NOBODY, ExactIndex, Mask
@@ -55,13 +55,16 @@ class SqliteStore:
         self.location = str(path)
         self._path = path
         self._lock = threading.RLock()
+        self._writing = threading.RLock()  # taken before `_lock`, never after
         self._depth = 0
         self._read_only = read_only
+        self._log_db: sqlite3.Connection | None = None
         _check_path(path, must_exist=read_only)
         if not path.exists():
             _create(path, storage)
         with _translated(self.location):
             self._db = _connect(path, read_only=read_only)
+            self._inode = _inode(path)
         try:
             with _translated(self.location):
                 self._migrate()
@@ -73,7 +76,9 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the file; the log is written back when the last process closes."""
-        with self._lock, _translated(self.location):
+        with self._writing, self._lock, _translated(self.location):
+            if self._log_db is not None:
+                self._log_db.close()
             self._db.close()
 
     # -- state -------------------------------------------------------------------------------------------------------
@@ -115,12 +120,11 @@ class SqliteStore:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One writer at a time, all or nothing; on the disk when the block ends."""
-        with self._lock, _translated(self.location):
-            if self._read_only:
-                raise StorageError(f"{self.location}: opened for reading only; nothing was changed")
+        with self._writing, self._lock, _translated(self.location):
             if self._depth:
                 yield
                 return
+            self._check_writable()
             self._db.execute("BEGIN IMMEDIATE")
             self._depth = 1
             settings = self._settings
@@ -129,6 +133,7 @@ class SqliteStore:
                 settings = self._settings
                 self._db.execute("UPDATE settings SET revision = revision + 1")
                 yield
+                self._check_writable()
                 self._db.execute("COMMIT")
             except BaseException:
                 self._settings = settings
@@ -140,6 +145,18 @@ class SqliteStore:
             self._refresh(force=True)
             if self._erasure_pending:
                 self._empty_log(wait=0.0)
+
+    def _check_writable(self) -> None:
+        """SQLite goes on writing to a file that was deleted, and what is written there is lost."""
+        if self._read_only:
+            raise StorageError(f"{self.location}: opened for reading only; nothing was changed")
+        found = _inode(self._path)
+        if found != self._inode:
+            what = "was deleted or moved away" if found is None else "was replaced by another one"
+            raise StorageError(
+                f"{self.location}: the file {what} while the gallery was open; nothing was changed; put it back, or "
+                "open the gallery again"
+            )
 
     def _refresh(self, *, force: bool = False) -> None:
         """Read what others changed (or we did: `force`)."""
@@ -160,7 +177,7 @@ class SqliteStore:
             "SELECT revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending FROM settings"
         ).fetchone()
         if row is None:
-            raise GalleryError(f"{self.location}: damaged: its settings are missing")
+            raise DamagedGalleryError(f"{self.location}: damaged: its settings are missing")
         revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending = row
         self._erasure_pending = bool(erasure_pending)
         if generation != self._generation:
@@ -169,7 +186,7 @@ class SqliteStore:
         if revision == self._revision:
             return
         if storage not in _DTYPES:
-            raise GalleryError(f"{self.location}: damaged: unknown storage {storage!r}")
+            raise DamagedGalleryError(f"{self.location}: damaged: unknown storage {storage!r}")
         self._settings = Settings(dim, fingerprint, threshold, storage, unknowns)
         if self._index is None and dim:
             self._index = ExactIndex(dim)
@@ -236,18 +253,20 @@ class SqliteStore:
         joined = b"".join(data)
         dtype = _DTYPES[self._settings.storage]
         if len(joined) != len(slots) * index.dim * dtype.itemsize or int(slots.max()) >= index.size:
-            raise GalleryError(f"{self.location}: damaged: a stored vector does not have {index.dim} numbers")
+            raise DamagedGalleryError(f"{self.location}: damaged: a stored vector does not have {index.dim} numbers")
         vectors = np.frombuffer(joined, dtype).reshape(len(slots), index.dim).astype(np.float32, copy=False)
         norms = np.einsum("ij,ij->i", vectors, vectors)
         expected = (index.identities[slots] != NOBODY).astype(np.float32)
         wrong = np.flatnonzero(~(np.abs(norms - expected) < 0.01))
         if len(wrong):
-            raise GalleryError(f"{self.location}: damaged: the vector in slot {slots[wrong[0]]} is not of unit length")
+            raise DamagedGalleryError(
+                f"{self.location}: damaged: the vector in slot {slots[wrong[0]]} is not of unit length"
+            )
         index.put_vectors(slots, vectors)
 
     def _known_index(self) -> ExactIndex:
         if self._index is None:
-            raise GalleryError(f"{self.location}: damaged: observations, but no dimension of vectors")
+            raise DamagedGalleryError(f"{self.location}: damaged: observations, but no dimension of vectors")
         return self._index
 
     # -- settings and identities -------------------------------------------------------------------------------------
@@ -349,7 +368,7 @@ class SqliteStore:
         try:
             content = json.loads(data or b"")
         except ValueError:
-            raise GalleryError(f"{self.location}: damaged: an identity's name cannot be read") from None
+            raise DamagedGalleryError(f"{self.location}: damaged: an identity's name cannot be read") from None
         return dict(content)
 
     # -- observations ------------------------------------------------------------------------------------------------
@@ -448,10 +467,10 @@ class SqliteStore:
         """Slots of observation ids, in the order asked for."""
         if not len(observations):
             return np.zeros(0, np.int64)
-        slots = self._known_index().slots_of(observations)
+        slots = np.full(len(observations), -1) if self._index is None else self._index.slots_of(observations)
         missing = np.flatnonzero(slots < 0)
         if len(missing):
-            raise GalleryError(f"{self.location}: no observation {observations[missing[0]]}")
+            raise NotInGalleryError(f"{self.location}: no observation {observations[missing[0]]}")
         return slots
 
     def observations(self, identities: Sequence[int] | None = None) -> Observations:
@@ -471,7 +490,8 @@ class SqliteStore:
     def vectors(self, observations: Integers) -> Floats:
         """Vectors [n, D] of observations, in the order asked for."""
         with self._reading():
-            return self._known_index().vectors(self._slots(np.asarray(observations, np.int64)))
+            slots = self._slots(np.asarray(observations, np.int64))
+            return np.zeros((0, 0), np.float32) if self._index is None else self._index.vectors(slots)
 
     def thumbnail(self, observation: int) -> bytes | None:
         """The JPEG of an observation, if one was stored."""
@@ -542,6 +562,36 @@ class SqliteStore:
         )
         return int(cursor.lastrowid or 0)
 
+    def append_events(self, events: Sequence[Event]) -> None:
+        """Write entries that change nothing, all or none; on the disk when it returns.
+
+        They have a connection of their own, so that searches do not wait for the disk; and what has been read of the
+        gallery stays valid.
+        """
+        with self._writing, _translated(self.location):
+            if self._depth:
+                for event in events:
+                    self.append_event(event)
+                return
+            self._check_writable()
+            if self._log_db is None:
+                self._db.execute("SELECT 1")  # a closed gallery stays closed
+                self._log_db = _connect(self._path, read_only=False)
+            db = self._log_db
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                db.executemany(
+                    "INSERT INTO events (at, action, actor, identity, detail) "
+                    "VALUES (?, ?, ?, (SELECT id FROM identities WHERE id = ?), ?)",  # it may have been forgotten
+                    ((e.at, e.action, e.actor, e.identity, json.dumps(dict(e.detail))) for e in events),
+                )
+                self._check_writable()
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
     def events(self, identity: int | None = None, *, limit: int | None = None) -> list[Event]:
         """The log, newest first."""
         with self._reading():
@@ -600,7 +650,7 @@ class SqliteStore:
         with self._lock, _translated(self.location):
             (verdict,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
-                raise GalleryError(f"{self.location}: damaged: {verdict}; go back to a backup")
+                raise DamagedGalleryError(f"{self.location}: damaged: {verdict}; go back to a backup")
             self._forget_everything_known()
             self._refresh()
 
@@ -736,6 +786,14 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         return open_as("mode=ro&immutable=1")
 
 
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -754,7 +812,7 @@ def _translated(location: str) -> Iterator[None]:
             raise GalleryError(f"{location}: the gallery is closed") from error
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise GalleryError(f"{location}: damaged ({error}); go back to a backup") from error
+            raise DamagedGalleryError(f"{location}: damaged ({error}); go back to a backup") from error
         hints = {
             sqlite3.SQLITE_FULL: "the disk is full",
             sqlite3.SQLITE_READONLY: "the file is read-only",
@@ -769,7 +827,7 @@ def _translated(location: str) -> Iterator[None]:
 
 def _padded(picture: bytes) -> bytes:
     if len(picture) > THUMBNAIL_BYTES:
-        raise GalleryError(f"thumbnail: {len(picture):,} bytes are more than {THUMBNAIL_BYTES:,}")
+        raise GalleryRequestError(f"thumbnail: {len(picture):,} bytes are more than {THUMBNAIL_BYTES:,}")
     return picture + b"\0" * (THUMBNAIL_BYTES - len(picture))
 
 

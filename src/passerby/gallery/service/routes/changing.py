@@ -213,7 +213,7 @@ async def forget(request: Request, caller: Admin, wanted: Forget) -> Gone:
         return Gone(observations=gone.observations, pending=gone.pending)
 
     if wanted.confirm != wanted.identity:
-        raise Refusal(400, "to forget somebody for good, repeat the name as 'confirm'")
+        raise Refusal(422, "to forget somebody for good, repeat the name as 'confirm'")
     return await service.work(task)
 
 

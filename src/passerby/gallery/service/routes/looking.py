@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 import passerby
-from passerby.errors import GalleryError, PasserbyError
+from passerby.errors import PasserbyError
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.service.calibration import curve_of, number
 from passerby.gallery.service.keys import Key
@@ -156,16 +156,7 @@ async def history(
 )
 async def thumbnail(request: Request, caller: Reader, observation: Annotated[int, Path(ge=1, le=_BIGGEST)]) -> Response:
     """The small picture of an observation."""
-
-    def task(gallery: Gallery) -> bytes | None:
-        try:
-            return gallery.thumbnail(observation) if gallery.observation_count else None
-        except GalleryError as error:
-            if "no observation" in str(error):
-                return None
-            raise
-
-    data = await service_of(request).look(task)
+    data = await service_of(request).look(lambda gallery: gallery.thumbnail(observation))
     if data is None:
         raise Refusal(404, f"no picture of observation {observation}")
     return Response(data, media_type="image/jpeg")

@@ -19,7 +19,7 @@ from passerby.pixels import UInt8Array
 _BEARER = HTTPBearer(auto_error=False, description="an API key; X-API-Key is understood, too")
 
 _REASONS = {
-    400: "the gallery cannot do that",
+    400: "not a request that can be read",
     401: "no valid key",
     403: "the key's role does not allow it",
     404: "no such thing",
