@@ -190,6 +190,9 @@ class RunConfig(Settings):
     """Arithmetic of the network; auto: bfloat16 on a GPU that has it, float32 elsewhere."""
     channels_last: bool = True
     """Memory layout that convolutions like."""
+    micro_batch: NonNegative = 0
+    """Most images that pass through the backbone at once, in each process; the losses still see the whole batch.
+    0: all of them. Saves memory and costs up to one more forward pass."""
     threads: NonNegative = 0
     """CPU threads of torch; 0 leaves torch's choice."""
     checkpoint_minutes: float = Field(5.0, gt=0.0)

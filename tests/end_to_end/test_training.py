@@ -194,3 +194,37 @@ def test_held_out_identities_are_not_trained_on(root: Path) -> None:
     assert not {s.pid for s in training.train} & {s.pid for s in validation.query}
     assert {s.pid for s in training.train} | {s.pid for s in validation.query} == {s.pid for s in data.train}
     assert json.dumps(training.fingerprint()) != json.dumps(data.fingerprint())
+
+
+@pytest.mark.slow
+def test_a_run_in_groups_resumes_to_the_same_weights(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from passerby.training.losses_seen import LossesSeen
+
+    changes: dict[str, object] = {"run__micro_batch": 5, "schedule__epochs": 1, "optimizer__clip_norm": 1.0}
+    whole = train(settings(root, **changes), out=tmp_path / "whole")
+    record, steps = LossesSeen.record, 0
+
+    def record_and_die(self: LossesSeen, terms: dict[str, torch.Tensor]) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            raise Kill
+        record(self, terms)
+
+    often = settings(root, **changes, run__checkpoint_minutes=1e-9)
+    monkeypatch.setattr(LossesSeen, "record", record_and_die)
+    with pytest.raises(Kill):
+        train(often, out=tmp_path / "killed")
+    monkeypatch.setattr(LossesSeen, "record", record)
+    assert_same_weights(train(often, out=tmp_path / "killed"), whole)
+
+
+def test_settings_that_a_saved_run_did_not_know_had_their_defaults(root: Path) -> None:
+    now = settings(root)
+    old = now.to_toml().replace("micro_batch = 0\n", "")
+    assert old != now.to_toml()
+    assert checkpoint_module.differing_settings(old, now) == []
+    grouped = settings(root, run__micro_batch=8)
+    assert checkpoint_module.differing_settings(old, grouped) == ["run.micro_batch: 0 -> 8"]

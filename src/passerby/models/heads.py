@@ -21,6 +21,11 @@ class Output(NamedTuple):
     """After the neck: what classifiers read and what retrieval compares."""
 
 
+def _full(x: Tensor) -> torch.dtype:
+    """float32, whatever half of it the backbone computed in; float64 stays."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
 class GeM(nn.Module):
     """Generalised mean: mean(x^p)^(1/p) over the map, p learnt from 3; p = 1 is the average, p -> inf the maximum."""
 
@@ -31,7 +36,7 @@ class GeM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, C] float32."""
-        powers = x.float().clamp(min=self.eps).pow(self.p)
+        powers = x.to(_full(x)).clamp(min=self.eps).pow(self.p)
         return powers.mean((2, 3)).pow(1.0 / self.p)
 
 
@@ -40,7 +45,7 @@ class AveragePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, C] float32."""
-        return x.mean((2, 3), dtype=torch.float32)
+        return x.mean((2, 3), dtype=_full(x))
 
 
 class MaxPool(nn.Module):
@@ -48,7 +53,7 @@ class MaxPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, C] float32."""
-        return x.amax((2, 3)).float()
+        return x.amax((2, 3)).to(_full(x))
 
 
 POOLINGS: dict[str, type[nn.Module]] = {"average": AveragePool, "max": MaxPool, "gem": GeM}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -131,15 +132,25 @@ class ReIDModel(nn.Module):
 
     def forward(self, images: Tensor) -> Output:
         """Normalised float images [B, 3, H, W] -> Output(feature [B, dim], embedding [B, dim]), float32."""
-        maps = self.backbone(images)
-        if not torch.is_autocast_enabled(maps.device.type):
-            return self._vectors(maps)
-        # A few vectors cost nothing in float32, and losses and batch norm need its range
-        with torch.autocast(maps.device.type, enabled=False):
-            return self._vectors(maps)
+        return self.vectors(self.pooled(images))
 
-    def _vectors(self, maps: Tensor) -> Output:
-        return cast(Output, self.head(cast(nn.Module, self.backbone.fc)(self.pool(maps))))
+    def pooled(self, images: Tensor) -> Tensor:
+        """The part that costs: images [B, 3, H, W] -> pooled feature maps [B, C], float32."""
+        maps = self.backbone(images)
+        with _full_precision(maps):
+            return cast(Tensor, self.pool(maps))
+
+    def vectors(self, pooled: Tensor) -> Output:
+        """The rest: `pooled` -> Output."""
+        with _full_precision(pooled):
+            return cast(Output, self.head(cast(nn.Module, self.backbone.fc)(pooled)))
+
+
+def _full_precision(x: Tensor) -> AbstractContextManager[object]:
+    """A few vectors cost nothing in float32, and losses and batch norm need its range."""
+    if torch.is_autocast_enabled(x.device.type):
+        return torch.autocast(x.device.type, enabled=False)
+    return nullcontext()
 
 
 def build_model(config: ModelConfig) -> ReIDModel:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from passerby.config import Config
+from passerby.config import Config, parse_config
 from passerby.errors import ConfigError, WeightsError
 from passerby.files import replace_file
 from passerby.models.weights import why_unreadable
@@ -118,8 +118,11 @@ def load_checkpoint(folder: Path, config: Config) -> dict[str, Any] | None:
 
 
 def differing_settings(saved: str, config: Config) -> list[str]:
-    """Settings of a saved run that differ from `config`, other than those that may, as "name: old -> new"."""
-    before = _flat(tomllib.loads(saved))
+    """Settings of a saved run that differ from `config`, other than those that may, as "name: old -> new".
+
+    Settings that the saved run did not know yet had their defaults.
+    """
+    before = _flat(tomllib.loads(parse_config(tomllib.loads(saved), where="the saved run").to_toml()))
     now = _flat(tomllib.loads(config.to_toml()))
     names = sorted((before.keys() | now.keys()) - FREE)
     return [f"{n}: {before.get(n)} -> {now.get(n)}" for n in names if before.get(n) != now.get(n)]

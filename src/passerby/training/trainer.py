@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -48,6 +47,7 @@ from passerby.training.optim import (
     parameter_groups,
     set_learning_rate,
 )
+from passerby.training.step import Step
 
 log = logging.getLogger("passerby")
 
@@ -148,6 +148,9 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     average = AveragedWeights(model, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
     precision = choose_precision(config.run.precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
+    backpropagate = Step(
+        model, objective, scaler, device=device, precision=precision, micro_batch=config.run.micro_batch
+    )
 
     # ---- 4. Go on where the last run stopped: position, weights, optimiser, sampler, losses of this epoch -------
     first_epoch, first_step, best = 0, 0, -math.inf
@@ -200,7 +203,6 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     total_steps = sum(sampler.steps(epoch) for epoch in range(epochs))
     steps_done = sum(sampler.steps(epoch) for epoch in range(first_epoch)) + first_step
     loader: TrainLoader | None = None
-    parallel: nn.Module | None = None
     agree_every = 1 if distributed.world_size() == 1 else 20  # processes save and stop together
     with stopped, progress_bar(f"train {config.name}", total_steps, done=steps_done, quiet=not main) as bar:
         for epoch in range(first_epoch, epochs):
@@ -222,8 +224,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 sampler.update(embed(encoder, training.train, flip=False).vectors, labels)
             frozen = config.schedule.freeze_backbone_epochs
             freeze_backbone(model, frozen=epoch < frozen)
-            if parallel is None or epoch == frozen:  # what is replicated is what learns
-                parallel = distributed.replicate(model, device)
+            if epoch in (first_epoch, frozen):  # what is replicated is what learns
+                backpropagate.replicate()
             losses = LossesSeen(
                 ("total", *objective.terms), sampler.steps(epoch), device, epoch=epoch, start=first_step
             )
@@ -239,13 +241,9 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                     config.optimizer.lr,
                     learning_rate_factor(config.schedule, epoch + step / sampler.steps(epoch)),
                 )
-                # Dropout draws from torch's generator: seeded at every step, it is the same after a resume.
-                torch.manual_seed(_seed(config.run.seed, epoch, step, distributed.rank()))
-                with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                    output = parallel(batch.images)
-                terms = objective(output, batch.labels)
-                losses.record(terms)
-                scaler.scale(terms["total"]).backward()
+                # Dropout is seeded at every step: it is the same after a resume.
+                seed = (config.run.seed, epoch, step, distributed.rank())
+                losses.record(backpropagate(batch.images, batch.labels, seed=seed))
                 if config.optimizer.clip_norm:
                     scaler.unscale_(optimizer)
                     # a share of class weights differs by process, and so would its norm: it is not clipped
@@ -357,10 +355,6 @@ def _is_due(epoch: int, config: Config) -> bool:
     last = epoch + 1 == config.schedule.epochs
     every = config.run.evaluate_epochs
     return last or (every > 0 and (epoch + 1) % every == 0)
-
-
-def _seed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _encoder(model: ReIDModel, average: AveragedWeights | None, config: Config, provenance: dict[str, Any]) -> Encoder:

@@ -1,0 +1,135 @@
+"""From a batch of images to gradients: in one pass, or image by image group where a batch does not fit in memory.
+
+A metric loss needs every vector of the batch, so summing the losses of small batches is not the loss of the large
+one. Gao, Zhang, Han, Callan 2021, arXiv:2101.06983 (GradCache) showed the way out: the loss needs all vectors, but the
+network needs only the loss's gradient with respect to them, one micro-batch at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from passerby import distributed
+from passerby.models.model import ReIDModel
+from passerby.training.objective import Objective
+
+
+class Step:
+    """Leaves a batch's gradients on the parameters: scaled by `scaler`, averaged over processes.
+
+    With `micro_batch`, the backbone and its pooling see so many images at a time, twice:
+
+    1. Every micro-batch goes through without gradient (the last one with); what remains of an image is its pooled
+       vector. The head, its neck and the losses run once, on all of them, and give the gradient of each vector.
+    2. Every micro-batch but the last goes through again, with gradient, and takes its vectors' gradient back.
+
+    The gradient is that of one pass, but for batch norm in the backbone, which sees one micro-batch at a time (as it
+    sees one process's images at a time). Both passes draw the same dropout; running statistics move in the first.
+
+    Args:
+        model: the network.
+        objective: the losses.
+        scaler: float16's loss scaling; a disabled one otherwise.
+        device: where all of them are.
+        precision: arithmetic of the backbone.
+        micro_batch: most images in a forward pass; 0: all of them, in one pass.
+    """
+
+    def __init__(
+        self,
+        model: ReIDModel,
+        objective: Objective,
+        scaler: torch.amp.GradScaler,
+        *,
+        device: torch.device,
+        precision: torch.dtype = torch.float32,
+        micro_batch: int = 0,
+    ) -> None:
+        self.model = model
+        self.objective = objective
+        self.scaler = scaler
+        self.device = device
+        self.precision = precision
+        self.micro_batch = micro_batch
+        self._parallel: nn.Module = model
+
+    def replicate(self) -> None:
+        """Join the processes' networks; again whenever other parameters learn."""
+        if not self.micro_batch:
+            self._parallel = distributed.replicate(self.model, self.device)
+
+    def __call__(self, images: Tensor, labels: Tensor, *, seed: tuple[int, ...]) -> dict[str, Tensor]:
+        """Forward and backward.
+
+        Args:
+            images: this process's images [B, 3, H, W], ready for the network.
+            labels: their identities [B].
+            seed: of dropout; another one at every step and in every process.
+
+        Returns:
+            The objective's terms.
+        """
+        if self.micro_batch and len(images) > self.micro_batch:
+            terms = self._two_passes(images, labels, seed)
+        else:
+            _seed(*seed)
+            with self._autocast():
+                output = self._parallel(images)
+            terms = self.objective(output, labels)
+            self.scaler.scale(terms["total"]).backward()
+        if self.micro_batch:
+            distributed.average_gradients(self.model.parameters())
+        return terms
+
+    def _two_passes(self, images: Tensor, labels: Tensor, seed: tuple[int, ...]) -> dict[str, Tensor]:
+        # parts of nearly the same size: batch norm would make little of one last image
+        *parts, last = images.tensor_split(-(-len(images) // self.micro_batch))
+        with torch.no_grad():
+            vectors = [self._pooled(part, seed, i) for i, part in enumerate(parts)]
+        final = self._pooled(last, seed, len(parts))
+        for leaf in vectors:
+            leaf.requires_grad_(final.requires_grad)  # a frozen backbone has no second pass
+        _seed(*seed)
+        terms: dict[str, Tensor] = self.objective(self.model.vectors(torch.cat([*vectors, final])), labels)
+        self.scaler.scale(terms["total"]).backward()  # type: ignore[no-untyped-call]
+        if final.requires_grad:
+            with statistics_kept(self.model):
+                for i, (part, leaf) in enumerate(zip(parts, vectors, strict=True)):
+                    self._pooled(part, seed, i).backward(leaf.grad)  # type: ignore[no-untyped-call]
+        return terms
+
+    def _pooled(self, part: Tensor, seed: tuple[int, ...], number: int) -> Tensor:
+        _seed(*seed, number)
+        # A context of its own: autocast keeps the weights it has cast, and those cast without gradient have none
+        with self._autocast():
+            return self.model.pooled(part)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+
+
+@contextmanager
+def statistics_kept(model: nn.Module) -> Iterator[None]:
+    """While it lasts, images that pass through `model` again do not move its running statistics again.
+
+    Batch norm in training mode normalises by the images themselves, so nothing else changes. With a momentum of 0 the
+    same tensors take part in the same arithmetic, as recomputed activations must.
+    """
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count
+
+
+def _seed(*numbers: int) -> None:
+    torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1))
