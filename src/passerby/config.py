@@ -197,6 +197,8 @@ class RunConfig(Settings):
     """CPU threads of torch; 0 leaves torch's choice."""
     checkpoint_minutes: float = Field(5.0, gt=0.0)
     """Besides at every epoch's end, save at least this often."""
+    timeout_minutes: float = Field(10.0, gt=0.0)
+    """Several processes: how long one waits for the others before it gives up."""
     evaluate_epochs: NonNegative = 5
     """Evaluate on the held-out identities every so many epochs; 0: only at the end."""
 

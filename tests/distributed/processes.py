@@ -23,7 +23,7 @@ def run_in_processes(world: int, function: Callable[..., Any], *arguments: Any, 
     """
     # forked from a server that has imported torch (and what DistributedDataParallel needs of it) once
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo.convert_frame", "passerby.training.objective"])
+    context.set_forkserver_preload(["torch._dynamo.convert_frame", "passerby.training.trainer"])
     with tempfile.TemporaryDirectory() as folder:
         pipes, processes = [], []
         for rank in range(world):

@@ -4,7 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -40,7 +43,6 @@ def settings(root: Path, **objective: object) -> Config:
         "name": "test",
         "data": {"name": "synthetic", "root": str(root)},
         "input": {"height": 32, "width": 16},
-        "augment": {"flip": 0.0, "pad": 0, "erasing": 0.0},
         "sampler": {"identities": 4},
         "model": {"backbone": "tiny:osnet_x0_25", "neck": "none", "fc_dims": [16]},
         "objective": {"batch_hard_triplet": {}, "lin": {"weight": 0.4}, **objective},
@@ -54,7 +56,7 @@ def settings(root: Path, **objective: object) -> Config:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("people")
-    return draw_dataset(folder, identities=16, train_identities=12, cameras=2, images_per_camera=3)
+    return draw_dataset(folder, identities=16, train_identities=13, cameras=2, images_per_camera=3)
 
 
 def test_two_processes_end_where_one_does(root: Path, tmp_path: Path) -> None:
@@ -76,25 +78,34 @@ class Kill(Exception):
     """Ends the training of a process at a step."""
 
 
-def _killed_and_resumed(root: Path, out: Path) -> None:
-    """In each process: one training, and one that is killed in its second epoch and goes on."""
-    config = settings(root, softmax={"loss": "passerby.losses.sharded:ShardedSoftmaxLoss"})
-    train(config, out=out / "whole")
-    record, steps = LossesSeen.record, 0
+def _train(config: Config, out: Path, *, until: tuple[int, int] | None = None) -> None:
+    """In each process: train, and die in 0-based epoch and step `until`."""
+    record = LossesSeen.record
 
-    def record_and_die(self: LossesSeen, terms: dict[str, torch.Tensor]) -> None:
-        nonlocal steps
-        steps += 1
-        if self._epoch == 1:
+    def record_or_die(self: LossesSeen, terms: dict[str, torch.Tensor]) -> None:
+        if (self._epoch, self.steps) == until:
             raise Kill
         record(self, terms)
 
-    LossesSeen.record = record_and_die  # type: ignore[method-assign]
-    with pytest.raises(Kill):
-        train(config, out=out / "killed")
-    LossesSeen.record = record  # type: ignore[method-assign]
-    assert steps > 1
-    train(config, out=out / "killed")
+    with patch.object(LossesSeen, "record", record_or_die), pytest.raises(Kill) if until else nullcontext():
+        train(config, out=out)
+
+
+def _sharded(root: Path, **optimizer: object) -> Config:
+    """Saves at every step; 13 identities are rows that neither 2 nor 4 processes share equally."""
+    config = settings(root, softmax={"loss": "passerby.losses.sharded:ShardedSoftmaxLoss"})
+    return config.model_copy(
+        update={
+            "run": config.run.model_copy(update={"checkpoint_minutes": 1e-9}),
+            "optimizer": config.optimizer.model_copy(update=optimizer),
+        }
+    )
+
+
+def _killed_and_resumed(root: Path, out: Path) -> None:
+    _train(_sharded(root), out / "whole")
+    _train(_sharded(root), out / "killed", until=(1, 1))
+    _train(_sharded(root), out / "killed")
 
 
 def test_shares_of_class_weights_survive_a_kill(root: Path, tmp_path: Path) -> None:
@@ -106,3 +117,39 @@ def test_shares_of_class_weights_survive_a_kill(root: Path, tmp_path: Path) -> N
         for key, tensor in one["objective"].items():
             if isinstance(tensor, torch.Tensor):
                 assert torch.equal(tensor, other["objective"][key]), key
+
+
+def _all_rows(run: Path) -> dict[str, torch.Tensor]:
+    """Model, class weights and the optimiser's state, joined over processes where they were spread."""
+    checkpoint = torch.load(run / "checkpoint.pt", weights_only=True)
+    paths = sorted((run / "shares").glob("*.pt"))
+    shares = [checkpoint, *(torch.load(path, weights_only=True) for path in paths)]
+    assert len(shares) == checkpoint["world_size"]
+    name = "terms.softmax.weight"
+    rows = len(checkpoint["objective"][name])
+    joined = dict(checkpoint["model"])
+    joined[name] = torch.cat([share["objective"][name] for share in shares])
+    for index, entries in checkpoint["optimizer"]["state"].items():
+        for key, value in entries.items():
+            spread = value.ndim == 2 and len(value) == rows
+            parts = [share["optimizer"]["state"][index][key] for share in shares if len(share["objective"][name])]
+            joined[f"{key} of parameter {index}"] = torch.cat(parts) if spread else value
+    return joined
+
+
+@pytest.mark.parametrize(("worlds", "optimizer"), [((1, 4, 2), {"name": "adam", "lr": 1e-3}), ((4, 1, 2), {})], ids=str)
+def test_other_numbers_of_processes_go_on(
+    root: Path, tmp_path: Path, worlds: tuple[int, ...], optimizer: dict[str, object]
+) -> None:
+    """Killed in the middle of the first epoch, then of the second; in between all shares are cut anew."""
+    config = _sharded(root, **optimizer)
+    run_in_processes(worlds[0], _train, config, tmp_path / "whole")
+    for world, until in zip(worlds, [(0, 2), (1, 1), None], strict=True):
+        run_in_processes(world, partial(_train, config, tmp_path / "killed", until=until))
+        assert torch.load(tmp_path / "killed/checkpoint.pt", weights_only=True)["step"] == (until or (2, 0))[1]
+    expected, found = _all_rows(tmp_path / "whole"), _all_rows(tmp_path / "killed")
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(
+            found[name], tensor, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
+        )

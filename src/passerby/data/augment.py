@@ -65,17 +65,21 @@ class Augmenter:
         self._shift = (-np.asarray(input.mean) / np.asarray(input.std)).astype(np.float32)
         self._row_scale, self._row_shift = (np.tile(v, input.width) for v in (self._scale, self._shift))
 
-    def __call__(self, images: Tensor, *, generator_seed: tuple[int, ...]) -> Tensor:
+    def __call__(
+        self, images: Tensor, *, generator_seed: tuple[int, ...], rank: int = 0, world_size: int = 1
+    ) -> Tensor:
         """Augment a batch.
 
         Args:
             images: uint8 [B, 3, H, W] on any device.
-            generator_seed: non-negative integers, for example (seed, epoch, step, rank).
+            generator_seed: non-negative integers, for example (seed, epoch, step).
+            rank: which share of a global batch this is.
+            world_size: how many equal shares that batch has.
 
         Returns:
             float32 [B, 3, height, width] on the same device, normalised, channels-last.
         """
-        draw = self.draw(len(images), generator_seed)
+        draw = self.draw(len(images), generator_seed, rank=rank, world_size=world_size)
         size = (self.input.height, self.input.width)
         if images.shape[2:] != size:
             images = resize_batch(images, *size)
@@ -86,8 +90,14 @@ class Augmenter:
         self.write(source, np.arange(len(images)), draw, out.permute(0, 2, 3, 1).numpy())
         return out
 
-    def draw(self, n: int, generator_seed: tuple[int, ...]) -> Draw:
-        """The random choices for `n` images."""
+    def draw(self, n: int, generator_seed: tuple[int, ...], *, rank: int = 0, world_size: int = 1) -> Draw:
+        """The random choices for `n` images, the share `rank` of a batch of n * world_size.
+
+        They are drawn for the whole batch, so that an image is changed alike however many processes share it.
+        """
+        return self._draw(n * world_size, generator_seed).part(slice(rank * n, (rank + 1) * n))
+
+    def _draw(self, n: int, generator_seed: tuple[int, ...]) -> Draw:
         rng = np.random.default_rng(generator_seed)
         a = self.augment
         place = np.empty((n, 3), np.int64)

@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,16 @@ from passerby.data.sampler import Sampler
 from passerby.pixels import UInt8Array, decoding_threads
 
 Int64Array = npt.NDArray[np.int64]
+
+
+class Chance(TypedDict):
+    """Arguments of `Augmenter` that say which random changes a batch gets."""
+
+    generator_seed: tuple[int, ...]
+    rank: int
+    world_size: int
+
+
 _PIECE = 8  # images that a thread decodes before it augments them
 
 
@@ -62,9 +73,11 @@ class TrainLoader:
         labels: training label of each image, [n].
         camids: camera of each image, [n].
         sampler: which images meet in a batch (see `passerby.data.sampler`).
-        augmenter: random changes; seeded by (seed, epoch, step, rank), so that nothing depends on threads.
+        augmenter: random changes; seeded by (seed, epoch, step) for the global batch, so that nothing depends on
+            threads, nor on how many processes share the batch.
         seed: the run's seed.
         rank: this process.
+        world_size: how many processes share each batch.
         device: where the network is.
         prefetch: batches made ahead.
     """
@@ -79,6 +92,7 @@ class TrainLoader:
         *,
         seed: int = 0,
         rank: int = 0,
+        world_size: int = 1,
         device: torch.device | str = "cpu",
         prefetch: int = 2,
     ) -> None:
@@ -87,7 +101,7 @@ class TrainLoader:
         self.camids = np.asarray(camids, np.int64)
         self.sampler = sampler
         self.augmenter = augmenter
-        self.seed, self.rank = seed, rank
+        self.seed, self.rank, self.world_size = seed, rank, world_size
         self.device = torch.device(device)
         self.prefetch = prefetch
         self._buffers = _Buffers()
@@ -133,12 +147,12 @@ class TrainLoader:
             images = pinned.permute(0, 3, 1, 2)
         elif (self.store.height, self.store.width) == size:
             out = self._buffers.take((len(indices), *size, 3))
-            self._fill(indices, self.augmenter.draw(len(indices), self._seeds(epoch, step)), out)
+            self._fill(indices, self.augmenter.draw(len(indices), **self._chance(epoch, step)), out)
             images = torch.from_numpy(out).permute(0, 3, 1, 2)
             del out  # the tensor alone keeps the buffer from being used again
         else:
             stored = torch.from_numpy(self.store.fetch(indices)).permute(0, 3, 1, 2)
-            images = self.augmenter(stored, generator_seed=self._seeds(epoch, step))
+            images = self.augmenter(stored, **self._chance(epoch, step))
         labels, camids = self.labels[indices], self.camids[indices]
         return Batch(images, torch.from_numpy(labels), torch.from_numpy(indices), torch.from_numpy(camids))
 
@@ -166,15 +180,15 @@ class TrainLoader:
             return batch
         images = batch.images.to(self.device, non_blocking=True)
         labels = self._pinned_labels(batch.labels).to(self.device, non_blocking=True)
-        return Batch(
-            self.augmenter(images, generator_seed=self._seeds(epoch, step)), labels, batch.indices, batch.camids
-        )
+        return Batch(self.augmenter(images, **self._chance(epoch, step)), labels, batch.indices, batch.camids)
 
     def _pinned_labels(self, labels: Tensor) -> Tensor:
         return labels.pin_memory() if self.device.type == "cuda" else labels
 
-    def _seeds(self, epoch: int, step: int) -> tuple[int, int, int, int]:
-        return self.seed, epoch, step, self.rank
+    def _chance(self, epoch: int, step: int) -> Chance:
+        """What decides the random changes of a batch."""
+        seed = (self.seed, epoch, step, 0)
+        return {"generator_seed": seed, "rank": self.rank, "world_size": self.world_size}
 
 
 class EvaluationLoader:

@@ -24,6 +24,8 @@ from passerby.distributed import rank, reduce_max, reduce_sum, sum_gradient, wor
 from passerby.errors import ConfigError, WeightsError
 from passerby.losses.inputs import check_at_least, check_ids, guarded
 
+_BLOCK = 1024  # rows whose initial values are drawn with one seed
+
 
 class ShardedSoftmaxLoss(nn.Module):
     """`softmax` with class weights that are spread over processes and sampled.
@@ -62,7 +64,7 @@ class ShardedSoftmaxLoss(nn.Module):
         self.sample_rate = sample_rate
         self.seed = seed
         self.first_row, rows = _share(num_ids)
-        self.weight = nn.Parameter(_draw(rows, dim) * 0.001)
+        self.weight = nn.Parameter(_draw(self.first_row, rows, dim) * 0.001)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def get_extra_state(self) -> dict[str, int]:
@@ -120,7 +122,7 @@ class ShardedSphereSoftmaxLoss(nn.Module):
         self.sample_rate = sample_rate
         self.seed = seed
         self.first_row, rows = _share(num_ids)
-        self.weight = nn.Parameter(_draw(rows, dim) * (2 / (num_ids + dim)) ** 0.5)
+        self.weight = nn.Parameter(_draw(self.first_row, rows, dim) * (2 / (num_ids + dim)) ** 0.5)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def get_extra_state(self) -> dict[str, int]:
@@ -151,10 +153,19 @@ def _check_rate(sample_rate: float) -> None:
         raise ConfigError(f"sample_rate must be at most 1, found {sample_rate}")
 
 
-def _draw(rows: int, dim: int) -> Tensor:
-    """Normal numbers, others in every process, though all processes have the same seed and use up as much of it."""
+def _draw(first: int, rows: int, dim: int) -> Tensor:
+    """Normal numbers for some rows of the class weights, the same whichever process draws them.
+
+    Blocks of rows have a seed each, so that nobody draws more than its own rows and a block at either end.
+    """
     start = int(torch.randint(2**62, ()))
-    return torch.randn(rows, dim, generator=torch.Generator().manual_seed(start + rank()))
+    end = first + rows
+    blocks = range(first // _BLOCK, -(-end // _BLOCK))
+    drawn = [torch.randn(_BLOCK, dim, generator=torch.Generator().manual_seed(start + block)) for block in blocks]
+    if not drawn:
+        return torch.empty(0, dim)
+    skipped = first - blocks.start * _BLOCK
+    return torch.cat(drawn)[skipped : skipped + rows]
 
 
 def _check_share(loss: ShardedSoftmaxLoss | ShardedSphereSoftmaxLoss, state: dict[str, int]) -> None:
@@ -163,7 +174,7 @@ def _check_share(loss: ShardedSoftmaxLoss | ShardedSphereSoftmaxLoss, state: dic
         raise WeightsError(
             f"these class weights start at row {state['first_row']} of {state['num_ids']}, and this process holds "
             f"those from row {own['first_row']} of {own['num_ids']}: every process saves and loads its own, and as "
-            "many processes must go on as there were"
+            "many processes must go on as there were (the trainer divides them anew)"
         )
 
 

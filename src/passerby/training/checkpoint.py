@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from passerby.config import Config, parse_config
+from passerby.distributed import world_size
 from passerby.errors import ConfigError, WeightsError
 from passerby.files import replace_file
 from passerby.models.weights import why_unreadable
 
 FILE_NAME = "checkpoint.pt"
-SHARES = "shares"
 FORMAT = 1
 
 # Settings that may change between stopping and resuming because they do not touch the numbers of the training.
@@ -29,6 +29,7 @@ FREE = frozenset(
         "run.device",
         "run.threads",
         "run.checkpoint_minutes",
+        "run.timeout_minutes",
         "run.evaluate_epochs",
     }
 )
@@ -40,42 +41,16 @@ def save_checkpoint(folder: Path, state: dict[str, Any], config: Config) -> None
     Raises:
         StorageError: it could not be written.
     """
-    _save(folder / FILE_NAME, {"format": FORMAT, "config": config.to_toml(), **state})
+    about = {"format": FORMAT, "config": config.to_toml(), "world_size": world_size()}
+    save_state(folder / FILE_NAME, about | state)
 
 
-def save_share(folder: Path, epoch: int, step: int, rank: int, state: dict[str, Any]) -> None:
-    """Write what only this process has (its share of the class weights) at a position of the training.
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors and plain values in one step.
 
     Raises:
         StorageError: it could not be written.
     """
-    _save(folder / SHARES / f"{epoch}-{step}-{rank}.pt", state)
-
-
-def load_share(folder: Path, saved: dict[str, Any], rank: int) -> dict[str, Any]:
-    """Read this process's share at the position of a checkpoint.
-
-    Raises:
-        ConfigError: there is none: the run was made by fewer processes.
-    """
-    path = folder / SHARES / f"{saved['epoch']}-{saved['step']}-{rank}.pt"
-    if not path.exists():
-        raise ConfigError(
-            f"{path}: the share of process {rank} is not there; class weights that are spread over processes go on "
-            "with as many processes as saved them"
-        )
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
-
-
-def drop_shares(folder: Path, *, but: tuple[int, int]) -> None:
-    """Remove shares of other positions than (epoch, step), which the checkpoint no longer needs."""
-    for path in (folder / SHARES).glob("*.pt"):
-        if not path.name.startswith(f"{but[0]}-{but[1]}-"):
-            path.unlink(missing_ok=True)
-
-
-def _save(path: Path, state: dict[str, Any]) -> None:
     with replace_file(path) as temporary:
         try:
             torch.save(state, temporary)
@@ -114,6 +89,7 @@ def load_checkpoint(folder: Path, config: Config) -> dict[str, Any] | None:
             f"{folder} holds a run with other settings ({'; '.join(changed)}): "
             "choose another output folder, or the same settings to resume it"
         )
+    state.setdefault("world_size", 1)
     return state
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 import torch.distributed as dist
@@ -37,6 +37,19 @@ class Vectors(Protocol):
     @property
     def embedding(self) -> Tensor:
         """[B, D] after the neck."""
+
+
+class Rows(NamedTuple):
+    """Rows `first` to `last` (exclusive) of a parameter with `of` rows that is spread over processes.
+
+    `loss` is the name of its loss in the objective's `state_dict`.
+    """
+
+    loss: str
+    parameter: nn.Parameter
+    first: int
+    last: int
+    of: int
 
 
 class Objective(nn.Module):
@@ -101,6 +114,19 @@ class Objective(nn.Module):
         """Parameters that are the same in every process."""
         whole = [loss for loss in self.terms.values() if not getattr(loss, "sharded", False)]
         return [parameter for loss in whole for parameter in loss.parameters()]
+
+    def rows_here(self) -> dict[str, Rows]:
+        """Parameters of which this process holds some rows only, by their names in `state_dict`."""
+        rows: dict[str, Rows] = {}
+        for term, loss in self.terms.items():
+            if getattr(loss, "sharded", False):
+                sharded = cast(Any, loss)
+                for name, parameter in sharded.named_parameters():
+                    last = sharded.first_row + len(parameter)
+                    rows[f"terms.{term}.{name}"] = Rows(
+                        f"terms.{term}", parameter, sharded.first_row, last, sharded.num_ids
+                    )
+        return rows
 
     def _broadcast(self) -> None:
         """Once, before the first step: all processes start from the first one's class weights and centres."""

@@ -35,7 +35,7 @@ from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights import load_weights
 from passerby.progress import ProgressBar, progress_bar
-from passerby.training.checkpoint import drop_shares, load_checkpoint, load_share, save_checkpoint, save_share
+from passerby.training.checkpoint import load_checkpoint, save_checkpoint
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
 from passerby.training.losses_seen import LossesSeen
@@ -47,6 +47,7 @@ from passerby.training.optim import (
     parameter_groups,
     set_learning_rate,
 )
+from passerby.training.shares import drop_shares, load_share, save_share
 from passerby.training.step import Step
 
 log = logging.getLogger("passerby")
@@ -157,7 +158,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     seen_before: dict[str, Tensor] | None = None
     if saved is not None:
         model.load_state_dict(saved["model"])
-        own = load_share(folder, saved, distributed.rank()) if objective.sharded and not main else saved
+        own = load_share(folder, saved, objective, optimizer) if objective.sharded else saved
         objective.load_state_dict(own["objective"])
         optimizer.load_state_dict(own["optimizer"])
         scaler.load_state_dict(saved["scaler"])
@@ -178,7 +179,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         if objective.sharded:
             share = {"objective": objective.state_dict(), "optimizer": optimizer.state_dict()}
             if not main:
-                save_share(folder, epoch, step, distributed.rank(), share)
+                save_share(folder, epoch, step, share)
             distributed.wait()
         if not main:
             return
@@ -203,7 +204,9 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     total_steps = sum(sampler.steps(epoch) for epoch in range(epochs))
     steps_done = sum(sampler.steps(epoch) for epoch in range(first_epoch)) + first_step
     loader: TrainLoader | None = None
-    agree_every = 1 if distributed.world_size() == 1 else 20  # processes save and stop together
+    # Processes save and stop together. On a GPU asking waits for the device; on a CPU twenty steps may take longer than
+    # a launcher waits for those whom it asked to stop.
+    agree_every = 20 if distributed.world_size() > 1 and device.type != "cpu" else 1
     with stopped, progress_bar(f"train {config.name}", total_steps, done=steps_done, quiet=not main) as bar:
         for epoch in range(first_epoch, epochs):
             height, width = image_size(config, epoch)
@@ -217,6 +220,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                     Augmenter(config.augment, size),
                     seed=config.run.seed,
                     rank=distributed.rank(),
+                    world_size=distributed.world_size(),
                     device=device,
                 )
             if isinstance(sampler, HardIdentitySampler) and first_step == 0 and sampler.needs_search(epoch):
