@@ -148,6 +148,8 @@ class OptimizerConfig(Settings):
     """Adam's second beta."""
     head_lr_factor: float = Field(1.0, gt=0.0)
     """Learning-rate factor of everything that does not come from the pretrained backbone."""
+    fused: bool = True
+    """Update all weights in one kernel, where torch has one for the device."""
     clip_norm: float = Field(0.0, ge=0.0)
     """Clip the gradient's global norm; 0 does not."""
     ema_decay: float = Field(0.0, ge=0.0, lt=1.0)
@@ -193,6 +195,11 @@ class RunConfig(Settings):
     micro_batch: NonNegative = 0
     """Most images that pass through the backbone at once, in each process; the losses still see the whole batch.
     0: all of them. Saves memory and costs up to one more forward pass."""
+    recompute: bool = False
+    """Compute the backbone's activations again in the backward pass instead of keeping them (gradient checkpointing).
+    Saves memory and costs about one more forward pass; the numbers stay the same."""
+    compile: bool = False
+    """Compile the backbone with torch.compile; goes on without where that does not work."""
     threads: NonNegative = 0
     """CPU threads of torch; 0 leaves torch's choice."""
     checkpoint_minutes: float = Field(5.0, gt=0.0)

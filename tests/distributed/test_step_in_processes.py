@@ -7,7 +7,7 @@ import torch
 from tests.distributed.processes import run_in_processes
 from torch import Tensor, nn
 
-from passerby.config import ModelConfig, TermConfig
+from passerby.config import ModelConfig, RunConfig, TermConfig
 from passerby.distributed import rank, world_size
 from passerby.models.model import build_model
 from passerby.training.objective import Objective
@@ -26,7 +26,8 @@ def gradients(micro_batch: int) -> dict[str, Tensor]:
             module.eval()
     objective = Objective(TERMS, num_ids=4, dim=model.dim).double()
     scaler = torch.amp.GradScaler("cpu", enabled=False)
-    backpropagate = Step(model, objective, scaler, device=torch.device("cpu"), micro_batch=micro_batch)
+    run = RunConfig(micro_batch=micro_batch)
+    backpropagate = Step(model, objective, scaler, run, device=torch.device("cpu"))
     backpropagate.replicate()
     share = len(LABELS) // world_size()
     mine = slice(rank() * share, (rank() + 1) * share)

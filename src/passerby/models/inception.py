@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from passerby.models.recompute import through
+
 Pool = Literal["average", "max", "none"]
 
 # 1x1; 3x3 reduced and out; double 3x3 reduced and out; pooling and its projection ("none": pass through, stride 2)
@@ -99,14 +101,13 @@ class InceptionV2(nn.Module):
         self.blocks = nn.ModuleDict(blocks)
         self.channels = self.dim = channels
         self.fc = nn.Identity()
+        self.recompute = False
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] -> [B, channels, H / 32, W / 32]."""
         x = F.max_pool2d(self.conv1(images), 3, 2, ceil_mode=True)
         x = F.max_pool2d(self.conv2(self.conv2_reduce(x)), 3, 2, ceil_mode=True)
-        for block in self.blocks.values():
-            x = block(x)
-        return x
+        return through(self.blocks.values(), x, recompute=self.recompute)
 
 
 _STEM = {"conv1_7x7_s2": "conv1", "conv2_3x3_reduce": "conv2_reduce", "conv2_3x3": "conv2"}

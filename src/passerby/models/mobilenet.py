@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from passerby.models.recompute import through
+
 # expansion, channels, blocks, stride of the first block: table 2 of the paper
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 
@@ -62,13 +64,14 @@ class MobileNetV2(nn.Module):
         self.features = nn.Sequential(*layers, _unit(channels, dim))
         self.channels = self.dim = dim
         self.fc = nn.Identity()
+        self.recompute = False
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] -> [B, channels, H / 32, W / 32]."""
-        return self.features(images)  # type: ignore[no-any-return]
+        return through(self.features, images, recompute=self.recompute)
 
 
 class _ReLU6(nn.Module):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,8 @@ class Backbone:
     """One line of the BACKBONES table.
 
     A factory takes the stride of the last stage (ResNets obey it, others have their own) and returns a module that
-    maps images [B, 3, H, W] to a feature map, with `.channels` of that map, `.fc` to apply after pooling, and `.dim`
-    of what comes out of it.
+    maps images [B, 3, H, W] to a feature map, with `.channels` of that map, `.fc` to apply after pooling, `.dim` of
+    what comes out of it, and `.recompute`, whether activations are computed again in the backward pass.
     """
 
     factory: Callable[[int], nn.Module]
@@ -133,6 +133,14 @@ class ReIDModel(nn.Module):
     def forward(self, images: Tensor) -> Output:
         """Normalised float images [B, 3, H, W] -> Output(feature [B, dim], embedding [B, dim]), float32."""
         return self.vectors(self.pooled(images))
+
+    def recompute_activations(self) -> None:
+        """Keep less for the backward pass, and compute it again there (see `passerby.models.recompute`).
+
+        Raises:
+            ConfigError: a timm model that cannot.
+        """
+        cast(Any, self.backbone).recompute = True
 
     def pooled(self, images: Tensor) -> Tensor:
         """The part that costs: images [B, 3, H, W] -> pooled feature maps [B, C], float32."""

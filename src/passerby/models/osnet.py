@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from passerby.models.recompute import through
+
 Kind = Literal["plain", "ibn", "ain"]
 
 # Per stage, whether each of the two blocks carries an instance norm inside its residual branch: the structure that
@@ -165,6 +167,7 @@ class OSNet(nn.Module):
         self.channels = stages[-1]
         self.dim = feature_dim
         self.kind = kind
+        self.recompute = False
         self.conv1 = ConvLayer(3, stem, 7, 2, instance=kind != "plain")
         widths = list(zip([stem, *stages], stages, strict=False))
         self.pool2: nn.Module = nn.Identity()
@@ -183,9 +186,8 @@ class OSNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] -> feature map [B, channels, H / 16, W / 16]."""
         x = F.max_pool2d(self.conv1(images), 3, 2, 1)
-        x = self.pool2(self.conv2(x))
-        x = self.pool3(self.conv3(x))
-        return self.conv5(self.conv4(x))  # type: ignore[no-any-return]
+        blocks = (*self.conv2, self.pool2, *self.conv3, self.pool3, *self.conv4, self.conv5)
+        return through(blocks, x, recompute=self.recompute)
 
 
 def _stage(channels: int, out: int, blocks: int, *, instance: bool = False, shrink: bool = False) -> nn.Sequential:

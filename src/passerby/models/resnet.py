@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from passerby.models.recompute import through
+
 IBNKind = Literal["", "a", "b"]
 
 # Which stages carry instance norms, as IBN-Net's own models do: shallow ones, where appearance varies most.
@@ -166,13 +168,14 @@ class ResNet(nn.Module):
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.channels = self.dim = channels
         self.fc = nn.Identity()
+        self.recompute = False
         self.apply(_initialise)
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] -> [B, channels, H / 16, W / 16] (H / 32 with last_stride 2)."""
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(images)), inplace=True), 3, 2, 1)
-        x = self.layer2(self.layer1(x))
-        return self.layer4(self.layer3(x))  # type: ignore[no-any-return]
+        blocks = (*self.layer1, *self.layer2, *self.layer3, *self.layer4)
+        return through(blocks, x, recompute=self.recompute)
 
 
 def _shortcut(channels: int, out: int, stride: int) -> nn.Module:

@@ -31,6 +31,7 @@ class TimmBackbone(nn.Module):
         super().__init__()
         self.model = _create(name)
         self.fc = nn.Identity()
+        self._name, self._recompute = name, False
         # num_features says what the pooling would give, which for some models (MobileNetV3) is not the map's width
         self.channels = self.dim = self._probe(name)
 
@@ -45,6 +46,22 @@ class TimmBackbone(nn.Module):
         token = int(getattr(self.model, "num_prefix_tokens", 0)) > 0
         tokens = x[:, :1] if token else x
         return tokens.transpose(1, 2)[:, :, :, None]
+
+    @property
+    def recompute(self) -> bool:
+        """Whether activations are computed again in the backward pass."""
+        return self._recompute
+
+    @recompute.setter
+    def recompute(self, wanted: bool) -> None:
+        try:
+            self.model.set_grad_checkpointing(wanted)
+        except (AttributeError, AssertionError) as error:  # how timm says that a model cannot
+            raise ConfigError(
+                f"run.recompute: the backbone 'timm:{self._name}' cannot compute activations again "
+                f"({error}); leave it off, or set run.micro_batch"
+            ) from error
+        self._recompute = wanted
 
     def _probe(self, name: str) -> int:
         was_training = self.training

@@ -28,6 +28,8 @@ FREE = frozenset(
         "input.cache_dir",
         "run.device",
         "run.threads",
+        "run.recompute",
+        "run.compile",
         "run.checkpoint_minutes",
         "run.timeout_minutes",
         "run.evaluate_epochs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from passerby.config import OptimizerConfig, ScheduleConfig
+
+log = logging.getLogger("passerby")
 
 
 def parameter_groups(model: nn.Module, objective: nn.Module, config: OptimizerConfig) -> list[dict[str, object]]:
@@ -39,11 +42,22 @@ def parameter_groups(model: nn.Module, objective: nn.Module, config: OptimizerCo
 
 
 def build_optimizer(groups: list[dict[str, object]], config: OptimizerConfig) -> torch.optim.Optimizer:
-    """The optimiser by name, at the base learning rate."""
+    """The optimiser by name, at the base learning rate; fused where `config` wants it and torch has it."""
+    if config.fused:
+        try:
+            return _build(groups, config, fused=True)
+        except RuntimeError as error:  # how torch says that the device or the dtype has no such kernel
+            log.info("optimizer.fused: not here (%s)", error)
+    return _build(groups, config, fused=None)
+
+
+def _build(groups: list[dict[str, object]], config: OptimizerConfig, *, fused: bool | None) -> torch.optim.Optimizer:
+    groups = [dict(group) for group in groups]  # torch writes its defaults into them
     if config.name == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
+        nesterov = config.momentum > 0
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused)
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    return kind(groups, lr=config.lr, betas=(config.momentum, config.beta2))
+    return kind(groups, lr=config.lr, betas=(config.momentum, config.beta2), fused=fused)
 
 
 def learning_rate_factor(schedule: ScheduleConfig, epoch: float) -> float:

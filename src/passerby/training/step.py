@@ -8,14 +8,16 @@ network needs only the loss's gradient with respect to them, one micro-batch at 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from passerby import distributed
+from passerby.config import RunConfig
 from passerby.models.model import ReIDModel
+from passerby.training.compiling import compile_backbone
 from passerby.training.objective import Objective
 
 
@@ -35,9 +37,12 @@ class Step:
         model: the network.
         objective: the losses.
         scaler: float16's loss scaling; a disabled one otherwise.
+        run: whether in groups (`micro_batch`), with kept or recomputed activations (`recompute`), compiled (`compile`).
         device: where all of them are.
         precision: arithmetic of the backbone.
-        micro_batch: most images in a forward pass; 0: all of them, in one pass.
+
+    Raises:
+        ConfigError: a timm backbone that cannot recompute.
     """
 
     def __init__(
@@ -45,17 +50,21 @@ class Step:
         model: ReIDModel,
         objective: Objective,
         scaler: torch.amp.GradScaler,
+        run: RunConfig,
         *,
         device: torch.device,
         precision: torch.dtype = torch.float32,
-        micro_batch: int = 0,
     ) -> None:
         self.model = model
         self.objective = objective
         self.scaler = scaler
         self.device = device
         self.precision = precision
-        self.micro_batch = micro_batch
+        self.micro_batch = run.micro_batch
+        self.recompute = run.recompute
+        self._to_compile = run.compile
+        if run.recompute:
+            model.recompute_activations()
         self._parallel: nn.Module = model
 
     def replicate(self) -> None:
@@ -74,6 +83,9 @@ class Step:
         Returns:
             The objective's terms.
         """
+        if self._to_compile:
+            self._to_compile = False
+            compile_backbone(self.model, self._groups(images)[-1], precision=self.precision)
         if self.micro_batch and len(images) > self.micro_batch:
             terms = self._two_passes(images, labels, seed)
         else:
@@ -81,14 +93,13 @@ class Step:
             with self._autocast():
                 output = self._parallel(images)
             terms = self.objective(output, labels)
-            self.scaler.scale(terms["total"]).backward()
+            self._backward(terms["total"])
         if self.micro_batch:
             distributed.average_gradients(self.model.parameters())
         return terms
 
     def _two_passes(self, images: Tensor, labels: Tensor, seed: tuple[int, ...]) -> dict[str, Tensor]:
-        # parts of nearly the same size: batch norm would make little of one last image
-        *parts, last = images.tensor_split(-(-len(images) // self.micro_batch))
+        *parts, last = self._groups(images)
         with torch.no_grad():
             vectors = [self._pooled(part, seed, i) for i, part in enumerate(parts)]
         final = self._pooled(last, seed, len(parts))
@@ -96,12 +107,22 @@ class Step:
             leaf.requires_grad_(final.requires_grad)  # a frozen backbone has no second pass
         _seed(*seed)
         terms: dict[str, Tensor] = self.objective(self.model.vectors(torch.cat([*vectors, final])), labels)
-        self.scaler.scale(terms["total"]).backward()  # type: ignore[no-untyped-call]
+        self._backward(terms["total"])
         if final.requires_grad:
             with statistics_kept(self.model):
                 for i, (part, leaf) in enumerate(zip(parts, vectors, strict=True)):
                     self._pooled(part, seed, i).backward(leaf.grad)  # type: ignore[no-untyped-call]
         return terms
+
+    def _groups(self, images: Tensor) -> tuple[Tensor, ...]:
+        # of nearly the same size: batch norm would make little of one last image
+        count = -(-len(images) // self.micro_batch) if self.micro_batch else 1
+        return tuple(images.tensor_split(count))
+
+    def _backward(self, total: Tensor) -> None:
+        # what is computed again here was counted by batch norm in the forward pass
+        with statistics_kept(self.model) if self.recompute else nullcontext():
+            self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
 
     def _pooled(self, part: Tensor, seed: tuple[int, ...], number: int) -> Tensor:
         _seed(*seed, number)

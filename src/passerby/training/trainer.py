@@ -149,9 +149,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     average = AveragedWeights(model, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
     precision = choose_precision(config.run.precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
-    backpropagate = Step(
-        model, objective, scaler, device=device, precision=precision, micro_batch=config.run.micro_batch
-    )
+    backpropagate = Step(model, objective, scaler, config.run, device=device, precision=precision)
 
     # ---- 4. Go on where the last run stopped: position, weights, optimiser, sampler, losses of this epoch -------
     first_epoch, first_step, best = 0, 0, -math.inf

@@ -85,3 +85,51 @@ def test_average_follows_the_written_rule_and_resumes() -> None:
     again.update(model)
     average.update(model)
     assert torch.equal(again.tensors["neck.weight"], average.tensors["neck.weight"])
+
+
+def updated(config: OptimizerConfig, steps: int, state: dict[str, object] | None = None) -> tuple[nn.Module, object]:
+    """A small model after some steps with drawn gradients, and the optimiser's state."""
+    torch.manual_seed(0)
+    model = Small()
+    if state is not None:
+        model.load_state_dict(state["model"])  # type: ignore[arg-type]
+    optimizer = build_optimizer(parameter_groups(model, nn.Linear(2, 5, bias=False), config), config)
+    if state is not None:
+        optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+    first = 0 if state is None else int(state["steps"])  # type: ignore[call-overload]
+    for step in range(first, first + steps):
+        generator = torch.Generator().manual_seed(step)
+        for parameter in model.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step()
+    return model, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "steps": first + steps}
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_fused_updates_are_the_plain_ones_and_resume_bit_for_bit(name: str) -> None:
+    config = OptimizerConfig(name=name, lr=1e-2, weight_decay=0.1)  # type: ignore[arg-type]
+    model, _ = updated(config, 6)
+    plain, _ = updated(config.model_copy(update={"fused": False}), 6)
+    for ours, expected in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)
+    _, state = updated(config, 2)
+    resumed, _ = updated(config, 4, state)  # type: ignore[arg-type]
+    for ours, expected in zip(resumed.parameters(), model.parameters(), strict=True):
+        assert torch.equal(ours, expected)
+
+
+def test_without_a_fused_kernel_the_log_says_why(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = torch.optim.Adam
+
+    def without_kernel(*arguments: object, fused: bool | None = None, **settings: object) -> torch.optim.Optimizer:
+        if fused:
+            raise RuntimeError("`fused=True` requires something else")
+        return real(*arguments, fused=fused, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.optim, "Adam", without_kernel)
+    with caplog.at_level("INFO", "passerby"):
+        optimizer = build_optimizer(parameter_groups(Small(), nn.Linear(2, 5), OptimizerConfig()), OptimizerConfig())
+    assert not optimizer.defaults["fused"]
+    assert "optimizer.fused: not here (`fused=True` requires something else)" in caplog.text

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from passerby.config import ModelConfig, TermConfig
+from passerby.config import ModelConfig, RunConfig, TermConfig
 from passerby.models.model import ReIDModel, build_model
 from passerby.training.objective import Objective
 from passerby.training.step import Step, statistics_kept
@@ -40,7 +40,7 @@ def step(
     model: ReIDModel, objective: Objective, micro_batch: int, scaler: torch.amp.GradScaler | None = None
 ) -> dict[str, Tensor]:
     scaler = scaler or torch.amp.GradScaler("cpu", enabled=False)
-    return Step(model, objective, scaler, device=CPU, micro_batch=micro_batch)(images(), LABELS, seed=SEED)
+    return Step(model, objective, scaler, RunConfig(micro_batch=micro_batch), device=CPU)(images(), LABELS, seed=SEED)
 
 
 def gradients(*modules: nn.Module) -> list[Tensor]:
@@ -162,14 +162,9 @@ def test_bfloat16_passes_cast_the_weights_with_gradient() -> None:
         model, objective = network("tiny:resnet50", dropout=0.0)
         model, objective = model.float(), objective.float()
         backbone_norms_off(model)
-        backpropagate = Step(
-            model,
-            objective,
-            torch.amp.GradScaler("cpu", enabled=False),
-            device=CPU,
-            precision=torch.bfloat16,
-            micro_batch=size,
-        )
+        scaler = torch.amp.GradScaler("cpu", enabled=False)
+        run = RunConfig(micro_batch=size)
+        backpropagate = Step(model, objective, scaler, run, device=CPU, precision=torch.bfloat16)
         backpropagate(images(torch.float32), LABELS, seed=SEED)
         results.append(gradients(model, objective))
     assert_near(results[1], results[0], 0.1)
