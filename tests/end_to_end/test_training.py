@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from passerby.config import Config, parse_config
 from passerby.data import load_dataset
 from passerby.data.records import ReIDDataset
 from passerby.errors import ConfigError, DataError, StorageError, TrainingError, WeightsError
+from passerby.evaluation.embed import Embeddings
 from passerby.training.trainer import Run, train
 
 
@@ -219,6 +221,42 @@ def test_a_run_in_groups_resumes_to_the_same_weights(
         train(often, out=tmp_path / "killed")
     monkeypatch.setattr(LossesSeen, "record", record)
     assert_same_weights(train(often, out=tmp_path / "killed"), whole)
+
+
+def teacher_of(root: Path, path: Path) -> Path:
+    """Vectors of the training images that say the identity, and nothing else."""
+    training = load_dataset("synthetic", root).train
+    pids = np.array([s.pid for s in training])
+    vectors = np.eye(pids.max() + 1, dtype=np.float32)[pids]
+    paths = tuple(f"/elsewhere/{'/'.join(s.path.parts[-2:])}" for s in training)
+    order = np.random.default_rng(0).permutation(len(pids))
+    Embeddings(vectors, pids, np.zeros_like(pids), paths).select(order).to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("micro_batch", [0, 8])
+def test_a_teacher_takes_part(root: Path, uninterrupted: Run, tmp_path: Path, micro_batch: int) -> None:
+    distillation = {"vectors": str(teacher_of(root, tmp_path / "teacher.parquet")), "weight": 3.0}
+    run = train(settings(root, distillation=distillation, run__micro_batch=micro_batch), out=tmp_path / "run")
+    for row in run.metrics:
+        if row["kind"] == "epoch":
+            terms = row["losses"]
+            assert terms["distillation"] > 0
+            total = terms["softmax"] + terms["batch_hard_triplet"] + 0.4 * terms["lin"] + 3 * terms["distillation"]
+            assert terms["total"] == pytest.approx(total, rel=1e-4)
+    assert not torch.equal(weights(run)["head.fc.0.weight"], weights(uninterrupted)["head.fc.0.weight"])
+
+
+def test_a_teacher_that_does_not_know_the_images_is_refused(root: Path, tmp_path: Path) -> None:
+    path = teacher_of(root, tmp_path / "teacher.parquet")
+    vectors = Embeddings.from_parquet(path)
+    vectors.select(range(5)).to_parquet(tmp_path / "few.parquet")
+    with pytest.raises(ConfigError, match=r"has no vector of [\d,]+ of [\d,]+ training images"):
+        train(settings(root, distillation={"vectors": str(tmp_path / "few.parquet")}), out=tmp_path / "run")
+    vectors.select([0, 1, *range(len(vectors))]).to_parquet(tmp_path / "twice.parquet")
+    with pytest.raises(ConfigError, match="two vectors"):
+        train(settings(root, distillation={"vectors": str(tmp_path / "twice.parquet")}), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_settings_that_a_saved_run_did_not_know_had_their_defaults(root: Path) -> None:

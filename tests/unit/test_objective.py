@@ -60,6 +60,20 @@ def test_every_loss_of_the_table_is_a_term(name: str) -> None:
     assert getattr(vectors, other).grad is None
 
 
+def test_a_teacher_adds_a_term_that_reads_the_embedding() -> None:
+    vectors, alone = output(), output()
+    terms = {"hard": TermConfig(loss="batch_hard_triplet")}
+    objective = Objective(terms, num_ids=3, dim=4, teacher_dim=3, teacher_weight=2.0)
+    teacher = torch.randn(6, 3, generator=torch.Generator().manual_seed(9))
+    values = objective(vectors, LABELS, teacher)
+    assert tuple(values) == objective.names == ("total", "hard", "distillation")
+    values["total"].backward()
+    assert objective.distillation is not None
+    (2.0 * objective.distillation(alone.embedding, teacher)).backward()
+    torch.testing.assert_close(vectors.embedding.grad, alone.embedding.grad)
+    assert any(p is objective.distillation.projection.weight for p in objective.whole_parameters())
+
+
 def test_reads_can_be_chosen() -> None:
     vectors = output()
     Objective({"lin": TermConfig(reads="feature")}, num_ids=3, dim=4)(vectors, LABELS)["total"].backward()

@@ -21,6 +21,7 @@ from passerby.config import TermConfig
 from passerby.distributed import gather, world_size
 from passerby.errors import ConfigError, MissingExtraError, unknown_name
 from passerby.losses import LOSSES
+from passerby.losses.distillation import DistillationLoss
 
 # Constructor arguments filled in where a loss takes them: ours, and pytorch-metric-learning's names for the same.
 _NUM_IDS = ("num_ids", "num_classes")
@@ -63,13 +64,23 @@ class Objective(nn.Module):
         terms: settings by term name.
         num_ids: training identities.
         dim: length of the vectors.
+        teacher_dim: length of a teacher's vectors, to learn from them as well; 0: no teacher.
+        teacher_weight: factor of that term, which is called "distillation" and reads `embedding`.
 
     Raises:
         ConfigError: an unknown loss or argument, a missing argument, or a value the loss refuses.
         MissingExtraError: the loss is of a package that is not installed.
     """
 
-    def __init__(self, terms: Mapping[str, TermConfig], *, num_ids: int, dim: int) -> None:
+    def __init__(
+        self,
+        terms: Mapping[str, TermConfig],
+        *,
+        num_ids: int,
+        dim: int,
+        teacher_dim: int = 0,
+        teacher_weight: float = 1.0,
+    ) -> None:
         super().__init__()
         active = {name: term for name, term in terms.items() if _checked_name(name) and term.weight != 0}
         for name in terms.keys() - active.keys():
@@ -81,14 +92,24 @@ class Objective(nn.Module):
         )
         self.weights = {name: term.weight for name, term in active.items()}
         self.reads = {name: _reads(term, _resolve(name, term)) for name, term in active.items()}
+        self.distillation = DistillationLoss(dim, teacher_dim) if teacher_dim else None
+        if self.distillation is not None:
+            self.weights["distillation"] = teacher_weight
+            self.reads["distillation"] = "embedding"
         self._alike = False
 
-    def forward(self, output: Vectors, labels: Tensor) -> dict[str, Tensor]:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every number that `forward` gives."""
+        return ("total", *self.weights)
+
+    def forward(self, output: Vectors, labels: Tensor, teacher: Tensor | None = None) -> dict[str, Tensor]:
         """The global batch's loss.
 
         Args:
             output: this process's vectors, `.feature` and `.embedding` [B, D].
             labels: this process's identities [B], 0..num_ids-1.
+            teacher: the teacher's vectors [B, D'] of the same images, where there is distillation.
 
         Returns:
             "total", the weighted sum, to call backward on; then each term's value before weighting, detached.
@@ -100,6 +121,8 @@ class Objective(nn.Module):
         labels = gather(labels)
         with torch.autocast(labels.device.type, enabled=False):
             values = {name: loss(read[self.reads[name]], labels) for name, loss in self.terms.items()}
+            if self.distillation is not None and teacher is not None:
+                values["distillation"] = self.distillation(read["embedding"], gather(teacher))
         total = sum(
             (self.weights[name] * value for name, value in values.items()), next(iter(read.values())).new_zeros(())
         )
@@ -112,8 +135,11 @@ class Objective(nn.Module):
 
     def whole_parameters(self) -> list[nn.Parameter]:
         """Parameters that are the same in every process."""
+        return [parameter for loss in self._whole() for parameter in loss.parameters()]
+
+    def _whole(self) -> list[nn.Module]:
         whole = [loss for loss in self.terms.values() if not getattr(loss, "sharded", False)]
-        return [parameter for loss in whole for parameter in loss.parameters()]
+        return whole if self.distillation is None else [*whole, self.distillation]
 
     def rows_here(self) -> dict[str, Rows]:
         """Parameters of which this process holds some rows only, by their names in `state_dict`."""
@@ -131,10 +157,9 @@ class Objective(nn.Module):
     def _broadcast(self) -> None:
         """Once, before the first step: all processes start from the first one's class weights and centres."""
         if world_size() > 1:
-            for loss in self.terms.values():
-                if not getattr(loss, "sharded", False):
-                    for tensor in (*loss.parameters(), *loss.buffers()):
-                        dist.broadcast(tensor.data, src=0)
+            for loss in self._whole():
+                for tensor in (*loss.parameters(), *loss.buffers()):
+                    dist.broadcast(tensor.data, src=0)
         self._alike = True
 
 

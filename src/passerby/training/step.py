@@ -72,12 +72,15 @@ class Step:
         if not self.micro_batch:
             self._parallel = distributed.replicate(self.model, self.device)
 
-    def __call__(self, images: Tensor, labels: Tensor, *, seed: tuple[int, ...]) -> dict[str, Tensor]:
+    def __call__(
+        self, images: Tensor, labels: Tensor, teacher: Tensor | None = None, *, seed: tuple[int, ...]
+    ) -> dict[str, Tensor]:
         """Forward and backward.
 
         Args:
             images: this process's images [B, 3, H, W], ready for the network.
             labels: their identities [B].
+            teacher: a stronger encoder's vectors of them [B, D'], for distillation.
             seed: of dropout; another one at every step and in every process.
 
         Returns:
@@ -87,18 +90,20 @@ class Step:
             self._to_compile = False
             compile_backbone(self.model, self._groups(images)[-1], precision=self.precision)
         if self.micro_batch and len(images) > self.micro_batch:
-            terms = self._two_passes(images, labels, seed)
+            terms = self._two_passes(images, labels, teacher, seed)
         else:
             _seed(*seed)
             with self._autocast():
                 output = self._parallel(images)
-            terms = self.objective(output, labels)
+            terms = self.objective(output, labels, teacher)
             self._backward(terms["total"])
         if self.micro_batch:
             distributed.average_gradients(self.model.parameters())
         return terms
 
-    def _two_passes(self, images: Tensor, labels: Tensor, seed: tuple[int, ...]) -> dict[str, Tensor]:
+    def _two_passes(
+        self, images: Tensor, labels: Tensor, teacher: Tensor | None, seed: tuple[int, ...]
+    ) -> dict[str, Tensor]:
         *parts, last = self._groups(images)
         with torch.no_grad():
             vectors = [self._pooled(part, seed, i) for i, part in enumerate(parts)]
@@ -106,7 +111,7 @@ class Step:
         for leaf in vectors:
             leaf.requires_grad_(final.requires_grad)  # a frozen backbone has no second pass
         _seed(*seed)
-        terms: dict[str, Tensor] = self.objective(self.model.vectors(torch.cat([*vectors, final])), labels)
+        terms: dict[str, Tensor] = self.objective(self.model.vectors(torch.cat([*vectors, final])), labels, teacher)
         self._backward(terms["total"])
         if final.requires_grad:
             with statistics_kept(self.model):

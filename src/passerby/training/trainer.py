@@ -49,6 +49,7 @@ from passerby.training.optim import (
 )
 from passerby.training.shares import drop_shares, load_share, save_share
 from passerby.training.step import Step
+from passerby.training.teacher import read_teacher
 
 log = logging.getLogger("passerby")
 
@@ -136,6 +137,10 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         world_size=distributed.world_size(),
     )
 
+    teacher = None
+    if config.distillation.vectors is not None:
+        teacher = read_teacher(config.distillation.vectors, training.train).to(device)
+
     # ---- 3. Model, objective, optimiser ------------------------------------------------------------------------
     torch.manual_seed(config.run.seed)
     model = build_model(config.model)
@@ -144,7 +149,13 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     model.to(device)
     if config.run.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
-    objective = Objective(config.objective, num_ids=len(pids), dim=model.dim).to(device)
+    objective = Objective(
+        config.objective,
+        num_ids=len(pids),
+        dim=model.dim,
+        teacher_dim=0 if teacher is None else teacher.shape[1],
+        teacher_weight=config.distillation.weight,
+    ).to(device)
     optimizer = build_optimizer(parameter_groups(model, objective, config.optimizer), config.optimizer)
     average = AveragedWeights(model, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
     precision = choose_precision(config.run.precision, device)
@@ -228,9 +239,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             freeze_backbone(model, frozen=epoch < frozen)
             if epoch in (first_epoch, frozen):  # what is replicated is what learns
                 backpropagate.replicate()
-            losses = LossesSeen(
-                ("total", *objective.terms), sampler.steps(epoch), device, epoch=epoch, start=first_step
-            )
+            losses = LossesSeen(objective.names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
             if seen_before is not None:
                 losses.load_state_dict(seen_before)
                 seen_before = None
@@ -245,7 +254,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 )
                 # Dropout is seeded at every step: it is the same after a resume.
                 seed = (config.run.seed, epoch, step, distributed.rank())
-                losses.record(backpropagate(batch.images, batch.labels, seed=seed))
+                taught = None if teacher is None else teacher[batch.indices]
+                losses.record(backpropagate(batch.images, batch.labels, taught, seed=seed))
                 if config.optimizer.clip_norm:
                     scaler.unscale_(optimizer)
                     # a share of class weights differs by process, and so would its norm: it is not clipped
