@@ -80,8 +80,11 @@ def row_blocks(x: Tensor, *, held: int = 8) -> Iterator[slice]:
 
 def short_names(labels: Tensor, dtype: torch.dtype) -> Tensor:
     """The identities renumbered 0, 1, ... as floating-point numbers, whose comparison fills a mask directly."""
-    names: Tensor = torch.unique(labels, return_inverse=True)[1]
-    return names.to(dtype)
+    # torch.unique would do, but it makes the processor wait for an accelerator: the length of its result is unknown
+    ordered, order = labels.sort()
+    number = torch.zeros_like(labels)
+    number[1:] = (ordered[1:] != ordered[:-1]).cumsum(0)
+    return torch.zeros_like(labels).scatter_(0, order, number).to(dtype)
 
 
 def masks(names: Tensor, rows: slice) -> tuple[Tensor, Tensor]:

@@ -63,7 +63,8 @@ class _SquareLayer(torch.autograd.Function):
         x = x - x.mean(dim=0)
         weighted = x * u
         own = (weighted * x).sum(dim=1)
-        of_each = torch.unique(labels, return_counts=True)[1]
+        names = short_names(labels, x.dtype)
+        of_each = torch.zeros_like(labels).scatter_add_(0, names.long(), torch.ones_like(labels))
         positive_pairs = (of_each * (of_each - 1)).sum()
         negative_pairs = len(x) * (len(x) - 1) - positive_pairs
         shares = torch.where(torch.stack([positive_pairs, negative_pairs]) > 0, x.new_tensor([1.0, ratio]), 0.0)
@@ -71,7 +72,6 @@ class _SquareLayer(torch.autograd.Function):
         each = shares / torch.stack([positive_pairs, negative_pairs]).clamp(min=1)
         total = x.new_zeros(())
         slopes = x.new_empty((len(x), len(x)))
-        names = short_names(labels, x.dtype)
         for rows in row_blocks(x):
             positives, negatives = masks(names, rows)
             z = torch.addmm(own, weighted[rows], x.T, alpha=-2).add_(own[rows, None] + b)

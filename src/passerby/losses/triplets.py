@@ -203,7 +203,7 @@ class MarginSampleMiningLoss(nn.Module):
             to_positive = pair_distances(x, anchor, found.positive).where(found.has_positive, -torch.inf)
             to_negative = pair_distances(x, anchor, found.negative).where(found.has_negative, torch.inf)
         ends = torch.stack([to_positive.argmax(), to_negative.argmin()])
-        pairs = pair_distances(x, ends, torch.stack([found.positive[ends[0]], found.negative[ends[1]]]))
+        pairs = pair_distances(x, ends, torch.cat([found.positive[ends[:1]], found.negative[ends[1:]]]))
         exists = found.has_positive.any() & found.has_negative.any()
         return torch.where(exists, (pairs[0] - pairs[1] + self.margin).relu(), 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -22,11 +23,16 @@ class LossesSeen:
         device: where the losses are.
         epoch: 0-based; for the message.
         start: steps done before (when an epoch is resumed).
+
+    Attributes:
+        steps: steps done.
+        recent: mean total of the last few steps before the last check.
     """
 
     def __init__(self, names: Sequence[str], steps: int, device: torch.device, *, epoch: int, start: int = 0) -> None:
         self.names = tuple(names)
         self.steps = start
+        self.recent = math.nan
         self._epoch = epoch
         self._checked = start
         self._start = start
@@ -62,11 +68,8 @@ class LossesSeen:
                 "Lower optimizer.lr, lengthen schedule.warmup_epochs or set optimizer.clip_norm"
             )
         self._checked = self.steps
-
-    def recent(self, steps: int = 20) -> float:
-        """Mean total of the last few steps."""
-        rows = self._rows[max(0, self.steps - steps) : self.steps, self.names.index("total")]
-        return float(rows.nanmean())
+        last = self._rows[max(0, self.steps - _CHECK_EVERY) : self.steps, self.names.index("total")]
+        self.recent = float(last.nanmean())
 
     def means(self) -> dict[str, float]:
         """Mean of each term over the epoch."""

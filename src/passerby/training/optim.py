@@ -107,8 +107,9 @@ class AveragedWeights:
         floating = [name for name, t in self.tensors.items() if t.is_floating_point()]
         targets: list[Tensor] = [self.tensors[name] for name in floating]
         torch._foreach_lerp_(targets, [current[name] for name in floating], 1 - decay)
-        for name in self.tensors.keys() - set(floating):
-            self.tensors[name].copy_(current[name])
+        counts = [name for name, t in self.tensors.items() if not t.is_floating_point()]
+        if counts:
+            torch._foreach_copy_([self.tensors[name] for name in counts], [current[name] for name in counts])
 
     def state_dict(self) -> dict[str, object]:
         """Everything needed to go on averaging."""

@@ -397,4 +397,4 @@ def _show(bar: ProgressBar, losses: LossesSeen, config: Config, started: float, 
         bar.advance()
         return
     speed = (losses.steps - start) * config.sampler.batch_size / max(time.monotonic() - started, 1e-9)
-    bar.advance(note=f"loss {losses.recent():.3f}  {speed:.0f} images/s")
+    bar.advance(note=f"loss {losses.recent:.3f}  {speed:.0f} images/s")
