@@ -1,19 +1,27 @@
-"""Training speed: what the input costs, and what the fast path gains over plain eager float32.
+"""Training speed and memory: what the input costs, and what the fast path gains over plain eager float32.
 
     python -m benchmarks.training [--backbone osnet_x0_25] [--height 256 --width 128] [--rounds 5] [--threads 1]
+    python -m benchmarks.training --device cuda --backbone osnet_x1_0 resnet50_ibn_a
+    python -m benchmarks.training --memory --backbone resnet50_ibn_a
 
-Three loops take turns, some steps each (more than the loader works ahead), so that a busy machine slows all alike:
-  plain     eager float32 on random tensors that lie in memory
-  fast      the trainer's way (bfloat16 autocast where asked, channels-last) on random tensors that lie in memory
+Loops take turns, some steps each (more than the loader works ahead), so that a busy machine slows all alike:
+  plain     eager float32, default layout, unfused optimiser, on random tensors that lie in memory
+  fast      the trainer's way (autocast, channels-last, fused optimiser) on random tensors that lie in memory
   fed       the same, fed by TrainLoader: cache, augmentation, background thread
+  compiled  like fast, with run.compile (only with --compile)
 Printed: images/s of each, the share of time that `fed` waits, what the input costs against `fast`, and the share of the
-machine's matmul ceiling (float32 for plain, bfloat16 for fast) that the network's multiply-adds reach.
+machine's matmul ceiling (float32 for plain, the fast path's precision for the others) that the network's multiply-adds
+reach. With --memory, each way of training runs a few steps in a process of its own, which says how far its memory rose
+above what it held before the first step (on a GPU: the most that tensors took).
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,56 +30,133 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from passerby.config import AugmentConfig, InputConfig, ModelConfig, SamplerConfig, TermConfig
+from passerby.config import (
+    AugmentConfig,
+    InputConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RunConfig,
+    SamplerConfig,
+    TermConfig,
+)
 from passerby.data import load_dataset
 from passerby.data.augment import Augmenter
 from passerby.data.images import ImageStore
-from passerby.data.loader import TrainLoader
+from passerby.data.loader import Batch, TrainLoader
 from passerby.data.records import labels_of
 from passerby.data.sampler import make_sampler
 from passerby.data.synthetic import draw_dataset
 from passerby.models.model import build_model
 from passerby.training.objective import Objective
+from passerby.training.optim import build_optimizer, parameter_groups
+from passerby.training.step import Step
 
-Step = Callable[[], int]
-BLOCK = 8  # steps in a turn
+Turn = Callable[[], int]
+BATCH = 64
+IDENTITIES = 64
+MEMORY_STEPS = 3
+# how a batch is trained on: the names of the loops, and of the rows of --memory
+WAYS = {
+    "plain": RunConfig(),
+    "fast": RunConfig(),
+    "compiled": RunConfig(compile=True),
+    "micro_batch 32": RunConfig(micro_batch=32),
+    "micro_batch 16": RunConfig(micro_batch=16),
+    "recompute": RunConfig(recompute=True),
+    "both": RunConfig(recompute=True, micro_batch=16),
+}
 
 
 def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        loader = _loader(options, Path(folder))
-        batches = _forever(loader)
-        fixed = [next(batches) for _ in range(2)]
-        plain = _step_on(options, fixed, fast=False)
-        fast = _step_on(options, fixed, fast=True)
-        fed = _step_fed(options, batches)
-        loops = {"plain": plain, "fast": fast, "fed": fed}
-        for step in loops.values():
-            step()
-        seconds: dict[str, list[float]] = {name: [] for name in loops}
-        for _ in range(options.rounds):
-            for name, step in loops.items():
-                started = time.perf_counter()
-                images = sum(step() for _ in range(BLOCK))
-                seconds[name].append((time.perf_counter() - started) / images)
-        _print(options, {name: 1 / statistics.median(s) for name, s in seconds.items()}, seconds, loader.waiting)
+    for backbone in options.backbone:
+        if options.alone:
+            print(_peak(options, backbone, options.alone))
+        elif options.memory:
+            _measure_memory(options, backbone)
+        else:
+            _measure_speed(options, backbone)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training")
-    parser.add_argument("--backbone", default="osnet_x0_25")
+    parser.add_argument("--backbone", nargs="+", default=["osnet_x0_25"])
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--block", type=int, default=8, help="steps in a turn")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
-    return parser.parse_args()
+    parser.add_argument("--compile", action="store_true", help="a loop with run.compile takes turns with the others")
+    parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
+    parser.add_argument("--alone", choices=WAYS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.device = torch.device(options.device)
+    return options
+
+
+def _measure_speed(options: argparse.Namespace, backbone: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        loader = _loader(options, Path(folder))
+        batches = _forever(loader)
+        loops = {name: _turn_on(options, backbone, name) for name in ("plain", "fast")}
+        loops["fed"] = _turn_fed(options, backbone, batches)
+        if options.compile:
+            loops["compiled"] = _turn_on(options, backbone, "compiled")
+        for turn in loops.values():
+            turn()
+        seconds: dict[str, list[float]] = {name: [] for name in loops}
+        for _ in range(options.rounds):
+            for name, turn in loops.items():
+                started = _now(options.device)
+                images = sum(turn() for _ in range(options.block))
+                seconds[name].append((_now(options.device) - started) / images)
+        _print(options, backbone, seconds, loader.waiting)
+
+
+def _measure_memory(options: argparse.Namespace, backbone: str) -> None:
+    print(f"{backbone} {options.height}x{options.width}, batches of {BATCH} on {options.device}, {options.precision}")
+    plain = 0.0
+    for way in WAYS:
+        if way == "compiled" and not options.compile:
+            continue
+        arguments = ["--backbone", backbone, "--alone", way, "--device", str(options.device)]
+        for name in ("height", "width", "threads", "precision"):
+            arguments += [f"--{name}", str(getattr(options, name))]
+        child = subprocess.run(
+            [sys.executable, "-m", "benchmarks.training", *arguments], check=True, capture_output=True, text=True
+        )
+        peak, before = map(float, child.stdout.split())
+        plain = plain or peak
+        print(f"{way:15}{peak:8.0f} MiB above {before:.0f} MiB {peak / plain:6.2f}x plain", flush=True)
+
+
+def _peak(options: argparse.Namespace, backbone: str, way: str) -> str:
+    """How far memory rises during a few steps, and what there was before; in MiB."""
+    turn = _turn_on(options, backbone, way)
+    if options.device.type == "cuda":
+        before = torch.cuda.memory_allocated(options.device) / 2**20
+    else:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    for _ in range(MEMORY_STEPS):
+        turn()
+    if options.device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(options.device) / 2**20
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return f"{peak - before} {before}"
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def _loader(options: argparse.Namespace, folder: Path) -> TrainLoader:
-    draw_dataset(folder / "people", identities=70, train_identities=64, progress=False)
+    draw_dataset(folder / "people", identities=IDENTITIES + 6, train_identities=IDENTITIES, progress=False)
     data = load_dataset("synthetic", folder / "people")
     labels, _ = labels_of(data.train)
     camids = [s.camid for s in data.train]
@@ -82,95 +167,100 @@ def _loader(options: argparse.Namespace, folder: Path) -> TrainLoader:
         camids,
         make_sampler(SamplerConfig(), labels, camids, seed=0),
         Augmenter(AugmentConfig(), size),
+        device=options.device,
     )
 
 
-def _forever(loader: TrainLoader) -> Iterator[object]:
+def _forever(loader: TrainLoader) -> Iterator[Batch]:
     epoch = 0
     while True:
         yield from loader.epoch(epoch)
         epoch += 1
 
 
-def _stepper(options: argparse.Namespace, *, fast: bool) -> Callable[[torch.Tensor, torch.Tensor], None]:
+def _stepper(options: argparse.Namespace, backbone: str, way: str) -> Callable[[torch.Tensor, torch.Tensor], None]:
+    """The trainer's step, or for "plain" what one would write without thinking of speed."""
+    fast, device = way != "plain", options.device
     torch.manual_seed(0)
-    model = build_model(ModelConfig(backbone=options.backbone)).train()
+    model = build_model(ModelConfig(backbone=backbone)).train().to(device)
     if fast:
         model.to(memory_format=torch.channels_last)
     terms = {"softmax": TermConfig(arguments={"label_smoothing": 0.1}), "lin": TermConfig()}
-    objective = Objective(terms, num_ids=64, dim=model.dim)
-    optimizer = torch.optim.Adam([*model.parameters(), *objective.parameters()], lr=1e-4)
-    dtype = getattr(torch, options.precision)
+    objective = Objective(terms, num_ids=IDENTITIES, dim=model.dim).to(device)
+    learning = OptimizerConfig(lr=1e-4, fused=fast)
+    optimizer = build_optimizer(parameter_groups(model, objective, learning), learning)
+    precision = getattr(torch, options.precision) if fast else torch.float32
+    scaler = torch.amp.GradScaler(device.type, enabled=False)
+    backpropagate = Step(model, objective, scaler, WAYS[way], device=device, precision=precision)
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> None:
-        with torch.autocast("cpu", dtype, enabled=fast and dtype != torch.float32):
-            output = model(images)
-        objective(output, labels)["total"].backward()
+        backpropagate(images, labels, seed=(0,))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
     return step
 
 
-def _step_on(options: argparse.Namespace, batches: list, *, fast: bool) -> Step:  # type: ignore[type-arg]
-    step = _stepper(options, fast=fast)
-    layout = torch.channels_last if fast else torch.contiguous_format
-    fixed = [(torch.randn(b.images.shape).contiguous(memory_format=layout), b.labels.clone()) for b in batches]
-    turn = 0
+def _turn_on(options: argparse.Namespace, backbone: str, way: str) -> Turn:
+    step = _stepper(options, backbone, way)
+    layout = torch.contiguous_format if way == "plain" else torch.channels_last
+    images = torch.randn(BATCH, 3, options.height, options.width).to(options.device, memory_format=layout)
+    labels = (torch.arange(BATCH) // 4).to(options.device)
 
-    def run() -> int:
-        nonlocal turn
-        turn += 1
-        step(*fixed[turn % len(fixed)])
-        return len(fixed[0][1])
+    def turn() -> int:
+        step(images, labels)
+        return BATCH
 
-    return run
+    return turn
 
 
-def _step_fed(options: argparse.Namespace, batches: Iterator) -> Step:  # type: ignore[type-arg]
-    step = _stepper(options, fast=True)
+def _turn_fed(options: argparse.Namespace, backbone: str, batches: Iterator[Batch]) -> Turn:
+    step = _stepper(options, backbone, "fast")
 
-    def run() -> int:
+    def turn() -> int:
         batch = next(batches)
         step(batch.images, batch.labels)
         return len(batch.labels)
 
-    return run
+    return turn
 
 
-def _print(
-    options: argparse.Namespace, speed: dict[str, float], seconds: dict[str, list[float]], waiting: float
-) -> None:
-    flops = _flops_per_image(options)
-    print(f"{options.backbone} {options.height}x{options.width}, batches of 64, {options.threads} torch threads")
-    print(f"torch {torch.__version__}; medians of {options.rounds} interleaved turns of {BLOCK} steps")
+def _print(options: argparse.Namespace, backbone: str, seconds: dict[str, list[float]], waiting: float) -> None:
+    flops = flops_per_image(backbone, options.height, options.width)
+    where = f"{options.threads} torch threads" if options.device.type == "cpu" else str(options.device)
+    print(f"{backbone} {options.height}x{options.width}, batches of {BATCH}, {where}")
+    print(f"torch {torch.__version__}; medians of {options.rounds} interleaved turns of {options.block} steps")
     print(f"{flops / 1e9:.3f} GFLOP an image, forward")
+    speed = {name: 1 / statistics.median(s) for name, s in seconds.items()}
     for name, images in speed.items():
-        ceiling = _matmul_flops(torch.float32 if name == "plain" else getattr(torch, options.precision))
-        share = 3 * flops * images / ceiling  # forward once, backward twice
+        dtype = torch.float32 if name == "plain" else getattr(torch, options.precision)
+        share = 3 * flops * images / _matmul_flops(dtype, options.device)  # forward once, backward twice
         print(
-            f"{name:6}{images:8.1f} images/s {images / speed['plain']:6.2f}x plain {share:7.1%} of the matmul ceiling"
+            f"{name:9}{images:8.1f} images/s {images / speed['plain']:6.2f}x plain {share:7.1%} of the matmul ceiling"
         )
     costs = [fed / fast - 1 for fast, fed in zip(seconds["fast"], seconds["fed"], strict=True)]
     print(f"input: {statistics.median(costs):+.1%} against tensors in memory; {waiting:.2%} of the time waiting")
+    if options.device.type == "cuda":
+        print(f"most memory of all loops together: {torch.cuda.max_memory_allocated(options.device) / 2**20:.0f} MiB")
 
 
-def _flops_per_image(options: argparse.Namespace) -> float:
-    model = build_model(ModelConfig(backbone=options.backbone)).eval()
+def flops_per_image(backbone: str, height: int, width: int) -> float:
+    """Floating-point operations of a forward pass, a multiply-add counted as two."""
+    model = build_model(ModelConfig(backbone=backbone)).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, 3, options.height, options.width))
+        model(torch.zeros(1, 3, height, width))
     return float(counter.get_total_flops())
 
 
-def _matmul_flops(dtype: torch.dtype) -> float:
+def _matmul_flops(dtype: torch.dtype, device: torch.device) -> float:
     """Operations a second of a large square product: the most that a network could reach."""
-    n = 1024
-    a, b = torch.randn(n, n).to(dtype), torch.randn(n, n).to(dtype)
+    n = 1024 if device.type == "cpu" else 8192
+    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
     times = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = _now(device)
         a @ b
-        times.append(time.perf_counter() - started)
+        times.append(_now(device) - started)
     return 2 * n**3 / min(times)
 
 
