@@ -232,3 +232,29 @@ def test_labels_and_headings(page: Any) -> None:
               || e.id === 'dialog-ok')).map((e) => e.outerHTML)"""
     )
     assert unnamed == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(page: Any, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe comes with axe-playwright-python")
+    page.emulate_media(color_scheme=scheme)
+
+    def complaints() -> list[tuple[str, str]]:
+        found = axe.Axe().run(page).response["violations"]
+        return [(one["id"], node["html"]) for one in found for node in one["nodes"]]
+
+    ask(page, 1)
+    page.wait_for_selector("#candidates img.shot")
+    assert complaints() == []
+    page.click("[aria-label='Confirm ada']")
+    assert complaints() == []
+    page.keyboard.press("Escape")
+    page.click("nav a[href='#people']")
+    page.click("#people-list button:has-text('ada')")
+    page.wait_for_selector("#timeline svg")
+    assert complaints() == []
+    page.click("nav a[href='#audit']")
+    page.wait_for_selector("#audit-log td")
+    assert complaints() == []
+    page.click("#sign-out")
+    assert complaints() == []

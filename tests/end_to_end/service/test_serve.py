@@ -139,6 +139,41 @@ def test_nothing_acknowledged_is_lost_when_it_is_killed(
 
 
 @pytest.mark.slow
+def test_nobody_learns_who_somebody_is_without_a_trace_even_when_it_is_killed(
+    launch: Callable[..., Process], folder: str, tmp_path: Path, encoder: Encoder
+) -> None:
+    with Gallery.open(tmp_path / "people.gallery", encoder) as gallery:
+        gallery.enroll("ada", person(1))
+    service = launch(gallery=str(tmp_path / "people.gallery"), encoder=folder)
+    answered: list[str] = []
+
+    def ask(seed: int) -> None:
+        with httpx.Client(base_url=service.url, headers=bearer(service.key), trust_env=False) as client:
+            while True:
+                try:
+                    answer = client.post("/v1/identify", files=files(person(seed)))
+                except httpx.TransportError:
+                    return
+                if answer.status_code == 200:
+                    answered.append(answer.json()["request"])
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    while len(answered) < 40:
+        assert any(thread.is_alive() for thread in threads)
+        time.sleep(0.005)
+    service.process.kill()
+    for thread in threads:
+        thread.join()
+    with Gallery.open(tmp_path / "people.gallery", encoder) as gallery:
+        gallery.check()
+        noted = {event.detail["request"] for event in gallery.history() if event.action == "identify"}
+    assert len(answered) >= 40
+    assert set(answered) <= noted
+
+
+@pytest.mark.slow
 def test_tls(launch: Callable[..., Process], folder: str, tmp_path: Path) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     made = subprocess.run(

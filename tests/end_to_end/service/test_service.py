@@ -99,6 +99,45 @@ def test_unknown_people_are_observed_named_merged_and_taken_back(start: Start) -
     assert [i["name"] for i in found["identities"]] == ["grace"]
 
 
+def test_two_people_in_one_identity_are_split_and_brought_together_again(start: Start) -> None:
+    client = start().client()
+    first, second = enroll(client, "ada", 1).json()["observations"] + enroll(client, "ada", 2).json()["observations"]
+    made = client.post("/v1/split", json={"identity": "ada", "observations": [second], "name": "grace"}).json()
+    assert (made["name"], made["observations"]) == ("grace", 1)
+    assert identify(client, 2).json()["identity"] == "grace"
+    for wrong in ({"observations": [10**6]}, {"observations": [first]}, {"observations": []}):
+        assert client.post("/v1/split", json={"identity": "ada", **wrong}).status_code == 422
+    assert client.post("/v1/split", json={"identity": "eve", "observations": [first]}).status_code == 404
+    assert client.post("/v1/undo", json={}).json()["action"] == "split"
+    assert client.get("/v1/identity", params={"name": "ada"}).json()["identity"]["observations"] == 2
+    log = client.get("/v1/history").json()["events"]
+    assert [(e["action"], e["actor"]) for e in log[:3]] == [(a, "key-3") for a in ("undo", "identify", "split")]
+
+
+def test_retention_dates_are_kept(start: Start) -> None:
+    client = start().client()
+    enroll(client, "ada", 1, expires="2000-01-01")
+    enroll(client, "grace", 2, expires="2100-01-01")
+    gone = client.post("/v1/purge").json()
+    assert gone == {"identities": ["ada"], "observations": 1, "pending": ""}
+    assert [i["name"] for i in client.get("/v1/identities").json()["identities"]] == ["grace"]
+
+
+def test_forms_say_what_is_wrong_with_them(start: Start) -> None:
+    client = start().client()
+    enroll(client, "ada", 1)
+    wrong = {"camra": "door", "top": "0", "threshold": "near", "after": "yesterday", "score": "best"}
+    for name, value in wrong.items():
+        answer = identify(client, 1, **{name: value})
+        assert (answer.status_code, name in answer.json()["detail"]) == (422, True), answer.text
+    assert client.post("/v1/identify", data={"top": "1"}, files=[("other", b"x")]).status_code == 422
+    assert identify(client, 1, camera="", after="1970-01-01", top="1", score="centroid").status_code == 200
+    twice = client.post("/v1/identify", files=[*files(person(1)), ("top", (None, b"1")), ("top", (None, b"2"))])
+    assert (twice.status_code, "twice" in twice.json()["detail"]) == (422, True)
+    latin = client.post("/v1/identify", files=[*files(person(1)), ("camera", (None, b"\xff"))])
+    assert (latin.status_code, "UTF-8" in latin.json()["detail"]) == (422, True)
+
+
 def test_who_asked_for_whom_is_on_record(start: Start, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     desk, boss = add_key(keys, "front-desk", role="read"), add_key(keys, "boss", role="admin")
@@ -130,10 +169,12 @@ NEEDS = [
     ("POST", "/v1/observe", "write"),
     ("POST", "/v1/observe/vectors", "write"),
     ("POST", "/v1/merge", "write"),
+    ("POST", "/v1/split", "write"),
     ("POST", "/v1/update", "write"),
     ("POST", "/v1/undo", "write"),
     ("POST", "/v1/decide", "write"),
     ("POST", "/v1/forget", "admin"),
+    ("POST", "/v1/purge", "admin"),
     ("POST", "/v1/threshold", "admin"),
 ]
 BODIES = {
@@ -141,6 +182,8 @@ BODIES = {
     "/v1/enroll/vectors": {"identity": "x", "vectors": [[1.0]]},
     "/v1/observe/vectors": {"vectors": [[1.0]]},
     "/v1/merge": {"into": "x", "other": "y"},
+    "/v1/split": {"identity": "x", "observations": [1]},
+    "/v1/purge": {},
     "/v1/update": {"identity": "x"},
     "/v1/undo": {},
     "/v1/decide": {"identity": "x", "decision": "confirm", "request": "0" * 16, "distance": 1},

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -27,7 +26,7 @@ from passerby.errors import (
 from passerby.gallery.service.gate import Gate
 from passerby.gallery.service.keys import Key, KeyRing, digest_of
 from passerby.gallery.service.limits import Limits
-from passerby.gallery.service.refusal import Refusal
+from passerby.gallery.service.refusal import Refusal, problems
 from passerby.gallery.service.routes import asking, changing, looking
 from passerby.gallery.service.state import Service
 from passerby.models.encoder import Encoder
@@ -136,9 +135,7 @@ _STATUS = (
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     """Which fields are wrong, without repeating what was in them."""
-    problems: Sequence[Any] = error.errors() if isinstance(error, RequestValidationError) else []
-    lines = [f"{'.'.join(str(part) for part in p['loc'])}: {p['msg']}" for p in problems[:10]]
-    return _problem(request, 422, "; ".join(lines))
+    return _problem(request, 422, problems(error.errors()) if isinstance(error, RequestValidationError) else "")
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:

@@ -92,10 +92,27 @@ class BatchingEncoder:
         Raises:
             Refusal: 503, the queue is full, the wait was too long, or the service is stopping.
         """
+        done = self.submit(self.prepare(images))
+        try:
+            return done.result(self._seconds)
+        except FutureTimeout:
+            done.cancel()
+            raise Refusal(503, "the images waited too long for the encoder", retry_after=5) from None
+
+    def prepare(self, images: Sequence[UInt8Array]) -> torch.Tensor:
+        """Uint8 [n, 3, height, width] at the encoder's size; in the caller's thread, so that its own only encodes."""
         size = self._encoder.preprocessing
-        # resized here, in the caller's thread, so that the encoder's thread does nothing but encode
-        resized = np.stack([resize_image(image, size.height, size.width) for image in images])
-        job = _Job(torch.from_numpy(resized).permute(0, 3, 1, 2), Future())
+        return torch.from_numpy(np.stack([resize_image(i, size.height, size.width) for i in images])).permute(
+            0, 3, 1, 2
+        )
+
+    def submit(self, images: torch.Tensor) -> Future[Floats]:
+        """As `encode`, of prepared images, without waiting; a future that is cancelled in time is not encoded.
+
+        Raises:
+            Refusal: 503, the queue is full, or the service is stopping.
+        """
+        job = _Job(images, Future())
         with self._changed:
             if self._closed:
                 raise Refusal(503, "the service is stopping", retry_after=5)
@@ -104,11 +121,7 @@ class BatchingEncoder:
             self._jobs.append(job)
             self._waiting += len(images)
             self._changed.notify()
-        try:
-            return job.done.result(self._seconds)
-        except FutureTimeout:
-            job.done.cancel()
-            raise Refusal(503, "the images waited too long for the encoder", retry_after=5) from None
+        return job.done
 
     def close(self) -> None:
         """Encode what waits, then stop."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from passerby.gallery.records import Event, Identification, Identity, Match, Observation
+from passerby.gallery.records import Event, Identification, Identity, Match, Observation, ScoreName
 
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text: TypeAlias = Annotated[str, StringConstraints(max_length=4000)]
@@ -32,6 +32,7 @@ class Question(BaseModel):
     before: When | None = Field(None, description="compare only with observations up to this moment")
     threshold: Distance | None = Field(None, description="another threshold than the gallery's")
     top: Top = Field(10, description="number of candidates")
+    score: ScoreName | None = Field(None, description="of an identity with several observations; default: min")
 
 
 class IdentifyVectors(Question):
@@ -40,30 +41,41 @@ class IdentifyVectors(Question):
     vectors: Vectors
 
 
-class EnrollVectors(BaseModel):
-    """Add vectors to an identity."""
+class Enroll(BaseModel):
+    """Add observations to an identity."""
 
     model_config = ConfigDict(extra="forbid")
 
     identity: Name
-    vectors: Vectors
     camera: Name | None = None
     time: When | None = None
     notes: Text | None = None
     consent: Text | None = None
     expires: When | None = None
+    tracklet: bool = Field(False, description="all are frames of one tracklet: their mean becomes one observation")
 
 
-class ObserveVectors(BaseModel):
+class EnrollVectors(Enroll):
+    """Add vectors to an identity."""
+
+    vectors: Vectors
+
+
+class Observe(BaseModel):
     """Identify, else enrol as a new unknown."""
 
     model_config = ConfigDict(extra="forbid")
 
-    vectors: Vectors
     camera: Name | None = None
     time: When | None = None
     keep: bool = False
     threshold: Distance | None = None
+
+
+class ObserveVectors(Observe):
+    """As `Observe`, by vectors."""
+
+    vectors: Vectors
 
 
 class Merge(BaseModel):
@@ -73,6 +85,16 @@ class Merge(BaseModel):
 
     into: Name
     other: Name
+
+
+class Split(BaseModel):
+    """Some observations of `identity` turn out to be somebody else: `name`, or a new unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identity: Name
+    observations: Annotated[list[Annotated[int, Field(ge=1, lt=2**63)]], Field(min_length=1, max_length=10_000)]
+    name: Name | None = None
 
 
 class Forget(BaseModel):
@@ -254,6 +276,14 @@ class PersonDetails(BaseModel):
 
     identity: Person
     sightings: list[SightingOf]
+
+
+class Purged(BaseModel):
+    """Who was forgotten because their retention date has come; `pending` as for forgetting."""
+
+    identities: list[str]
+    observations: int
+    pending: str
 
 
 class Gone(BaseModel):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from passerby.errors import PasserbyError
 
@@ -20,3 +22,9 @@ class Refusal(PasserbyError):
         """Headers of the answer."""
         headers = {} if self.retry_after is None else {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
         return headers | ({"WWW-Authenticate": "Bearer"} if self.status == 401 else {})
+
+
+def problems(errors: Sequence[Any], *where: str) -> str:
+    """Which fields are wrong (of pydantic's list), without repeating what was in them."""
+    lines = [f"{'.'.join(map(str, (*where, *error['loc'])))}: {error['msg']}" for error in errors[:10]]
+    return "; ".join(lines)

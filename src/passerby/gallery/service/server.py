@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging.config
 import os
@@ -98,6 +99,9 @@ def serve(
             file=sys.stderr,
             flush=True,
         )
+        # what there is now stays: the collector need not walk through it again and again while requests come
+        gc.collect()
+        gc.freeze()
         asyncio.run(run(uvicorn.Server(config), listener, limits))
 
 

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.records import Identification, Note
 from passerby.gallery.service import logs
 from passerby.gallery.service.batching import BatchingEncoder
 from passerby.gallery.service.calibration import band_around
 from passerby.gallery.service.keys import KeyRing
 from passerby.gallery.service.limits import Limits
+from passerby.gallery.service.messages import Answer, Question
 from passerby.gallery.service.metrics import Metrics
+from passerby.gallery.service.pipeline import Ask, Pipeline
 from passerby.gallery.service.refusal import Refusal
 from passerby.gallery.service.watch import WatchedGallery
 from passerby.models.encoder import Encoder
 
 T = TypeVar("T")
+_DECODING = 4
 _LOOKING = 8  # threads that only read, so that looking does not wait behind encoding
 
 
@@ -57,6 +61,14 @@ class Service:
         except BaseException:
             self.encoder.close()
             raise
+        self._pipeline = Pipeline(
+            self.gallery,
+            self.encoder,
+            self._finish,
+            pixels=limits.pixels,
+            seconds=limits.encode_seconds,
+            threads=_DECODING,
+        )
         self.in_work = 0
         self._workers = ThreadPoolExecutor(limits.requests, thread_name_prefix="work")
         self._lookers = ThreadPoolExecutor(_LOOKING, thread_name_prefix="look")
@@ -67,9 +79,7 @@ class Service:
         Raises:
             Refusal: 503, too many are running.
         """
-        if self.in_work >= self.limits.requests:
-            raise Refusal(503, "too many requests are being worked on", retry_after=1)
-        self.in_work += 1
+        self._admit()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._workers, self._with_gallery, task)
         finally:
@@ -79,6 +89,30 @@ class Service:
         """Run a task that only reads, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._lookers, self._with_gallery, task)
 
+    async def ask(
+        self, question: Question, caller: str, request: str, *, uploads: Sequence[bytes] = (), vectors: Any = None
+    ) -> bytes:
+        """Answer one question; see `Pipeline.ask`."""
+        self._admit()
+        try:
+            return await self._pipeline.ask(question, caller, request, uploads=uploads, vectors=vectors)
+        finally:
+            self.in_work -= 1
+
+    def _finish(self, gallery: Gallery, found: Sequence[tuple[Ask, Identification]]) -> list[bytes]:
+        """Put on record who asked for whom, all in one durable write; then, and only then, there are answers."""
+        answers = [Answer.of(what, self.band(what.threshold), ask.request) for ask, what in found]
+        if answers:
+            self.audit(gallery, [_asked(answer, ask.caller) for answer, (ask, _) in zip(answers, found, strict=True)])
+        for answer in answers:
+            self.metrics.verdict(answer.verdict)
+        return [answer.model_dump_json().encode() for answer in answers]
+
+    def _admit(self) -> None:
+        if self.in_work >= self.limits.requests:
+            raise Refusal(503, "too many requests are being worked on", retry_after=1)
+        self.in_work += 1
+
     def _with_gallery(self, task: Callable[[Gallery], T]) -> T:
         with self.gallery.use() as gallery:
             return task(gallery)
@@ -87,18 +121,29 @@ class Service:
         """Distances around a threshold at which a person should look."""
         return band_around(threshold, self.calibration)
 
-    def audit(
-        self, gallery: Gallery, action: str, actor: str, *, identity: str | None = None, **detail: float | str
-    ) -> None:
+    def audit(self, gallery: Gallery, notes: Sequence[Note]) -> None:
         """Note in the gallery's own log who asked for whom; of a gallery that is only read, in the service's log."""
         if self.gallery.read_only:
-            logs.write("audit", {"action": action, "key": actor, **detail})
+            for note in notes:
+                logs.write("audit", {"action": note.action, "key": note.actor, **note.detail})
         else:
-            gallery.log(action, identity=identity, actor=actor, **detail)
+            gallery.log_many(notes)
 
     def close(self) -> None:
         """Finish what is in work, then close."""
         self._workers.shutdown()
         self._lookers.shutdown()
-        self.encoder.close()
+        self._pipeline.close()
         self.gallery.close()
+
+
+def _asked(answer: Answer, caller: str) -> Note:
+    detail: dict[str, float | str] = {
+        "request": answer.request,
+        "verdict": answer.verdict,
+        "candidates": len(answer.matches),
+    }
+    if not answer.matches:
+        return Note("identify", None, caller, detail)
+    nearest = answer.matches[0]
+    return Note("identify", nearest.identity, caller, {**detail, "distance": round(nearest.distance, 6)})

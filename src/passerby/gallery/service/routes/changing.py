@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Request
 
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import Sighting
+from passerby.gallery.records import Note, Sighting
+from passerby.gallery.service.forms import describe_form, read_form
 from passerby.gallery.service.keys import Key
 from passerby.gallery.service.messages import (
     About,
     Answer,
     Decision,
-    Distance,
+    Enroll,
     Enrolled,
     EnrollVectors,
     Entry,
     Forget,
     Gone,
     Merge,
+    Observe,
     ObserveVectors,
     Person,
+    Purged,
     Seen,
     SetThreshold,
+    Split,
     Undo,
     Update,
 )
@@ -31,17 +35,10 @@ from passerby.gallery.service.refusal import Refusal
 from passerby.gallery.service.routes.looking import about_gallery
 from passerby.gallery.service.routes.parts import (
     PROBLEMS,
-    FormName,
-    FormNameOrNone,
-    FormTextOrNone,
-    FormWhen,
-    Images,
     checked_vectors,
     checked_write,
-    moment,
     needs,
     open_pictures,
-    read_uploads,
     require,
     service_of,
 )
@@ -52,36 +49,17 @@ Writer = Annotated[Key, Depends(needs("write"))]
 Admin = Annotated[Key, Depends(needs("admin"))]
 
 
-@router.post("/v1/enroll", status_code=201)
-async def enroll(
-    request: Request,
-    caller: Writer,
-    identity: FormName,
-    images: Images,
-    camera: FormNameOrNone = None,
-    time: FormWhen = None,
-    notes: FormTextOrNone = None,
-    consent: FormTextOrNone = None,
-    expires: FormWhen = None,
-) -> Enrolled:
+@router.post("/v1/enroll", status_code=201, openapi_extra=describe_form(Enroll))
+async def enroll(request: Request, caller: Writer) -> Enrolled:
     """Add pictures to an identity, which is made if there is none of this name."""
     service = service_of(request)
     checked_write(service)
-    uploads = await read_uploads(service, images)
+    wanted, uploads = await read_form(request, Enroll, most=service.limits.images)
 
     def task(gallery: Gallery) -> tuple[int, ...]:
-        return gallery.enroll(
-            identity,
-            open_pictures(service, uploads),
-            camera=camera,
-            time=moment(time),
-            notes=notes,
-            consent=consent,
-            expires=moment(expires),
-            actor=caller.name,
-        )
+        return gallery.enroll(images=open_pictures(service, uploads), **dict(wanted), actor=caller.name)
 
-    return Enrolled(identity=identity, observations=list(await service.work(task)))
+    return Enrolled(identity=wanted.identity, observations=list(await service.work(task)))
 
 
 @router.post("/v1/enroll/vectors", status_code=201)
@@ -89,43 +67,23 @@ async def enroll_vectors(request: Request, caller: Writer, wanted: EnrollVectors
     """Add vectors of this gallery's encoder to an identity."""
     service = service_of(request)
     checked_write(service)
-    vectors = checked_vectors(service, wanted.vectors)
-
-    def task(gallery: Gallery) -> tuple[int, ...]:
-        return gallery.enroll(
-            wanted.identity,
-            vectors=vectors,
-            camera=wanted.camera,
-            time=wanted.time,
-            notes=wanted.notes,
-            consent=wanted.consent,
-            expires=wanted.expires,
-            actor=caller.name,
-        )
-
-    return Enrolled(identity=wanted.identity, observations=list(await service.work(task)))
+    checked_vectors(service, wanted.vectors)
+    added = await service.work(lambda gallery: gallery.enroll(**dict(wanted), actor=caller.name))
+    return Enrolled(identity=wanted.identity, observations=list(added))
 
 
-@router.post("/v1/observe")
-async def observe(
-    request: Request,
-    caller: Writer,
-    images: Images,
-    camera: FormNameOrNone = None,
-    time: FormWhen = None,
-    keep: Annotated[bool, Form()] = False,
-    threshold: Annotated[Distance | None, Form()] = None,
-) -> Seen:
-    """Identify; whoever is unknown is enrolled as a new unknown."""
+@router.post("/v1/observe", openapi_extra=describe_form(Observe))
+async def observe(request: Request, caller: Writer) -> Seen:
+    """Identify one person (several pictures are a tracklet); whoever is unknown is enrolled as a new unknown."""
     service = service_of(request)
     checked_write(service)
-    uploads = await read_uploads(service, images)
-    told: dict[str, Any] = {
-        "camera": camera, "time": moment(time), "keep": keep, "threshold": threshold, "actor": caller.name
-    }  # fmt: skip
-    return await service.work(
-        lambda gallery: _seen(service, gallery.observe(open_pictures(service, uploads), **told), request)
-    )
+    wanted, uploads = await read_form(request, Observe, most=service.limits.images)
+
+    def task(gallery: Gallery) -> Seen:
+        pictures = open_pictures(service, uploads)
+        return _seen(service, gallery.observe(pictures, **dict(wanted), actor=caller.name), request)
+
+    return await service.work(task)
 
 
 @router.post("/v1/observe/vectors")
@@ -155,6 +113,18 @@ async def merge(request: Request, caller: Writer, wanted: Merge) -> Person:
         require(gallery, wanted.into)
         require(gallery, wanted.other)
         return Person.of(gallery.merge(wanted.into, wanted.other, actor=caller.name))
+
+    return await service.work(task)
+
+
+@router.post("/v1/split")
+async def split(request: Request, caller: Writer, wanted: Split) -> Person:
+    """Move observations that turn out to be somebody else to a new identity; can be undone."""
+    service = service_of(request)
+    checked_write(service)
+
+    def task(gallery: Gallery) -> Person:
+        return Person.of(gallery.split(wanted.identity, wanted.observations, name=wanted.name, actor=caller.name))
 
     return await service.work(task)
 
@@ -189,14 +159,8 @@ async def decide(request: Request, caller: Writer, wanted: Decision) -> None:
 
     def task(gallery: Gallery) -> None:
         require(gallery, wanted.identity)
-        service.audit(
-            gallery,
-            wanted.decision,
-            caller.name,
-            identity=wanted.identity,
-            request=wanted.request,
-            distance=round(wanted.distance, 6),
-        )
+        detail: dict[str, float | str] = {"request": wanted.request, "distance": round(wanted.distance, 6)}
+        service.audit(gallery, [Note(wanted.decision, wanted.identity, caller.name, detail)])
 
     await service.work(task)
 
@@ -214,6 +178,19 @@ async def forget(request: Request, caller: Admin, wanted: Forget) -> Gone:
 
     if wanted.confirm != wanted.identity:
         raise Refusal(422, "to forget somebody for good, repeat the name as 'confirm'")
+    return await service.work(task)
+
+
+@router.post("/v1/purge")
+async def purge(request: Request, caller: Admin) -> Purged:
+    """Forget everyone whose retention date has come. Cannot be undone."""
+    service = service_of(request)
+    checked_write(service)
+
+    def task(gallery: Gallery) -> Purged:
+        gone = gallery.purge(actor=caller.name)
+        return Purged(identities=list(gone.identities), observations=gone.observations, pending=gone.pending)
+
     return await service.work(task)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
 
-from fastapi import Depends, File, Form, Request, UploadFile
+from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.service.keys import Key
-from passerby.gallery.service.messages import Name, Problem, Text
+from passerby.gallery.service.messages import Problem
 from passerby.gallery.service.pictures import open_picture
 from passerby.gallery.service.refusal import Refusal
 from passerby.gallery.service.state import Service
@@ -43,10 +43,10 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def needs(role: str) -> Callable[..., Key]:
+def needs(role: str) -> Callable[..., Awaitable[Key]]:
     """A dependency: the caller's key, if its role includes `role`."""
 
-    def check(request: Request, _: Annotated[Any, Depends(_BEARER)]) -> Key:
+    async def check(request: Request, _: Annotated[Any, Depends(_BEARER)]) -> Key:
         key: Key = request.state.caller
         if not key.may(role):
             raise Refusal(403, f"this needs a key of the role {role!r}; {key.name!r} has {key.role!r}")
@@ -67,20 +67,6 @@ def require(gallery: Gallery, name: str) -> None:
         raise Refusal(404, f"no identity {name!r} (names are case-sensitive)")
 
 
-Images: TypeAlias = Annotated[list[UploadFile], File(description="JPEG, PNG or WebP; several are one tracklet")]
-FormName: TypeAlias = Annotated[Name, Form()]
-FormNameOrNone: TypeAlias = Annotated[Name | None, Form()]
-FormTextOrNone: TypeAlias = Annotated[Text | None, Form()]
-FormWhen: TypeAlias = Annotated[str | None, Form(max_length=40, description="seconds, a date or ISO 8601")]
-
-
-async def read_uploads(service: Service, images: Sequence[UploadFile]) -> list[bytes]:
-    """The bytes of uploaded files."""
-    if len(images) > service.limits.images:
-        raise Refusal(413, f"{len(images)} images are more than the limit of {service.limits.images}")
-    return [await image.read() for image in images]
-
-
 def open_pictures(service: Service, uploads: Sequence[bytes]) -> list[UInt8Array]:
     """Decode uploads, each checked before."""
     return [open_picture(data, i, max_pixels=service.limits.pixels) for i, data in enumerate(uploads)]
@@ -91,13 +77,3 @@ def checked_vectors(service: Service, vectors: list[list[float]]) -> list[list[f
     if len(vectors) > service.limits.images:
         raise Refusal(413, f"{len(vectors)} vectors are more than the limit of {service.limits.images}")
     return vectors
-
-
-def moment(text: str | float | None) -> str | float | None:
-    """A moment of a form: seconds where it reads as a number, else ISO 8601 text; empty is none."""
-    if not isinstance(text, str):
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        return text.strip() or None
