@@ -80,6 +80,32 @@ def test_forget_leaves_no_byte_in_any_file(tmp_path: Path, storage: str) -> None
     assert traces(every_byte(path), needles) == []
 
 
+@pytest.mark.parametrize("dim", [3, 16, 40, 200])
+def test_forget_leaves_no_byte_among_many_blocks(tmp_path: Path, dim: int) -> None:
+    """Blocks of vectors smaller and larger than a page of the file, written in pieces and at once."""
+    path = tmp_path / "people.gallery"
+    draw = np.random.default_rng(dim)
+    with Gallery.open(path) as gallery:
+        for number in range(150):
+            gallery.enroll(f"p{number}", vectors=draw.standard_normal((int(draw.integers(1, 9)), dim)))
+            if number == 75:
+                gallery.enroll_many([f"q{i // 10}" for i in range(900)], draw.standard_normal((900, dim)))
+        victims = [f"p{number}" for number in range(0, 150, 2)] + [f"q{number}" for number in range(0, 90, 3)]
+        ids = [o.id for name in victims for o in gallery.observations(name)]
+        rows = {part for row in gallery.vectors(ids)[::3] for part in pieces(row.tobytes(), 12)[:: max(1, dim // 9)]}
+        content = every_byte(path)
+        assert sum(part in content for part in rows) > 0.95 * len(rows)  # others go across the end of a page
+        for name in victims:
+            gallery.forget(name)
+        content = every_byte(path)
+        assert not [part for part in rows if part in content]
+        gallery.enroll_many([f"r{i}" for i in range(300)], draw.standard_normal((300, dim)))
+        gallery.compact()
+        gallery.check()
+        content = every_byte(path)
+        assert not [part for part in rows if part in content]
+
+
 def test_undoing_an_enrolment_leaves_no_byte_either(tmp_path: Path) -> None:
     path = tmp_path / "people.gallery"
     with Gallery.open(path) as gallery:
@@ -303,6 +329,88 @@ def test_a_newer_format_is_refused_and_an_older_one_migrated(tmp_path: Path, mon
         database.close()
     with pytest.raises(GalleryError, match="install a newer passerby"):
         Gallery.open(path)
+
+
+def make_version_1(path: Path) -> None:
+    """Turn a gallery file into one of the first version of the format, which had a row for each vector."""
+    database = sqlite3.connect(path, isolation_level=None)
+    blocks = database.execute("SELECT block, data FROM vectors").fetchall()
+    (dim,) = database.execute("SELECT dim FROM settings").fetchone()
+    database.execute("DROP TABLE vectors")
+    database.execute("CREATE TABLE vectors (slot INTEGER PRIMARY KEY, data BLOB NOT NULL)")
+    rows = [
+        (schema.VECTORS_PER_BLOCK * block + place, data[4 * dim * place : 4 * dim * (place + 1)])
+        for block, data in blocks
+        for place in range(schema.VECTORS_PER_BLOCK)
+    ]
+    present = {slot for (slot,) in database.execute("SELECT slot FROM observations")}
+    database.executemany("INSERT INTO vectors VALUES (?, ?)", [row for row in rows if row[0] in present])
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+
+
+def test_a_file_of_the_first_format_is_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.enroll_many([f"p{i // 9}" for i in range(270)], people(30, 9).reshape(-1, DIM))
+        gallery.forget("p3")
+        before = gallery.identities(), gallery.observations()
+        vectors = gallery.vectors([o.id for o in before[1]])
+    make_version_1(path)
+    with pytest.raises(GalleryError, match="open it once for writing"):
+        Gallery.open(path, read_only=True)
+    with Gallery.open(path) as gallery:
+        assert (gallery.identities(), gallery.observations()) == before
+        assert np.array_equal(gallery.vectors([o.id for o in before[1]]), vectors)
+        needles = {"vectors": pieces(gallery.vectors([gallery.observations("p7")[0].id])[0].tobytes(), 16)}
+        gallery.forget("p7")
+        gallery.enroll("new", vectors=people(1, 20, seed=3)[0])
+        gallery.check()
+        gallery.purge()
+    assert traces(every_byte(path), needles) == []  # not even in the pages of the old table
+
+
+def test_compacting_closes_gaps(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    rows = people(200, 5, dim=64).reshape(-1, 64)
+    with Gallery.open(path) as gallery, Gallery.open(path) as reader:
+        gallery.enroll_many([f"p{i // 5}" for i in range(1000)], rows)
+        for number in range(200):
+            if number % 3:
+                gallery.forget(f"p{number}")
+        before = path.stat().st_size
+        gallery.compact()
+        assert path.stat().st_size < before - 0.5 * rows.nbytes
+        kept = [number for number in range(200) if not number % 3]
+        for each in (gallery, reader):
+            assert [i.name for i in each.identities()] == [f"p{number}" for number in kept]
+            for number in kept:
+                ids = [o.id for o in each.observations(f"p{number}")]
+                assert np.array_equal(each.vectors(ids), rows[5 * number : 5 * number + 5])
+        reader.enroll("new", vectors=rows[:3])
+        assert gallery.identify(rows[1], threshold=0.01, top=2).matches[0].distance == 0
+        gallery.check()
+        for identity in gallery.identities():
+            gallery.forget(identity.name)
+        gallery.compact()
+        gallery.enroll("first again", vectors=rows[0])
+        gallery.check()
+        assert len(reader) == 1
+
+
+def test_missing_vectors_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.enroll("Ada", vectors=PEOPLE[0])
+    for damage, message in (
+        ("UPDATE vectors SET data = x'00'", "numbers a vector"),
+        ("DELETE FROM vectors", "missing"),
+    ):
+        with sqlite3.connect(path) as database:
+            database.execute(damage)
+        database.close()
+        with pytest.raises(GalleryError, match=message):
+            Gallery.open(path)
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,19 +1,44 @@
 """The tables of a gallery file, version by version.
 
-Bytes that must be erasable (vectors, thumbnails, the texts of an identity) live in *slot tables*: one BLOB a row,
-rows only appended or overwritten in place by a BLOB of the same size, never moved and never deleted. SQLite's
-`secure_delete` zeroes what is deleted, but when it rebalances a b-tree it may leave copies of moved rows behind in the
-unused part of a page; in a slot table there is nothing to move. All other tables hold numbers (and camera names).
+Bytes that must be erasable (vectors, thumbnails, the texts of an identity) live in *slot tables*: rows are only
+appended or overwritten in place by a BLOB of the same size, never moved and never deleted. SQLite's `secure_delete`
+zeroes what is deleted, but when it rebalances a b-tree it may leave copies of moved rows behind in the unused part of a
+page; in a slot table there is nothing to move. All other tables hold numbers (and camera names).
+
+Thumbnails and texts have a row each. Vectors share a row with their neighbours: a row holds those of
+`VECTORS_PER_BLOCK` slots one behind the other, so that a gallery is read in large pieces, without a Python object for
+each vector, and one vector is still written and erased in place (SQLite's incremental BLOB I/O).
 """
 
 from __future__ import annotations
 
-APPLICATION_ID = 0x70617373  # "pass"
-PAGE_SIZE = (
-    16_384  # seven vectors of 512 float32 a page; with SQLite's 4,096 there would be one, and half the page lost
-)
+import sqlite3
+from collections.abc import Callable
 
-MIGRATIONS: tuple[str, ...] = (
+APPLICATION_ID = 0x70617373  # "pass"
+PAGE_SIZE = 16_384
+VECTORS_PER_BLOCK = 128
+
+
+def _pack_vectors(db: sqlite3.Connection) -> None:
+    """From a row for each vector to a row for each block of slots; slots that have no row are zeros."""
+    db.execute("ALTER TABLE vectors RENAME TO single_vectors")
+    db.execute("CREATE TABLE vectors (block INTEGER PRIMARY KEY, data BLOB NOT NULL)")
+    (size,) = db.execute("SELECT coalesce(max(length(data)), 0) FROM single_vectors").fetchone()
+    (end,) = db.execute("SELECT coalesce(max(slot) + 1, 0) FROM single_vectors").fetchone()
+    for block in range(-(-end // VECTORS_PER_BLOCK)):
+        first = block * VECTORS_PER_BLOCK
+        data = bytearray(VECTORS_PER_BLOCK * size)
+        rows = db.execute(
+            "SELECT slot, data FROM single_vectors WHERE slot >= ? AND slot < ?", (first, first + VECTORS_PER_BLOCK)
+        )
+        for slot, vector in rows:
+            data[(slot - first) * size : (slot - first + 1) * size] = vector
+        db.execute("INSERT INTO vectors VALUES (?, ?)", (block, data))
+    db.execute("DROP TABLE single_vectors")
+
+
+MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     # 0 -> 1
     """
     CREATE TABLE settings (
@@ -74,4 +99,6 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX events_identity ON events (identity);
     CREATE INDEX events_other ON events (other);
     """,
+    # 1 -> 2
+    _pack_vectors,
 )

@@ -27,7 +27,7 @@ from passerby.gallery.probes import THUMBNAIL_BYTES
 from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
 from passerby.gallery.search import NOBODY, ExactIndex, Mask
 from passerby.gallery.stores.protocol import Settings
-from passerby.gallery.stores.schema import APPLICATION_ID, MIGRATIONS, PAGE_SIZE
+from passerby.gallery.stores.schema import APPLICATION_ID, MIGRATIONS, PAGE_SIZE, VECTORS_PER_BLOCK
 
 _BUSY_SECONDS = 30.0
 _READER_SECONDS = 3.0
@@ -227,20 +227,29 @@ class SqliteStore:
         rows = self._db.execute("SELECT slot, id, identity, camera, time FROM observations ORDER BY slot")
         while chunk := rows.fetchmany(_CHUNK):
             self._put_rows(chunk)
-        rows = self._db.execute("SELECT slot, data FROM vectors ORDER BY slot")
-        while chunk := rows.fetchmany(_CHUNK):
-            slots, data = zip(*chunk, strict=True)
-            self._put_vectors(np.array(slots, np.int64), data)
+        found = 0
+        for block, data in self._db.execute("SELECT block, data FROM vectors ORDER BY block"):
+            first = block * VECTORS_PER_BLOCK
+            end = min(first + VECTORS_PER_BLOCK, 0 if self._index is None else self._index.size)
+            found += self._put_vectors(np.arange(first, end), self._decode_vectors(data)[: max(0, end - first)])
+        missing = (0 if self._index is None else len(self._index)) - found
+        if missing:
+            raise DamagedGalleryError(f"{self.location}: damaged: {missing:,} vectors are missing")
 
     def _read_changed_observations(self) -> None:
         rows = self._db.execute(
-            "SELECT o.slot, o.id, o.identity, o.camera, o.time, v.data FROM observations o "
-            "JOIN vectors v ON v.slot = o.slot WHERE o.revision > ?",
+            "SELECT slot, id, identity, camera, time FROM observations WHERE revision > ? ORDER BY slot",
             (self._revision,),
-        )
-        while chunk := rows.fetchmany(_CHUNK):
-            self._put_rows([row[:5] for row in chunk])
-            self._put_vectors(np.array([row[0] for row in chunk], np.int64), [row[5] for row in chunk])
+        ).fetchall()
+        if not rows:
+            return
+        self._put_rows(rows)
+        slots = np.array([row[0] for row in rows], np.int64)
+        for block, part in _by_block(slots):
+            data = self._db.execute("SELECT data FROM vectors WHERE block = ?", (block,)).fetchone()
+            if data is None:
+                raise DamagedGalleryError(f"{self.location}: damaged: the vectors of block {block} are missing")
+            self._put_vectors(slots[part], self._decode_vectors(data[0])[slots[part] % VECTORS_PER_BLOCK])
 
     def _put_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
         slots, ids, identities, cameras, times = (np.array(column) for column in zip(*rows, strict=True))
@@ -248,21 +257,29 @@ class SqliteStore:
             slots, ids, _filled(identities, NOBODY), _filled(cameras, -1), np.asarray(times, np.float64)
         )
 
-    def _put_vectors(self, slots: Integers, data: Sequence[bytes]) -> None:
+    def _decode_vectors(self, data: bytes) -> npt.NDArray[Any]:
+        """The vectors of a block, [slots, D], in the type they are stored in."""
+        dim, dtype = self._known_index().dim, _DTYPES[self._settings.storage]
+        if len(data) != VECTORS_PER_BLOCK * dim * dtype.itemsize:
+            raise DamagedGalleryError(
+                f"{self.location}: damaged: a block of vectors does not have {dim} numbers a vector"
+            )
+        return np.frombuffer(data, dtype).reshape(VECTORS_PER_BLOCK, dim)
+
+    def _put_vectors(self, slots: Integers, stored: npt.NDArray[Any]) -> int:
+        """Take vectors into the index; how many of them belong to an observation."""
+        if not len(slots):
+            return 0
         index = self._known_index()
-        joined = b"".join(data)
-        dtype = _DTYPES[self._settings.storage]
-        if len(joined) != len(slots) * index.dim * dtype.itemsize or int(slots.max()) >= index.size:
-            raise DamagedGalleryError(f"{self.location}: damaged: a stored vector does not have {index.dim} numbers")
-        vectors = np.frombuffer(joined, dtype).reshape(len(slots), index.dim).astype(np.float32, copy=False)
-        norms = np.einsum("ij,ij->i", vectors, vectors)
-        expected = (index.identities[slots] != NOBODY).astype(np.float32)
-        wrong = np.flatnonzero(~(np.abs(norms - expected) < 0.01))
+        vectors = stored.astype(np.float32, copy=False)
+        expected = index.identities[slots] != NOBODY
+        wrong = np.flatnonzero(~(np.abs(np.einsum("ij,ij->i", vectors, vectors) - expected) < 0.01))
         if len(wrong):
             raise DamagedGalleryError(
                 f"{self.location}: damaged: the vector in slot {slots[wrong[0]]} is not of unit length"
             )
         index.put_vectors(slots, vectors)
+        return int(np.count_nonzero(expected))
 
     def _known_index(self) -> ExactIndex:
         if self._index is None:
@@ -387,10 +404,10 @@ class SqliteStore:
         (last,) = self._db.execute("SELECT last FROM observation_ids").fetchone()
         self._db.execute("UPDATE observation_ids SET last = ?", (last + count,))
         ids = np.arange(last + 1, last + 1 + count, dtype=np.int64)
-        stored = np.ascontiguousarray(vectors, dtype=_DTYPES[self._settings.storage])
-        slots = self._write_blobs("vectors", (memoryview(row).cast("B") for row in stored), count)
+        slots = self._take_slots("vectors", "observations", count)
+        self._write_vectors(np.array(slots, np.int64), vectors)
         pictures = [picture for picture in thumbnails if picture is not None]
-        picture_slots = iter(self._write_blobs("thumbnails", (_padded(p) for p in pictures), len(pictures)))
+        picture_slots = iter(self._write_thumbnails(pictures))
         codes = self._camera_codes(cameras)
         self._db.executemany(
             "INSERT OR REPLACE INTO observations (slot, id, identity, camera, time, thumbnail, revision) "
@@ -412,20 +429,39 @@ class SqliteStore:
         )
         return ids
 
-    def _write_blobs(self, table: str, blobs: Iterator[Any], count: int) -> list[int]:
-        """Write into free slots, then behind the last one; the slots used."""
-        free = [
-            slot
-            for (slot,) in self._db.execute(
-                "SELECT slot FROM free_slots WHERE kind = ? ORDER BY slot LIMIT ?", (table, count)
-            )
-        ]
+    def _take_slots(self, kind: str, table: str, count: int) -> list[int]:
+        """Free slots, then those behind the last one, ascending."""
+        free = self._db.execute(
+            "SELECT slot FROM free_slots WHERE kind = ? ORDER BY slot LIMIT ?", (kind, count)
+        ).fetchall()
+        self._db.executemany("DELETE FROM free_slots WHERE kind = ? AND slot = ?", ((kind, slot) for (slot,) in free))
         (start,) = self._db.execute(f"SELECT coalesce(max(slot) + 1, 0) FROM {table}").fetchone()
-        slots = free + list(range(start, start + count - len(free)))
-        for slot in free:
-            self._db.execute(f"UPDATE {table} SET data = ? WHERE slot = ?", (next(blobs), slot))
-            self._db.execute("DELETE FROM free_slots WHERE kind = ? AND slot = ?", (table, slot))
-        self._db.executemany(f"INSERT INTO {table} VALUES (?, ?)", zip(slots[len(free) :], blobs, strict=True))
+        return [slot for (slot,) in free] + list(range(start, start + count - len(free)))
+
+    def _write_vectors(self, slots: Integers, vectors: Floats) -> None:
+        """Write vectors into their slots (ascending): in place, or into new blocks behind the last one."""
+        stored = np.ascontiguousarray(vectors, dtype=_DTYPES[self._settings.storage])
+        (blocks,) = self._db.execute("SELECT coalesce(max(block) + 1, 0) FROM vectors").fetchone()
+        size = stored.shape[1] * stored.itemsize
+        for block, part in _by_block(slots):
+            places = slots[part] % VECTORS_PER_BLOCK
+            if block >= blocks:
+                data = np.zeros((VECTORS_PER_BLOCK, stored.shape[1]), stored.dtype)
+                data[places] = stored[part]
+                self._db.execute("INSERT INTO vectors VALUES (?, ?)", (block, data.data.cast("B")))
+                continue
+            with self._db.blobopen("vectors", "data", block) as blob:
+                for place, row in zip(places.tolist(), stored[part], strict=True):
+                    blob.seek(place * size)
+                    blob.write(row.data.cast("B"))
+
+    def _write_thumbnails(self, pictures: Sequence[bytes]) -> list[int]:
+        """Write into free slots, then behind the last one; the slots used."""
+        slots = self._take_slots("thumbnails", "thumbnails", len(pictures))
+        self._db.executemany(
+            "INSERT INTO thumbnails VALUES (?, ?) ON CONFLICT (slot) DO UPDATE SET data = excluded.data",
+            ((slot, _padded(picture)) for slot, picture in zip(slots, pictures, strict=True)),
+        )
         return slots
 
     def _camera_codes(self, cameras: Sequence[str | None]) -> dict[str | None, int | None]:
@@ -447,21 +483,20 @@ class SqliteStore:
     def erase_observations(self, observations: Integers) -> None:
         """Overwrite vectors and thumbnails with zeros; their slots are free again."""
         revision = self._revision_of_write()
-        for slot in self._slots(observations).tolist():
+        slots = np.sort(self._slots(observations))
+        self._write_vectors(slots, np.zeros((len(slots), self._settings.dim), np.float32))
+        for slot in slots.tolist():
             (picture,) = self._db.execute("SELECT thumbnail FROM observations WHERE slot = ?", (slot,)).fetchone()
-            self._erase_blob("vectors", slot)
             if picture is not None:
-                self._erase_blob("thumbnails", picture)
+                self._db.execute("UPDATE thumbnails SET data = zeroblob(length(data)) WHERE slot = ?", (picture,))
+                self._db.execute("INSERT INTO free_slots VALUES ('thumbnails', ?)", (picture,))
             self._db.execute(
                 "UPDATE observations SET identity = NULL, camera = NULL, time = NULL, thumbnail = NULL, revision = ? "
                 "WHERE slot = ?",
                 (revision, slot),
             )
+            self._db.execute("INSERT INTO free_slots VALUES ('vectors', ?)", (slot,))
         self._db.execute("UPDATE settings SET erasure_pending = 1")
-
-    def _erase_blob(self, table: str, slot: int) -> None:
-        self._db.execute(f"UPDATE {table} SET data = zeroblob(length(data)) WHERE slot = ?", (slot,))
-        self._db.execute("INSERT INTO free_slots VALUES (?, ?)", (table, slot))
 
     def _slots(self, observations: Integers) -> Integers:
         """Slots of observation ids, in the order asked for."""
@@ -657,17 +692,34 @@ class SqliteStore:
     def compact(self) -> None:
         """Give the space of free slots back to the file system (rewrites the file)."""
         with self.transaction():
-            for table, kind in (("vectors", "vectors"), ("thumbnails", "thumbnails"), ("texts", "text")):
+            self._close_gaps()
+            for table, kind in (("thumbnails", "thumbnails"), ("texts", "text")):
                 self._db.execute(
                     f"DELETE FROM {table} WHERE slot IN (SELECT slot FROM free_slots WHERE kind = ?)", (kind,)
                 )
-            self._db.execute("DELETE FROM observations WHERE identity IS NULL")
             self._db.execute("DELETE FROM erased_identities")
             self._db.execute("DELETE FROM free_slots")
             self._db.execute("UPDATE settings SET generation = generation + 1, erasure_pending = 1")
         with self._lock, _translated(self.location):
             self._db.execute("VACUUM")
         self.settle_erasure()
+
+    def _close_gaps(self) -> None:
+        """Move the last vectors into the free slots before them, and drop the blocks that are empty then."""
+        self._db.execute("DELETE FROM observations WHERE identity IS NULL")
+        if self._index is None:
+            return
+        used = np.flatnonzero(self._index.alive())
+        movers = used[used >= len(used)]
+        gaps = np.setdiff1d(np.arange(len(used)), used)
+        self._write_vectors(gaps, self._index.vectors(movers))
+        self._db.executemany(
+            "UPDATE observations SET slot = ? WHERE slot = ?", zip(gaps.tolist(), movers.tolist(), strict=True)
+        )
+        blocks = -(-len(used) // VECTORS_PER_BLOCK)
+        self._db.execute("DELETE FROM vectors WHERE block >= ?", (blocks,))
+        rest = np.arange(len(used), blocks * VECTORS_PER_BLOCK)
+        self._write_vectors(rest, np.zeros((len(rest), self._settings.dim), np.float32))
 
     def backup(self, target: Path) -> None:
         """A consistent copy, while others read and write; it appears only when it is complete."""
@@ -740,8 +792,11 @@ def _run_migrations(db: sqlite3.Connection, version: int) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         (version,) = db.execute("PRAGMA user_version").fetchone()  # another process may have been quicker
-        for script in MIGRATIONS[version:]:
-            for statement in _statements(script):
+        for step in MIGRATIONS[version:]:
+            if callable(step):
+                step(db)
+                continue
+            for statement in _statements(step):
                 db.execute(statement)
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         db.execute("COMMIT")
@@ -823,6 +878,14 @@ def _translated(location: str) -> Iterator[None]:
         if code in hints:
             raise StorageError(f"{location}: {hints[code]} ({error}); nothing was changed") from error
         raise GalleryError(f"{location}: cannot be used as a gallery ({error})") from error
+
+
+def _by_block(slots: Integers) -> Iterator[tuple[int, slice]]:
+    """Blocks of ascending slots, each with the part of `slots` that is in it."""
+    blocks, starts = np.unique(slots // VECTORS_PER_BLOCK, return_index=True)
+    ends = np.r_[starts, len(slots)][1:]
+    for block, start, end in zip(blocks.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        yield block, slice(start, end)
 
 
 def _padded(picture: bytes) -> bytes:
