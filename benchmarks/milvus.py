@@ -4,8 +4,9 @@
     python -m benchmarks.milvus             # starts it in a temporary folder, and stops it again
     python -m benchmarks.milvus --address milvus://host:19530
 
-Runs tests/contracts for the server, then fills two galleries alike and prints, for filters of several widths, recall of
-the exact neighbours and the time of an answer over that of the file gallery.
+Prints the server's version, runs tests/contracts for the server (`--no-contract` leaves that out), then fills two
+galleries alike and prints, for filters of several widths, recall of the exact neighbours and the time of an answer over
+that of the file gallery.
 """
 
 from __future__ import annotations
@@ -47,10 +48,22 @@ def server(address: str | None) -> Iterator[str]:
             running.stop()
 
 
-def contract(address: str) -> None:
+def contract(address: str) -> bool:
+    """Run the contract tests against the server; whether all passed."""
     environment = {**os.environ, "PASSERBY_MILVUS": address}
-    tests = ["tests/contracts/test_gallery.py", "tests/contracts/test_gallery_migrate.py", "-k", "server"]
-    subprocess.run([sys.executable, "-m", "pytest", *tests], env=environment, check=False)
+    names = ("test_gallery", "test_gallery_migrate", "test_gallery_milvus")
+    tests = [*(f"tests/contracts/{name}.py" for name in names), "-k", "server"]
+    return subprocess.run([sys.executable, "-m", "pytest", *tests], env=environment, check=False).returncode == 0
+
+
+def version(address: str) -> str:
+    from pymilvus import MilvusClient
+
+    client = MilvusClient(address.replace("milvus://", "http://"))
+    try:
+        return str(client.get_server_version())
+    finally:
+        client.close()
 
 
 def compare(address: str, folder: Path, size: int, dim: int, settle: float) -> None:
@@ -89,10 +102,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=20_000)
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--settle", type=float, default=60.0, help="seconds given to the server to build its index")
+    parser.add_argument("--no-contract", action="store_true", help="leave the contract tests out")
     arguments = parser.parse_args()
     with server(arguments.address) as address, tempfile.TemporaryDirectory() as folder:
-        contract(address)
+        print(f"Milvus {version(address)} at {address}", flush=True)
+        passed = arguments.no_contract or contract(address)
         compare(address, Path(folder), arguments.size, arguments.dim, arguments.settle)
+    if not passed:
+        sys.exit("the contract was not kept: see above")
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ def test_forget_leaves_no_byte_in_any_file(tmp_path: Path, storage: str) -> None
     assert traces(every_byte(path), needles) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [3, 16, 40, 200])
 def test_forget_leaves_no_byte_among_many_blocks(tmp_path: Path, dim: int) -> None:
     """Blocks of vectors smaller and larger than a page of the file, written in pieces and at once."""
