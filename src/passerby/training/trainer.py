@@ -254,7 +254,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 )
                 # Dropout is seeded at every step: it is the same after a resume.
                 seed = (config.run.seed, epoch, step, distributed.rank())
-                taught = None if teacher is None else teacher[batch.indices]
+                taught = None if teacher is None else teacher[batch.indices.to(device, non_blocking=True)]
                 losses.record(backpropagate(batch.images, batch.labels, taught, seed=seed))
                 if config.optimizer.clip_norm:
                     scaler.unscale_(optimizer)
