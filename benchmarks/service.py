@@ -36,7 +36,7 @@ from passerby.models.model import build_model
 SERVE = """
 import sys
 from passerby.gallery.service import Limits, serve
-serve(sys.argv[1], sys.argv[2], port=0, engine=sys.argv[3] or None, limits=Limits(rate=0, encode_seconds=120))
+serve(sys.argv[1], sys.argv[2], port=0, engine=sys.argv[3], limits=Limits(rate=0, encode_seconds=120))
 """
 BOUNDARY = "passerbybenchmark"
 BATCH = 64

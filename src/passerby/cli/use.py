@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -246,6 +246,8 @@ class _ServeOptions:
     """File of API keys (`python -m passerby.gallery.service.keys`); without one, a key for this run is printed."""
     read_only: bool = False
     """Refuse every change."""
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
+    """What runs the encoder; auto: the fastest here of torch and of what `passerby export` put into its folder."""
     tls_certificate: Path | None = None
     """PEM file; with --tls-key, the service speaks HTTPS."""
     tls_key: Path | None = None

@@ -21,6 +21,7 @@ from tests.end_to_end.service.harness import bearer, files, person
 
 import passerby
 from passerby.errors import ConfigError, WeightsError
+from passerby.export import export
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.service import add_key, serve
 from passerby.models.encoder import Encoder
@@ -171,6 +172,25 @@ def test_nobody_learns_who_somebody_is_without_a_trace_even_when_it_is_killed(
         noted = {event.detail["request"] for event in gallery.history() if event.action == "identify"}
     assert len(answered) >= 40
     assert set(answered) <= noted
+
+
+@pytest.mark.slow
+def test_the_fastest_engine_of_those_that_are_there(
+    launch: Callable[..., Process], folder: str, tmp_path: Path, encoder: Encoder
+) -> None:
+    pytest.importorskip("onnxruntime", reason="extra export")
+    pytest.importorskip("onnxscript", reason="extra export")
+    export(folder, "onnx")
+    service = launch(gallery=str(tmp_path / "g"), encoder=folder)
+    (measured,) = [json.loads(line) for line in service.lines if "engines measured" in line]
+    assert set(measured["images_per_second"]) == {"torch", "onnxruntime"}
+    assert any(f"encoder on {measured['chosen']};" in line for line in service.lines)
+    service.stop()
+    chosen = launch(gallery=str(tmp_path / "g"), encoder=folder, engine="onnxruntime")
+    assert any("encoder on onnxruntime;" in line for line in chosen.lines)
+    with httpx.Client(base_url=chosen.url, headers=bearer(chosen.key), trust_env=False) as client:
+        assert client.post("/v1/enroll", data={"identity": "ada"}, files=files(person(1))).status_code == 201
+        assert client.post("/v1/identify", files=files(person(1))).json()["matches"][0]["distance"] < 0.01
 
 
 @pytest.mark.slow

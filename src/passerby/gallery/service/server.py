@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passerby.errors import ConfigError, MissingExtraError, WeightsError
+from passerby.errors import ConfigError, MissingExtraError
 from passerby.gallery.service import logs
 from passerby.gallery.service.keys import new_token
 from passerby.gallery.service.limits import Limits
@@ -30,7 +30,7 @@ def serve(
     port: int = 8000,
     keys: str | os.PathLike[str] | None = None,
     read_only: bool = False,
-    engine: str | None = None,
+    engine: str = "auto",
     tls_certificate: str | os.PathLike[str] | None = None,
     tls_key: str | os.PathLike[str] | None = None,
     limits: Limits | None = None,
@@ -47,8 +47,8 @@ def serve(
         keys: file of API keys (see `add_key`). Without one, a key of the role "admin" is made for this run and printed
             on stderr as part of the page's address; it is gone when the service ends.
         read_only: refuse every change; the audit then stands in the log on stderr only.
-        engine: where `encoder` is a folder: "torch", "onnxruntime" or "openvino"; None: OpenVINO or ONNX Runtime where
-            `passerby export` put its file into the folder (both are faster on a CPU), else torch.
+        engine: where `encoder` is a folder: "torch", "onnxruntime" or "openvino"; "auto": the fastest here of torch and
+            of those for which `passerby export` put a file into the folder, by a short measurement that is logged.
         tls_certificate: PEM file; with `tls_key`, the service speaks HTTPS.
         tls_key: PEM file.
         limits: sizes, rates and times; default `Limits()`.
@@ -57,7 +57,7 @@ def serve(
         MissingExtraError: the extra `serve` is not installed.
         ConfigError: keys or TLS files cannot be read, or the port is taken.
         GalleryError: the gallery cannot be opened with this encoder.
-        WeightsError: no encoder in that folder.
+        WeightsError: no encoder in that folder, or none for this engine.
     """
     try:
         import fastapi  # noqa: F401
@@ -66,16 +66,20 @@ def serve(
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve", "the service") from None
     from passerby.gallery.service.app import create_app
+    from passerby.gallery.service.engines import pick_encoder
     from passerby.gallery.service.running import run
 
     limits = limits or Limits()
     tls = _checked_files(keys, tls_certificate, tls_key)
-    ready = _load(encoder, engine) if isinstance(encoder, (str, os.PathLike)) else encoder
+    ready, speeds = pick_encoder(encoder, engine) if isinstance(encoder, (str, os.PathLike)) else (encoder, {})
     token = new_token() if keys is None else ""
     listener = listen(host, port)
     with listener:
         app = create_app(gallery, ready, keys=keys or {token: "admin"}, limits=limits, read_only=read_only)
         logging.config.dictConfig(logs.configuration())
+        if speeds:
+            rounded = {name: round(speed, 1) for name, speed in speeds.items()}
+            logs.write("engines measured", {"images_per_second": rounded, "chosen": ready.engine.name})
         config = uvicorn.Config(
             app,
             http="h11",
@@ -103,18 +107,6 @@ def serve(
         gc.collect()
         gc.freeze()
         asyncio.run(run(uvicorn.Server(config), listener, limits))
-
-
-def _load(folder: str | os.PathLike[str], engine: str | None) -> Encoder:
-    """The encoder of a folder on the fastest engine that is there."""
-    from passerby.models.encoder import load_encoder
-
-    for candidate in ("openvino", "onnxruntime") if engine is None else ():
-        try:
-            return load_encoder(folder, candidate)
-        except (MissingExtraError, WeightsError):
-            continue  # not exported, not installed, or stale; torch always can
-    return load_encoder(folder, engine)
 
 
 def _checked_files(keys: Any, certificate: Any, key: Any) -> dict[str, Any]:
