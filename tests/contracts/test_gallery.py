@@ -228,6 +228,16 @@ def test_split_and_undo(filled: Gallery) -> None:
         filled.split("person-2", ids)
 
 
+def test_what_was_agreed_holds_for_both_parts_of_a_split(filled: Gallery) -> None:
+    filled.update("person-2", notes="tall", consent="form 3", expires=5000)
+    made = filled.split("person-2", [filled.observations("person-2")[0].id], name="Bea")
+    assert (made.name, made.unknown, made.consent, made.expires) == ("Bea", False, "form 3", 5000)
+    assert filled.describe("person-2").notes == "tall"
+    assert [event.action for event in filled.history("person-2")][:2] == ["split", "update"]
+    assert filled.history("Bea")[0].action == "split"
+    assert set(filled.purge(5000).identities) == {"person-2", "Bea"}
+
+
 def test_undo_takes_enrolments_back(filled: Gallery) -> None:
     filled.enroll("person-0", vectors=people(1, 2, seed=8)[0])
     filled.undo()

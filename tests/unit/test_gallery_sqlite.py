@@ -463,6 +463,27 @@ def test_a_backup_is_a_gallery(tmp_path: Path) -> None:
     assert not [p for p in tmp_path.iterdir() if "partial" in p.name]
 
 
+def test_a_backup_taken_while_others_write_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    with Gallery.open(path) as gallery:
+        gallery.enroll("Ada", vectors=PEOPLE[0])
+        writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(WRITER), str(path), "0"], env=environment)
+        copies = 0
+        while writer.poll() is None or not copies:
+            gallery.backup(tmp_path / f"copy-{copies}.gallery")
+            copies += 1
+        assert writer.returncode == 0
+    sizes = []
+    for number in range(copies):
+        with Gallery.open(tmp_path / f"copy-{number}.gallery") as copy:
+            copy.check()
+            sizes.append(copy.observation_count)
+            events = [event for event in copy.history() if event.action in ("enroll", "observe")]
+            assert sum(event.detail["count"] for event in events) == sizes[-1]  # the log and the vectors agree
+    assert sizes == sorted(sizes)
+
+
 def test_float16_halves_the_file_and_hardly_moves_distances(tmp_path: Path) -> None:
     rows = people(500, 2, dim=256).reshape(-1, 256)
     names = [f"p{i // 2}" for i in range(1000)]
