@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
+
+from passerby.errors import PasserbyError, TrainingError
+
+log = logging.getLogger("passerby")
 
 
 def is_distributed() -> bool:
@@ -66,18 +73,99 @@ def local_rank() -> int:
 
 
 @contextmanager
-def processes(device: torch.device) -> Iterator[None]:
-    """Join torchrun's processes while the block runs; nothing happens in a process that torchrun did not start."""
+def processes(device: torch.device, *, timeout_minutes: float = 10.0) -> Iterator[None]:
+    """Join torchrun's processes while the block runs; nothing happens in a process that torchrun did not start.
+
+    Args:
+        device: of this process.
+        timeout_minutes: how long one waits for the others.
+
+    Raises:
+        TrainingError: the others did not come, or one of them was lost.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or is_distributed():
         yield
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    timeout = timedelta(minutes=timeout_minutes)
+    backend = "nccl" if device.type == "cuda" else "gloo"
     try:
-        yield
+        board, number, world = next(rendezvous("env://", timeout=timeout))
+        dist.init_process_group(backend, store=board, rank=number, world_size=world, timeout=timeout)
+    except (RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f"process {os.environ.get('RANK', '?')} of {os.environ['WORLD_SIZE']} did not meet the others within "
+            f"{timeout_minutes:g} minutes (run.timeout_minutes): {_first_line(error)}"
+        ) from error
+    try:
+        with _one_speaks(board, number, world):
+            yield
     finally:
         dist.destroy_process_group()
+
+
+_CAUSE, _SAID = "passerby/cause", "passerby/said"  # what processes write on the board: torchrun's store, or their own
+_PATIENCE = timedelta(seconds=3)
+# How gloo and NCCL say that another process is gone; not in every version of torch by a class of its own.
+_LOST = ("gloo", "NCCL", "onnection closed by peer", "onnection reset by peer", "Timed out waiting", "roken pipe")
+
+
+@contextmanager
+def _one_speaks(board: Any, number: int, world: int) -> Iterator[None]:
+    """An error ends every process, soon; what all of them found is said once, and who lost another one says why.
+
+    A process that dies closes its connections, so that whoever waits for it fails at once; one that hangs is waited for
+    until the timeout.
+    """
+    try:
+        yield
+    except PasserbyError as error:
+        _write(board, f"{_CAUSE}/{number}", str(error))
+        _say(board, number, error)
+        raise
+    except RuntimeError as error:
+        if not (isinstance(error, dist.DistError) or any(words in str(error) for words in _LOST)):
+            _write(board, f"{_CAUSE}/{number}", f"{type(error).__name__}: {_first_line(error)}")
+            raise
+        others = (_read(board, f"{_CAUSE}/{other}") for other in range(world) if other != number)
+        why = next((f"it failed: {cause}" for cause in others if cause), "it was killed, or gave no sign of life")
+        lost = TrainingError(
+            f"another process was lost: {why}. The last checkpoint is kept, and the same command goes on "
+            f"({_first_line(error)})"
+        )
+        _say(board, number, lost)
+        raise lost from error
+
+
+def _say(board: Any, number: int, error: PasserbyError) -> None:
+    """Log an error, unless the first process says the same."""
+    error.told = True
+    kind = str(error).partition(":")[0]
+    if number == 0:
+        log.error("error: %s", error)
+        _write(board, _SAID, kind)
+    elif _read(board, _SAID, patience=_PATIENCE) != kind:
+        log.error("error in process %d: %s", number, error)
+
+
+def _write(board: Any, key: str, text: str) -> None:
+    with suppress(RuntimeError):  # the process that keeps the board is gone
+        board.set(key, text)
+
+
+def _read(board: Any, key: str, patience: timedelta | None = None) -> str:
+    """What is written there, "" if nothing."""
+    try:
+        if patience is not None:
+            board.wait([key], patience)
+        return board.get(key).decode("utf-8", "replace") if board.check([key]) else ""
+    except RuntimeError:  # nothing in time, or the process that keeps the board is gone
+        return ""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def replicate(model: nn.Module, device: torch.device) -> nn.Module:
@@ -146,6 +234,53 @@ def any_process(flag: bool) -> bool:
     """Whether any process says so; all of them must ask."""
     if world_size() == 1:
         return flag
-    said = torch.tensor(float(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    said = torch.tensor(float(flag), device=_device())
     dist.all_reduce(said, dist.ReduceOp.MAX)
     return bool(said.item())
+
+
+def alike(*numbers: int) -> bool:
+    """Whether every process says the same; all of them must ask."""
+    if world_size() == 1:
+        return True
+    own = torch.tensor([*numbers, *(-n for n in numbers)], device=_device())
+    top = own.clone()
+    dist.all_reduce(top, dist.ReduceOp.MAX)
+    return bool((top[: len(numbers)] == -top[len(numbers) :]).all().item())
+
+
+def broadcast(tensors: Iterable[Tensor]) -> None:
+    """Overwrite tensors with those of the first process."""
+    if world_size() > 1:
+        for tensor in tensors:
+            plain = tensor.detach().contiguous()  # whatever the memory format
+            dist.broadcast(plain, src=0)
+            tensor.detach().copy_(plain)
+
+
+def of_first(value: Any) -> Any:
+    """What the first process has (plain values and arrays), in all processes; all of them must ask."""
+    if world_size() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0, device=_device())
+    return box[0]
+
+
+def gather_rows(x: Tensor) -> list[Tensor]:
+    """The [n, D] of each process, n different in each, without gradient, on the CPU."""
+    if world_size() == 1:
+        return [x]
+    counts = [torch.zeros(1, dtype=torch.int64, device=_device()) for _ in range(world_size())]
+    dist.all_gather(counts, torch.tensor([len(x)], device=_device()))
+    rows = [int(count.item()) for count in counts]
+    padded = torch.zeros((max(rows), *x.shape[1:]), dtype=x.dtype, device=_device())
+    padded[: len(x)] = x
+    parts = [torch.empty_like(padded) for _ in rows]
+    dist.all_gather(parts, padded)
+    return [part[:n].cpu() for part, n in zip(parts, rows, strict=True)]
+
+
+def _device() -> torch.device:
+    """Where the process group's messages must be."""
+    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")

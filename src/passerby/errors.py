@@ -22,9 +22,15 @@ from collections.abc import Iterable
 
 
 class PasserbyError(Exception):
-    """Base of every deliberate error; `exit_code` is what the command line returns."""
+    """Base of every deliberate error.
+
+    Attributes:
+        exit_code: what the command line returns.
+        told: the log has it already (of several processes one speaks for all), so nobody need say it again.
+    """
 
     exit_code = 1
+    told = False
 
 
 class UsageError(PasserbyError):

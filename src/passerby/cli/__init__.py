@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -70,14 +71,21 @@ def run(arguments: Sequence[str]) -> int:
         module = importlib.import_module(f"passerby.cli.{VERBS[name].module}")
         getattr(module, name.replace("-", "_"))(rest)
     except PasserbyError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if speaks() and not error.told:
+            print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        if speaks():
+            print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
     return 0
+
+
+def speaks() -> bool:
+    """Whether this process prints: of several that torchrun started, the first one does."""
+    return int(os.environ.get("WORLD_SIZE", "1")) == 1 or os.environ.get("RANK", "0") == "0"
 
 
 def overview() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
+from passerby.cli import speaks
 from passerby.cli.arguments import DataChoice, Json, ReaderArguments, parse, read_toml, reader_arguments, show, varied
 from passerby.config import Config, load_recipe, recipe_names
 from passerby.errors import UsageError
@@ -80,7 +80,7 @@ def train(arguments: Sequence[str]) -> None:
     arguments_of_data = data.arguments | reader_arguments(options.data_arguments)
     config = options.config.model_copy(update={"data": data.model_copy(update={"arguments": arguments_of_data})})
     run = run_train(config, out=options.out)
-    if int(os.environ.get("RANK", "0")) > 0:  # of torchrun's processes the first one speaks
+    if not speaks():
         return
     if options.json:
         print(json.dumps({"run": str(run.path), "metrics": run.metrics}, indent=2))

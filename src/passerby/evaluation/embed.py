@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
+from passerby import distributed
 from passerby.data.records import Sample
 from passerby.errors import EmbeddingError
 from passerby.evaluation.arrays import Bool, Float32, Float64, Int64, as_labels, as_vectors
@@ -188,6 +190,35 @@ def embed(
             vectors[done : done + n] = encoded
             done += n
             bar.advance(n)
+    return embeddings_of(vectors, samples, fingerprint=encoder.fingerprint)
+
+
+def embed_together(
+    encoder: Embedder, samples: Sequence[Sample], *, batch_size: int = 128, flip: bool = True, progress: bool = True
+) -> Embeddings:
+    """As `embed`, by all processes of a training together: each encodes every so many-th batch, all get all vectors.
+
+    Batches are the same ones as in a single process, and so are the vectors. Every process must call this, with the
+    same weights.
+    """
+    if distributed.world_size() == 1:
+        return embed(encoder, samples, batch_size=batch_size, flip=flip, progress=progress)
+    starts = range(0, len(samples), batch_size)
+    dealt = [
+        [
+            i
+            for start in starts[number :: distributed.world_size()]
+            for i in range(len(samples))[start : start + batch_size]
+        ]
+        for number in range(distributed.world_size())
+    ]
+    own = [samples[i] for i in dealt[distributed.rank()]]
+    encoded = np.empty((0, encoder.dim), np.float32)
+    if own:
+        encoded = embed(encoder, own, batch_size=batch_size, flip=flip, progress=progress).vectors
+    vectors = np.empty((len(samples), encoder.dim), dtype=np.float32)
+    for rows, part in zip(dealt, distributed.gather_rows(torch.from_numpy(encoded)), strict=True):
+        vectors[rows] = part.numpy()
     return embeddings_of(vectors, samples, fingerprint=encoder.fingerprint)
 
 

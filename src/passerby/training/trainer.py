@@ -28,8 +28,8 @@ from passerby.data.loader import TrainLoader
 from passerby.data.records import ReIDDataset, Sample, labels_of
 from passerby.data.sampler import make_sampler
 from passerby.errors import ConfigError, DataError
-from passerby.evaluation.embed import embed
-from passerby.evaluation.evaluate import evaluate
+from passerby.evaluation.embed import embed_together
+from passerby.evaluation.evaluate import score
 from passerby.files import replace_file
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import ReIDModel, build_model
@@ -95,27 +95,32 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
     Raises:
         ConfigError: settings that cannot work, or another run's folder.
         DataError: a dataset that cannot be trained on.
-        TrainingError: a loss became NaN or Inf; the last good checkpoint is kept.
+        TrainingError: a loss became NaN or Inf, or another process was lost; the last good checkpoint is kept.
         StorageError: the disk is full; the previous checkpoint is kept.
     """
     check_terms(config.objective)
     device = choose_device(config.run.device)
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
-    with distributed.processes(device):
-        return _train(config, data, Path(out), device)
+    # the signal handlers stay while an error unwinds: a launcher ends the others at once when a process fails
+    with Interruption() as stopped, distributed.processes(device, timeout_minutes=config.run.timeout_minutes):
+        return _train(config, data, Path(out), device, stopped)
 
 
-def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch.device) -> Run:
+def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch.device, stopped: Interruption) -> Run:
     # ---- 1. What is already there ------------------------------------------------------------------------------
+    main = distributed.rank() == 0
+    if not main:
+        log.setLevel(logging.WARNING)
     saved = load_checkpoint(folder, config)
+    if not distributed.alike(*((saved["epoch"], saved["step"]) if saved is not None else (-1, -1))):
+        raise ConfigError(
+            f"{folder}: not every process finds the same checkpoint there; choose a folder that all share"
+        )
     run = Run(folder, config)
     if saved is not None and saved["finished"]:
         log.info("%s is finished; nothing to do", folder)
         return run
-    main = distributed.rank() == 0
-    if not main:
-        log.setLevel(logging.WARNING)
 
     # ---- 2. Data -----------------------------------------------------------------------------------------------
     if data is None:
@@ -182,7 +187,6 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             temporary.write_text(config.to_toml(), "utf-8")
     journal = Journal(folder, first_epoch) if main else None
     provenance = _provenance(config, data, training.train)
-    stopped = Interruption()
 
     def save(epoch: int, step: int, losses: LossesSeen | None, *, finished: bool = False) -> None:
         if objective.sharded:
@@ -190,23 +194,23 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             if not main:
                 save_share(folder, epoch, step, share)
             distributed.wait()
-        if not main:
-            return
-        state = {
-            "epoch": epoch,
-            "step": step,
-            "best": best,
-            "finished": finished,
-            "model": model.state_dict(),
-            "objective": objective.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "scaler": scaler.state_dict(),
-            "sampler": sampler.state_dict(),
-            "average": average.state_dict() if average is not None else {},
-            "losses": losses.state_dict() if losses is not None else {},
-        }
-        save_checkpoint(folder, state, config)
-        drop_shares(folder, but=(epoch, step))
+        if main:
+            state = {
+                "epoch": epoch,
+                "step": step,
+                "best": best,
+                "finished": finished,
+                "model": model.state_dict(),
+                "objective": objective.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "scaler": scaler.state_dict(),
+                "sampler": sampler.state_dict(),
+                "average": average.state_dict() if average is not None else {},
+                "losses": losses.state_dict() if losses is not None else {},
+            }
+            save_checkpoint(folder, state, config)
+            drop_shares(folder, but=(epoch, step))
+        distributed.wait()  # nobody leaves before it is written: a launcher would end the one who writes
 
     # ---- 5. Epochs ---------------------------------------------------------------------------------------------
     epochs = config.schedule.epochs
@@ -216,13 +220,16 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     # Processes save and stop together. On a GPU asking waits for the device; on a CPU twenty steps may take longer than
     # a launcher waits for those whom it asked to stop.
     agree_every = 20 if distributed.world_size() > 1 and device.type != "cpu" else 1
-    with stopped, progress_bar(f"train {config.name}", total_steps, done=steps_done, quiet=not main) as bar:
+    stopped.remember(patience=2.0 if distributed.world_size() > 1 else 0.0)
+    with progress_bar(f"train {config.name}", total_steps, done=steps_done, quiet=not main) as bar:
         for epoch in range(first_epoch, epochs):
             height, width = image_size(config, epoch)
             if loader is None or (loader.store.height, loader.store.width) != (height, width):
                 size = config.input.model_copy(update={"height": height, "width": width})
                 loader = TrainLoader(
-                    ImageStore(training.train, height, width, cache=size.cache, cache_dir=size.cache_dir),
+                    ImageStore(
+                        training.train, height, width, cache=size.cache, cache_dir=size.cache_dir, progress=main
+                    ),
                     labels,
                     camids,
                     sampler,
@@ -234,7 +241,10 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 )
             if isinstance(sampler, HardIdentitySampler) and first_step == 0 and sampler.needs_search(epoch):
                 encoder = _encoder(model, average, config, {})
-                sampler.update(embed(encoder, training.train, flip=False).vectors, labels)
+                features = embed_together(encoder, training.train, flip=False, progress=main).vectors
+                if main:
+                    sampler.update(features, labels)
+                sampler.load_state_dict(distributed.of_first(sampler.state_dict()))
             frozen = config.schedule.freeze_backbone_epochs
             freeze_backbone(model, frozen=epoch < frozen)
             if epoch in (first_epoch, frozen):  # what is replicated is what learns
@@ -293,26 +303,30 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             first_step = 0
 
             # ---- the best checkpoint is chosen on held-out training identities, never on the test set
-            if main and validation.query and _is_due(epoch, config):
+            if validation.query and _is_due(epoch, config):
                 encoder = _encoder(model, average, config, provenance | {"epochs": epoch + 1})
-                report = evaluate(encoder, validation, progress=False)
-                journal_row = {"mAP": report.mAP, "rank1": report.rank(1), "queries": report.queries}
-                if journal is not None:
-                    journal.evaluation(epoch, **journal_row)
-                log.info("epoch %d, held-out identities: mAP %.3f, rank-1 %.3f", epoch + 1, report.mAP, report.rank(1))
-                if report.mAP > best:
-                    best = report.mAP
-                    encoder.save(folder / "encoder")
+                parts = (embed_together(encoder, p, progress=False) for p in (validation.query, validation.gallery))
+                query, gallery = parts
+                if journal is not None:  # the first process
+                    report = score(query, gallery, protocol=validation.protocol, progress=False)
+                    numbers = {"mAP": report.mAP, "rank1": report.rank(1), "queries": report.queries}
+                    journal.evaluation(epoch, **numbers)
+                    log.info(
+                        "epoch %d, held-out identities: mAP %.3f, rank-1 %.3f", epoch + 1, report.mAP, report.rank(1)
+                    )
+                    if report.mAP > best:
+                        best = report.mAP
+                        encoder.save(folder / "encoder")
             save(epoch + 1, 0, None)
-            distributed.wait()
 
     # ---- 6. The encoder ----------------------------------------------------------------------------------------
-    if main and not validation.query:
-        _encoder(model, average, config, provenance | {"epochs": epochs}).save(folder / "encoder")
+    if not validation.query:
+        encoder = _encoder(model, average, config, provenance | {"epochs": epochs})
+        if main:
+            encoder.save(folder / "encoder")
     save(epochs, 0, None, finished=True)
     if journal is not None:
         journal.close()
-    distributed.wait()
     return run
 
 
@@ -370,10 +384,11 @@ def _is_due(epoch: int, config: Config) -> bool:
 
 
 def _encoder(model: ReIDModel, average: AveragedWeights | None, config: Config, provenance: dict[str, Any]) -> Encoder:
-    """The model as it is now (or its averaged weights), apart from the one in training."""
+    """The model as it is now (or its averaged weights), apart from the one in training; the first process's in all."""
     snapshot = copy.deepcopy(model).requires_grad_(False).eval()
     if average is not None:
         snapshot.load_state_dict(average.tensors)
+    distributed.broadcast(snapshot.state_dict().values())  # each process has seen other images in its batch norm
     return Encoder.from_model(snapshot, config.input, config.model, provenance)
 
 
