@@ -27,6 +27,7 @@ from passerby.errors import ConfigError, MissingExtraError, WeightsError, unknow
 from passerby.files import replace_file, replace_folder
 from passerby.models.encoder import Encoder, description_path, load_encoder
 from passerby.models.engines import METADATA, GraphEngine, Preprocessing
+from passerby.models.fusion import without_batch_norm
 from passerby.models.images import Images, as_list, pixels_of
 from passerby.models.model import ReIDModel
 from passerby.pixels import UInt8Array, resize_image
@@ -172,7 +173,7 @@ def metadata_of(encoder: Encoder) -> dict[str, str]:
 
 def _program(encoder: Encoder, *, resize: bool = True) -> torch.export.ExportedProgram:
     height, width = encoder.preprocessing.height, encoder.preprocessing.width
-    portable = Portable(encoder.model, encoder.preprocessing, resize=resize).eval()
+    portable = Portable(without_batch_norm(encoder.model), encoder.preprocessing, resize=resize).eval()
     shapes = {0: torch.export.Dim("batch", min=1, max=65536)}
     if resize:
         height, width = height + 2, width + 4  # an example of the input size would make the exporter drop the resizing
@@ -269,7 +270,7 @@ def _runner(file: Path, to: str, preprocessing: Preprocessing) -> Any:
 def _compare(encoder: Encoder, file: Path, to: str, pictures: Sequence[UInt8Array], target: Path) -> Export:
     run = _runner(file, to, encoder.preprocessing)
     size = (encoder.preprocessing.height, encoder.preprocessing.width)
-    portable = Portable(encoder.model, encoder.preprocessing).eval()
+    portable = Portable(without_batch_norm(encoder.model), encoder.preprocessing).eval()
     ready = torch.from_numpy(np.stack([resize_image(p, *size) for p in pictures])).permute(0, 3, 1, 2).contiguous()
     ours = encoder.encode_batch(ready)
     with torch.no_grad():
