@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from passerby.cli import VERBS, run
+from passerby.evaluation.embed import Embeddings
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +60,22 @@ def test_evaluate_embed_rank_and_report_agree(world: Path, capsys: pytest.Captur
     said = say(capsys, "report", world / "run", "--out", tmp_path / "report.html")
     assert said.code == 0
     assert "<html" in (tmp_path / "report.html").read_text()
+
+
+def test_a_folder_is_embedded_in_parts(world: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["embed", world / "run", "--images", world / "people", "--batch-size", "16", "--shard-size", "16"]
+    assert "images.parquet: " in say(capsys, *words, "--out", tmp_path / "whole").out
+    for part in ("2/3", "1/3"):
+        assert (
+            "files of other parts are not there yet"
+            in say(capsys, *words, "--out", tmp_path / "parts", "--shard", part).out
+        )
+    assert "images.parquet: " in say(capsys, *words, "--out", tmp_path / "parts", "--shard", "3/3").out
+    whole, parts = (Embeddings.from_parquet(tmp_path / name / "images.parquet") for name in ("whole", "parts"))
+    assert np.array_equal(whole.vectors, parts.vectors)
+    assert whole.paths == parts.paths
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["images.parquet"]
+    assert say(capsys, *words, "--out", tmp_path / "parts", "--shard", "4/3").code == 2
 
 
 def test_reranking_is_named_in_the_result(world: Path, capsys: pytest.CaptureFixture[str]) -> None:

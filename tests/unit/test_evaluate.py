@@ -9,7 +9,7 @@ import passerby as pb
 from passerby.data.records import ReIDDataset, Sample
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.embed import Embeddings, embed
-from passerby.evaluation.shards import embed_to_shards, read_shards
+from passerby.evaluation.shards import embed_to_shards, join_shards, missing_shards, read_shards
 
 
 class Drawn:
@@ -110,13 +110,29 @@ def test_shards_go_on_after_an_interruption(tmp_path: Path) -> None:
     fresh = Drawn()
     assert embed_to_shards(fresh, samples, tmp_path / "shards", shard_size=4, progress=False) == 5
     assert fresh.encoded == 17
-    joined, whole = read_shards(tmp_path / "shards"), embed(Drawn(), samples, progress=False)
-    for name in ("vectors", "pids", "camids", "tracklets"):
-        np.testing.assert_array_equal(getattr(joined, name), getattr(whole, name))
-    assert joined.paths == whole.paths
+    whole = embed(Drawn(), samples, progress=False)
+    assert missing_shards(tmp_path / "shards") == 0
+    assert join_shards(tmp_path / "shards", tmp_path / "all.parquet") == 25
+    for joined in (read_shards(tmp_path / "shards"), Embeddings.from_parquet(tmp_path / "all.parquet")):
+        for name in ("vectors", "pids", "camids", "tracklets"):
+            np.testing.assert_array_equal(getattr(joined, name), getattr(whole, name))
+        assert joined.paths == whole.paths
+        assert joined.fingerprint == whole.fingerprint
     assert embed_to_shards(fresh, samples, tmp_path / "shards", shard_size=4, progress=False) == 0
     with pytest.raises(EmbeddingError, match="another list"):
         embed_to_shards(fresh, samples[::-1], tmp_path / "shards", shard_size=4, progress=False)
+
+
+def test_joined_shards_may_lack_what_others_have(tmp_path: Path) -> None:
+    samples = [
+        Sample(Path(f"{i}_0.jpg"), 1, 0, tracklet=i if i > 1 else None, time=0.5 if i > 3 else None) for i in range(6)
+    ]
+    embed_to_shards(Drawn(), samples, tmp_path, shard_size=2, progress=False)
+    join_shards(tmp_path, tmp_path / "all.parquet")
+    joined = Embeddings.from_parquet(tmp_path / "all.parquet")
+    assert joined.tracklets is not None
+    assert joined.tracklets.tolist() == [-1, -1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(joined.times, [np.nan] * 4 + [0.5] * 2)
 
 
 def test_shards_are_shared_out(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
+from passerby.cli import speaks
 from passerby.cli.arguments import DataChoice, Json, Judging, held_out_of, images_below, parse, show
+from passerby.errors import EmbeddingError, UsageError
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,16 @@ class _EmbedOptions:
     """Images a forward pass."""
     flip: bool = True
     """Average the vectors of an image and its mirror image."""
+    shard: str = ""
+    """Do part I of N, as I/N; whoever ends last joins them. Default: all of it, or under torchrun this process's."""
+    shard_size: int = 8192
+    """Images between two writes; what has been written is not done again after an interruption."""
 
 
 def embed(arguments: Sequence[str]) -> None:
     """Turn a dataset, or a folder of images, into vectors: Parquet files with vector, pid, camid and path."""
     options = parse(_EmbedOptions, arguments, "embed", doc=embed.__doc__)
-    from passerby.evaluation.embed import embed as run_embed
+    from passerby.evaluation.shards import embed_to_shards, join_shards, missing_shards
     from passerby.models.encoder import load_encoder
 
     encoder = load_encoder(options.encoder)
@@ -96,11 +104,42 @@ def embed(arguments: Sequence[str]) -> None:
     else:
         data = options.data.load(options.encoder)
         parts = {name: data.part(name) for name in options.parts}
-    options.out.mkdir(parents=True, exist_ok=True)
+    part, of = _part(options.shard)
     for name, samples in parts.items():
-        vectors = run_embed(encoder, samples, batch_size=options.batch_size, flip=options.flip)
-        vectors.to_parquet(options.out / f"{name}.parquet")
-        print(f"{options.out / name}.parquet: {len(vectors):,} x {encoder.dim}")
+        folder, file = options.out / f"{name}.shards", options.out / f"{name}.parquet"
+        embed_to_shards(
+            encoder,
+            samples,
+            folder,
+            shard_size=options.shard_size,
+            batch_size=options.batch_size,
+            flip=options.flip,
+            worker=part - 1,
+            workers=of,
+            progress=speaks(),
+        )
+        if missing := missing_shards(folder):
+            if speaks():
+                print(f"{folder}: part {part} of {of} is done; {missing} files of other parts are not there yet")
+            continue
+        try:
+            rows = join_shards(folder, file)
+        except EmbeddingError:
+            if file.exists() and not folder.exists():  # another part ended at the same time, and has joined them
+                continue
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        print(f"{file}: {rows:,} x {encoder.dim}")
+
+
+def _part(shard: str) -> tuple[int, int]:
+    """Which part of how many, counted from 1."""
+    if not shard:
+        return int(os.environ.get("RANK", "0")) + 1, int(os.environ.get("WORLD_SIZE", "1"))
+    part, _, of = shard.partition("/")
+    if not (part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of)):
+        raise UsageError(f"--shard: expected I/N with 1 <= I <= N, found {shard!r}")
+    return int(part), int(of)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ class Embeddings:
         about = json.dumps({"fingerprint": self.fingerprint, "notes": list(self.notes), "rows": n, "dim": dim})
         table = pa.table(columns).replace_schema_metadata({"passerby": about})
         with replace_file(path) as temporary:
-            pq.write_table(table, temporary)
+            pq.write_table(table, temporary, use_dictionary=["path"])  # vectors never repeat
 
     @classmethod
     def from_parquet(cls, path: str | os.PathLike[str]) -> Embeddings:
@@ -181,16 +181,31 @@ def embed(
     vectors = np.empty((len(samples), encoder.dim), dtype=np.float32)
     done = 0
     with progress_bar("embed", len(samples), quiet=not progress) as bar:
-        for encoded in _encoded(encoder, [s.path for s in samples], batch_size, flip):
-            n = min(batch_size, len(samples) - done)
-            if encoded.shape != (n, encoder.dim):
-                raise EmbeddingError(
-                    f"embed: expected vectors of shape {[n, encoder.dim]} from the encoder, found {list(encoded.shape)}"
-                )
-            vectors[done : done + n] = encoded
-            done += n
-            bar.advance(n)
+        for encoded in encode_in_order(encoder, samples, batch_size=batch_size, flip=flip):
+            vectors[done : done + len(encoded)] = encoded
+            done += len(encoded)
+            bar.advance(len(encoded))
     return embeddings_of(vectors, samples, fingerprint=encoder.fingerprint)
+
+
+def encode_in_order(
+    encoder: Embedder, samples: Sequence[Sample], *, batch_size: int, flip: bool
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Vectors of samples batch by batch, float32 [at most batch_size, dim]; later images are decoded meanwhile.
+
+    Raises:
+        EmbeddingError: the encoder returns something else.
+        ImageError: an image cannot be read.
+    """
+    done = 0
+    for encoded in _encoded(encoder, [s.path for s in samples], batch_size, flip):
+        n = min(batch_size, len(samples) - done)
+        if encoded.shape != (n, encoder.dim):
+            raise EmbeddingError(
+                f"embed: expected vectors of shape {[n, encoder.dim]} from the encoder, found {list(encoded.shape)}"
+            )
+        done += n
+        yield encoded
 
 
 def embed_together(

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from passerby.data.records import Sample
 from passerby.errors import EmbeddingError
-from passerby.evaluation.embed import Embedder, Embeddings, embed
+from passerby.evaluation.arrays import Float32
+from passerby.evaluation.embed import Embedder, Embeddings, embeddings_of, encode_in_order
 from passerby.files import replace_file
 from passerby.progress import progress_bar
 
@@ -72,12 +76,72 @@ def embed_to_shards(
     _agree(target / _PLAN, plan)
     mine = range(worker, -(-len(samples) // shard_size), workers)
     missing = [shard for shard in mine if not _shard(target, shard).exists()]
-    with progress_bar("embed shards", len(mine) if progress else 0, done=len(mine) - len(missing)) as bar:
-        for shard in missing:
-            part = samples[shard * shard_size : (shard + 1) * shard_size]
-            embed(encoder, part, batch_size=batch_size, flip=flip, progress=False).to_parquet(_shard(target, shard))
-            bar.advance()
+    parts = {shard: samples[shard * shard_size : (shard + 1) * shard_size] for shard in missing}
+    todo = [sample for part in parts.values() for sample in part]
+    there = sum(min(shard_size, len(samples) - shard * shard_size) for shard in mine) - len(todo)
+    # one stream for all shards: images are decoded ahead across their borders
+    rows = _Rows(encode_in_order(encoder, todo, batch_size=min(batch_size, shard_size), flip=flip))
+    with progress_bar("embed", there + len(todo), done=there, quiet=not progress) as bar:
+        for shard, part in parts.items():
+            vectors = np.empty((len(part), encoder.dim), np.float32)
+            for start, stop in rows.fill(vectors):
+                bar.advance(stop - start)
+            embeddings_of(vectors, part, fingerprint=encoder.fingerprint).to_parquet(_shard(target, shard))
     return len(missing)
+
+
+class _Rows:
+    """Cuts a stream of batches into shards."""
+
+    def __init__(self, batches: Iterator[Float32]) -> None:
+        self._batches = batches
+        self._left = np.empty((0, 0), np.float32)
+
+    def fill(self, out: Float32) -> Iterator[tuple[int, int]]:
+        """Write the next rows into `out`; which ones, as they come."""
+        done = 0
+        while done < len(out):
+            if not len(self._left):
+                self._left = next(self._batches)
+            part, self._left = self._left[: len(out) - done], self._left[len(out) - done :]
+            out[done : done + len(part)] = part
+            yield done, done + len(part)
+            done += len(part)
+
+
+def join_shards(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> int:
+    """Write the shards of `embed_to_shards` into one Parquet file, one after the other: memory for a single one.
+
+    Returns:
+        How many rows there are.
+
+    Raises:
+        EmbeddingError: not such a folder, or a shard is missing.
+        StorageError: writing failed.
+    """
+    plan, paths = _whole(Path(folder))
+    schemas = [pq.read_schema(shard) for shard in paths]
+    schema = pa.unify_schemas([s.remove_metadata() for s in schemas])
+    about = json.loads(schemas[0].metadata[b"passerby"]) | {"rows": plan["samples"]}
+    unknown = {"time": (np.nan, pa.float64()), "tracklet": (-1, pa.int64())}  # where no image of a shard has one
+    schema = schema.with_metadata({"passerby": json.dumps(about)})
+    with replace_file(path) as temporary, pq.ParquetWriter(temporary, schema, use_dictionary=["path"]) as writer:
+        for shard in paths:
+            table = pq.read_table(shard)
+            for name in (n for n in schema.names if n not in table.column_names):
+                value, kind = unknown[name]
+                table = table.append_column(name, pa.array([value] * len(table), kind))
+            writer.write_table(table.select(schema.names).replace_schema_metadata(schema.metadata))
+    return int(plan["samples"])
+
+
+def missing_shards(folder: str | os.PathLike[str]) -> int:
+    """How many shards of a folder are not made yet.
+
+    Raises:
+        EmbeddingError: not such a folder.
+    """
+    return sum(not path.exists() for path in _planned(Path(folder))[1])
 
 
 def read_shards(folder: str | os.PathLike[str]) -> Embeddings:
@@ -86,18 +150,7 @@ def read_shards(folder: str | os.PathLike[str]) -> Embeddings:
     Raises:
         EmbeddingError: not such a folder, or a shard is missing.
     """
-    source = Path(folder)
-    try:
-        plan = json.loads((source / _PLAN).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise EmbeddingError(f"{source}: not a folder of shards ({error})") from None
-    paths = [_shard(source, shard) for shard in range(-(-plan["samples"] // plan["shard_size"]))]
-    missing = [path.name for path in paths if not path.exists()]
-    if missing:
-        raise EmbeddingError(
-            f"{source}: {len(missing)} of {len(paths)} shards are missing, the first is {missing[0]}; "
-            "run embed_to_shards again with the same samples"
-        )
+    plan, paths = _whole(Path(folder))
     parts = [Embeddings.from_parquet(path) for path in paths]
     times = [np.full(len(p), np.nan) if p.times is None else p.times for p in parts]
     tracklets = [np.full(len(p), -1, dtype=np.int64) if p.tracklets is None else p.tracklets for p in parts]
@@ -110,6 +163,25 @@ def read_shards(folder: str | os.PathLike[str]) -> Embeddings:
         tracklets=None if all(p.tracklets is None for p in parts) else np.concatenate(tracklets),
         fingerprint=plan["encoder"],
     )
+
+
+def _planned(source: Path) -> tuple[dict[str, Any], list[Path]]:
+    try:
+        plan = json.loads((source / _PLAN).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise EmbeddingError(f"{source}: not a folder of shards ({error})") from None
+    return plan, [_shard(source, shard) for shard in range(-(-plan["samples"] // plan["shard_size"]))]
+
+
+def _whole(source: Path) -> tuple[dict[str, Any], list[Path]]:
+    plan, paths = _planned(source)
+    missing = [path.name for path in paths if not path.exists()]
+    if missing:
+        raise EmbeddingError(
+            f"{source}: {len(missing)} of {len(paths)} shards are missing, the first is {missing[0]}; "
+            "run embed_to_shards again with the same samples"
+        )
+    return plan, paths
 
 
 def _shard(folder: Path, shard: int) -> Path:
