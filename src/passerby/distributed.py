@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -91,12 +92,13 @@ def processes(device: torch.device, *, timeout_minutes: float = 10.0) -> Iterato
     timeout = timedelta(minutes=timeout_minutes)
     backend = "nccl" if device.type == "cuda" else "gloo"
     try:
-        board, number, world = next(rendezvous("env://", timeout=timeout))
+        # at the beginning machines may be minutes apart
+        board, number, world = next(rendezvous("env://", timeout=max(timeout, _MEETING)))
         dist.init_process_group(backend, store=board, rank=number, world_size=world, timeout=timeout)
     except (RuntimeError, ValueError) as error:
         raise TrainingError(
             f"process {os.environ.get('RANK', '?')} of {os.environ['WORLD_SIZE']} did not meet the others within "
-            f"{timeout_minutes:g} minutes (run.timeout_minutes): {_first_line(error)}"
+            f"{max(timeout, _MEETING)} (run.timeout_minutes): {_first_line(error)}"
         ) from error
     try:
         with _one_speaks(board, number, world):
@@ -107,6 +109,7 @@ def processes(device: torch.device, *, timeout_minutes: float = 10.0) -> Iterato
 
 _CAUSE, _SAID = "passerby/cause", "passerby/said"  # what processes write on the board: torchrun's store, or their own
 _PATIENCE = timedelta(seconds=3)
+_MEETING = timedelta(minutes=5)
 # How gloo and NCCL say that another process is gone; not in every version of torch by a class of its own.
 _LOST = ("gloo", "NCCL", "onnection closed by peer", "onnection reset by peer", "Timed out waiting", "roken pipe")
 
@@ -165,7 +168,9 @@ def _read(board: Any, key: str, patience: timedelta | None = None) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    """What a library says, without the place in its source and without its advice."""
+    line = str(error).strip().partition("\n")[0]
+    return re.sub(r"^\[[^\]]*\.cc:\d+\] ", "", line).partition(". This is")[0]
 
 
 def replicate(model: nn.Module, device: torch.device) -> nn.Module:

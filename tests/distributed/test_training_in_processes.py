@@ -9,12 +9,18 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from tests.distributed.processes import run_in_processes
 
-from passerby.config import Config, parse_config
+from passerby.config import Config, InputConfig, ModelConfig, parse_config
+from passerby.data import load_dataset
 from passerby.data.synthetic import draw_dataset
+from passerby.evaluation.embed import embed, embed_together
+from passerby.models.encoder import Encoder
+from passerby.models.model import build_model
 from passerby.training.losses_seen import LossesSeen
 from passerby.training.trainer import train
 
@@ -153,3 +159,43 @@ def test_other_numbers_of_processes_go_on(
         torch.testing.assert_close(
             found[name], tensor, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
         )
+
+
+def test_held_out_people_and_look_alikes_are_those_of_one_process(root: Path, tmp_path: Path) -> None:
+    """Embedded in turns by all processes, judged and searched once."""
+    config = settings(root)
+    config = config.model_copy(
+        update={
+            "data": config.data.model_copy(update={"held_out_identities": 4}),
+            "sampler": config.sampler.model_copy(update={"kind": "hard_identity"}),
+            "run": config.run.model_copy(update={"evaluate_epochs": 1}),
+        }
+    )
+    runs = {world: tmp_path / str(world) for world in (1, 2)}
+    for world, out in runs.items():
+        run_in_processes(world, _train, config, out)
+    one, two = (torch.load(out / "checkpoint.pt", weights_only=True) for out in runs.values())
+    assert one["sampler"].keys() == two["sampler"].keys()
+    assert one["best"] == pytest.approx(two["best"], abs=1e-6)
+    rows = [list(map(json.loads, (out / "metrics.jsonl").read_text().splitlines())) for out in runs.values()]
+    found = [[row for row in run if row["kind"] == "evaluation"] for run in rows]
+    assert len(found[0]) == 2
+    for alone, together in zip(*found, strict=True):
+        assert [together[k] for k in ("mAP", "rank1", "queries")] == pytest.approx(
+            [alone[k] for k in ("mAP", "rank1", "queries")], abs=1e-6
+        )
+
+
+def _embedded(root: Path, together: bool) -> npt.NDArray[np.float32]:
+    torch.manual_seed(1)
+    config = ModelConfig(backbone="tiny:osnet_x0_25")
+    encoder = Encoder.from_model(build_model(config).eval(), InputConfig(height=32, width=16), config)
+    samples = load_dataset("synthetic", root).train[:29]
+    return (embed_together if together else embed)(encoder, samples, batch_size=4, progress=False).vectors
+
+
+def test_vectors_are_those_of_one_process(root: Path) -> None:
+    """29 images are 8 batches of 4, the last one short: 4 processes have two each."""
+    expected = run_in_processes(1, _embedded, root, False)[0]
+    for vectors in run_in_processes(4, _embedded, root, True):
+        assert np.array_equal(vectors, expected)

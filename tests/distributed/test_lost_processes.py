@@ -1,0 +1,132 @@
+"""A process that dies, fails or falls silent ends the others, soon and with one message; the run goes on afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from tests.distributed.test_training_in_processes import settings
+
+from passerby.config import Config
+from passerby.data.synthetic import draw_dataset
+
+pytestmark = pytest.mark.slow
+PATIENCE = 120  # seconds; the machine may be busy
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Endless, and saved at every step."""
+    root = draw_dataset(tmp_path / "people", identities=8, train_identities=6, cameras=2, images_per_camera=2)
+    plain = settings(root, softmax={})
+    return plain.model_copy(
+        update={
+            "input": plain.input.model_copy(update={"cache": "none"}),
+            "schedule": plain.schedule.model_copy(update={"epochs": 1_000_000}),
+            "run": plain.run.model_copy(update={"checkpoint_minutes": 1e-9}),
+        }
+    )
+
+
+def command(config: Config, folder: Path) -> list[str]:
+    recipe = folder / "recipe.toml"
+    recipe.write_text(config.to_toml())
+    return ["-m", "passerby", "train", str(recipe), "--out", str(folder / "run")]
+
+
+def environment(**more: str) -> dict[str, str]:
+    source = str(Path(__file__).parents[2] / "src")
+    return {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", **more}
+
+
+def by_hand(world: int, arguments: list[str]) -> list[subprocess.Popen[str]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            env=environment(RANK=str(rank), LOCAL_RANK=str(rank), **shared),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(world)
+    ]
+
+
+def wait_for(checkpoint: Path, other_than: object = None) -> object:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if checkpoint.exists() and (now := checkpoint.stat().st_mtime_ns) != other_than:
+            return now
+        time.sleep(0.05)
+    raise TimeoutError(checkpoint)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "silent"])
+def test_others_end_when_a_process_is_gone(config: Config, tmp_path: Path, number: signal.Signals) -> None:
+    config = config.model_copy(update={"run": config.run.model_copy(update={"timeout_minutes": 0.25})})
+    started = by_hand(2, command(config, tmp_path))
+    try:
+        wait_for(tmp_path / "run/checkpoint.pt")
+        os.kill(started[1].pid, number)
+        stdout, stderr = started[0].communicate(timeout=PATIENCE)
+        assert started[0].returncode == 1
+        assert stdout == ""
+        assert stderr.count("error: another process was lost") == 1
+        assert "Traceback" not in stderr
+    finally:
+        for process in started:
+            process.kill()
+    assert started[1].communicate() == ("", "")  # the first one speaks for all
+    assert torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)["finished"] is False
+
+
+def test_an_image_that_one_process_cannot_read_ends_all(config: Config, tmp_path: Path) -> None:
+    next(path for path in (tmp_path / "people").rglob("*train*/*.jpg")).write_bytes(b"no image")
+    started = by_hand(2, command(config, tmp_path))
+    try:
+        said = [process.communicate(timeout=PATIENCE)[1] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    assert all(process.returncode in (1, 2) for process in started), said
+    assert "cannot be read" in said[0] + said[1] or "not an image" in said[0] + said[1], said
+    assert "Traceback" not in said[0] + said[1]
+
+
+def test_torchrun_ends_goes_on_and_saves(config: Config, tmp_path: Path) -> None:
+    """kill -9 of a process; the same command goes on; SIGTERM saves."""
+    checkpoint = tmp_path / "run/checkpoint.pt"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+    def start() -> subprocess.Popen[str]:
+        arguments = [*launch, *command(config, tmp_path)]
+        return subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, text=True)
+
+    first = start()
+    seen = wait_for(checkpoint)
+    workers = [p for p in psutil.Process(first.pid).children() if p.environ().get("RANK") == "1"]
+    workers[0].kill()
+    _, stderr = first.communicate(timeout=PATIENCE)
+    assert first.returncode != 0
+    assert "error: another process was lost" in stderr
+    before = torch.load(checkpoint, weights_only=True)
+
+    second = start()
+    wait_for(checkpoint, seen)
+    second.send_signal(signal.SIGTERM)
+    _, stderr = second.communicate(timeout=PATIENCE)
+    assert "the same command goes on" in stderr
+    after = torch.load(checkpoint, weights_only=True)
+    assert (after["epoch"], after["step"]) > (before["epoch"], before["step"])
