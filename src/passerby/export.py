@@ -81,10 +81,11 @@ class Portable(nn.Module):
         self.size = (preprocessing.height, preprocessing.width) if resize else None
         self.reverse = preprocessing.colors == "BGR"
         scale = preprocessing.scale
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1) * scale)
-        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1) * scale)
+        # torch 2.6 would give a buffer called mean the name of the operation
+        self.input_mean: Tensor
+        self.input_std: Tensor
+        self.register_buffer("input_mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1) * scale)
+        self.register_buffer("input_std", torch.tensor(preprocessing.std).view(1, 3, 1, 1) * scale)
 
     def forward(self, images: Tensor) -> Tensor:
         """See the class."""
@@ -94,7 +95,7 @@ class Portable(nn.Module):
             x = F.interpolate(x, self.size, mode="bilinear", align_corners=False, antialias=True)
         if self.reverse:
             x = x.flip(1)
-        return F.normalize(self.model((x - self.mean) / self.std).embedding)
+        return F.normalize(self.model((x - self.input_mean) / self.input_std).embedding)
 
 
 def export(
