@@ -47,7 +47,9 @@ def main() -> None:
     parser.add_argument("--backbone", default="osnet_x1_0")
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--engine", default="", help="torch, onnxruntime or openvino (the latter two are exported)")
+    parser.add_argument(
+        "--engine", default="torch", help="torch, onnxruntime or openvino (the latter two are exported)"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the encoder, in both")
     parser.add_argument("--clients", type=int, default=48, help="connections that ask at full load")
     parser.add_argument("--images", type=int, default=1, help="images of one request")
@@ -60,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "encoder"
         make_encoder(options, folder)
-        encoder = load_encoder(folder, options.engine or None)
+        encoder = load_encoder(folder, options.engine)
         service = Service(Path(place) / "people.gallery", folder, options.engine)
         try:
             measure(options, encoder, service)
