@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import passerby
 from passerby.config import Config, load_recipe, parse_config
@@ -133,7 +135,11 @@ class Comparison:
         return {
             "conditions": self.conditions,
             "protocol": self.protocol,
-            "passerby": passerby.__version__,
+            "versions": {
+                "passerby": passerby.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
             "trials": [
                 {
                     "recipe": t.recipe,
