@@ -24,13 +24,13 @@ PATIENCE = 120  # seconds; the machine may be busy
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """Endless, and saved at every step."""
+    """Longer than the test, and saved at every step."""
     root = draw_dataset(tmp_path / "people", identities=8, train_identities=6, cameras=2, images_per_camera=2)
     plain = settings(root, softmax={})
     return plain.model_copy(
         update={
             "input": plain.input.model_copy(update={"cache": "none"}),
-            "schedule": plain.schedule.model_copy(update={"epochs": 1_000_000}),
+            "schedule": plain.schedule.model_copy(update={"epochs": 5000}),
             "run": plain.run.model_copy(update={"checkpoint_minutes": 1e-9}),
         }
     )
@@ -102,7 +102,7 @@ def test_an_image_that_one_process_cannot_read_ends_all(config: Config, tmp_path
         for process in started:
             process.kill()
     assert all(process.returncode in (1, 2) for process in started), said
-    assert "cannot be read" in said[0] + said[1] or "not an image" in said[0] + said[1], said
+    assert "not a readable image" in said[0] + said[1], said
     assert "Traceback" not in said[0] + said[1]
 
 
@@ -111,23 +111,31 @@ def test_torchrun_ends_goes_on_and_saves(config: Config, tmp_path: Path) -> None
     checkpoint = tmp_path / "run/checkpoint.pt"
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
+    started: list[subprocess.Popen[str]] = []
+
     def start() -> subprocess.Popen[str]:
         arguments = [*launch, *command(config, tmp_path)]
-        return subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, text=True)
+        started.append(subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, text=True))
+        return started[-1]
 
-    first = start()
-    seen = wait_for(checkpoint)
-    workers = [p for p in psutil.Process(first.pid).children() if p.environ().get("RANK") == "1"]
-    workers[0].kill()
-    _, stderr = first.communicate(timeout=PATIENCE)
-    assert first.returncode != 0
-    assert "error: another process was lost" in stderr
-    before = torch.load(checkpoint, weights_only=True)
+    try:
+        first = start()
+        wait_for(checkpoint)
+        workers = [p for p in psutil.Process(first.pid).children() if p.environ().get("RANK") == "1"]
+        workers[0].kill()
+        _, stderr = first.communicate(timeout=PATIENCE)
+        assert first.returncode != 0
+        assert "error: another process was lost" in stderr
+        before = torch.load(checkpoint, weights_only=True)
 
-    second = start()
-    wait_for(checkpoint, seen)
-    second.send_signal(signal.SIGTERM)
-    _, stderr = second.communicate(timeout=PATIENCE)
-    assert "the same command goes on" in stderr
-    after = torch.load(checkpoint, weights_only=True)
-    assert (after["epoch"], after["step"]) > (before["epoch"], before["step"])
+        second = start()
+        wait_for(checkpoint, other_than=checkpoint.stat().st_mtime_ns)
+        second.send_signal(signal.SIGTERM)
+        _, stderr = second.communicate(timeout=PATIENCE)
+        assert "the same command goes on" in stderr
+        after = torch.load(checkpoint, weights_only=True)
+        assert (after["epoch"], after["step"]) > (before["epoch"], before["step"])
+    finally:
+        for process in started:
+            process.terminate()  # torchrun ends its workers
+            process.communicate()
