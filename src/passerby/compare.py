@@ -113,7 +113,7 @@ class Comparison:
                     f"{row.minutes:.1f}",
                     f"{row.peak_gib:.2f}",
                     "best" if test is None else _behind(test),
-                    "" if test is None else f"{test.p_value:.3f}",
+                    "" if test is None else f"{test.p_value:.3f}" if test.p_value >= 5e-4 else "< 0.001",
                 ]
             )
         return lines
