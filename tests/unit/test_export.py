@@ -12,7 +12,10 @@ import torch
 from passerby import export as export_module
 from passerby.bench_encoder import bench_encoder
 from passerby.config import InputConfig, ModelConfig
+from passerby.data import load_dataset
+from passerby.data.synthetic import draw_dataset
 from passerby.errors import ConfigError, MissingExtraError, WeightsError
+from passerby.evaluation.evaluate import evaluate
 from passerby.export import export
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import build_model
@@ -35,6 +38,10 @@ def make(folder: Path, seed: int = 0) -> Encoder:
 def pictures(height: int, width: int, count: int = 3) -> list[np.ndarray]:
     rng = np.random.default_rng(5)
     return [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def drawn(folder: Path) -> Path:
+    return draw_dataset(folder / "people", identities=8, train_identities=4, cameras=2, images_per_camera=2)
 
 
 @pytest.fixture(scope="module")
@@ -118,16 +125,23 @@ def test_the_bench_ranks_what_the_folder_holds(exported: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*exactly as near")  # eight bits of a random network tell few drawn people apart
 def test_int8_is_another_encoder(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     encoder = make(tmp_path / "e")
-    report = export(tmp_path / "e", "onnx", int8=True, images=pictures(64, 32, 8))
+    data = load_dataset("synthetic", drawn(tmp_path))
+    report = export(tmp_path / "e", "onnx", int8=True, images=pictures(64, 32, 8), data=data)
     quantised = load_encoder(tmp_path / "e" / "int8")
     assert quantised.fingerprint != encoder.fingerprint
     assert report.cosine[1] > 0.9
     likeness = (quantised.encode(pictures(64, 32)) * encoder.encode(pictures(64, 32))).sum(1)
     assert likeness.min() > 0.9
+    assert report.judged is not None
+    exact, after = report.judged
+    assert exact.mAP == pytest.approx(evaluate(encoder, data).mAP, abs=1e-3)
+    assert after.mAP == pytest.approx(evaluate(quantised, data).mAP, abs=1e-9)
+    assert f"after: {100 * after.mAP:.1f} mAP" in str(report)
 
 
 def test_an_export_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,6 +167,8 @@ def test_impossible_wishes_are_refused(tmp_path: Path) -> None:
         export(tmp_path / "e", "onxx")
     with pytest.raises(ConfigError, match="int8 is for the format 'onnx'"):
         export(tmp_path / "e", "openvino", int8=True)
+    with pytest.raises(ConfigError, match="data: only int8 changes"):
+        export(tmp_path / "e", "onnx", data=load_dataset("synthetic", drawn(tmp_path)))
     with pytest.raises(ConfigError, match="int8 needs images"):
         export(tmp_path / "e", "onnx", int8=True)
     with pytest.raises(WeightsError, match=r"passerby export .* --to onnx"):

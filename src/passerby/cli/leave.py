@@ -9,7 +9,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from passerby.cli.arguments import Json, images_below, parse, show
+from passerby.cli.arguments import DataChoice, Json, images_below, parse, show
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,9 @@ class _ExportOptions:
     images: Path | None = None
     """Folder of crops to compare the outputs on (default: random pictures)."""
     int8: bool = False
-    """Quantise (ONNX only, needs --images): a new encoder in the folder int8; evaluate it beside the exact one."""
+    """Quantise (ONNX only, needs --images): a new encoder in the folder int8."""
+    data: DataChoice = DataChoice()
+    """With --int8: rank this dataset before and after, to see what it costs."""
 
 
 def export(arguments: Sequence[str]) -> None:
@@ -32,7 +34,8 @@ def export(arguments: Sequence[str]) -> None:
     from passerby.export import export as run_export
 
     images = None if options.images is None else [s.path for s in images_below(options.images)[:64]]
-    print(run_export(options.encoder, to=options.to, out=options.out, int8=options.int8, images=images))
+    data = None if options.data.name is None else options.data.load()
+    print(run_export(options.encoder, options.to, out=options.out, int8=options.int8, images=images, data=data))
 
 
 @dataclass(frozen=True)
