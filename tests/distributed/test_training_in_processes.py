@@ -28,9 +28,9 @@ pytestmark = pytest.mark.slow
 
 
 def train_with_torchrun(recipe: Path, out: Path, processes: int) -> None:
-    launcher = (
-        [] if processes == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    )
+    logs = out.with_suffix(".logs")
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    launcher = [] if processes == 1 else [*torchrun, "--tee", "3", "--log-dir", str(logs)]
     command = [sys.executable, *launcher, "-m", "passerby", "train", str(recipe), "--out", str(out)]
     environment = {
         **os.environ,
@@ -41,6 +41,10 @@ def train_with_torchrun(recipe: Path, out: Path, processes: int) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("trained:") == 1
+    for rank in range(1, processes):  # only the first process speaks
+        for stream in ("stdout", "stderr"):
+            [log] = logs.glob(f"*/*/{rank}/{stream}.log")
+            assert log.read_text() == ""
 
 
 def settings(root: Path, **objective: object) -> Config:
@@ -65,19 +69,21 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_dataset(folder, identities=16, train_identities=13, cameras=2, images_per_camera=3)
 
 
-def test_two_processes_end_where_one_does(root: Path, tmp_path: Path) -> None:
+def test_torchrun_ends_where_one_process_does(root: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(settings(root, softmax={}).to_toml())
-    runs = {n: tmp_path / f"run-{n}" for n in (1, 2)}
+    runs = {n: tmp_path / f"run-{n}" for n in (1, 2, 4)}
     for n, out in runs.items():
         train_with_torchrun(recipe, out, n)
     states = {n: torch.load(out / "checkpoint.pt", weights_only=True) for n, out in runs.items()}
-    for part in ("model", "objective"):
-        for name, tensor in states[1][part].items():
-            assert torch.allclose(tensor.double(), states[2][part][name].double(), atol=1e-5), name
-    rows = [list(map(json.loads, (out / "metrics.jsonl").read_text().splitlines())) for out in runs.values()]
-    for one, two in zip(*rows, strict=True):
-        assert one["losses"] == pytest.approx(two["losses"], abs=1e-4)
+    rows = {n: (out / "metrics.jsonl").read_text().splitlines() for n, out in runs.items()}
+    losses = {n: [json.loads(row)["losses"] for row in lines] for n, lines in rows.items()}
+    for n in (2, 4):
+        for part in ("model", "objective"):
+            for name, tensor in states[1][part].items():
+                assert torch.allclose(tensor.double(), states[n][part][name].double(), atol=1e-5), (n, name)
+        for one, many in zip(losses[1], losses[n], strict=True):
+            assert one == pytest.approx(many, abs=1e-4)
 
 
 class Kill(Exception):

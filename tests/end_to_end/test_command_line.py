@@ -2,9 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -76,6 +79,30 @@ def test_a_folder_is_embedded_in_parts(world: Path, capsys: pytest.CaptureFixtur
     assert whole.paths == parts.paths
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["images.parquet"]
     assert say(capsys, *words, "--out", tmp_path / "parts", "--shard", "4/3").code == 2
+
+
+def test_an_embedding_that_was_killed_goes_on(world: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """kill -9 between two files; what is there is not made again, and the vectors are those of one pass."""
+    words = ["embed", world / "run", "--images", world / "people", "--batch-size", "4", "--shard-size", "4"]
+    shards = tmp_path / "killed/images.shards"
+    command = [sys.executable, "-m", "passerby", *map(str, words), "--out", str(tmp_path / "killed")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src"), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not list(shards.glob("shard-*.parquet")):
+            assert process.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+        process.kill()
+    kept = {path: path.stat().st_mtime_ns for path in shards.glob("shard-*.parquet")}
+    assert not (tmp_path / "killed/images.parquet").exists()
+    with patch.object(shutil, "rmtree"):  # leave the parts where they can be looked at
+        assert say(capsys, *words, "--out", tmp_path / "killed").code == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert len(list(shards.glob("shard-*.parquet"))) > len(kept)
+    assert say(capsys, *words, "--out", tmp_path / "whole").code == 0
+    killed, whole = (Embeddings.from_parquet(tmp_path / name / "images.parquet") for name in ("killed", "whole"))
+    assert killed.paths == whole.paths
+    assert np.array_equal(killed.vectors, whole.vectors)
 
 
 def test_reranking_is_named_in_the_result(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
