@@ -21,7 +21,7 @@ class _ExportOptions:
     out: Path | None = None
     """Where to (default: beside the encoder)."""
     images: Path | None = None
-    """Folder of crops to compare the outputs on (default: random pictures)."""
+    """Folder of crops to compare the outputs on, of which 128 are taken (default: random pictures)."""
     int8: bool = False
     """Quantise (ONNX only, needs --images): a new encoder in the folder int8."""
     data: DataChoice = DataChoice()
@@ -33,9 +33,15 @@ def export(arguments: Sequence[str]) -> None:
     options = parse(_ExportOptions, arguments, "export", doc=export.__doc__)
     from passerby.export import export as run_export
 
-    images = None if options.images is None else [s.path for s in images_below(options.images)[:64]]
+    images = None if options.images is None else _some_images(options.images)
     data = None if options.data.name is None else options.data.load()
     print(run_export(options.encoder, options.to, out=options.out, int8=options.int8, images=images, data=data))
+
+
+def _some_images(folder: Path, count: int = 128) -> list[Path]:
+    """Images from the whole folder: datasets are in order of person, so the first ones would show few people."""
+    paths = [sample.path for sample in images_below(folder)]
+    return paths[:: max(1, len(paths) // count)][:count]
 
 
 @dataclass(frozen=True)
