@@ -44,7 +44,10 @@ def train_with_torchrun(recipe: Path, out: Path, processes: int) -> None:
     for rank in range(1, processes):  # only the first process speaks
         for stream in ("stdout", "stderr"):
             [log] = logs.glob(f"*/*/{rank}/{stream}.log")
-            assert log.read_text() == ""
+            said = log.read_text().splitlines()
+            assert not [
+                line for line in said if not line.startswith("[Gloo]")
+            ]  # which some versions of torch let through
 
 
 def settings(root: Path, **objective: object) -> Config:
