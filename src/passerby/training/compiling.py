@@ -14,9 +14,11 @@ from passerby.models.model import ReIDModel
 log = logging.getLogger("passerby")
 
 BACKEND = "inductor"
+RECOMPUTES_SINCE = (2, 10)
+"""The first torch seen to count images once in compiled batch norm where activations are recomputed (2.8: twice)."""
 
 
-def compile_backbone(model: ReIDModel, images: Tensor, *, precision: torch.dtype) -> bool:
+def compile_backbone(model: ReIDModel, images: Tensor, *, precision: torch.dtype, recompute: bool = False) -> bool:
     """Compile `model.backbone` in place, or leave it as it is and log why that does not work here.
 
     Compilers differ in what they need (a C++ compiler on the CPU, Triton on a GPU) and say so only when they meet the
@@ -26,10 +28,19 @@ def compile_backbone(model: ReIDModel, images: Tensor, *, precision: torch.dtype
         model: in training mode; its gradients are cleared and its running statistics stay as they are.
         images: of the size that training will see.
         precision: arithmetic of the backbone.
+        recompute: the model recomputes its activations.
 
     Returns:
         Whether the backbone is compiled now.
     """
+    if recompute and _torch_version() < RECOMPUTES_SINCE:
+        needed = ".".join(map(str, RECOMPUTES_SINCE))
+        log.warning(
+            "run.compile: goes on without, because together with run.recompute it needs torch %s or later, found %s",
+            needed,
+            torch.__version__,
+        )
+        return False
     started = time.monotonic()
     before = [buffer.clone() for buffer in model.backbone.buffers()]
     # dynamic shapes cost speed; an image size that comes later is compiled when it comes
@@ -53,3 +64,7 @@ def compile_backbone(model: ReIDModel, images: Tensor, *, precision: torch.dtype
                 buffer.copy_(value)
     log.info("backbone compiled in %.0f s", time.monotonic() - started)
     return True
+
+
+def _torch_version() -> tuple[int, ...]:
+    return tuple(int(number) for number in torch.__version__.split(".")[:2])

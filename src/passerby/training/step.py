@@ -88,7 +88,8 @@ class Step:
         """
         if self._to_compile:
             self._to_compile = False
-            compile_backbone(self.model, self._groups(images)[-1], precision=self.precision)
+            group = self._groups(images)[-1]
+            compile_backbone(self.model, group, precision=self.precision, recompute=self.recompute)
         if self.micro_batch and len(images) > self.micro_batch:
             terms = self._two_passes(images, labels, teacher, seed)
         else:

@@ -87,7 +87,18 @@ def test_a_traced_backbone_trains_as_an_eager_one(monkeypatch: pytest.MonkeyPatc
     expected = steps(network(), run)
     model = network()
     ours = steps(model, run.model_copy(update={"compile": True}))
-    assert model.backbone._compiled_call_impl is not None
+    can = not run.recompute or compiling._torch_version() >= compiling.RECOMPUTES_SINCE
+    assert (model.backbone._compiled_call_impl is not None) == can
     assert ours.keys() == expected.keys()
     for name, tensor in expected.items():
         torch.testing.assert_close(ours[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_an_old_torch_does_not_compile_what_is_recomputed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.8.0+cpu")
+    model = network()
+    assert not compile_backbone(model, IMAGES, precision=torch.float32, recompute=True)
+    assert model.backbone._compiled_call_impl is None
+    assert "needs torch 2.10 or later, found 2.8.0+cpu" in caplog.text
