@@ -1,6 +1,7 @@
 """The loop can be trusted: stopping and resuming equals not stopping, to the last bit."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -266,3 +267,22 @@ def test_settings_that_a_saved_run_did_not_know_had_their_defaults(root: Path) -
     assert checkpoint_module.differing_settings(old, now) == []
     grouped = settings(root, run__micro_batch=8)
     assert checkpoint_module.differing_settings(old, grouped) == ["run.micro_batch: 0 -> 8"]
+
+
+def test_announces_collapse_once(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Batch-hard triplets from scratch at a hundred times the usual rate pull everyone to one point."""
+    collapsing = settings(
+        root,
+        data__held_out_identities=0,
+        objective={"batch_hard_triplet": {}},
+        optimizer={"lr": 0.1, "weight_decay": 0.1},
+        schedule={"epochs": 9, "warmup_epochs": 0},
+    )
+    with caplog.at_level(logging.WARNING, "passerby"):
+        run = train(collapsing, out=tmp_path)
+    first, last = run.metrics[0], run.metrics[-1]
+    assert first["spread"] > 1
+    assert last["spread"] < 0.01
+    assert last["losses"]["batch_hard_triplet"] == pytest.approx(0.3, abs=0.02)  # the margin: the plateau
+    assert set(last["losses"]) == {"total", "batch_hard_triplet"}
+    assert caplog.text.count("nearly the same point") == 1

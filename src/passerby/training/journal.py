@@ -26,7 +26,7 @@ class Journal:
         self._board = _tensorboard(folder / "tensorboard", first_epoch)
 
     def epoch(self, epoch: int, losses: dict[str, float], **numbers: float) -> None:
-        """Write the mean losses of a 0-based epoch and its rate, speed and share of time spent waiting."""
+        """Write a 0-based epoch's mean losses, spread of the vectors, rate, speed and share of time spent waiting."""
         self._append({"kind": "epoch", "epoch": epoch + 1, "losses": losses, **numbers})
         self._show({f"loss/{name}": value for name, value in losses.items()} | numbers, epoch)
 

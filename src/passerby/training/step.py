@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from passerby import distributed
 from passerby.config import RunConfig
-from passerby.models.model import ReIDModel
+from passerby.models.model import Output, ReIDModel
+from passerby.training.collapse import spread
 from passerby.training.compiling import compile_backbone
 from passerby.training.objective import Objective
 
@@ -84,7 +85,7 @@ class Step:
             seed: of dropout; another one at every step and in every process.
 
         Returns:
-            The objective's terms.
+            The objective's terms; and "spread", of this process's vectors before the neck (see `collapse`).
         """
         if self._to_compile:
             self._to_compile = False
@@ -96,8 +97,7 @@ class Step:
             _seed(*seed)
             with self._autocast():
                 output = self._parallel(images)
-            terms = self.objective(output, labels, teacher)
-            self._backward(terms["total"])
+            terms = self._losses(output, labels, teacher)
         if self.micro_batch:
             distributed.average_gradients(self.model.parameters())
         return terms
@@ -112,23 +112,24 @@ class Step:
         for leaf in vectors:
             leaf.requires_grad_(final.requires_grad)  # a frozen backbone has no second pass
         _seed(*seed)
-        terms: dict[str, Tensor] = self.objective(self.model.vectors(torch.cat([*vectors, final])), labels, teacher)
-        self._backward(terms["total"])
+        terms = self._losses(self.model.vectors(torch.cat([*vectors, final])), labels, teacher)
         if final.requires_grad:
             with statistics_kept(self.model):
                 for i, (part, leaf) in enumerate(zip(parts, vectors, strict=True)):
                     self._pooled(part, seed, i).backward(leaf.grad)  # type: ignore[no-untyped-call]
         return terms
 
+    def _losses(self, output: Output, labels: Tensor, teacher: Tensor | None) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = self.objective(output, labels, teacher)
+        # what is computed again in the backward pass was counted by batch norm in the forward pass
+        with statistics_kept(self.model) if self.recompute else nullcontext():
+            self.scaler.scale(terms["total"]).backward()  # type: ignore[no-untyped-call]
+        return {**terms, "spread": spread(output.feature)}
+
     def _groups(self, images: Tensor) -> tuple[Tensor, ...]:
         # of nearly the same size: batch norm would make little of one last image
         count = -(-len(images) // self.micro_batch) if self.micro_batch else 1
         return tuple(images.tensor_split(count))
-
-    def _backward(self, total: Tensor) -> None:
-        # what is computed again here was counted by batch norm in the forward pass
-        with statistics_kept(self.model) if self.recompute else nullcontext():
-            self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
 
     def _pooled(self, part: Tensor, seed: tuple[int, ...], number: int) -> Tensor:
         _seed(*seed, number)

@@ -36,6 +36,7 @@ from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights import load_weights
 from passerby.progress import ProgressBar, progress_bar
 from passerby.training.checkpoint import load_checkpoint, save_checkpoint
+from passerby.training.collapse import warn_of_collapse
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
 from passerby.training.losses_seen import LossesSeen
@@ -186,6 +187,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         with replace_file(folder / "config.toml") as temporary:
             temporary.write_text(config.to_toml(), "utf-8")
     journal = Journal(folder, first_epoch) if main else None
+    may_collapse = "feature" in objective.reads.values()  # what lies before a neck has no scale otherwise
     provenance = _provenance(config, data, training.train)
 
     def save(epoch: int, step: int, losses: LossesSeen | None, *, finished: bool = False) -> None:
@@ -249,7 +251,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             freeze_backbone(model, frozen=epoch < frozen)
             if epoch in (first_epoch, frozen):  # what is replicated is what learns
                 backpropagate.replicate()
-            losses = LossesSeen(objective.names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
+            names = (*objective.names, "spread")
+            losses = LossesSeen(names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
             if seen_before is not None:
                 losses.load_state_dict(seen_before)
                 seen_before = None
@@ -292,9 +295,14 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             seconds = time.monotonic() - started
             if journal is not None:
                 images_seen = (losses.steps - first_step) * config.sampler.batch_size
+                means = losses.means()
+                spread = means.pop("spread")
+                if may_collapse and warn_of_collapse(spread, epoch=epoch):
+                    may_collapse = False  # said once
                 journal.epoch(
                     epoch,
-                    losses.means(),
+                    means,
+                    spread=spread,
                     lr=rate,
                     seconds=seconds,
                     images_per_second=images_seen / max(seconds, 1e-9),
