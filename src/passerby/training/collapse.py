@@ -13,7 +13,7 @@ from torch import Tensor
 
 log = logging.getLogger("passerby")
 
-COLLAPSED = 0.01
+COLLAPSED = 0.05
 """Spread below which there is nothing to rank. Margins are 0.1 and more; a working network's spread is 1 to 30."""
 
 
