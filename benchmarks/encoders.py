@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from passerby.bench_encoder import bench_encoder
+from passerby.experiments.benchmark_encoder import bench_encoder
 from passerby.config import InputConfig, ModelConfig
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model

@@ -17,9 +17,9 @@ import time
 import torch
 
 from passerby.config import ModelConfig, OptimizerConfig, RunConfig, SamplerConfig, TermConfig
-from passerby.data import load_dataset
+from passerby.data.datasets import load_dataset
 from passerby.data.records import labels_of
-from passerby.data.sampler import make_sampler
+from passerby.data.sampling.sampler import make_sampler
 from passerby.models.model import BACKBONES, build_model
 from passerby.training.objective import Objective
 from passerby.training.optim import build_optimizer, parameter_groups

@@ -14,9 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from passerby.data import load_dataset
-from passerby.evaluation.embed import embed
-from passerby.evaluation.protocols import evaluate_embeddings
+from passerby.data.datasets import load_dataset
+from passerby.embedding.embed import embed
+from passerby.evaluation.closed_set.protocols import evaluate_embeddings
 from passerby.models.encoder import load_encoder
 
 # published (step) mAP and rank-1 in percent, from the models' documentation

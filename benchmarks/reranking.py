@@ -15,9 +15,9 @@ import numpy as np
 
 from benchmarks.measure import interleaved
 from benchmarks.people import SIZES, PeakMemory, blocked_product, draw
-from passerby.evaluation.embed import Embeddings
-from passerby.evaluation.protocols import evaluate_embeddings
-from passerby.evaluation.result import Report
+from passerby.embedding.embed import Embeddings
+from passerby.evaluation.closed_set.protocols import evaluate_embeddings
+from passerby.evaluation.closed_set.result import Report
 
 
 def main() -> None:

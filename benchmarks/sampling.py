@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from benchmarks.measure import interleaved
 from passerby.config import SamplerConfig
-from passerby.data.sampler import make_sampler
+from passerby.data.sampling.sampler import make_sampler
 
 P, K = 16, 4
 PEER = "Python loops, chunks"

@@ -35,7 +35,7 @@ from passerby.models.model import build_model
 
 SERVE = """
 import sys
-from passerby.gallery.service import Limits, serve
+from passerby.service import Limits, serve
 serve(sys.argv[1], sys.argv[2], port=0, engine=sys.argv[3], limits=Limits(rate=0, encode_seconds=120))
 """
 BOUNDARY = "passerbybenchmark"

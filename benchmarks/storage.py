@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from passerby.evaluation.embed import Embeddings
-from passerby.evaluation.protocols import evaluate_embeddings
+from passerby.embedding.embed import Embeddings
+from passerby.evaluation.closed_set.protocols import evaluate_embeddings
 from passerby.gallery.gallery import Gallery
 
 

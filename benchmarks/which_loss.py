@@ -20,7 +20,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from passerby.config import recipe_names
-from passerby.evaluation.figures import LIGHT
+from passerby.report.figures import LIGHT
 
 Trials: TypeAlias = Sequence[dict[str, Any]]
 

@@ -10,28 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from passerby.config import Config, load_recipe, recipe_names
-    from passerby.data import (
-        DATASETS,
-        check_dataset,
-        combine_datasets,
-        dataset_info,
-        list_datasets,
-        load_dataset,
-        load_splits,
-    )
+    from passerby.data.datasets import DATASETS, check_dataset, combine_datasets, dataset_info, list_datasets, load_dataset, load_splits
     from passerby.data.records import ReIDDataset, Sample
-    from passerby.evaluation.calibration import calibrate
-    from passerby.evaluation.embed import Embeddings, embed
+    from passerby.evaluation.open_set.calibration import calibrate
+    from passerby.embedding.embed import Embeddings, embed
     from passerby.evaluation.evaluate import evaluate
-    from passerby.evaluation.open_set import OpenSetReport, Threshold, calibrate_threshold, evaluate_open_set
-    from passerby.evaluation.protocols import Report, evaluate_embeddings
+    from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, calibrate_threshold, evaluate_open_set
+    from passerby.evaluation.closed_set.protocols import Report, evaluate_embeddings
     from passerby.evaluation.rank import rank
-    from passerby.evaluation.report import report, write_report
-    from passerby.evaluation.reranking import rerank_k_reciprocal
-    from passerby.evaluation.splits import CrossDomain, average_splits, cross_domain, evaluate_splits
+    from passerby.report.report import report, write_report
+    from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
+    from passerby.evaluation.closed_set.splits import CrossDomain, average_splits, cross_domain, evaluate_splits
     from passerby.gallery.gallery import Gallery, Match
     from passerby.gallery.records import Identification
-    from passerby.gallery.service import serve
+    from passerby.service import serve
     from passerby.losses import LOSSES
     from passerby.models.encoder import Encoder, load_encoder
     from passerby.models.model import BACKBONES, build_model
@@ -43,34 +35,34 @@ __version__ = "0.1.0"
 _HOME = {
     "BACKBONES": "passerby.models.model",
     "Config": "passerby.config",
-    "CrossDomain": "passerby.evaluation.splits",
+    "CrossDomain": "passerby.evaluation.closed_set.splits",
     "DATASETS": "passerby.data",
-    "Embeddings": "passerby.evaluation.embed",
+    "Embeddings": "passerby.embedding.embed",
     "Encoder": "passerby.models.encoder",
     "Gallery": "passerby.gallery.gallery",
     "Identification": "passerby.gallery.records",
     "LOSSES": "passerby.losses",
     "Match": "passerby.gallery.gallery",
     "Objective": "passerby.training.objective",
-    "OpenSetReport": "passerby.evaluation.open_set",
+    "OpenSetReport": "passerby.evaluation.open_set.curves",
     "ReIDDataset": "passerby.data.records",
-    "Report": "passerby.evaluation.protocols",
+    "Report": "passerby.evaluation.closed_set.protocols",
     "Run": "passerby.training.trainer",
     "Sample": "passerby.data.records",
-    "Threshold": "passerby.evaluation.open_set",
-    "average_splits": "passerby.evaluation.splits",
+    "Threshold": "passerby.evaluation.open_set.curves",
+    "average_splits": "passerby.evaluation.closed_set.splits",
     "build_model": "passerby.models.model",
-    "calibrate": "passerby.evaluation.calibration",
-    "calibrate_threshold": "passerby.evaluation.open_set",
+    "calibrate": "passerby.evaluation.open_set.calibration",
+    "calibrate_threshold": "passerby.evaluation.open_set.curves",
     "check_dataset": "passerby.data",
     "combine_datasets": "passerby.data",
-    "cross_domain": "passerby.evaluation.splits",
+    "cross_domain": "passerby.evaluation.closed_set.splits",
     "dataset_info": "passerby.data",
-    "embed": "passerby.evaluation.embed",
+    "embed": "passerby.embedding.embed",
     "evaluate": "passerby.evaluation.evaluate",
-    "evaluate_embeddings": "passerby.evaluation.protocols",
-    "evaluate_open_set": "passerby.evaluation.open_set",
-    "evaluate_splits": "passerby.evaluation.splits",
+    "evaluate_embeddings": "passerby.evaluation.closed_set.protocols",
+    "evaluate_open_set": "passerby.evaluation.open_set.curves",
+    "evaluate_splits": "passerby.evaluation.closed_set.splits",
     "list_datasets": "passerby.data",
     "load_dataset": "passerby.data",
     "load_encoder": "passerby.models.encoder",
@@ -78,11 +70,11 @@ _HOME = {
     "load_splits": "passerby.data",
     "rank": "passerby.evaluation.rank",
     "recipe_names": "passerby.config",
-    "report": "passerby.evaluation.report",
-    "rerank_k_reciprocal": "passerby.evaluation.reranking",
-    "serve": "passerby.gallery.service",
+    "report": "passerby.report.report",
+    "rerank_k_reciprocal": "passerby.search.reranking.k_reciprocal",
+    "serve": "passerby.service",
     "train": "passerby.training.trainer",
-    "write_report": "passerby.evaluation.report",
+    "write_report": "passerby.report.report",
 }
 
 __all__ = [

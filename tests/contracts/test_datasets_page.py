@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from passerby.data import DATASETS
+from passerby.data.datasets import DATASETS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text("utf-8")
 

@@ -11,7 +11,7 @@ from tests.contracts.galleries import STORES, TinyEncoder, location, people, pic
 from passerby.errors import GalleryError
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.migrate import migrate
-from passerby.gallery.stores.sqlite import SqliteStore
+from passerby.gallery.stores.sqlite.store import SqliteStore
 
 
 def fill(folder: Path) -> Path:

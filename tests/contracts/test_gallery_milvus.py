@@ -15,7 +15,7 @@ from passerby.gallery.gallery import Gallery
 
 if importlib.util.find_spec("milvus_lite") is None:
     pytest.skip("milvus-lite is not installed (extra `milvus`)", allow_module_level=True)
-from passerby.gallery.stores.milvus import MilvusStore, effort
+from passerby.gallery.stores.milvus.store import MilvusStore, effort
 
 SIZE, DIM = 3000, 64
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passerby.data import DATASETS, check_dataset, dataset_info, load_dataset, load_splits
-from passerby.data.layouts import LAYOUTS, write_layout
+from passerby.data.datasets import DATASETS, check_dataset, dataset_info, load_dataset, load_splits
+from passerby.data.layouts.write import LAYOUTS, write_layout
 from passerby.data.records import JUNK_PID, ReIDDataset
 from passerby.errors import DataError
-from passerby.pixels import read_image
+from passerby.images.decode import read_image
 
 pytest.importorskip("scipy")
 pytest.importorskip("h5py")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from passerby.config import ModelConfig, load_recipe, parse_config, recipe_names
-from passerby.data.sampler import make_sampler
+from passerby.data.sampling.sampler import make_sampler
 from passerby.errors import ConfigError
 from passerby.models.model import BACKBONES, build_model
 from passerby.training.objective import Objective, check_terms

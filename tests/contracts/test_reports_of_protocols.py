@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passerby.evaluation.embed import Embeddings
-from passerby.evaluation.protocols import PROTOCOLS, evaluate_embeddings
-from passerby.evaluation.report import write_report
+from passerby.embedding.embed import Embeddings
+from passerby.evaluation.closed_set.protocols import PROTOCOLS, evaluate_embeddings
+from passerby.report.report import write_report
 
 
 def people(rows: int, camera_of_row: int, seed: int) -> Embeddings:

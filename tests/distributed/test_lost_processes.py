@@ -16,7 +16,7 @@ import torch
 from tests.distributed.test_training_in_processes import settings
 
 from passerby.config import Config
-from passerby.data.synthetic import draw_dataset
+from passerby.data.synthetic.dataset import draw_dataset
 
 pytestmark = pytest.mark.slow
 PATIENCE = 120  # seconds; the machine may be busy

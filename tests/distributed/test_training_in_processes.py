@@ -16,9 +16,9 @@ import torch
 from tests.distributed.processes import run_in_processes
 
 from passerby.config import Config, InputConfig, ModelConfig, parse_config
-from passerby.data import load_dataset
-from passerby.data.synthetic import draw_dataset
-from passerby.evaluation.embed import embed, embed_together
+from passerby.data.datasets import load_dataset
+from passerby.data.synthetic.dataset import draw_dataset
+from passerby.embedding.embed import embed, embed_together
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
 from passerby.training.losses_seen import LossesSeen

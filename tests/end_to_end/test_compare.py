@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from passerby.compare import compare, variants, with_budget
+from passerby.experiments.compare.compare import compare, variants, with_budget
 from passerby.config import load_recipe
-from passerby.data.synthetic import draw_dataset
+from passerby.data.synthetic.dataset import draw_dataset
 from passerby.errors import ConfigError
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passerby.data import DATASETS, dataset_info, load_dataset
-from passerby.data.layouts import write_layout
+from passerby.data.datasets import DATASETS, dataset_info, load_dataset
+from passerby.data.layouts.write import write_layout
 from passerby.data.records import Sample
-from passerby.evaluation.protocols import PROTOCOLS, evaluate_embeddings
+from passerby.evaluation.closed_set.protocols import PROTOCOLS, evaluate_embeddings
 
 pytest.importorskip("scipy")
 pytest.importorskip("h5py")

@@ -18,7 +18,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from passerby.config import TermConfig, parse_config
-from passerby.data.synthetic import draw_dataset
+from passerby.data.synthetic.dataset import draw_dataset
 from passerby.losses import LOSSES
 from passerby.training.losses_seen import LossesSeen
 from passerby.training.objective import Objective

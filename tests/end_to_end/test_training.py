@@ -15,10 +15,10 @@ import torch
 
 import passerby.training.checkpoint as checkpoint_module
 from passerby.config import Config, parse_config
-from passerby.data import load_dataset
+from passerby.data.datasets import load_dataset
 from passerby.data.records import ReIDDataset
 from passerby.errors import ConfigError, DataError, StorageError, TrainingError, WeightsError
-from passerby.evaluation.embed import Embeddings
+from passerby.embedding.embed import Embeddings
 from passerby.training.trainer import Run, train
 
 
@@ -46,7 +46,7 @@ def settings(root: Path, **changes: object) -> Config:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from passerby.data.synthetic import draw_dataset
+    from passerby.data.synthetic.dataset import draw_dataset
 
     folder = tmp_path_factory.mktemp("drawn")
     draw_dataset(folder, identities=20, train_identities=14, cameras=3, images_per_camera=3, seed=5)

@@ -5,7 +5,7 @@ import pytest
 
 import passerby as pb
 from passerby.errors import ConfigError
-from passerby.evaluation.expansion import augment_gallery, expand_queries
+from passerby.search.reranking.query_expansion import augment_gallery, expand_queries
 
 
 def unit(x):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passerby.gallery import search
+from passerby.search import index as search
 from passerby.gallery.records import Score
-from passerby.gallery.search import NOBODY, ExactIndex
+from passerby.search.index import NOBODY, ExactIndex
 
 DIM = 8
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import passerby as pb
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation.calibration import calibrate_on_people
-from passerby.evaluation.embed import Embeddings
-from passerby.evaluation.open_set import camera_thresholds
-from passerby.evaluation.stream import enroll_stream
-from passerby.evaluation.verification import verify_pairs
+from passerby.evaluation.open_set.calibration import calibrate_on_people
+from passerby.embedding.embed import Embeddings
+from passerby.evaluation.open_set.curves import camera_thresholds
+from passerby.evaluation.open_set.stream import enroll_stream
+from passerby.evaluation.open_set.verification import verify_pairs
 
 
 def line(*places):

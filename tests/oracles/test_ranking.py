@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 import passerby as pb
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation import neighbors, ranking
-from passerby.evaluation.products import torch_product
-from passerby.evaluation.ranking import Labels, match_ranks, top_k
-from passerby.evaluation.screening import make_screen
+from passerby.search import neighbors, ranking
+from passerby.search.products import torch_product
+from passerby.search.ranking import Labels, match_ranks, top_k
+from passerby.search.screening import make_screen
 
-pytestmark = pytest.mark.filterwarnings("ignore::passerby.evaluation.protocols.ScoreWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::passerby.evaluation.closed_set.protocols.ScoreWarning")
 
 
 def key(q, g, metric):

@@ -8,7 +8,7 @@ import torch
 
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ImageError
-from passerby.evaluation.activation import activation_maps
+from passerby.report.activation_maps import activation_maps
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import build_model
 

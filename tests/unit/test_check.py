@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.data import check_dataset
-from passerby.data.layouts import write_layout
+from passerby.data.datasets import check_dataset
+from passerby.data.layouts.write import write_layout
 from passerby.errors import DataError
 
 

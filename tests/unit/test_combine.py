@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passerby.data import combine_datasets, load_dataset
-from passerby.data.layouts import write_layout
+from passerby.data.datasets import combine_datasets, load_dataset
+from passerby.data.layouts.write import write_layout
 from passerby.data.records import ReIDDataset, Sample, labels_of
 from passerby.errors import DataError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from passerby.data import load_dataset
+from passerby.data.datasets import load_dataset
 from passerby.data.readers.cuhk03 import CUHK03_NAME, person_number, read_config
 
 pytestmark = pytest.mark.real_data

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from passerby import export as export_module
-from passerby.bench_encoder import bench_encoder
+from passerby.models import export as export_module
+from passerby.experiments.benchmark_encoder import bench_encoder
 from passerby.config import InputConfig, ModelConfig
-from passerby.data import load_dataset
-from passerby.data.synthetic import draw_dataset
+from passerby.data.datasets import load_dataset
+from passerby.data.synthetic.dataset import draw_dataset
 from passerby.errors import ConfigError, MissingExtraError, WeightsError
 from passerby.evaluation.evaluate import evaluate
-from passerby.export import export
+from passerby.models.export import export
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import build_model
 

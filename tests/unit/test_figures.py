@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from passerby.evaluation import figures
-from passerby.evaluation.figures import DARK, LIGHT, Theme
+from passerby.report import figures
+from passerby.report.figures import DARK, LIGHT, Theme
 
 NAN = float("nan")
 CASES: dict[str, dict[str, Callable[..., Figure]]] = {

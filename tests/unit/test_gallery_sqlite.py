@@ -18,7 +18,7 @@ from passerby.errors import GalleryError, StorageError
 from passerby.gallery import transfer
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.records import Note
-from passerby.gallery.stores import schema, sqlite
+from passerby.gallery.stores.sqlite import schema, store as sqlite
 
 PEOPLE = people(30, 4)
 _JPEG_TABLES = 700  # the first bytes of a JPEG are tables that all have in common

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from passerby.config import SamplerConfig
-from passerby.data import hard_identity
-from passerby.data.grouping import IdentityGroups
-from passerby.data.sampler import make_sampler
+from passerby.data.sampling import hard_identity
+from passerby.data.sampling.identity_groups import IdentityGroups
+from passerby.data.sampling.sampler import make_sampler
 from passerby.errors import DataError, EmbeddingError
 
 RNG = np.random.default_rng(3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from passerby.evaluation.identity_map import _affinities, _gradient, choose_images, principal_components, tsne
+from passerby.report.identity_map import _affinities, _gradient, choose_images, principal_components, tsne
 
 
 def divergence(affinities: np.ndarray, y: np.ndarray) -> float:

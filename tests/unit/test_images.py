@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.data import images as images_module
-from passerby.data.images import ImageStore, default_cache_dir
+from passerby.images import cache as images_module
+from passerby.images.cache import ImageStore, default_cache_dir
 from passerby.data.records import Sample
 from passerby.errors import DataError, ImageError, StorageError
-from passerby.pixels import read_image, resize_image
+from passerby.images.decode import read_image, resize_image
 
 N = 11
 
@@ -55,7 +55,7 @@ def test_all_caches_hold_what_pillow_reads(cache, size, samples, tmp_path):
     for fetch in (store.fetch, store.read):
         found = fetch(indices)
         assert found.dtype == np.uint8
-        assert np.abs(found.astype(int) - wanted[indices]).max() <= 1  # see passerby.data.resize
+        assert np.abs(found.astype(int) - wanted[indices]).max() <= 1  # see passerby.images.resize
     np.testing.assert_array_equal(store.fetch(np.arange(1, 3)), wanted[1:3])
     found[:] = 0  # what is fetched belongs to the caller
     assert np.abs(store.fetch(indices).astype(int) - wanted[indices]).max() <= 1

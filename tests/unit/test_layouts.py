@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passerby.data import load_dataset
-from passerby.data.layouts import write_layout
+from passerby.data.datasets import load_dataset
+from passerby.data.layouts.write import write_layout
 from passerby.data.readers import cuhk03
 from passerby.errors import DataError, MissingExtraError, StorageError
-from passerby.pixels import read_image
+from passerby.images.decode import read_image
 
 
 def grey(person: int, camera: int, image: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.data import load_dataset
+from passerby.data.datasets import load_dataset
 from passerby.errors import DataError
 
 

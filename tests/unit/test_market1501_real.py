@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from passerby.data import check_dataset, load_dataset
+from passerby.data.datasets import check_dataset, load_dataset
 from passerby.errors import DataError
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from passerby.config import SamplerConfig
-from passerby.data.hard_identity import HardIdentitySampler
-from passerby.data.sampler import make_sampler
+from passerby.data.sampling.hard_identity import HardIdentitySampler
+from passerby.data.sampling.sampler import make_sampler
 from passerby.errors import ConfigError, DataError
 
 KINDS = ["pk", "camera", "balanced", "hard_identity"]

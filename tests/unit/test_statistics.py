@@ -5,8 +5,8 @@ import pytest
 
 import passerby as pb
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation.camera_pairs import evaluate_camera_pairs
-from passerby.evaluation.statistics import compare_reports, intervals
+from passerby.evaluation.closed_set.camera_pairs import evaluate_camera_pairs
+from passerby.evaluation.closed_set.statistics import compare_reports, intervals
 
 
 def reports(noise: tuple[float, ...], queries: int = 300) -> list[pb.Report]:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passerby.data import load_dataset, synthetic
-from passerby.data.synthetic import MARKER, draw_dataset
+from passerby.data.datasets import load_dataset
+from passerby.data.synthetic import dataset as synthetic
+from passerby.data.synthetic.dataset import MARKER, draw_dataset
 from passerby.errors import DataError, StorageError
-from passerby.pixels import read_image
+from passerby.images.decode import read_image
 
 SMALL = {
     "identities": 7, "train_identities": 4, "cameras": 3, "images_per_camera": 2, "distractors": 4, "progress": False,

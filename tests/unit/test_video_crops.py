@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passerby.data import load_dataset
-from passerby.data.video import crop_video, read_mot
+from passerby.data.datasets import load_dataset
+from passerby.tracking.video_crops import crop_video, read_mot
 from passerby.errors import DataError
-from passerby.pixels import read_image
+from passerby.images.decode import read_image
 
 av = pytest.importorskip("av")
 HEIGHT, WIDTH, FRAMES, RATE = 64, 96, 12, 8

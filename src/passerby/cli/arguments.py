@@ -81,7 +81,7 @@ class DataChoice:
         Raises:
             DataError: no name, or the dataset is not what it should be.
         """
-        from passerby.data import load_splits
+        from passerby.data.datasets import load_splits
 
         if self.name is None or self.root is None:
             raise DataError("which splits? name the dataset with --data.name NAME and --data.root FOLDER")
@@ -93,7 +93,7 @@ class DataChoice:
         Raises:
             DataError: neither a name nor a run that knows one, or the dataset is not what it should be.
         """
-        from passerby.data import load_dataset
+        from passerby.data.datasets import load_dataset
 
         if self.name is not None:
             return load_dataset(self.name, self.root, split=self.split, **reader_arguments(self.arguments))

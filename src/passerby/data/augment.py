@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from passerby.compiled import compiled
+from passerby.numba_jit import compiled
 from passerby.config import AugmentConfig, InputConfig
-from passerby.pixels import UInt8Array
+from passerby.images.decode import UInt8Array
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
@@ -162,7 +162,7 @@ def normalize(images: Tensor, mean: tuple[float, float, float], std: tuple[float
 
 
 def resize_batch(images: Tensor, height: int, width: int) -> Tensor:
-    """Resize uint8 [B, 3, H, W] as `passerby.pixels.resize_image` does, to within 1/255, on the images' device."""
+    """Resize uint8 [B, 3, H, W] as `passerby.images.decode.resize_image` does, to within 1/255, on the images' device."""
     if images.device.type == "cpu":
         return functional.interpolate(images, (height, width), mode="bilinear", antialias=True)
     resized = functional.interpolate(images.to(torch.float32), (height, width), mode="bilinear", antialias=True)

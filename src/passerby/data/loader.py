@@ -29,10 +29,10 @@ import torch
 from torch import Tensor
 
 from passerby.data.augment import Augmenter, Draw
-from passerby.data.images import ImageStore, read_into
+from passerby.images.cache import ImageStore, read_into
 from passerby.data.records import Sample
-from passerby.data.sampler import Sampler
-from passerby.pixels import UInt8Array, decoding_threads
+from passerby.data.sampling.sampler import Sampler
+from passerby.images.decode import UInt8Array, decoding_threads
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -72,7 +72,7 @@ class TrainLoader:
         store: pixels of the training images.
         labels: training label of each image, [n].
         camids: camera of each image, [n].
-        sampler: which images meet in a batch (see `passerby.data.sampler`).
+        sampler: which images meet in a batch (see `passerby.data.sampling.sampler`).
         augmenter: random changes; seeded by (seed, epoch, step) for the global batch, so that nothing depends on
             threads, nor on how many processes share the batch.
         seed: the run's seed.

@@ -44,7 +44,7 @@ class ReIDDataset:
         train: images to learn from; person ids as the dataset writes them.
         query: probes.
         gallery: what the probes are searched in.
-        protocol: evaluation protocol by name (see `passerby.evaluation.protocols`).
+        protocol: evaluation protocol by name (see `passerby.evaluation.closed_set.protocols`).
         notes: facts a report must repeat (retraction, split, "no cameras", ...).
 
     Raises:

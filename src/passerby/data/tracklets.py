@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from passerby.data.records import ReIDDataset, Sample
 from passerby.errors import DataError
-from passerby.pixels import UInt8Array
+from passerby.images.decode import UInt8Array
 
 How = Literal["even", "random"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from passerby.data.records import ReIDDataset
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation.embed import Embedder, Embeddings, embed
-from passerby.evaluation.protocols import Report, check_settings, evaluate_embeddings
-from passerby.evaluation.quality import QUALITIES, frame_quality
+from passerby.embedding.embed import Embedder, Embeddings, embed
+from passerby.evaluation.closed_set.protocols import Report, check_settings, evaluate_embeddings
+from passerby.embedding.quality import QUALITIES, frame_quality
 
 
 def evaluate(
@@ -40,7 +40,7 @@ def evaluate(
         rerank: None, "k_reciprocal", or its settings.
         pooling: protocols video and multi_query: how the frames of a tracklet (the queries of a person) become one
             vector: "mean", "max", "attention", "sharpness" or "norm" (means weighted by the quality of the frames, see
-            `passerby.evaluation.quality`); multi_query also "min_distance".
+            `passerby.embedding.quality`); multi_query also "min_distance".
         batch_size: images a forward pass.
         flip: average the vectors of an image and of its mirror image.
         device: where to rank (the numbers are the same); None: the CPU.

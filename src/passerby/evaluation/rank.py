@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from passerby.evaluation.arrays import Float32, Int64, check_same_dim
-from passerby.evaluation.embed import Embeddings
+from passerby.search.arrays import Float32, Int64, check_same_dim
+from passerby.embedding.embed import Embeddings
 from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
-from passerby.evaluation.evidence import labels_of
-from passerby.evaluation.protocols import Report
-from passerby.evaluation.ranking import top_k
+from passerby.report.evidence import labels_of
+from passerby.evaluation.closed_set.protocols import Report
+from passerby.search.ranking import top_k
 from passerby.files import replace_file
 
 _SHOWN = 5

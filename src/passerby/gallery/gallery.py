@@ -14,7 +14,7 @@ import numpy as np
 
 from passerby.errors import GalleryError, GalleryRequestError
 from passerby.gallery import changes, transfer
-from passerby.gallery.probes import (
+from passerby.gallery.inputs import (
     VectorEncoder,
     encode_pictures,
     looks_like_vectors,

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from passerby.errors import GalleryError, StorageError
 from passerby.gallery import changes
-from passerby.gallery.probes import unit_vectors
+from passerby.gallery.inputs import unit_vectors
 from passerby.gallery.records import IdentityRecord
 from passerby.gallery.stores.protocol import Store
 from passerby.progress import progress_bar

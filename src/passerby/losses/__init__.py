@@ -10,7 +10,7 @@ from torch import nn
 
 from passerby.losses.centers import CenterInvariantLoss, CenterLoss, RangeLoss
 from passerby.losses.lists import LinLoss, RankedListLoss
-from passerby.losses.neighbors import SupportNeighborLoss
+from passerby.losses.support_neighbor import SupportNeighborLoss
 from passerby.losses.pairs import ContrastiveLoss, VerificationLoss
 from passerby.losses.quadruplets import QuadrupletLoss
 from passerby.losses.sets import AdaptiveWeightedTripletLoss, HAP2SLoss

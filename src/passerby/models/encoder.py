@@ -23,12 +23,12 @@ from torch import Tensor
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ConfigError, ImageError, WeightsError, unknown_name
 from passerby.files import replace_file, replace_folder
-from passerby.models.engines import ENGINES, Engine, GraphEngine, Preprocessing, TorchEngine
-from passerby.models.foreign import fingerprint_of, read_description
-from passerby.models.images import Images, as_list, pixels_of
+from passerby.models.engines.engine import ENGINES, Engine, GraphEngine, Preprocessing, TorchEngine
+from passerby.models.description import fingerprint_of, read_description
+from passerby.models.image_inputs import Images, as_list, pixels_of
 from passerby.models.model import ReIDModel, build_model
-from passerby.models.weights import read_checkpoint
-from passerby.pixels import decoding_threads, resize_image
+from passerby.models.weights.checkpoints import read_checkpoint
+from passerby.images.decode import decoding_threads, resize_image
 
 FORMAT = 1
 WEIGHTS_FILE = "weights.safetensors"
@@ -232,7 +232,7 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None) -> E
 
     Args:
         folder: an encoder's or a run's folder; or the description file (.toml, .json) of somebody else's ONNX or
-            OpenVINO model (see `passerby.models.foreign`), or a folder that holds it as encoder.toml or encoder.json.
+            OpenVINO model (see `passerby.models.description`), or a folder that holds it as encoder.toml or encoder.json.
         engine: "torch", "onnxruntime" or "openvino". The latter two run what `passerby export` put into the folder
             (encoder.onnx, encoder.xml). None: torch; for foreign models the one that their file needs.
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from passerby.config import ModelConfig
 from passerby.errors import ConfigError, unknown_name
 from passerby.models.heads import POOLINGS, Embedding, Output
-from passerby.models.inception import InceptionV2
-from passerby.models.mobilenet import MobileNetV2
-from passerby.models.osnet import Kind, OSNet
-from passerby.models.resnet import ResNet
-from passerby.models.timm_backbone import TimmBackbone
+from passerby.models.backbones.inception import InceptionV2
+from passerby.models.backbones.mobilenet import MobileNetV2
+from passerby.models.backbones.osnet import Kind, OSNet
+from passerby.models.backbones.resnet import ResNet
+from passerby.models.backbones.timm_backbone import TimmBackbone
 
 __all__ = ["BACKBONES", "Backbone", "Output", "ReIDModel", "build_model"]
 
@@ -135,7 +135,7 @@ class ReIDModel(nn.Module):
         return self.vectors(self.pooled(images))
 
     def recompute_activations(self) -> None:
-        """Keep less for the backward pass, and compute it again there (see `passerby.models.recompute`).
+        """Keep less for the backward pass, and compute it again there (see `passerby.models.backbones.recompute`).
 
         Raises:
             ConfigError: a timm model that cannot.
@@ -162,7 +162,7 @@ def _full_precision(x: Tensor) -> AbstractContextManager[object]:
 
 
 def build_model(config: ModelConfig) -> ReIDModel:
-    """An untrained model; `config.weights` is left to `passerby.models.weights.load_weights`.
+    """An untrained model; `config.weights` is left to `passerby.models.weights.checkpoints.load_weights`.
 
     Raises:
         ConfigError: an unknown backbone (with the nearest known one).

@@ -14,7 +14,7 @@ from passerby.config import Config, parse_config
 from passerby.distributed import world_size
 from passerby.errors import ConfigError, WeightsError
 from passerby.files import replace_file
-from passerby.models.weights import why_unreadable
+from passerby.models.weights.checkpoints import why_unreadable
 
 FILE_NAME = "checkpoint.pt"
 FORMAT = 1

@@ -11,8 +11,8 @@ import torch
 from tests.end_to_end.service.harness import KEYS, Running, launch
 
 from passerby.config import InputConfig, ModelConfig
-from passerby.gallery.service.app import create_app
-from passerby.gallery.service.limits import Limits
+from passerby.service.app import create_app
+from passerby.service.limits import Limits
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
 

@@ -15,9 +15,9 @@ import numpy as np
 import uvicorn
 from PIL import Image
 
-from passerby.gallery.service.limits import Limits
-from passerby.gallery.service.running import run
-from passerby.gallery.service.server import listen
+from passerby.service.limits import Limits
+from passerby.service.event_loop import run
+from passerby.service.server import listen
 
 KEYS = {"reader-token": "read", "writer-token": "write", "admin-token": "admin"}
 

@@ -21,7 +21,7 @@ from PIL import Image
 from tests.end_to_end.service.harness import Running, bearer, encoded, files, person, picture
 
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.service.limits import Limits
+from passerby.service.limits import Limits
 from passerby.models.encoder import Encoder
 
 Start = Callable[..., Running]

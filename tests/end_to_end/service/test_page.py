@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.end_to_end.service.harness import Running, files, person
 
-from passerby.gallery.service.limits import Limits
+from passerby.service.limits import Limits
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""

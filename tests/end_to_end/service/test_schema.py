@@ -13,8 +13,8 @@ from hypothesis.errors import Unsatisfiable
 from tests.end_to_end.service.harness import KEYS, bearer, person
 
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.service.app import create_app
-from passerby.gallery.service.limits import Limits
+from passerby.service.app import create_app
+from passerby.service.limits import Limits
 from passerby.models.encoder import Encoder
 
 schemathesis = pytest.importorskip("schemathesis", reason="requests are made up by schemathesis (dev dependency)")

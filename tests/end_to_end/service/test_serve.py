@@ -21,12 +21,12 @@ from tests.end_to_end.service.harness import bearer, files, person
 
 import passerby
 from passerby.errors import ConfigError, WeightsError
-from passerby.export import export
+from passerby.models.export import export
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.service import add_key, serve
+from passerby.service import add_key, serve
 from passerby.models.encoder import Encoder
 
-SCRIPT = "import json, sys; from passerby.gallery.service import serve; serve(**json.loads(sys.argv[1]))"
+SCRIPT = "import json, sys; from passerby.service import serve; serve(**json.loads(sys.argv[1]))"
 
 
 class Process:

@@ -15,8 +15,8 @@ import pytest
 from tests.end_to_end.service.harness import KEYS, Running, bearer, files, person, picture
 
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.service.keys import add_key, remove_key
-from passerby.gallery.service.limits import Limits
+from passerby.service.keys import add_key, remove_key
+from passerby.service.limits import Limits
 from passerby.models.encoder import Encoder
 
 Start = Callable[..., Running]
@@ -282,7 +282,7 @@ def test_metrics_count_what_happened(start: Start) -> None:
 
 
 def test_logs_are_json_without_names(start: Start, caplog: pytest.LogCaptureFixture) -> None:
-    from passerby.gallery.service.logs import JsonFormatter
+    from passerby.service.logs import JsonFormatter
 
     with caplog.at_level(logging.INFO, "passerby.service"):
         client = start().client()

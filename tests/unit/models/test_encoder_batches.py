@@ -10,10 +10,10 @@ from PIL import Image
 from passerby.config import InputConfig, ModelConfig
 from passerby.data.records import Sample
 from passerby.errors import EmbeddingError, ImageError
-from passerby.evaluation.embed import embed
+from passerby.embedding.embed import embed
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
-from passerby.pixels import read_image, resize_image
+from passerby.images.decode import read_image, resize_image
 
 
 @pytest.fixture

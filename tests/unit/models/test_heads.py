@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from passerby.models.heads import POOLINGS, Embedding, GeM
-from passerby.models.inception import own_name
+from passerby.models.backbones.inception import own_name
 
 
 def maps() -> torch.Tensor:

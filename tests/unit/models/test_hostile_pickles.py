@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from passerby.errors import WeightsError
-from passerby.models.weights import read_checkpoint
+from passerby.models.weights.checkpoints import read_checkpoint
 
 
 class Code:

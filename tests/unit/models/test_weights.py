@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from passerby.config import ModelConfig
 from passerby.errors import WeightsError
 from passerby.models.model import ReIDModel, build_model
-from passerby.models.weights import load_weights, read_checkpoint
+from passerby.models.weights.checkpoints import load_weights, read_checkpoint
 
 
 def model_of(backbone: str, **settings: Any) -> ReIDModel:

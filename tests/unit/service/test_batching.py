@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.gallery.service.batching import BatchingEncoder
-from passerby.gallery.service.refusal import Refusal
+from passerby.service.batching import BatchingEncoder
+from passerby.service.errors import Refusal
 
 
 class Brightness:

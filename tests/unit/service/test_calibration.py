@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from passerby.gallery.service.calibration import band_around, curve_of
-from passerby.gallery.service.messages import verdict_of
+from passerby.service.threshold_curve import band_around, curve_of
+from passerby.service.schemas import verdict_of
 
 
 @pytest.mark.parametrize(

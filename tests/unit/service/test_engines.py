@@ -12,8 +12,8 @@ import torch
 
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ConfigError, WeightsError
-from passerby.gallery.service import engines
-from passerby.gallery.service.engines import measure, pick_encoder
+from passerby.service import engines
+from passerby.models.engines.choice import measure, pick_encoder
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from passerby.gallery.service.metrics import Metrics
+from passerby.service.metrics import Metrics
 
 LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\]|\\.)*",?)*)\})? (\S+)')
 

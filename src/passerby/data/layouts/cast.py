@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from passerby.pixels import UInt8Array
+from passerby.images.decode import UInt8Array
 
 Draw: TypeAlias = Callable[[int, int, int], UInt8Array]
 

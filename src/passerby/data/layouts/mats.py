@@ -15,7 +15,7 @@ from PIL import Image
 
 from passerby.data.layouts.cast import Cast
 from passerby.errors import MissingExtraError
-from passerby.pixels import UInt8Array, resize_image
+from passerby.images.decode import UInt8Array, resize_image
 
 _PAIRS = 5
 _VIEW_CELLS = 5

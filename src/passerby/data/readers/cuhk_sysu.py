@@ -19,7 +19,7 @@ from passerby.data.readers.shots import check_choice
 from passerby.data.readers.tree import find_folder, parse_names
 from passerby.data.records import DISTRACTOR_PID, ReIDDataset, Sample
 from passerby.errors import DataError
-from passerby.pixels import read_image
+from passerby.images.decode import read_image
 from passerby.progress import progress_bar
 
 CUHK_SYSU_FOLDERS = ("CUHK-SYSU", "cuhk-sysu", "CUHK-SYSU/dataset", "cuhk_sysu", "ssm")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from passerby.data.records import ReIDDataset, Sample
-from passerby.data.splits import SEED, random_halves, shuffled
+from passerby.data.random_split import SEED, random_halves, shuffled
 from passerby.errors import DataError
 
 

@@ -16,11 +16,11 @@ def open_store(location: str, *, read_only: bool = False, storage: str = "float3
         StorageError: it cannot be made or reached.
     """
     if location.startswith("milvus://") or location.endswith(".db"):
-        from passerby.gallery.stores.milvus import MilvusStore  # pymilvus is an extra, and slow to import
+        from passerby.gallery.stores.milvus.store import MilvusStore  # pymilvus is an extra, and slow to import
 
         return MilvusStore(location, read_only=read_only)
     if "://" in location:
         raise GalleryError(f"{location}: expected a file or milvus://host:port/NAME")
-    from passerby.gallery.stores.sqlite import SqliteStore
+    from passerby.gallery.stores.sqlite.store import SqliteStore
 
     return SqliteStore(Path(location).expanduser(), read_only=read_only, storage=storage)

@@ -1,0 +1,78 @@
+"""Look at every image file: does it decode, how large is it, and which others look the same?"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from passerby.errors import ImageError
+from passerby.images.decode import UInt8Array, read_image
+from passerby.progress import progress_bar
+
+_CHUNK = 256
+_HASH_ROWS, _HASH_COLUMNS = 16, 8  # persons are about twice as high as wide
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What one image file is.
+
+    Attributes:
+        width: pixels, 0 if it cannot be read.
+        height: pixels, 0 if it cannot be read.
+        digest: hash of the decoded pixels; equal for exact duplicates.
+        looks: difference hash of the picture; equal for pictures that look the same.
+        problem: why it cannot be read, or empty.
+    """
+
+    width: int
+    height: int
+    digest: bytes
+    looks: bytes
+    problem: str = ""
+
+
+def difference_hash(image: UInt8Array) -> bytes:
+    """Perceptual hash of an RGB image [H, W, 3]: 128 bits, equal for copies that were resized or saved again.
+
+    The picture is shrunk to 16 x 9 grey values; each bit says whether a value is smaller than its right neighbour.
+    """
+    grey = Image.fromarray(image).convert("L").resize((_HASH_COLUMNS + 1, _HASH_ROWS), Image.Resampling.BOX)
+    values = np.asarray(grey, dtype=np.int16)
+    return np.packbits(values[:, 1:] > values[:, :-1]).tobytes()
+
+
+def inspect_image(path: Path) -> ImageFacts:
+    """Decode one file and describe it; a file that cannot be read is described, not raised."""
+    try:
+        image = read_image(path)
+    except ImageError as error:
+        return ImageFacts(0, 0, b"", b"", str(error))
+    digest = hashlib.blake2b(image.tobytes(), digest_size=16, key=str(image.shape).encode()).digest()
+    return ImageFacts(image.shape[1], image.shape[0], digest, difference_hash(image))
+
+
+def inspect_images(paths: Sequence[Path], *, progress: bool = True) -> dict[Path, ImageFacts]:
+    """`inspect_image` for many files, on all cores.
+
+    Args:
+        paths: image files.
+        progress: show a progress bar.
+    """
+    chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
+    facts: dict[Path, ImageFacts] = {}
+    bar = progress_bar("looking at images", len(paths)) if progress else nullcontext()
+    with bar as shown, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for chunk, found in zip(chunks, pool.map(lambda c: [inspect_image(p) for p in c], chunks), strict=True):
+            facts.update(zip(chunk, found, strict=True))
+            if shown is not None:
+                shown.advance(len(chunk))
+    return facts

@@ -1,0 +1,107 @@
+"""Where a model fails: scores for each pair of query camera and gallery camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.search import arrays
+from passerby.search.arrays import Float64, Int64
+from passerby.evaluation.closed_set.metrics import AP_DEFINITIONS, average_precision
+from passerby.search.ranking import METRICS, Labels, match_ranks
+
+
+@dataclass(frozen=True)
+class CameraPairs:
+    """Rows are query cameras, columns gallery cameras; NaN where no query has a true match.
+
+    Attributes:
+        query_cameras: [a].
+        gallery_cameras: [b].
+        mAP: of the queries of one camera among the images of the other alone, [a, b].
+        rank1: likewise, [a, b].
+        queries: how many queries had a true match there, [a, b].
+    """
+
+    query_cameras: Int64
+    gallery_cameras: Int64
+    mAP: Float64
+    rank1: Float64
+    queries: Int64
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON (None where there is no value)."""
+        table: dict[str, Any] = {name: getattr(self, name).tolist() for name in self.__dataclass_fields__}
+        for name in ("mAP", "rank1"):
+            table[name] = [[None if np.isnan(v) else v for v in row] for row in table[name]]
+        return table
+
+    def __str__(self) -> str:
+        lines = ["mAP by camera   " + " ".join(f"{'to ' + str(c):>7}" for c in self.gallery_cameras)]
+        for camera, row in zip(self.query_cameras, self.mAP, strict=True):
+            lines.append(
+                f"{'from ' + str(camera):<16}" + " ".join("      -" if np.isnan(v) else f"{v:7.4f}" for v in row)
+            )
+        return "\n".join(lines)
+
+
+def evaluate_camera_pairs(
+    query_vectors: arrays.Vectors,
+    gallery_vectors: arrays.Vectors,
+    query_pids: arrays.Labels,
+    gallery_pids: arrays.Labels,
+    query_camids: arrays.Labels,
+    gallery_camids: arrays.Labels,
+    *,
+    metric: str = "euclidean",
+    ap: str = "step",
+    junk_pids: Sequence[int] = (-1,),
+) -> CameraPairs:
+    """Score each query among the images of one gallery camera at a time, by the rules of Market-1501.
+
+    Args:
+        query_vectors: [q, dim].
+        gallery_vectors: [g, dim].
+        query_pids: [q].
+        gallery_pids: [g].
+        query_camids: [q].
+        gallery_camids: [g].
+        metric: "euclidean" or "cosine".
+        ap: "step" or "trapezoid".
+        junk_pids: gallery images of these ids count for nobody.
+
+    Raises:
+        EmbeddingError: vectors and labels that do not fit each other, or no known camera.
+        ConfigError: an unknown metric or AP definition.
+    """
+    for kind, name, known in (("metric", metric, METRICS), ("AP definition", ap, AP_DEFINITIONS)):
+        if name not in known:
+            raise ConfigError(unknown_name(kind, name, known))
+    query = arrays.as_vectors(query_vectors, "query_vectors")
+    gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
+    arrays.check_same_dim(query, gallery, "query_vectors", "gallery_vectors")
+    q_pids = arrays.as_labels(query_pids, len(query), "query_pids", "query_vectors")
+    g_pids = arrays.as_labels(gallery_pids, len(gallery), "gallery_pids", "gallery_vectors")
+    q_cams = arrays.as_labels(query_camids, len(query), "query_camids", "query_vectors")
+    g_cams = arrays.as_labels(gallery_camids, len(gallery), "gallery_camids", "gallery_vectors")
+    rows, columns = np.unique(q_cams[q_cams >= 0]), np.unique(g_cams[g_cams >= 0])
+    if len(rows) == 0 or len(columns) == 0:
+        raise EmbeddingError("camera pairs: no query or no gallery image names its camera")
+    shape = (len(rows), len(columns))
+    result = CameraPairs(rows, columns, np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, np.int64))
+    counted = ~np.isin(g_pids, list(junk_pids))
+    for b, camera in enumerate(columns):
+        labels = Labels(q_pids, g_pids, q_cams, g_cams, counted & (g_cams == camera))
+        ranks = match_ranks(query, gallery, labels, metric=metric)
+        precision, first = average_precision(ranks, ap), ranks.first()
+        for a, own in enumerate(rows):
+            used = (q_cams == own) & (ranks.matches > 0)
+            result.queries[a, b] = used.sum()
+            if used.any():
+                result.mAP[a, b] = precision[used].mean()
+                result.rank1[a, b] = (first[used] == 1).mean()
+    return result

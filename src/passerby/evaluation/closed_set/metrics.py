@@ -1,0 +1,103 @@
+"""From the positions of the true matches to numbers: average precision, INP, CMC.
+
+`positions` are 1-based places of the true matches of one query in its ranked list, ascending, r_1 < ... < r_n, with
+everything that does not count already removed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from passerby.search.arrays import Bool, Float64, Int64
+
+AP_DEFINITIONS = ("step", "trapezoid")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Where the true matches of each query stand.
+
+    Attributes:
+        positions: 1-based places, ascending within a query; all queries one after the other.
+        offsets: query i owns positions[offsets[i] : offsets[i + 1]]; [q + 1].
+        kept: gallery images that counted for each query; [q].
+        tied: whether a query's first true match shares its distance with a wrong image; [q].
+    """
+
+    positions: Int64
+    offsets: Int64
+    kept: Int64
+    tied: Bool
+
+    @property
+    def matches(self) -> Int64:
+        """True matches of each query, [q]."""
+        return np.diff(self.offsets)
+
+    def first(self) -> Int64:
+        """Place of each query's first true match, 0 where it has none; [q]."""
+        return _at(self.positions, self.offsets[:-1], self.matches)
+
+    def last(self) -> Int64:
+        """Place of each query's last true match, 0 where it has none; [q]."""
+        return _at(self.positions, self.offsets[1:] - 1, self.matches)
+
+
+def _at(positions: Int64, where: Int64, matches: Int64) -> Int64:
+    found = np.zeros(len(matches), dtype=np.int64)
+    some = matches > 0
+    found[some] = positions[where[some]]
+    return found
+
+
+def average_precision(ranks: Ranks, definition: str) -> Float64:
+    """Average precision of each query, NaN where it has no true match; [q].
+
+    step: (1/n) sum_i i / r_i (scikit-learn's, torchreid's and fast-reid's).
+    trapezoid: (1/n) sum_i (p_i + i / r_i) / 2 with p_i = (i - 1) / (r_i - 1), 1 where r_i = 1 (Market-1501's Matlab).
+    """
+    n = ranks.matches
+    r = ranks.positions.astype(np.float64)
+    i = (np.arange(len(r)) - np.repeat(ranks.offsets[:-1], n) + 1).astype(np.float64)
+    precision = i / r
+    if definition == "trapezoid":
+        before = np.where(r > 1, (i - 1) / np.maximum(r - 1, 1), 1.0)
+        precision = 0.5 * (before + precision)
+    sums = np.zeros(len(n))
+    np.add.at(sums, np.repeat(np.arange(len(n)), n), precision)
+    return np.asarray(np.divide(sums, n, out=np.full(len(n), np.nan), where=n > 0))
+
+
+def inverse_negative_penalty(ranks: Ranks) -> Float64:
+    """INP = n / r_n of each query (Ye et al. 2021, arXiv:2001.04193), NaN where it has no true match; [q]."""
+    last = ranks.last()
+    return np.asarray(np.divide(ranks.matches, last, out=np.full(len(last), np.nan), where=last > 0))
+
+
+def cumulative_matches(first: Int64, max_rank: int) -> Float64:
+    """CMC: share of queries whose first true match stands within the first k places, k = 1..max_rank.
+
+    Args:
+        first: 1-based places, one for each query that counts; 0 (no match) never hits.
+        max_rank: length of the curve.
+    """
+    hits = np.bincount(np.clip(first, 0, max_rank + 1), minlength=max_rank + 2)[1 : max_rank + 1]
+    return np.asarray(np.cumsum(hits) / max(len(first), 1))
+
+
+def all_shots_matches(ranks: Ranks, used: Int64, max_rank: int) -> Float64:
+    """open-reid's "all shots" CMC: match m of n at place k scores 1/n at rank k - (m - 1), as if alone in the gallery.
+
+    Args:
+        ranks: of all queries.
+        used: queries that count.
+        max_rank: length of the curve.
+    """
+    n = ranks.matches
+    owner = np.repeat(np.arange(len(n)), n)
+    within = np.arange(len(ranks.positions)) - np.repeat(ranks.offsets[:-1], n)
+    place = np.clip(ranks.positions - within, 0, max_rank + 1)
+    hits = np.bincount(place, weights=1.0 / n[owner], minlength=max_rank + 2)[1 : max_rank + 1]
+    return np.asarray(np.cumsum(hits) / max(len(used), 1))

@@ -1,0 +1,173 @@
+"""From places of true matches to a report."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from passerby.errors import EmbeddingError
+from passerby.search.arrays import Bool, Int64
+from passerby.evaluation.closed_set.metrics import (
+    Ranks,
+    all_shots_matches,
+    average_precision,
+    cumulative_matches,
+    inverse_negative_penalty,
+)
+from passerby.search.ranking import Labels
+from passerby.evaluation.closed_set.result import PerQuery, Report, ScoreWarning
+from passerby.evaluation.closed_set.single_gallery_shot import RankLaw
+
+_TIED_SHARE = 0.01
+_SPREAD_RANKS = (1, 5, 10, 20)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to score, apart from the data; see `passerby.evaluate_embeddings`."""
+
+    protocol: str
+    metric: str
+    ap: str
+    max_rank: int
+    rerank: dict[str, Any] | None
+    empty: str
+    repeats: int | None
+    seed: int
+    device: str | None
+    progress: bool
+
+
+def report_of_law(law: RankLaw, labels: Labels, settings: Settings, notes: list[str]) -> Report:
+    """Score queries whose rank is known by its probabilities, one true match each.
+
+    Raises:
+        EmbeddingError: no query has a true match.
+    """
+    place = np.arange(1, law.law.shape[1] + 1, dtype=np.float64)
+    worth = 1 / place if settings.ap == "step" else np.where(place == 1, 1.0, 0.5 / place)
+    valid = law.matches > 0
+    used = _used(valid, settings)
+    precision, penalty = law.law[used] @ worth, law.law[used] @ (1 / place)
+    curve = np.cumsum(law.law[used].mean(axis=0))[: settings.max_rank]
+    return Report(
+        mAP=float(precision.mean()),
+        mINP=float(penalty.mean()),
+        cmc=np.pad(curve, (0, settings.max_rank - len(curve)), mode="edge"),
+        **_counts(valid, used, labels, settings),
+        notes=tuple(notes),
+        per_query=PerQuery(
+            index=used,
+            pid=labels.query_pids[used],
+            camid=labels.query_camids[used],
+            ap=precision,
+            inp=penalty,
+            first_rank=np.rint(law.law[used] @ place).astype(np.int64),
+            matches=law.matches[used],
+            kept=law.kept[used],
+        ),
+    )
+
+
+def _used(valid: Bool, settings: Settings) -> Int64:
+    if not valid.any():
+        raise EmbeddingError(
+            f"none of the {len(valid):,} queries has a true match in the gallery under the protocol "
+            f"{settings.protocol!r}: check that person ids agree, and that cameras differ"
+        )
+    return np.flatnonzero(valid) if settings.empty == "skip" else np.arange(len(valid))
+
+
+def _counts(valid: Bool, used: Int64, labels: Labels, settings: Settings) -> dict[str, Any]:
+    return {
+        "queries": len(used),
+        "skipped": int((~valid).sum()),
+        "protocol": settings.protocol,
+        "ap_definition": settings.ap,
+        "metric": settings.metric,
+        "gallery": int(labels.counted.sum()),
+        "junk": int((~labels.counted).sum()),
+        "distractors": int((labels.gallery_pids[labels.counted] == 0).sum()),
+        "rerank": None if settings.rerank is None else {"method": "k_reciprocal", **settings.rerank},
+    }
+
+
+def report_of_ranks(ranks: Ranks, labels: Labels, settings: Settings, notes: list[str]) -> Report:
+    """Score queries whose true matches have known places.
+
+    Raises:
+        EmbeddingError: no query has a true match.
+    """
+    valid = ranks.matches > 0
+    used = _used(valid, settings)
+    precision = np.nan_to_num(average_precision(ranks, settings.ap)[used])
+    penalty = np.nan_to_num(inverse_negative_penalty(ranks)[used])
+    first = ranks.first()[used]
+    tied = int(ranks.tied.sum())
+    if tied > _TIED_SHARE * len(used):
+        text = (
+            f"{tied:,} of {len(used):,} queries have a wrong image exactly as near as their first true match: "
+            "the score depends on the order of the gallery (a collapsed model, or copies of images?)"
+        )
+        warnings.warn(text, ScoreWarning, stacklevel=3)
+        notes = [*notes, text]
+    all_shots = settings.protocol == "all_shots"
+    return Report(
+        mAP=float(precision.mean()),
+        mINP=float(penalty.mean()),
+        cmc=all_shots_matches(ranks, used, settings.max_rank)
+        if all_shots
+        else cumulative_matches(first, settings.max_rank),
+        **_counts(valid, used, labels, settings),
+        tied=tied,
+        notes=tuple(notes),
+        per_query=PerQuery(
+            index=used,
+            pid=labels.query_pids[used],
+            camid=labels.query_camids[used],
+            ap=precision,
+            inp=penalty,
+            first_rank=first,
+            matches=ranks.matches[used],
+            kept=ranks.kept[used],
+        ),
+    )
+
+
+def average_reports(reports: list[Report], settings: Settings, junk: int) -> Report:
+    """Mean of drawn repeats, with the standard deviation over them; a query's own row is its mean over the repeats."""
+    index = np.unique(np.concatenate([r.per_query.index for r in reports]))
+    times = np.zeros(len(index))
+    sums = {name: np.zeros(len(index)) for name in ("ap", "inp", "first_rank", "matches", "kept", "pid", "camid")}
+    for report in reports:
+        at = np.searchsorted(index, report.per_query.index)
+        times[at] += 1
+        for name, total in sums.items():
+            total[at] += getattr(report.per_query, name)
+    mean = {name: total / times for name, total in sums.items()}
+    whole = {name: np.rint(mean[name]).astype(np.int64) for name in ("first_rank", "matches", "kept", "pid", "camid")}
+    return replace(
+        reports[0],
+        mAP=float(np.mean([r.mAP for r in reports])),
+        mINP=float(np.mean([r.mINP for r in reports])),
+        cmc=np.mean([r.cmc for r in reports], axis=0),
+        queries=len(index),
+        skipped=min(r.skipped for r in reports),
+        junk=junk,
+        repeats=len(reports),
+        std=spread_of(reports),
+        notes=(*reports[0].notes, f"mean of {len(reports)} random draws of the gallery, seed {settings.seed}"),
+        per_query=PerQuery(index=index, ap=mean["ap"], inp=mean["inp"], **whole),
+    )
+
+
+def spread_of(reports: list[Report]) -> dict[str, float]:
+    """Standard deviation of every figure over reports of the same rules."""
+    ranks = [k for k in _SPREAD_RANKS if k <= len(reports[0].cmc)]
+    figures = {"mAP": [r.mAP for r in reports], "mINP": [r.mINP for r in reports]}
+    figures |= {f"rank-{k}": [r.rank(k) for r in reports] for k in ranks}
+    # of a sample: the draws stand for all possible ones
+    return {name: float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for name, values in figures.items()}

@@ -1,0 +1,119 @@
+"""From an encoder and people it was not trained on to a threshold, kept beside the encoder's weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+import passerby
+from passerby.data.records import ReIDDataset
+from passerby.errors import EmbeddingError
+from passerby.embedding.embed import Embeddings, embed
+from passerby.evaluation.open_set.curves import Threshold, threshold_of
+from passerby.evaluation.open_set.probes import join_scores, search_probes
+from passerby.models.encoder import load_encoder, save_threshold
+
+
+def calibrate(
+    encoder: str | os.PathLike[str],
+    data: ReIDDataset,
+    *,
+    far: float = 0.01,
+    metric: str = "euclidean",
+    batch_size: int = 128,
+    flip: bool = True,
+    seed: int = 0,
+    progress: bool = True,
+) -> Threshold:
+    """Choose the threshold for a false accept rate and write it into the encoder's folder, with its provenance.
+
+    Half of the people of `data` are enrolled with their gallery images, the other half are strangers, and then the
+    other way round. Every query is a probe, and so are the strangers' gallery images.
+
+    Args:
+        encoder: folder of an encoder or a run.
+        data: query and gallery of people who served neither training nor the test (`ReIDDataset.hold_out`).
+        far: share of strangers' probes that may be taken for somebody.
+        metric: "euclidean" or "cosine".
+        batch_size: images a forward pass.
+        flip: average the vectors of an image and its mirror image.
+        seed: chooses who is enrolled.
+        progress: show bars on stderr.
+
+    Returns:
+        The threshold; galleries opened with this encoder use it.
+
+    Raises:
+        EmbeddingError: fewer than four people, or no query or gallery images.
+        StorageError: it could not be written.
+    """
+    pids = sorted({s.pid for s in data.query} & {s.pid for s in data.gallery})
+    if len(pids) < 4:
+        raise EmbeddingError(
+            f"{data.name}: {len(pids)} people have both query and gallery images; expected at least 4, half of them "
+            "to enrol and half to be strangers. Hold out more identities (data.held_out_identities)"
+        )
+    model = load_encoder(encoder)
+    query = embed(model, data.query, batch_size=batch_size, flip=flip, progress=progress)
+    gallery = embed(model, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
+    threshold = calibrate_on_people(query, gallery, far=far, metric=metric, cameras=data.has_cameras, seed=seed)
+    save_threshold(encoder, _with_provenance(threshold.to_dict(), data, model.fingerprint, seed))
+    return threshold
+
+
+def calibrate_on_people(
+    query: Embeddings,
+    gallery: Embeddings,
+    *,
+    far: float = 0.01,
+    metric: str = "euclidean",
+    cameras: bool = True,
+    seed: int = 0,
+) -> Threshold:
+    """Like `calibrate`, from vectors.
+
+    Args:
+        query: probes.
+        gallery: what is enrolled, of the same people.
+        far: share of strangers' probes that may be taken for somebody.
+        metric: "euclidean" or "cosine".
+        cameras: leave out enrolled images of the probe's own person and camera.
+        seed: chooses the halves.
+
+    Raises:
+        EmbeddingError: fewer than four people in both.
+    """
+    pids = np.intersect1d(query.pids, gallery.pids)
+    if len(pids) < 4:
+        raise EmbeddingError(f"calibrate: expected at least 4 people with query and gallery images, found {len(pids)}")
+    half = np.random.default_rng(seed).permutation(pids)[: len(pids) // 2]
+    parts, probe_pids, identities = [], [], []
+    for known in (half, np.setdiff1d(pids, half)):
+        enrolled = gallery.select(np.isin(gallery.pids, known))
+        strange = gallery.select(~np.isin(gallery.pids, known))
+        probes = [(e.vectors, e.pids, e.camids) for e in (query, strange)]
+        vectors, labels, camids = (np.concatenate(column) for column in zip(*probes, strict=True))
+        scores, count = search_probes(
+            vectors, enrolled.vectors, labels, enrolled.pids, camids if cameras else None,
+            enrolled.camids if cameras else None, metric=metric,
+        )  # fmt: skip
+        parts.append(scores)
+        probe_pids.append(labels)
+        identities.append(count)
+    return threshold_of(
+        join_scores(parts), np.concatenate(probe_pids), min(identities), far=far, metric=metric, seed=seed
+    )
+
+
+def _with_provenance(
+    calibration: Mapping[str, object], data: ReIDDataset, fingerprint: str, seed: int
+) -> dict[str, object]:
+    return {
+        **calibration,
+        "encoder": fingerprint,
+        "data": {"name": data.name, "fingerprint": data.fingerprint()},
+        "seed": seed,
+        "passerby": passerby.__version__,
+    }

@@ -1,0 +1,87 @@
+"""Distances relative to a cohort of other people, so that one threshold fits all cameras and images better.
+
+With mean μ and standard deviation σ of an image's distances to the cohort:
+
+- z: (d - μ_g) / σ_g of the enrolled image g (Auckenthaler, Carey, Lloyd-Thomas 2000).
+- adaptive_s: ((d - μ_p) / σ_p + (d - μ_g) / σ_g) / 2, each over the image's `size` nearest in the cohort (Matějka et
+  al., "Analysis of score normalization in multilingual speaker recognition", 2017).
+
+Smaller still means nearer. Cohort images of the probe's or the enrolled person would spoil it: take other people.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.search import arrays
+from passerby.search.arrays import Float32, Float64, Int64
+from passerby.evaluation.open_set.probes import Normalize
+from passerby.search.ranking import pairwise
+
+NORMALIZATIONS = ("z", "adaptive_s")
+_BLOCK = 2**20  # entries of a block of distances
+
+
+def cohort_normalization(
+    name: str | None,
+    cohort_vectors: arrays.Vectors | None,
+    probe_vectors: arrays.Vectors,
+    gallery_vectors: arrays.Vectors,
+    *,
+    metric: str,
+    size: int = 200,
+) -> Normalize | None:
+    """The function that normalises distances, None for none.
+
+    Args:
+        name: None, "z" or "adaptive_s".
+        cohort_vectors: [c, dim].
+        probe_vectors: [p, dim].
+        gallery_vectors: [g, dim].
+        metric: "euclidean" or "cosine".
+        size: adaptive_s: how many of the cohort's nearest.
+
+    Raises:
+        ConfigError: an unknown name, or a cohort without a name or the reverse.
+        EmbeddingError: a cohort of fewer than two images.
+    """
+    if name is None:
+        if cohort_vectors is not None:
+            raise ConfigError("cohort_vectors: say how to use them, normalization='z' or 'adaptive_s'")
+        return None
+    if name not in NORMALIZATIONS:
+        raise ConfigError(unknown_name("normalization", name, NORMALIZATIONS))
+    if cohort_vectors is None:
+        raise ConfigError(f"normalization {name!r} needs cohort_vectors: images of people who are not enrolled")
+    cohort = arrays.as_vectors(cohort_vectors, "cohort_vectors")
+    gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
+    arrays.check_same_dim(cohort, gallery, "cohort_vectors", "gallery_vectors")
+    if len(cohort) < 2 or size < 2:
+        raise EmbeddingError(f"cohort_vectors: expected at least 2 images to be used, found {min(len(cohort), size)}")
+    nearest = len(cohort) if name == "z" else min(size, len(cohort))
+    g_mean, g_spread = _statistics(gallery, cohort, metric, nearest)
+    if name == "z":
+        return lambda distances, rows, columns: (distances - g_mean[columns]) / g_spread[columns]
+    p_mean, p_spread = _statistics(arrays.as_vectors(probe_vectors, "probe_vectors"), cohort, metric, nearest)
+
+    def both(distances: Float64, rows: slice, columns: Int64) -> Float64:
+        by_probe = (distances - p_mean[rows, None]) / p_spread[rows, None]
+        return np.asarray((by_probe + (distances - g_mean[columns]) / g_spread[columns]) / 2)
+
+    return both
+
+
+def _statistics(vectors: Float32, cohort: Float32, metric: str, nearest: int) -> tuple[Float64, Float64]:
+    """Mean and standard deviation of each vector's distances to its nearest in the cohort."""
+    mean, spread = np.empty(len(vectors)), np.empty(len(vectors))
+    step = max(1, _BLOCK // len(cohort))
+    for start in range(0, len(vectors), step):
+        part = slice(start, start + step)
+        distances = pairwise(vectors[part], cohort, metric)
+        if nearest < len(cohort):
+            distances = np.partition(distances, nearest - 1, axis=1)[:, :nearest]
+        mean[part] = distances.mean(axis=1)
+        spread[part] = distances.std(axis=1, ddof=1)
+    # a cohort of copies has no spread: then only the mean is taken off
+    return mean, np.where(spread > 0, spread, 1.0)

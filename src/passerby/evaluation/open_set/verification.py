@@ -1,0 +1,142 @@
+"""Pair verification: are these two images of one person? True positive rate at given false positive rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.search import arrays
+from passerby.search.arrays import Float64
+from passerby.search.relevance import EXCLUSIONS, METRICS, Labels
+from passerby.search.ranking import pairwise
+
+_BLOCK = 2**21  # entries of a block of distances
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """Rates over all pairs of a query and a gallery image that count; fractions, never percents.
+
+    Attributes:
+        fpr: false positive rates that were asked for, [m].
+        achieved: those reached (ties and few pairs make them smaller), [m].
+        tpr: true positive rates there, [m].
+        thresholds: same person when the distance is smaller than this, [m].
+        genuine: pairs of one person.
+        impostor: pairs of two people.
+        metric: "euclidean" or "cosine".
+    """
+
+    fpr: tuple[float, ...]
+    achieved: tuple[float, ...]
+    tpr: tuple[float, ...]
+    thresholds: tuple[float, ...]
+    genuine: int
+    impostor: int
+    metric: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def __str__(self) -> str:
+        lines = ["FPR wanted    achieved         TPR   threshold"]
+        for row in zip(self.fpr, self.achieved, self.tpr, self.thresholds, strict=True):
+            lines.append("  ".join(f"{v:10.4g}" for v in row))
+        lines.append(f"{self.genuine:,} genuine and {self.impostor:,} impostor pairs, {self.metric} distance")
+        return "\n".join(lines)
+
+
+def verify_pairs(
+    query_vectors: arrays.Vectors,
+    gallery_vectors: arrays.Vectors,
+    query_pids: arrays.Labels,
+    gallery_pids: arrays.Labels,
+    query_camids: arrays.Labels | None = None,
+    gallery_camids: arrays.Labels | None = None,
+    *,
+    fpr: Sequence[float] = (1e-4, 1e-3, 1e-2),
+    metric: str = "euclidean",
+    exclude: str = "same_id_same_camera",
+    junk_pids: Sequence[int] = (-1,),
+) -> VerificationReport:
+    """TPR at FPR: the threshold is the largest that takes at most floor(fpr * impostor pairs) of them for one person.
+
+    This judges single pairs, not searches: it is not comparable with DIR at FAR (`passerby.evaluate_open_set`).
+
+    Args:
+        query_vectors: [q, dim].
+        gallery_vectors: [g, dim].
+        query_pids: [q].
+        gallery_pids: [g]; 0 is a distractor, which is nobody's pair.
+        query_camids: [q]; None: no cameras.
+        gallery_camids: [g]; likewise.
+        fpr: false positive rates.
+        metric: "euclidean" or "cosine".
+        exclude: pairs that do not count, as in `passerby.evaluate_embeddings`.
+        junk_pids: gallery images of these ids do not count.
+
+    Raises:
+        EmbeddingError: vectors and labels that do not fit each other, a rate outside 0..1, or no pair of one kind.
+        ConfigError: an unknown metric or exclusion.
+    """
+    for kind, name, known in (("metric", metric, METRICS), ("exclusion", exclude, EXCLUSIONS)):
+        if name not in known:
+            raise ConfigError(unknown_name(kind, name, known))
+    if any(not 0 <= rate <= 1 for rate in fpr):
+        raise EmbeddingError(f"fpr: expected shares between 0 and 1, found {list(fpr)}")
+    query = arrays.as_vectors(query_vectors, "query_vectors")
+    gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
+    arrays.check_same_dim(query, gallery, "query_vectors", "gallery_vectors")
+    labels = Labels(
+        arrays.as_labels(query_pids, len(query), "query_pids", "query_vectors"),
+        arrays.as_labels(gallery_pids, len(gallery), "gallery_pids", "gallery_vectors"),
+        arrays.as_cameras(query_camids, len(query), "query_camids", "query_vectors"),
+        arrays.as_cameras(gallery_camids, len(gallery), "gallery_camids", "gallery_vectors"),
+        np.ones(len(gallery), dtype=np.bool_),
+        exclude,
+    )
+    counted = ~np.isin(labels.gallery_pids, list(junk_pids))
+    rows = [slice(i, i + max(1, _BLOCK // len(gallery))) for i in range(0, len(query), max(1, _BLOCK // len(gallery)))]
+    # how many impostor pairs there are decides how many of the nearest must be kept
+    impostors = sum(int((_kinds(labels, counted, part)[1]).sum()) for part in rows)
+    keep = math.floor(max(fpr, default=0.0) * impostors + 1e-9) + 1
+    genuine: list[Float64] = []
+    nearest = np.empty(0)
+    for part in rows:
+        same, other = _kinds(labels, counted, part)
+        distances = pairwise(query[part], gallery, metric)
+        genuine.append(distances[same])
+        nearest = np.concatenate([nearest, distances[other]])
+        if len(nearest) > keep:
+            nearest = np.partition(nearest, keep - 1)[:keep]
+    own = np.concatenate(genuine)
+    if len(own) == 0 or impostors == 0:
+        raise EmbeddingError(
+            f"verification needs pairs of both kinds, found {len(own):,} genuine and {impostors:,} impostor"
+        )
+    nearest = np.sort(nearest)
+    allowed = [math.floor(rate * impostors + 1e-9) for rate in fpr]
+    thresholds = [float(nearest[a]) if a < impostors else math.inf for a in allowed]
+    return VerificationReport(
+        fpr=tuple(fpr),
+        achieved=tuple(float((nearest < t).sum() / impostors) for t in thresholds),
+        tpr=tuple(float((own < t).mean()) for t in thresholds),
+        thresholds=tuple(thresholds),
+        genuine=len(own),
+        impostor=impostors,
+        metric=metric,
+    )
+
+
+def _kinds(labels: Labels, counted: arrays.Bool, rows: slice) -> tuple[arrays.Bool, arrays.Bool]:
+    """Pairs of one person and pairs of two, among those that count: [rows, g] each."""
+    kept = labels.kept(rows) & counted
+    same = labels.query_pids[rows, None] == labels.gallery_pids
+    nobody = (labels.query_pids[rows, None] == 0) & (labels.gallery_pids == 0)
+    return kept & same & ~nobody, kept & ~same

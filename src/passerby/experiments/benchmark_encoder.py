@@ -1,0 +1,126 @@
+"""Which engine runs an encoder fastest on this machine."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from passerby.errors import MissingExtraError, WeightsError
+from passerby.models.export import FILES, export
+from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.engines.engine import GraphEngine
+
+
+@dataclass(frozen=True)
+class EngineSpeed:
+    """One way to run an encoder."""
+
+    name: str
+    """Engine, and precision where it is not float32."""
+    images_per_second: float
+    """Best of the rounds."""
+    ratio: float
+    """Against torch in float32, the median over rounds in which both ran one after the other."""
+    difference: float
+    """Largest difference of any number of a vector from torch's in float32."""
+
+
+@dataclass(frozen=True)
+class SpeedReport:
+    """What `bench_encoder` found; `print` shows a table, fastest first."""
+
+    engines: tuple[EngineSpeed, ...]
+    """Fastest first."""
+    absent: tuple[str, ...]
+    """Engines that could not run, with the reason."""
+    batch_size: int
+    threads: int
+
+    @property
+    def fastest(self) -> str:
+        """Name of the fastest engine."""
+        return self.engines[0].name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return {**asdict(self), "fastest": self.fastest}
+
+    def __str__(self) -> str:
+        lines = [
+            f"batches of {self.batch_size}, {self.threads} threads",
+            "engine          images/s   ratio   difference",
+        ]
+        for e in self.engines:
+            lines.append(f"{e.name:<14}{e.images_per_second:>10.1f}{e.ratio:>7.2f}x{e.difference:>12.1e}")
+        return "\n".join([*lines, *self.absent])
+
+
+def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, rounds: int = 5) -> SpeedReport:
+    """Run every engine in turn, several rounds, on the same random batch.
+
+    Graphs that `passerby export` has not put into the encoder's folder are made for the occasion and thrown away.
+
+    Args:
+        folder: an encoder's or a run's folder.
+        batch_size: images in a batch.
+        rounds: how often each engine runs; interleaved, so that all see the same machine.
+
+    Raises:
+        WeightsError: no encoder there.
+    """
+    reference = load_encoder(folder, engine="torch")
+    ways: dict[str, Callable[[Tensor], Tensor]] = {"torch": reference.encode_batch, "torch bf16": _in_bf16(reference)}
+    absent = []
+    for engine, to in (("onnxruntime", "onnx"), ("openvino", "openvino")):
+        try:
+            ways[engine] = _graph(folder, reference, engine, to)
+        except (WeightsError, MissingExtraError) as error:
+            absent.append(f"{engine}: {error}")
+    size = (reference.preprocessing.height, reference.preprocessing.width)
+    images = torch.randint(
+        0, 256, (batch_size, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    expected = reference.encode_batch(images)
+    differences = {name: float((run(images) - expected).abs().max()) for name, run in ways.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, run in ways.items():
+            start = time.perf_counter()
+            run(images)
+            seconds[name].append(time.perf_counter() - start)
+    measured = [
+        EngineSpeed(
+            name=name,
+            images_per_second=batch_size / min(times),
+            ratio=float(torch.tensor(seconds["torch"]).div(torch.tensor(times)).median()),
+            difference=differences[name],
+        )
+        for name, times in seconds.items()
+    ]
+    measured.sort(key=lambda e: -e.images_per_second)
+    return SpeedReport(tuple(measured), tuple(absent), batch_size, torch.get_num_threads())
+
+
+def _graph(folder: str | os.PathLike[str], reference: Encoder, engine: str, to: str) -> Callable[[Tensor], Tensor]:
+    try:
+        return load_encoder(folder, engine=engine).encode_batch
+    except WeightsError:  # not exported yet, or from other weights
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+            file = export(folder, to, out=Path(temporary) / FILES[to]).path
+            return GraphEngine(file, engine, reference.preprocessing)
+
+
+def _in_bf16(encoder: Encoder) -> Callable[[Tensor], Tensor]:
+    def run(images: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return encoder.encode_batch(images)
+
+    return run

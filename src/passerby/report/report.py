@@ -1,0 +1,218 @@
+"""The evidence about a model as one HTML file: numbers, curves, distances, ranked lists, cameras, a map, provenance."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+import passerby
+from passerby.config import load_recipe
+from passerby.data.datasets import load_dataset
+from passerby.data.records import ReIDDataset
+from passerby.errors import ConfigError, EmbeddingError
+from passerby.report import picture_sections, sections
+from passerby.embedding.embed import Embeddings, embed
+from passerby.evaluation.evaluate import score
+from passerby.report.evidence import as_evaluated, collect_evidence
+from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, evaluate_open_set
+from passerby.report.page import Section, render_page, write_page
+from passerby.evaluation.closed_set.protocols import PROTOCOLS
+from passerby.evaluation.closed_set.result import Report
+from passerby.models.encoder import Encoder, load_encoder
+
+
+class Described(Protocol):
+    """What the provenance needs of an encoder; `passerby.Encoder` is one."""
+
+    fingerprint: str
+    provenance: dict[str, Any]
+
+
+def write_report(
+    path: str | os.PathLike[str],
+    *,
+    reports: Mapping[str, Report],
+    query: Embeddings,
+    gallery: Embeddings,
+    title: str = "Person re-identification report",
+    open_set: OpenSetReport | None = None,
+    threshold: Threshold | float | None = None,
+    metrics: str | os.PathLike[str] | None = None,
+    encoder: Described | None = None,
+    config: object | None = None,
+    notes: Sequence[str] = (),
+    extra_sections: Sequence[Section] = (),
+    seed: int = 0,
+) -> Path:
+    """Write the report: one HTML file that needs no network and reads well on a phone as on a wide screen.
+
+    Args:
+        path: the .html file; replaced in one step.
+        reports: results by name, the plain one first: {"plain": ..., "re-ranked": ...}.
+        query: the embeddings that were searched for; pictures are read from their paths, and a missing file shows as
+            an empty frame.
+        gallery: what they were searched in.
+        title: heading.
+        open_set: adds the section about strangers.
+        threshold: drawn into the distances.
+        metrics: a run's metrics.jsonl, for the training curves; left out where there is none.
+        encoder: its fingerprint and provenance are shown.
+        config: shown as its text (TOML); default: the configuration in the encoder's provenance.
+        notes: shown at the top.
+        extra_sections: shown after the ranked lists.
+        seed: of the random choices (which queries, which identities).
+
+    Returns:
+        the file's path.
+
+    Raises:
+        EmbeddingError: no report, a report of other queries, or embeddings of different encoders.
+        StorageError: the file cannot be written.
+    """
+    if not reports:
+        raise EmbeddingError("write_report: expected at least one report by name, found none")
+    first = next(iter(reports.values()))
+    query, gallery = as_evaluated(query, gallery, first)
+    evidence = collect_evidence(query, gallery, protocol=first.protocol, metric=first.metric, seed=seed)
+    described = {} if encoder is None else dict(encoder.provenance)
+    inside = described.pop("config", None)
+    parts: list[Section | None] = [
+        sections.numbers(reports),
+        sections.curves(reports, evidence),
+        sections.distances(evidence, first, threshold),
+        sections.open_set(open_set, threshold) if open_set is not None else None,
+        picture_sections.rankings(first, query, gallery, seed=seed),
+        *extra_sections,
+        sections.cameras(evidence, first, query, gallery),
+        picture_sections.identity_map(query, gallery, seed=seed),
+        picture_sections.activations(encoder, query, seed=seed)
+        if isinstance(encoder, Encoder) and encoder.engine.name == "torch"
+        else None,
+        sections.training(Path(metrics)) if metrics is not None else None,
+        sections.provenance(
+            {
+                "encoder": query.fingerprint or (encoder.fingerprint if encoder is not None else ""),
+                **described,
+                "dimensions": query.vectors.shape[1],
+                "notes": tuple(dict.fromkeys((*query.notes, *gallery.notes))),
+                "written by": _versions(),
+                "written at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            },
+            str(config) if config is not None else inside,
+        ),
+        sections.RESPONSIBLE_USE,
+    ]
+    html = render_page(
+        title,
+        f"{first.queries:,} queries in a gallery of {first.gallery:,} images, protocol {first.protocol}",
+        sections.tiles(reports, open_set, threshold),
+        [part for part in parts if part is not None],
+        notes=notes,
+        footer=f"Written by passerby {passerby.__version__}. Everything on this page is inside this one file.",
+    )
+    return write_page(path, html)
+
+
+def report(
+    run: str | os.PathLike[str],
+    data: ReIDDataset | None = None,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    protocol: str | None = None,
+    metric: str = "euclidean",
+    ap: str = "step",
+    rerank: str | Mapping[str, Any] | None = "k_reciprocal",
+    batch_size: int = 128,
+    flip: bool = True,
+    seed: int = 0,
+    progress: bool = True,
+) -> Path:
+    """Evaluate a trained encoder on a dataset and write the report.
+
+    Half of the people (drawn by `seed`) stay enrolled for the section about strangers; the others are the strangers.
+
+    Args:
+        run: folder of a training run, or of an encoder.
+        data: its query and gallery are used; default: the dataset that the run was trained on.
+        out: the .html file; default: report.html in `run`.
+        protocol: by name; default: the dataset's own.
+        metric: "euclidean" or "cosine".
+        ap: definition of average precision, "step" or "trapezoid".
+        rerank: also evaluate re-ranked ("k_reciprocal" or its settings); None: only plain.
+        batch_size: images a forward pass.
+        flip: average the vectors of an image and of its mirror image.
+        seed: of the random choices.
+        progress: show bars on stderr.
+
+    Returns:
+        the file's path.
+
+    Raises:
+        WeightsError: no encoder in `run`.
+        ConfigError: no `data`, and `run` does not tell which it was trained on.
+        EmbeddingError: the dataset has no query with a match in its gallery.
+        StorageError: the file cannot be written.
+    """
+    folder = Path(run)
+    encoder = load_encoder(folder)
+    settings = folder / "config.toml"
+    config = load_recipe(settings) if settings.exists() else None
+    if data is None:
+        if config is None:
+            raise ConfigError(f"{folder}: holds no config.toml that names a dataset; say which one to evaluate on")
+        data = load_dataset(config.data.name, config.data.root, split=config.data.split, **config.data.arguments)
+    query = embed(encoder, data.query, batch_size=batch_size, flip=flip, progress=progress)
+    gallery = embed(encoder, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
+
+    rules = protocol or data.protocol
+
+    def judge(settings: str | Mapping[str, Any] | None) -> Report:
+        return score(query, gallery, protocol=rules, metric=metric, ap=ap, rerank=settings)
+
+    plain = judge(None)
+    reports = {"plain": plain} if rerank is None else {"plain": plain, "re-ranked": judge(rerank)}
+    return write_report(
+        folder / "report.html" if out is None else out,
+        title=f"{config.name if config is not None else folder.name} on {data.name}",
+        reports=reports,
+        query=query,
+        gallery=gallery,
+        open_set=_half_enrolled(*as_evaluated(query, gallery, plain), plain, seed),
+        threshold=encoder.threshold,
+        metrics=folder / "metrics.jsonl",
+        encoder=encoder,
+        config=config,
+        notes=data.notes,
+        seed=seed,
+    )
+
+
+def _half_enrolled(query: Embeddings, gallery: Embeddings, plain: Report, seed: int) -> OpenSetReport | None:
+    """Search everybody among half of the people; None where there are too few."""
+    people = np.unique(plain.per_query.pid)
+    if len(people) < 2:
+        return None
+    known = np.random.default_rng(seed).permutation(people)[: len(people) // 2]
+    enrolled = gallery.select(np.isin(gallery.pids, known))
+    return evaluate_open_set(
+        query.vectors,
+        enrolled.vectors,
+        query.pids,
+        enrolled.pids,
+        query.camids,
+        enrolled.camids,
+        metric=plain.metric,
+        exclude=PROTOCOLS[plain.protocol].exclude,
+    )
+
+
+def _versions() -> str:
+    names = {"passerby": passerby.__version__, "torch": torch.__version__, "numpy": np.__version__}
+    return ", ".join(f"{name} {version}" for name, version in names.items()) + f", Python {platform.python_version()}"

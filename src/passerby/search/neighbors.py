@@ -1,0 +1,237 @@
+"""Exact nearest neighbours in bounded memory, among all vectors or of queries in a gallery."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from passerby.search.arrays import Float32, Float64, Int64
+from passerby.search.candidates import choose, hide, scan_columns, scan_rows, tidy_all
+from passerby.search.counting import exact_keys
+from passerby.search.relevance import Labels
+from passerby.search.products import Product, product_on
+from passerby.search.screening import Screen, make_screen
+from passerby.progress import progress_bar
+
+WORKERS = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+_BLOCK = 768  # rows and columns of a tile
+_PAIRS = 2**20  # exact keys that are held at once
+_LONG = 10**9  # pairs from which on a progress bar is shown
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """Each vector's nearest others.
+
+    Attributes:
+        indices: [n, k], nearest first, ties by index; the vector itself is not among them.
+        keys: squared distances, [n, k].
+        farthest: squared distance of the farthest vector, [n] (to the float32 product's precision).
+    """
+
+    indices: Int64
+    keys: Float64
+    farthest: Float64
+
+
+class _Candidates:
+    """What may be among the k nearest of each row."""
+
+    def __init__(self, rows: int, k: int, slack: Float32) -> None:
+        capacity = 2 * k + 32
+        self.k = k
+        self.slack = slack
+        self.cut = np.full(rows, -np.inf, dtype=np.float32)
+        self.scores = np.empty((rows, capacity), dtype=np.float32)
+        self.columns = np.empty((rows, capacity), dtype=np.int32)
+        self.count = np.zeros(rows, dtype=np.int64)
+        self.farthest_score = np.full(rows, np.inf, dtype=np.float32)
+        self.farthest = np.zeros(rows, dtype=np.int64)
+
+    def best(self, query: Float32, gallery: Float32, rows: Int64, cosine: bool) -> tuple[Int64, Float64]:
+        """The k nearest by exact key: indices (-1 where there are fewer) and keys (infinity)."""
+        tidy_all(self.k, self.slack, self.cut, self.scores, self.columns, self.count)
+        indices = np.full((len(rows), self.k), -1, dtype=np.int64)
+        nearest = np.full((len(rows), self.k), np.inf)
+        step = max(1, _PAIRS // self.scores.shape[1])
+        for top in range(0, len(rows), step):
+            part = slice(top, min(top + step, len(rows)))
+            count = self.count[part]
+            inside = np.arange(self.scores.shape[1]) < count[:, None]
+            columns = self.columns[part][inside].astype(np.int64)
+            keys = exact_keys(query, gallery, np.repeat(rows[part], count), columns, cosine)
+            starts = np.concatenate([[0], np.cumsum(count)])
+            choose(starts, columns, keys, self.k, indices[part], nearest[part])
+        return indices, nearest
+
+
+def neighbors(vectors: Float32, k: int, *, device: str | None = None, progress: bool = False) -> Neighbors:
+    """Each vector's k nearest others by Euclidean distance; half of the products, as distances are symmetric.
+
+    Args:
+        vectors: [n, dim].
+        k: how many; fewer where there are not so many others.
+        device: where products are computed; None: the CPU.
+        progress: show a bar on stderr where there is much to do.
+    """
+    n = len(vectors)
+    k = min(k, n - 1)
+    product = product_on(device)
+    screen = make_screen(vectors, vectors, cosine=False)
+    rows = np.arange(n)
+    squared = np.concatenate([screen.prepare(vectors, part)[1] for part in _blocks(rows)])
+    offset = screen.offsets(squared)
+    found = _Candidates(n, max(k, 1), screen.slack(squared, vectors.shape[1]))
+    blocks = _blocks(rows)
+    tile = np.empty(_BLOCK * _BLOCK, dtype=np.float32)
+    tiles = len(blocks) * (len(blocks) + 1) // 2
+    with (
+        ThreadPoolExecutor(WORKERS) as pool,
+        progress_bar("neighbours", tiles if progress and n * n >= _LONG else 0) as bar,
+    ):
+        # each block with itself first: then the columns of the other tiles meet a high bar already
+        pairs = [(a, a) for a in range(len(blocks))] + list(combinations(range(len(blocks)), 2))
+        prepared = (-1, np.empty((0, 0), dtype=np.float32))
+        for a, b in pairs:
+            if prepared[0] != a:
+                prepared = a, screen.prepare(vectors, blocks[a])[0] * np.float32(2.0)
+            right = screen.prepare(vectors, blocks[b])[0]
+            scores = tile[: len(blocks[a]) * len(blocks[b])].reshape(len(blocks[a]), len(blocks[b]))
+            product(prepared[1], right, scores)
+            if a == b:
+                np.fill_diagonal(scores, np.nan)
+            _scan_both(pool, scores, offset, blocks[a], blocks[b], found, rows, vectors)
+            bar.advance()
+    farthest = exact_keys(vectors, vectors, rows, found.farthest, False)
+    if k < 1:
+        return Neighbors(np.empty((n, 0), dtype=np.int64), np.empty((n, 0)), farthest)
+    indices, keys = found.best(vectors, vectors, rows, False)
+    return Neighbors(indices, keys, farthest)
+
+
+def _scan_both(
+    pool: ThreadPoolExecutor,
+    scores: Float32,
+    offset: Float32,
+    above: Int64,
+    across: Int64,
+    found: _Candidates,
+    rows: Int64,
+    vectors: Float32,
+) -> None:
+    first_row, first_column = int(above[0]), int(across[0])
+
+    def by_row(start: int, end: int) -> None:
+        scan_rows(
+            scores[start:end], offset[across], first_row + start, first_column, rows, rows, found.k, found.slack,
+            found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest,
+            vectors, vectors, False,
+        )  # fmt: skip
+
+    def by_column(start: int, end: int) -> None:
+        scan_columns(
+            scores, offset[above], start, end, first_row, first_column, found.k, found.slack,
+            found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest,
+            rows, vectors,
+        )  # fmt: skip
+
+    _in_parts(pool, len(above), by_row)
+    if across is not above:
+        _in_parts(pool, len(across), by_column)
+
+
+def _in_parts(pool: ThreadPoolExecutor, count: int, job: Callable[[int, int], None]) -> None:
+    """Run job(start, end) for one part for each worker."""
+    step = -(-count // WORKERS)
+    for running in [pool.submit(job, s, min(s + step, count)) for s in range(0, count, step)]:
+        running.result()
+
+
+def _blocks(rows: Int64) -> list[Int64]:
+    return [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+
+
+def top_k(
+    query: Float32,
+    gallery: Float32,
+    k: int,
+    *,
+    metric: str = "euclidean",
+    labels: Labels | None = None,
+    device: str | None = None,
+    progress: bool = False,
+) -> tuple[Int64, Float32]:
+    """The k nearest gallery images of each query, nearest first, ties by gallery index.
+
+    Args:
+        query: [q, dim].
+        gallery: [g, dim].
+        k: how many.
+        metric: "euclidean" or "cosine".
+        labels: leaves out what does not count for a query; None keeps everything.
+        device: where products are computed; None: the CPU.
+        progress: show a bar on stderr where there is much to do.
+
+    Returns:
+        (indices [q, k] int64, distances [q, k] float32); where fewer than k images count, -1 and infinity.
+    """
+    indices = np.full((len(query), k), -1, dtype=np.int64)
+    nearest = np.full((len(query), k), np.inf, dtype=np.float32)
+    screen = make_screen(query, gallery, cosine=metric == "cosine")
+    product = product_on(device)
+    groups = labels.groups() if labels else iter([(np.arange(len(query)), np.arange(len(gallery)))])
+    total = len(query) if progress and len(query) * len(gallery) >= _LONG else 0
+    with ThreadPoolExecutor(WORKERS) as pool, progress_bar("nearest", total) as bar:
+        for queries, searched in groups:
+            for rows in _blocks(queries):
+                found, keys = _nearest(
+                    pool, query, gallery, rows, searched, min(k, len(searched)), screen, product, labels
+                )
+                indices[rows, : found.shape[1]] = found
+                nearest[rows, : found.shape[1]] = keys if screen.cosine else np.sqrt(keys)
+                bar.advance(len(rows))
+    return indices, nearest
+
+
+def _nearest(
+    pool: ThreadPoolExecutor,
+    query: Float32,
+    gallery: Float32,
+    rows: Int64,
+    searched: Int64,
+    k: int,
+    screen: Screen,
+    product: Product,
+    labels: Labels | None,
+) -> tuple[Int64, Float64]:
+    if k == 0:
+        return np.empty((len(rows), 0), dtype=np.int64), np.empty((len(rows), 0))
+    prepared, squared = screen.prepare(query, rows)
+    prepared *= np.float32(2.0)
+    found = _Candidates(len(rows), k, screen.slack(squared, query.shape[1]))
+    found.farthest_score[:] = -np.inf  # not asked for
+    for columns in _blocks(searched):
+        vectors, lengths = screen.prepare(gallery, columns)
+        offset = screen.offsets(lengths)
+        scores = np.empty((len(rows), len(columns)), dtype=np.float32)
+        product(prepared, vectors, scores)
+        if labels is not None and labels.exclude == "same_id_same_camera":
+            starts, ends, hidden = labels.own_camera(rows, columns)
+            hide(scores, 0, starts, ends, hidden)
+
+        def by_row(
+            start: int, end: int, scores: Float32 = scores, offset: Float32 = offset, c: Int64 = columns
+        ) -> None:
+            scan_rows(
+                scores[start:end], offset, start, 0, rows, c, found.k, found.slack,
+                found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest,
+                query, gallery, screen.cosine,
+            )  # fmt: skip
+
+        _in_parts(pool, len(rows), by_row)
+    return found.best(query, gallery, rows, screen.cosine)

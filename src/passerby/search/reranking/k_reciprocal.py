@@ -1,0 +1,293 @@
+"""k-reciprocal re-ranking (Zhong, Zheng, Cao, Li, CVPR 2017, arXiv:1701.08398), sparse and in bounded memory.
+
+On queries and gallery together, with D_ij = |x_i - x_j|² / max_j |x_i - x_j|²:
+
+1. R(i): those of i's k1 + 1 nearest (itself included) that have i among their own k1 + 1 nearest.
+2. R*(i): R(i) and, for each c in R(i), the same set R½(c) of half as many neighbours if more than two thirds of it
+   lie in R(i).
+3. V_ij = e^(-D_ij) on R*(i), scaled to sum 1; then the mean of V over i's k2 nearest (itself included).
+4. J_ij = 1 - s / (2 - s) with s = Σ_c min(V_ic, V_jc), and the result (1 - λ) J_ij + λ D_ij.
+
+Ties: the vector itself first, then by index. As in the authors' code (the paper writes "at least" two thirds, and
+scales neither V nor D).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from passerby.errors import ConfigError, unknown_name
+from passerby.search import arrays
+from passerby.search.arrays import Float32, Float64, Int32, Int64
+from passerby.search.counting import exact_keys
+from passerby.search.relevance import Labels
+from passerby.evaluation.closed_set.metrics import Ranks
+from passerby.search.neighbors import WORKERS, neighbors
+from passerby.search.ranking import Bonus, match_ranks, pairwise, rank_rows
+from passerby.search.reranking.sparse_encoding import average_rows, invert, jaccard_rows, reciprocal_sets
+
+_ROWS = 2048  # sparse rows that are made at once
+_BLOCK = 2**21  # entries of a block of distances
+_SMALLEST_LAMBDA = 1e-4  # below, differences of D drown in the rounding of J
+
+DEFAULTS: dict[str, Any] = {
+    "k1": 20, "k2": 6, "lambda_value": 0.3, "overlap": "more", "half": "python", "blend": "normalized",
+}  # fmt: skip
+_CHOICES = {"overlap": ("more", "at_least"), "half": ("python", "matlab"), "blend": ("normalized", "raw")}
+
+
+def rerank_k_reciprocal(
+    query_vectors: arrays.Vectors,
+    gallery_vectors: arrays.Vectors,
+    *,
+    k1: int = 20,
+    k2: int = 6,
+    lambda_value: float = 0.3,
+    overlap: str = "more",
+    half: str = "python",
+    blend: str = "normalized",
+    device: str | None = None,
+    progress: bool = False,
+) -> Float32:
+    """Blend the Jaccard distance of k-reciprocal neighbourhoods with the distance itself.
+
+    The result depends on all queries together (it is transductive). `evaluate_embeddings(..., rerank="k_reciprocal")`
+    scores it without ever holding the [q, g] result.
+
+    Args:
+        query_vectors: [q, dim]; scale the rows to length 1 if the cosine distance is meant.
+        gallery_vectors: [g, dim].
+        k1: neighbours that must be mutual (20; 7 on the old CUHK03; Zhong et al.).
+        k2: neighbours whose sets are averaged, 1 for none (6; 3 on the old CUHK03).
+        lambda_value: weight of the original distance (0.3).
+        overlap: join a candidate's set when "more" than two thirds lie in the original one (all published code), or
+            "at_least" two thirds (the paper).
+        half: neighbours of a candidate's own set: round(k1 / 2) + 1, halves to even ("python"), or
+            round((k1 + 1) / 2), halves up ("matlab"). They differ for k1 = 3, 7, 11, ...
+        blend: what λ weighs: "normalized" D, or the "raw" Euclidean distance (fast-reid).
+        device: where neighbours are searched; None: the CPU.
+        progress: show a bar on stderr where there is much to do.
+
+    Returns:
+        Distances [q, g], float32, in 0..1 (unless raw).
+
+    Raises:
+        EmbeddingError: vectors that are not [n, dim] finite floats of one length.
+        ConfigError: a setting out of range.
+    """
+    given = {"k1": k1, "k2": k2, "lambda_value": lambda_value, "overlap": overlap, "half": half, "blend": blend}
+    settings = rerank_settings(given)
+    query = arrays.as_vectors(query_vectors, "query_vectors")
+    gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
+    arrays.check_same_dim(query, gallery, "query_vectors", "gallery_vectors")
+    hoods = neighborhoods(np.concatenate([query, gallery]), len(query), settings, device=device, progress=progress)
+    result = np.empty((len(query), len(gallery)), dtype=np.float32)
+    step = max(1, _BLOCK // len(gallery))
+    for start in range(0, len(query), step):
+        rows = slice(start, min(start + step, len(query)))
+        result[rows] = hoods.distances(rows)
+    return result
+
+
+def rerank_settings(rerank: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of `rerank_k_reciprocal` from "k_reciprocal" or a dict of them (its defaults where none are given).
+
+    Raises:
+        ConfigError: another name, an unknown setting or a value out of range.
+    """
+    if isinstance(rerank, str):
+        if rerank != "k_reciprocal":
+            raise ConfigError(unknown_name("re-ranking", rerank, ["k_reciprocal"]))
+        rerank = {}
+    for name in rerank:
+        if name not in DEFAULTS:
+            raise ConfigError(unknown_name("setting of k_reciprocal", name, DEFAULTS))
+    settings = DEFAULTS | dict(rerank)
+    for name in ("k1", "k2"):
+        if not isinstance(settings[name], int) or settings[name] < 1:
+            raise ConfigError(f"{name}: expected a whole number of 1 or more, found {settings[name]!r}")
+    if not 0 <= settings["lambda_value"] <= 1:
+        raise ConfigError(f"lambda_value: expected a share between 0 and 1, found {settings['lambda_value']!r}")
+    for name, known in _CHOICES.items():
+        if settings[name] not in known:
+            raise ConfigError(unknown_name(name, str(settings[name]), known))
+    return settings
+
+
+def rank_reranked(
+    query: Float32,
+    gallery: Float32,
+    labels: Labels,
+    settings: dict[str, Any],
+    *,
+    metric: str,
+    device: str | None = None,
+    progress: bool = False,
+) -> Ranks:
+    """Like `match_ranks`, by re-ranked distances; junk takes no part in anybody's neighbourhood.
+
+    With metric "cosine" the vectors are scaled to length 1 first.
+    """
+    places = np.flatnonzero(labels.counted)
+    joint = np.empty((len(query) + len(places), query.shape[1]), dtype=np.float32)
+    joint[: len(query)] = query
+    np.take(gallery, places, axis=0, out=joint[len(query) :])
+    if metric == "cosine":
+        lengths = np.sqrt(np.einsum("nd,nd->n", joint, joint, dtype=np.float64))
+        joint /= np.where(lengths > 0, lengths, 1.0)[:, None].astype(np.float32)
+    hoods = neighborhoods(joint, len(query), settings, device=device, progress=progress)
+    kept = Labels(
+        labels.query_pids,
+        labels.gallery_pids[places],
+        labels.query_camids,
+        labels.gallery_camids[places],
+        labels.counted[places],
+        labels.exclude,
+    )
+    if settings["blend"] == "raw" or settings["lambda_value"] < _SMALLEST_LAMBDA:
+        return rank_rows(hoods.distances, kept)
+    return match_ranks(
+        joint[: len(query)],
+        joint[len(query) :],
+        kept,
+        metric="euclidean",
+        bonus_of=hoods.bonus,
+        device=device,
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True)
+class Neighborhoods:
+    """Neighbourhood sets of the queries, and of the gallery turned inside out.
+
+    Attributes:
+        joint: vectors of queries and gallery, [q + g, dim].
+        queries: q.
+        settings: as `rerank_settings` gives them.
+        largest: each vector's largest squared distance, [q + g].
+        starts: sparse rows V of the queries.
+        columns: likewise.
+        values: likewise.
+        index: inverted index of the gallery's rows of V (starts, rows, values).
+    """
+
+    joint: Float32
+    queries: int
+    settings: dict[str, Any]
+    largest: Float64
+    starts: Int64
+    columns: Int32
+    values: Float32
+    index: tuple[Int64, Int32, Float32]
+
+    def jaccard(self, rows: slice | Int64) -> tuple[Int64, Int32, Float64]:
+        """Sparse rows (starts, gallery columns, J) of some queries; J is 1 elsewhere."""
+        wanted = np.arange(self.queries)[rows]
+        starts, columns, values = [np.zeros(1, dtype=np.int64)], [], []
+        gallery = len(self.joint) - self.queries
+        out_columns = np.empty(max(gallery, _BLOCK // 4), dtype=np.int32)
+        out_values = np.empty(len(out_columns))
+        # runs of neighbouring queries, which are all there are but under rules that group queries by camera
+        for run in np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1):
+            first, last = int(run[0]), int(run[-1]) + 1
+            while first < last:
+                sizes = np.zeros(last - first, dtype=np.int64)
+                upto = jaccard_rows(
+                    first, last, self.starts, self.columns, self.values, *self.index, out_columns, out_values, sizes
+                )
+                size = sizes[: upto - first]
+                total = int(size.sum())
+                starts.append(starts[-1][-1] + np.cumsum(size))
+                columns.append(out_columns[:total].copy())
+                values.append(out_values[:total].copy())
+                first = upto
+        return np.concatenate(starts), np.concatenate(columns), np.concatenate(values)
+
+    def bonus(self, rows: Int64) -> Bonus:
+        """What J takes off a squared distance: (1 - λ) J + λ d² / m orders as d² - (1 - J) m (1 - λ) / λ does."""
+        starts, columns, values = self.jaccard(rows)
+        share = self.settings["lambda_value"]
+        worth = (1.0 - values) * np.repeat(self.largest[rows], np.diff(starts)) * ((1.0 - share) / share)
+        return Bonus(starts, columns, worth)
+
+    def distances(self, rows: slice) -> Float32:
+        """Re-ranked distances [rows, g]."""
+        share = self.settings["lambda_value"]
+        plain = pairwise(self.joint[: self.queries][rows], self.joint[self.queries :], "euclidean")
+        if self.settings["blend"] == "normalized":
+            largest = self.largest[: self.queries][rows, None]
+            plain = np.divide(plain * plain, largest, out=np.zeros_like(plain), where=largest > 0)
+        starts, columns, values = self.jaccard(rows)
+        jaccard = np.ones_like(plain)
+        jaccard[np.repeat(np.arange(len(plain)), np.diff(starts)), columns] = values
+        return np.asarray((1.0 - share) * jaccard + share * plain, dtype=np.float32)
+
+
+def neighborhoods(
+    joint: Float32, queries: int, settings: dict[str, Any], *, device: str | None = None, progress: bool = False
+) -> Neighborhoods:
+    """Steps 1 to 3 for queries and gallery, one after the other in `joint`."""
+    n = len(joint)
+    k1, k2 = settings["k1"], settings["k2"]
+    near = neighbors(joint, max(k1, k2 - 1), device=device, progress=progress)
+    lists = np.concatenate([np.arange(n)[:, None], near.indices], axis=1).astype(np.int32)
+    length = min(k1 + 1, n)
+    half = round(k1 / 2) + 1 if settings["half"] == "python" else math.floor((k1 + 1) / 2 + 0.5)
+    half = min(half, length)
+    at_least = settings["overlap"] == "at_least"
+
+    def sets(first: int, last: int) -> tuple[Int64, Int32, Float32]:
+        out = np.empty((last - first) * length * (half + 1), dtype=np.int32)
+        sizes = np.empty(last - first, dtype=np.int64)
+        columns = out[: reciprocal_sets(lists, length, half, at_least, first, last, out, sizes)].copy()
+        return sizes, columns, _weights(joint, near.farthest, first, sizes, columns)
+
+    starts, columns, values = _sparse(n, sets)
+    if k2 > 1:
+        few = min(k2, n)
+        size = np.diff(starts)
+
+        def averages(first: int, last: int) -> tuple[Int64, Int32, Float32]:
+            bound = int(size[lists[first:last, :few]].sum())
+            out_columns, out_values = np.empty(bound, dtype=np.int32), np.empty(bound, dtype=np.float32)
+            sizes = np.empty(last - first, dtype=np.int64)
+            total = average_rows(lists, few, starts, columns, values, first, last, out_columns, out_values, sizes)
+            return sizes, out_columns[:total].copy(), out_values[:total].copy()
+
+        starts, columns, values = _sparse(n, averages)
+    end = starts[queries]
+    return Neighborhoods(
+        joint=joint,
+        queries=queries,
+        settings=settings,
+        largest=near.farthest,
+        index=invert(starts, columns, values, queries),
+        starts=starts[: queries + 1],
+        columns=columns[:end],
+        values=values[:end],
+    )
+
+
+def _weights(joint: Float32, largest: Float64, first: int, sizes: Int64, columns: Int32) -> Float32:
+    """e^(-D) of the sets of rows first.., scaled to sum 1."""
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    keys = exact_keys(joint, joint, first + row, columns.astype(np.int64), False)
+    most = largest[first + row]
+    weight = np.exp(-np.divide(keys, most, out=np.zeros_like(keys), where=most > 0))
+    return np.asarray(weight / np.bincount(row, weights=weight, minlength=len(sizes))[row], dtype=np.float32)
+
+
+def _sparse(n: int, make: Callable[[int, int], tuple[Int64, Int32, Float32]]) -> tuple[Int64, Int32, Float32]:
+    """Sparse rows 0..n from a function that makes rows first..last."""
+    firsts = range(0, n, _ROWS)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        parts = list(pool.map(lambda first: make(first, min(first + _ROWS, n)), firsts))
+    sizes, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return np.concatenate([[0], np.cumsum(sizes)]), columns, values

@@ -1,0 +1,34 @@
+"""Who is this?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from passerby.service.uploads import describe_form, read_form
+from passerby.service.keys import Key
+from passerby.service.schemas import Answer, IdentifyVectors, Question
+from passerby.service.dependencies import PROBLEMS, checked_vectors, needs, service_of
+
+router = APIRouter(tags=["ask"], responses=PROBLEMS)
+Reader = Annotated[Key, Depends(needs("read"))]
+
+
+@router.post("/v1/identify", response_model=Answer, openapi_extra=describe_form(Question))
+async def identify(request: Request, caller: Reader) -> Response:
+    """Identify the person of a picture, or of several pictures of one tracklet. Changes nothing."""
+    service = service_of(request)
+    question, uploads = await read_form(request, Question, most=service.limits.images)
+    answer = await service.ask(question, caller.name, request.state.request, uploads=uploads)
+    return Response(answer, media_type="application/json")
+
+
+@router.post("/v1/identify/vectors", response_model=Answer)
+async def identify_vectors(request: Request, caller: Reader, question: IdentifyVectors) -> Response:
+    """Identify by vectors of this gallery's encoder; several are one tracklet. Changes nothing."""
+    service = service_of(request)
+    vectors = checked_vectors(service, question.vectors)
+    answer = await service.ask(question, caller.name, request.state.request, vectors=vectors)
+    return Response(answer, media_type="application/json")
