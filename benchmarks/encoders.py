@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from passerby.experiments.benchmark_encoder import bench_encoder
 from passerby.config import InputConfig, ModelConfig
+from passerby.experiments.benchmark_encoder import bench_encoder
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
 

@@ -26,9 +26,9 @@ from torch import Tensor
 from benchmarks.measure import interleaved
 from passerby.config import AugmentConfig, InputConfig
 from passerby.data.augment import Augmenter
-from passerby.images.cache import ImageStore
 from passerby.data.records import Sample
 from passerby.data.synthetic.dataset import draw_dataset
+from passerby.images.cache import ImageStore
 
 BATCH = 64
 INPUT = InputConfig()

@@ -39,13 +39,13 @@ from passerby.config import (
     SamplerConfig,
     TermConfig,
 )
-from passerby.data.datasets import load_dataset
 from passerby.data.augment import Augmenter
-from passerby.images.cache import ImageStore
+from passerby.data.datasets import load_dataset
 from passerby.data.loader import Batch, TrainLoader
 from passerby.data.records import labels_of
 from passerby.data.sampling.sampler import make_sampler
 from passerby.data.synthetic.dataset import draw_dataset
+from passerby.images.cache import ImageStore
 from passerby.models.model import build_model
 from passerby.training.objective import Objective
 from passerby.training.optim import build_optimizer, parameter_groups

@@ -5,38 +5,49 @@ Names below load on first use, so that `import passerby` costs nothing and impor
 
 from __future__ import annotations
 
-import importlib
+import sys
+import types
 from typing import TYPE_CHECKING, Any
+
+from passerby import moved_modules
+from passerby.lazy import lazy_names
+from passerby.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from passerby.config import Config, load_recipe, recipe_names
-    from passerby.data.datasets import DATASETS, check_dataset, combine_datasets, dataset_info, list_datasets, load_dataset, load_splits
+    from passerby.data.datasets import (
+        DATASETS,
+        check_dataset,
+        combine_datasets,
+        dataset_info,
+        list_datasets,
+        load_dataset,
+        load_splits,
+    )
     from passerby.data.records import ReIDDataset, Sample
-    from passerby.evaluation.open_set.calibration import calibrate
     from passerby.embedding.embed import Embeddings, embed
-    from passerby.evaluation.evaluate import evaluate
-    from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, calibrate_threshold, evaluate_open_set
     from passerby.evaluation.closed_set.protocols import Report, evaluate_embeddings
-    from passerby.evaluation.rank import rank
-    from passerby.report.report import report, write_report
-    from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.evaluation.closed_set.splits import CrossDomain, average_splits, cross_domain, evaluate_splits
+    from passerby.evaluation.evaluate import evaluate
+    from passerby.evaluation.open_set.calibration import calibrate
+    from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, calibrate_threshold, evaluate_open_set
+    from passerby.evaluation.rank import rank
     from passerby.gallery.gallery import Gallery, Match
     from passerby.gallery.records import Identification
-    from passerby.service import serve
     from passerby.losses import LOSSES
     from passerby.models.encoder import Encoder, load_encoder
     from passerby.models.model import BACKBONES, build_model
+    from passerby.report.report import report, write_report
+    from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
+    from passerby.service import serve
     from passerby.training.objective import Objective
     from passerby.training.trainer import Run, train
-
-__version__ = "0.1.0"
 
 _HOME = {
     "BACKBONES": "passerby.models.model",
     "Config": "passerby.config",
     "CrossDomain": "passerby.evaluation.closed_set.splits",
-    "DATASETS": "passerby.data",
+    "DATASETS": "passerby.data.datasets",
     "Embeddings": "passerby.embedding.embed",
     "Encoder": "passerby.models.encoder",
     "Gallery": "passerby.gallery.gallery",
@@ -54,20 +65,20 @@ _HOME = {
     "build_model": "passerby.models.model",
     "calibrate": "passerby.evaluation.open_set.calibration",
     "calibrate_threshold": "passerby.evaluation.open_set.curves",
-    "check_dataset": "passerby.data",
-    "combine_datasets": "passerby.data",
+    "check_dataset": "passerby.data.datasets",
+    "combine_datasets": "passerby.data.datasets",
     "cross_domain": "passerby.evaluation.closed_set.splits",
-    "dataset_info": "passerby.data",
+    "dataset_info": "passerby.data.datasets",
     "embed": "passerby.embedding.embed",
     "evaluate": "passerby.evaluation.evaluate",
     "evaluate_embeddings": "passerby.evaluation.closed_set.protocols",
     "evaluate_open_set": "passerby.evaluation.open_set.curves",
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
-    "list_datasets": "passerby.data",
-    "load_dataset": "passerby.data",
+    "list_datasets": "passerby.data.datasets",
+    "load_dataset": "passerby.data.datasets",
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
-    "load_splits": "passerby.data",
+    "load_splits": "passerby.data.datasets",
     "rank": "passerby.evaluation.rank",
     "recipe_names": "passerby.config",
     "report": "passerby.report.report",
@@ -123,11 +134,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'passerby' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+__getattr__ = lazy_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME])
+
+
+class _Package(types.ModuleType):
+    """This package: a submodule called like a public function (`report`, `demo`, `doctor`) does not take its place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+moved_modules.install()

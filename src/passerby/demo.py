@@ -13,14 +13,14 @@ from passerby.config import load_recipe
 from passerby.data.datasets import load_dataset
 from passerby.data.records import ReIDDataset, Sample
 from passerby.data.synthetic.dataset import draw_dataset
-from passerby.evaluation.open_set.calibration import calibrate
 from passerby.embedding.embed import Embeddings, embed
-from passerby.evaluation.evaluate import score
-from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, evaluate_open_set
 from passerby.evaluation.closed_set.protocols import Report
-from passerby.report.report import write_report
+from passerby.evaluation.evaluate import score
+from passerby.evaluation.open_set.calibration import calibrate
+from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, evaluate_open_set
 from passerby.gallery.gallery import Gallery
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.report.report import write_report
 from passerby.training.trainer import train
 
 log = logging.getLogger("passerby")

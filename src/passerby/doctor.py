@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-import passerby
+from passerby.version import __version__
 
 _CORE = ("torch", "numpy", "numba", "pillow", "simplejpeg", "safetensors", "pydantic", "tyro", "pyarrow", "matplotlib")
 _EXTRAS = {
@@ -68,7 +68,7 @@ def doctor() -> Diagnosis:
     packages = {name: _version(name) for name in _CORE}
     data = Path(os.environ.get("PASSERBY_DATA", "../shared/data"))
     return Diagnosis(
-        passerby=passerby.__version__,
+        passerby=__version__,
         python=platform.python_version(),
         machine=platform.platform(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,

@@ -1,55 +1,122 @@
-"""Rooms import only from the layers below them, and never in a circle."""
+"""Modules import only from the layers below them, never from the package's `__init__`, and never in a circle."""
 
 import ast
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "passerby"
-LAYER = {
-    "errors": -1, "compiled": 0, "config": 0, "distributed": 0, "pixels": 0, "progress": 0, "files": 0, "recipes": 0,
-    "data": 1, "losses": 1, "models": 1,
-    "evaluation": 2,
-    "training": 3, "gallery": 3, "export": 3,
-    "gallery.service": 4, "demo": 4, "doctor": 4, "compare": 4, "bench_encoder": 4,
-    "cli": 5, "__main__": 6,
+LAYERS = (
+    (
+        "errors",
+        "version",
+        "progress",
+        "files",
+        "numba_jit",
+        "distributed",
+        "config",
+        "recipes",
+        "lazy",
+        "moved_modules",
+    ),
+    ("images",),
+    ("data", "losses", "models", "search"),
+    ("embedding",),
+    ("evaluation",),
+    ("report", "training", "gallery"),
+    ("adaptation", "tracking", "experiments"),
+    ("service",),
+    ("demo", "doctor"),
+    ("cli",),
+    ("__main__",),
+)
+LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
+SIDEWAYS = {
+    ("config", "errors"), ("distributed", "errors"), ("files", "errors"), ("recipes", "config"), ("config", "recipes"),
+    ("moved_modules", "lazy"), ("config", "files"), ("progress", "errors"),
 }  # fmt: skip
-FILES = sorted(p for p in SOURCE.rglob("*.py") if p != SOURCE / "__init__.py")
+"""On the lowest layer what may import what; on all others modules of one layer do not know each other."""
+FILES = {
+    ".".join(("passerby", *p.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__"): p
+    for p in sorted(SOURCE.rglob("*.py"))
+}
+MODULES = {name: path for name, path in FILES.items() if name != "passerby"}
 
 
-def room_of(module: str) -> str:
-    parts = module.split(".")
-    if parts[:3] == ["passerby", "gallery", "service"]:
-        return "gallery.service"
-    return parts[1] if len(parts) > 1 else ""
+def top(module: str) -> str:
+    return module.split(".")[1]
 
 
-def imports_of(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+@cache
+def imports_of(module: str) -> frozenset[str]:
+    """Modules that a module imports anywhere, names of a package resolved to the module where it is one."""
+    return frozenset(_imports(module, ast.walk(ast.parse(FILES[module].read_text()))))
+
+
+@cache
+def imports_at_start(module: str) -> frozenset[str]:
+    """Modules that are imported when this one is: not inside a function, and not for type checkers alone."""
+    return frozenset(_imports(module, _outside_functions(ast.parse(FILES[module].read_text()))))
+
+
+def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from _outside_functions(child)
+
+
+def _imports(module: str, nodes: Iterator[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            found.add(node.module or "")
+            assert node.level == 0, f"{module}: relative import"
+            source = node.module or ""
+            if source == "passerby" or source.startswith("passerby."):
+                for alias in node.names:
+                    inner = f"{source}.{alias.name}"
+                    yield inner if inner in FILES else source
         elif isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-    return {name for name in found if name.split(".")[0] == "passerby"}
+            yield from (a.name for a in node.names if a.name.split(".")[0] == "passerby")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_go_down_the_layers(path: Path) -> None:
-    module = ".".join(("passerby", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
-    own = room_of(module)
-    for imported in imports_of(path):
-        other = room_of(imported)
-        if other in ("", own):
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down_the_layers(module: str) -> None:
+    own = top(module)
+    for imported in imports_of(module):
+        assert imported != "passerby", f"{module} imports the package's __init__"
+        other = top(imported)
+        if other == own or (own, other) in SIDEWAYS:
             continue
         assert LAYER[other] < LAYER[own], f"{module} (layer {LAYER[own]}) imports {imported} (layer {LAYER[other]})"
 
 
-def test_every_room_is_on_the_plan() -> None:
-    rooms = {room_of(".".join(("passerby", *p.relative_to(SOURCE).with_suffix("").parts))) for p in FILES}
-    assert rooms <= set(LAYER)
+def test_no_circles_between_files() -> None:
+    state: dict[str, int] = {}
+    circles: list[list[str]] = []
+
+    def visit(module: str, path: list[str]) -> None:
+        state[module] = 1
+        for imported in sorted(imports_at_start(module) & MODULES.keys()):
+            if state.get(imported) == 1:
+                circles.append([*path[path.index(imported) :], imported])
+            elif imported not in state:
+                visit(imported, [*path, imported])
+        state[module] = 2
+
+    for module in MODULES:
+        if module not in state:
+            visit(module, [module])
+    assert not circles
 
 
-def test_no_drawers() -> None:
-    assert not [p for p in FILES if p.stem in {"utils", "common", "base", "core", "misc", "helpers"}]
+def test_every_module_is_on_the_plan() -> None:
+    assert {top(module) for module in MODULES} <= LAYER.keys()
+
+
+def test_no_file_that_could_hold_anything() -> None:
+    assert not [p for p in FILES.values() if p.stem in {"utils", "common", "base", "core", "misc", "helpers"}]

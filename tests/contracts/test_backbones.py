@@ -7,9 +7,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from passerby.config import ModelConfig
+from passerby.models.backbones.resnet import IBN
 from passerby.models.engines.fusion import fused
 from passerby.models.model import BACKBONES, ReIDModel, build_model
-from passerby.models.backbones.resnet import IBN
 
 NAMES = sorted(BACKBONES)
 

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from passerby.experiments.compare.compare import compare, variants, with_budget
 from passerby.config import load_recipe
 from passerby.data.synthetic.dataset import draw_dataset
 from passerby.errors import ConfigError
+from passerby.experiments.compare.compare import compare, variants, with_budget
 
 
 @pytest.mark.slow

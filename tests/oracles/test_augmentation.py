@@ -7,8 +7,8 @@ from PIL import Image
 
 from passerby.config import AugmentConfig, InputConfig
 from passerby.data.augment import Augmenter, normalize, resize_batch
-from passerby.images.resize import resize_into
 from passerby.images.decode import resize_image
+from passerby.images.resize import resize_into
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (9, 24, 14, 3), dtype=np.uint8)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passerby.errors import EmbeddingError
 from passerby.embedding.embed import Embeddings
-from passerby.report.evidence import as_evaluated, collect_evidence, ranked_lists
+from passerby.errors import EmbeddingError
 from passerby.evaluation.closed_set.protocols import PROTOCOLS, evaluate_embeddings
+from passerby.report.evidence import as_evaluated, collect_evidence, ranked_lists
 
 
 def world(seed: int, queries: int, gallery: int, *, people: int, cameras: int) -> tuple[Embeddings, Embeddings]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passerby.search import index as search
 from passerby.gallery.records import Score
+from passerby.search import index as search
 from passerby.search.index import NOBODY, ExactIndex
 
 DIM = 8

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from passerby.data.check.near_duplicates import near_duplicates
 from passerby.data.check.image_files import difference_hash
+from passerby.data.check.near_duplicates import near_duplicates
 
 
 def slow(hashes: list[bytes], bits: int) -> set[tuple[int, int]]:

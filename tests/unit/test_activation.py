@@ -8,9 +8,9 @@ import torch
 
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ImageError
-from passerby.report.activation_maps import activation_maps
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import build_model
+from passerby.report.activation_maps import activation_maps
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.models import export as export_module
-from passerby.experiments.benchmark_encoder import bench_encoder
 from passerby.config import InputConfig, ModelConfig
 from passerby.data.datasets import load_dataset
 from passerby.data.synthetic.dataset import draw_dataset
 from passerby.errors import ConfigError, MissingExtraError, WeightsError
 from passerby.evaluation.evaluate import evaluate
-from passerby.models.export import export
+from passerby.experiments.benchmark_encoder import bench_encoder
+from passerby.models import export as export_module
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.export import export
 from passerby.models.model import build_model
 
 CONFIG = ModelConfig(backbone="tiny:osnet_x0_25")

@@ -18,7 +18,8 @@ from passerby.errors import GalleryError, StorageError
 from passerby.gallery import transfer
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.records import Note
-from passerby.gallery.stores.sqlite import schema, store as sqlite
+from passerby.gallery.stores.sqlite import schema
+from passerby.gallery.stores.sqlite import store as sqlite
 
 PEOPLE = people(30, 4)
 _JPEG_TABLES = 700  # the first bytes of a JPEG are tables that all have in common

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.images import cache as images_module
-from passerby.images.cache import ImageStore, default_cache_dir
 from passerby.data.records import Sample
 from passerby.errors import DataError, ImageError, StorageError
+from passerby.images import cache as images_module
+from passerby.images.cache import ImageStore, default_cache_dir
 from passerby.images.decode import read_image, resize_image
 
 N = 11

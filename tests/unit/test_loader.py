@@ -11,11 +11,11 @@ from PIL import Image
 from passerby.config import AugmentConfig, InputConfig, SamplerConfig
 from passerby.data import loader as loader_module
 from passerby.data.augment import Augmenter
-from passerby.images.cache import ImageStore
 from passerby.data.loader import EvaluationLoader, TrainLoader
 from passerby.data.records import Sample, labels_of
 from passerby.data.sampling.sampler import make_sampler
 from passerby.errors import ImageError
+from passerby.images.cache import ImageStore
 from passerby.images.decode import read_image, resize_image
 
 INPUT = InputConfig(height=32, width=16)

@@ -10,9 +10,9 @@ from PIL import Image
 import passerby as pb
 from passerby.config import InputConfig, ModelConfig
 from passerby.data.records import ReIDDataset, Sample
-from passerby.errors import ConfigError, EmbeddingError
 from passerby.embedding.pooling import group_rows, pool
 from passerby.embedding.quality import frame_quality
+from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.splits import average_splits, cross_domain, evaluate_splits
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from passerby.data.datasets import check_dataset, dataset_info, list_datasets, load_dataset, load_splits
-from passerby.data.layouts.write import write_layout
 from passerby.data.layouts.mats import save_mat
+from passerby.data.layouts.write import write_layout
 from passerby.data.readers import cuhk03, cuhk_sysu, market, video
 from passerby.data.records import ReIDDataset
 from passerby.errors import DataError

@@ -15,14 +15,14 @@ import torch
 from passerby.config import InputConfig, ModelConfig
 from passerby.data.datasets import load_dataset
 from passerby.data.synthetic.dataset import draw_dataset
-from passerby.errors import ConfigError, EmbeddingError, StorageError
 from passerby.embedding.embed import Embeddings
-from passerby.evaluation.open_set.curves import calibrate_threshold, evaluate_open_set
-from passerby.report.page import Picture, Section, Strip, Table
+from passerby.errors import ConfigError, EmbeddingError, StorageError
 from passerby.evaluation.closed_set.protocols import evaluate_embeddings
-from passerby.report.report import report, write_report
+from passerby.evaluation.open_set.curves import calibrate_threshold, evaluate_open_set
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
+from passerby.report.page import Picture, Section, Strip, Table
+from passerby.report.report import report, write_report
 
 VOID = {"meta", "img", "br", "source", "link", "input", "hr"}
 

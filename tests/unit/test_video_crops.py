@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from passerby.data.datasets import load_dataset
-from passerby.tracking.video_crops import crop_video, read_mot
 from passerby.errors import DataError
 from passerby.images.decode import read_image
+from passerby.tracking.video_crops import crop_video, read_mot
 
 av = pytest.importorskip("av")
 HEIGHT, WIDTH, FRAMES, RATE = 64, 96, 12, 8

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import passerby
 from passerby.errors import PasserbyError, UsageError, unknown_name
+from passerby.version import __version__
 
 
 class Verb(NamedTuple):
@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
         print(overview())
         return 0
     if arguments[0] == "--version":
-        print(f"passerby {passerby.__version__}")
+        print(f"passerby {__version__}")
         return 0
     name, rest = arguments[0], list(arguments[1:])
     try:

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from passerby.numba_jit import compiled
 from passerby.config import AugmentConfig, InputConfig
 from passerby.images.decode import UInt8Array
+from passerby.numba_jit import compiled
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]

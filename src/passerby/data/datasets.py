@@ -22,9 +22,9 @@ from passerby.data.info import (
     table_name,
 )
 from passerby.data.manifest import read_folder, read_manifest
-from passerby.data.readers.table import READERS
 from passerby.data.readers.market import is_market_style, read_market_style
 from passerby.data.readers.options import complete_options
+from passerby.data.readers.table import READERS
 from passerby.data.records import ReIDDataset
 from passerby.data.tracklets import thin_tracklets
 from passerby.errors import DataError, unknown_name

@@ -29,9 +29,9 @@ import torch
 from torch import Tensor
 
 from passerby.data.augment import Augmenter, Draw
-from passerby.images.cache import ImageStore, read_into
 from passerby.data.records import Sample
 from passerby.data.sampling.sampler import Sampler
+from passerby.images.cache import ImageStore, read_into
 from passerby.images.decode import UInt8Array, decoding_threads
 
 Int64Array = npt.NDArray[np.int64]

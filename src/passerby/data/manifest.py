@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from passerby.data.random_split import shuffled
 from passerby.data.readers.tree import entries, image_names, subfolders
 from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample, query_and_gallery
-from passerby.data.random_split import shuffled
 from passerby.errors import DataError, unknown_name
 
 COLUMNS = ("path", "pid", "camid", "split", "time", "tracklet")

@@ -11,11 +11,11 @@ import torch
 from passerby.data.loader import EvaluationLoader
 from passerby.data.records import Sample
 from passerby.data.tracklets import sharpness
-from passerby.errors import ConfigError, unknown_name
-from passerby.search.arrays import Float64
 from passerby.embedding.embed import Embedder
+from passerby.errors import ConfigError, unknown_name
 from passerby.models.encoder import Encoder
 from passerby.progress import progress_bar
+from passerby.search.arrays import Float64
 
 QUALITIES = ("sharpness", "norm")
 

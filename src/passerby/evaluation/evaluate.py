@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from passerby.data.records import ReIDDataset
-from passerby.errors import ConfigError, EmbeddingError
 from passerby.embedding.embed import Embedder, Embeddings, embed
-from passerby.evaluation.closed_set.protocols import Report, check_settings, evaluate_embeddings
 from passerby.embedding.quality import QUALITIES, frame_quality
+from passerby.errors import ConfigError, EmbeddingError
+from passerby.evaluation.closed_set.protocols import Report, check_settings, evaluate_embeddings
 
 
 def evaluate(

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from passerby.search.arrays import Float32, Int64, check_same_dim
 from passerby.embedding.embed import Embeddings
-from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
-from passerby.report.evidence import labels_of
 from passerby.evaluation.closed_set.protocols import Report
-from passerby.search.ranking import top_k
+from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
 from passerby.files import replace_file
+from passerby.report.evidence import labels_of
+from passerby.search.arrays import Float32, Int64, check_same_dim
+from passerby.search.ranking import top_k
 
 _SHOWN = 5
 

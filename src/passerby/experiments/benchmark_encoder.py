@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from passerby.errors import MissingExtraError, WeightsError
-from passerby.models.export import FILES, export
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.engines.engine import GraphEngine
+from passerby.models.export import FILES, export
 
 
 @dataclass(frozen=True)

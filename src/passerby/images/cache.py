@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.data.records import Sample
-from passerby.images.resize import resize_into
 from passerby.errors import DataError, ImageError, StorageError
 from passerby.images.decode import UInt8Array, decoding_threads, read_image
+from passerby.images.resize import resize_into
 from passerby.progress import progress_bar
 
 CacheKind = Literal["memory", "disk", "none"]

@@ -12,8 +12,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from passerby.numba_jit import compiled
 from passerby.images.decode import UInt8Array
+from passerby.numba_jit import compiled
 
 _BITS = 22
 _HALF = 1 << (_BITS - 1)

@@ -10,11 +10,11 @@ from torch import nn
 
 from passerby.losses.centers import CenterInvariantLoss, CenterLoss, RangeLoss
 from passerby.losses.lists import LinLoss, RankedListLoss
-from passerby.losses.support_neighbor import SupportNeighborLoss
 from passerby.losses.pairs import ContrastiveLoss, VerificationLoss
 from passerby.losses.quadruplets import QuadrupletLoss
 from passerby.losses.sets import AdaptiveWeightedTripletLoss, HAP2SLoss
 from passerby.losses.softmax import SoftmaxLoss, SphereSoftmaxLoss
+from passerby.losses.support_neighbor import SupportNeighborLoss
 from passerby.losses.triplets import (
     BatchHardTripletLoss,
     ImprovedTripletLoss,

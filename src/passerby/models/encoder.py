@@ -23,12 +23,12 @@ from torch import Tensor
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ConfigError, ImageError, WeightsError, unknown_name
 from passerby.files import replace_file, replace_folder
-from passerby.models.engines.engine import ENGINES, Engine, GraphEngine, Preprocessing, TorchEngine
+from passerby.images.decode import decoding_threads, resize_image
 from passerby.models.description import fingerprint_of, read_description
+from passerby.models.engines.engine import ENGINES, Engine, GraphEngine, Preprocessing, TorchEngine
 from passerby.models.image_inputs import Images, as_list, pixels_of
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import read_checkpoint
-from passerby.images.decode import decoding_threads, resize_image
 
 FORMAT = 1
 WEIGHTS_FILE = "weights.safetensors"

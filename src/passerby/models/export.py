@@ -25,15 +25,15 @@ from torch import Tensor, nn
 
 from passerby.data.records import ReIDDataset
 from passerby.errors import ConfigError, MissingExtraError, WeightsError, unknown_name
-from passerby.evaluation.evaluate import evaluate
 from passerby.evaluation.closed_set.result import Report
+from passerby.evaluation.evaluate import evaluate
 from passerby.files import replace_file, replace_folder
+from passerby.images.decode import UInt8Array, resize_image
 from passerby.models.encoder import Encoder, description_path, load_encoder
 from passerby.models.engines.engine import METADATA, GraphEngine, Preprocessing
 from passerby.models.engines.fusion import without_batch_norm
 from passerby.models.image_inputs import Images, as_list, pixels_of
 from passerby.models.model import ReIDModel
-from passerby.images.decode import UInt8Array, resize_image
 
 Format = Literal["onnx", "openvino", "exported_program"]
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from passerby.config import ModelConfig
 from passerby.errors import ConfigError, unknown_name
-from passerby.models.heads import POOLINGS, Embedding, Output
 from passerby.models.backbones.inception import InceptionV2
 from passerby.models.backbones.mobilenet import MobileNetV2
 from passerby.models.backbones.osnet import Kind, OSNet
 from passerby.models.backbones.resnet import ResNet
 from passerby.models.backbones.timm_backbone import TimmBackbone
+from passerby.models.heads import POOLINGS, Embedding, Output
 
 __all__ = ["BACKBONES", "Backbone", "Output", "ReIDModel", "build_model"]
 

@@ -13,8 +13,8 @@ import torch
 from matplotlib import colormaps
 from PIL import Image
 
-from passerby.models.encoder import Encoder
 from passerby.images.decode import UInt8Array, read_image, resize_image
+from passerby.models.encoder import Encoder
 
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 ImageSource: TypeAlias = str | os.PathLike[str] | UInt8Array

@@ -13,13 +13,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from passerby.errors import EmbeddingError
-from passerby.search.arrays import check_same_dim
 from passerby.embedding.embed import Embeddings
 from passerby.embedding.pooling import Groups, group_rows, group_tracklets, pool
+from passerby.errors import EmbeddingError
 from passerby.evaluation.closed_set.protocols import PROTOCOLS
-from passerby.search.ranking import Labels, pairwise
 from passerby.evaluation.closed_set.result import Report
+from passerby.search.arrays import check_same_dim
+from passerby.search.ranking import Labels, pairwise
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]

@@ -21,9 +21,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from passerby.errors import ImageError
-from passerby.report.figures import DARK, LIGHT, Theme, to_svg
 from passerby.files import replace_file
 from passerby.images.decode import UInt8Array, read_image
+from passerby.report.figures import DARK, LIGHT, Theme, to_svg
 
 PictureSource: TypeAlias = str | os.PathLike[str] | UInt8Array
 
@@ -169,7 +169,7 @@ def render_page(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(
-        (resources.files("passerby.evaluation") / "templates" / "report.html").read_text("utf-8")
+        (resources.files("passerby.report") / "templates" / "report.html").read_text("utf-8")
     )
     return template.render(
         title=title,

@@ -12,20 +12,20 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-import passerby
 from passerby.config import load_recipe
 from passerby.data.datasets import load_dataset
 from passerby.data.records import ReIDDataset
-from passerby.errors import ConfigError, EmbeddingError
-from passerby.report import picture_sections, sections
 from passerby.embedding.embed import Embeddings, embed
-from passerby.evaluation.evaluate import score
-from passerby.report.evidence import as_evaluated, collect_evidence
-from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, evaluate_open_set
-from passerby.report.page import Section, render_page, write_page
+from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.protocols import PROTOCOLS
 from passerby.evaluation.closed_set.result import Report
+from passerby.evaluation.evaluate import score
+from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, evaluate_open_set
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.report import picture_sections, sections
+from passerby.report.evidence import as_evaluated, collect_evidence
+from passerby.report.page import Section, render_page, write_page
+from passerby.version import __version__
 
 
 class Described(Protocol):
@@ -115,7 +115,7 @@ def write_report(
         sections.tiles(reports, open_set, threshold),
         [part for part in parts if part is not None],
         notes=notes,
-        footer=f"Written by passerby {passerby.__version__}. Everything on this page is inside this one file.",
+        footer=f"Written by passerby {__version__}. Everything on this page is inside this one file.",
     )
     return write_page(path, html)
 
@@ -214,5 +214,5 @@ def _half_enrolled(query: Embeddings, gallery: Embeddings, plain: Report, seed: 
 
 
 def _versions() -> str:
-    names = {"passerby": passerby.__version__, "torch": torch.__version__, "numpy": np.__version__}
+    names = {"passerby": __version__, "torch": torch.__version__, "numpy": np.__version__}
     return ", ".join(f"{name} {version}" for name, version in names.items()) + f", Python {platform.python_version()}"

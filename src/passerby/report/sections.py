@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from passerby.report import figures
-from passerby.evaluation.closed_set.camera_pairs import evaluate_camera_pairs
 from passerby.embedding.embed import Embeddings
-from passerby.report.evidence import Evidence
-from passerby.evaluation.open_set.curves import OpenSetReport, Threshold
-from passerby.report.page import Plot, Section, Table, Tile
+from passerby.evaluation.closed_set.camera_pairs import evaluate_camera_pairs
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.closed_set.statistics import intervals
+from passerby.evaluation.open_set.curves import OpenSetReport, Threshold
+from passerby.report import figures
+from passerby.report.evidence import Evidence
+from passerby.report.page import Plot, Section, Table, Tile
 
 _SPACE = "\u00a0"  # a number and its sign stay on one line
 

@@ -10,13 +10,13 @@ from itertools import combinations
 
 import numpy as np
 
+from passerby.progress import progress_bar
 from passerby.search.arrays import Float32, Float64, Int64
 from passerby.search.candidates import choose, hide, scan_columns, scan_rows, tidy_all
 from passerby.search.counting import exact_keys
-from passerby.search.relevance import Labels
 from passerby.search.products import Product, product_on
+from passerby.search.relevance import Labels
 from passerby.search.screening import Screen, make_screen
-from passerby.progress import progress_bar
 
 WORKERS = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 _BLOCK = 768  # rows and columns of a tile

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from passerby.evaluation.closed_set.metrics import Ranks
+from passerby.progress import ProgressBar, progress_bar
 from passerby.search.arrays import Float32, Float64, Int32, Int64
 from passerby.search.counting import add_bonus, count_rows, exact_keys, place_close, sort_within
-from passerby.search.relevance import EXCLUSIONS, METRICS, Labels
-from passerby.evaluation.closed_set.metrics import Ranks
 from passerby.search.neighbors import WORKERS, top_k
 from passerby.search.products import Product, product_on
+from passerby.search.relevance import EXCLUSIONS, METRICS, Labels
 from passerby.search.screening import Screen, make_screen
-from passerby.progress import ProgressBar, progress_bar
 
 __all__ = ["EXCLUSIONS", "METRICS", "Labels", "match_ranks", "pairwise", "rank_rows", "top_k"]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from passerby.lazy import lazy_names
 
 if TYPE_CHECKING:
     from passerby.service.app import create_app
@@ -11,19 +12,16 @@ if TYPE_CHECKING:
     from passerby.service.limits import Limits
     from passerby.service.server import serve
 
-_HOME = {
-    "Limits": "limits",
-    "add_key": "keys",
-    "create_app": "app",
-    "list_keys": "keys",
-    "remove_key": "keys",
-    "serve": "server",
-}
-
 __all__ = ["Limits", "add_key", "create_app", "list_keys", "remove_key", "serve"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Limits": "passerby.service.limits",
+        "add_key": "passerby.service.keys",
+        "create_app": "passerby.service.app",
+        "list_keys": "passerby.service.keys",
+        "remove_key": "passerby.service.keys",
+        "serve": "passerby.service.server",
+    },
+)

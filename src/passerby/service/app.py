@@ -13,7 +13,6 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
-import passerby
 from passerby.errors import (
     ConfigError,
     GalleryError,
@@ -23,15 +22,16 @@ from passerby.errors import (
     PasserbyError,
     StorageError,
 )
-from passerby.service.middleware import Gate
+from passerby.models.encoder import Encoder
+from passerby.service.errors import Refusal, problems
 from passerby.service.keys import Key, KeyRing, digest_of
 from passerby.service.limits import Limits
-from passerby.service.errors import Refusal, problems
-from passerby.service.routes import asking, changing, looking
+from passerby.service.middleware import Gate
+from passerby.service.routes import changing, identify, looking
 from passerby.service.state import Service
-from passerby.models.encoder import Encoder
+from passerby.version import __version__
 
-_WEB = Path(__file__).parents[1] / "web"
+_WEB = Path(__file__).parent / "web"
 _PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/app.css": ("app.css", "text/css; charset=utf-8"),
@@ -75,7 +75,7 @@ def create_app(
     MultiPartParser.spool_max_size = limits.body_bytes + 1
     app = FastAPI(
         title="passerby",
-        version=passerby.__version__,
+        version=__version__,
         description="Open-set identification of people: who is this, among those enrolled, or nobody known?",
         lifespan=lifespan,
         docs_url=None,  # its scripts come from elsewhere; this service works without a network
@@ -83,7 +83,7 @@ def create_app(
     )
     app.state.service = service
     app.add_middleware(Gate, service=service)
-    for router in (asking.router, changing.router, looking.router):
+    for router in (identify.router, changing.router, looking.router):
         app.include_router(router)
     for path, (name, kind) in _PAGE.items():
         app.add_api_route(path, _file((_WEB / name).read_bytes(), kind), methods=["GET"], include_in_schema=False)

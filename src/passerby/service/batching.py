@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from passerby.gallery.records import Floats
-from passerby.service.errors import Refusal
-from passerby.models.encoder import Encoder
 from passerby.images.decode import UInt8Array, resize_image
+from passerby.models.encoder import Encoder
+from passerby.service.errors import Refusal
 
 
 @dataclass(frozen=True)

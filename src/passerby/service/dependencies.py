@@ -9,12 +9,12 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from passerby.gallery.gallery import Gallery
+from passerby.images.decode import UInt8Array
+from passerby.service.errors import Refusal
+from passerby.service.image_headers import open_picture
 from passerby.service.keys import Key
 from passerby.service.schemas import Problem
-from passerby.service.image_headers import open_picture
-from passerby.service.errors import Refusal
 from passerby.service.state import Service
-from passerby.images.decode import UInt8Array
 
 _BEARER = HTTPBearer(auto_error=False, description="an API key; X-API-Key is understood, too")
 

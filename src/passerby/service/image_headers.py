@@ -8,8 +8,8 @@ import zlib
 import simplejpeg
 
 from passerby.errors import ImageError
-from passerby.service.errors import Refusal
 from passerby.images.decode import UInt8Array, decode_image
+from passerby.service.errors import Refusal
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MAX_SCANS = 64

@@ -210,9 +210,7 @@ class KeyRing:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Add, list and remove keys; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m passerby.service.keys", description="API keys of a service"
-    )
+    parser = argparse.ArgumentParser(prog="python -m passerby.service.keys", description="API keys of a service")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, summary in (
         ("add", "make a key and print it once"),

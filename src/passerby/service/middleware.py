@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from passerby.service import logs
-from passerby.service.keys import Key
 from passerby.service.errors import Refusal
 from passerby.service.idempotency import Replays
+from passerby.service.keys import Key
 from passerby.service.state import Service
 
 Scope = MutableMapping[str, Any]

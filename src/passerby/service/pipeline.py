@@ -26,9 +26,9 @@ from passerby.gallery.gallery import Gallery
 from passerby.gallery.inputs import mean_vector, unit_vectors
 from passerby.gallery.records import Floats, Identification
 from passerby.service.batching import BatchingEncoder
-from passerby.service.schemas import Question
-from passerby.service.image_headers import open_picture
 from passerby.service.errors import Refusal
+from passerby.service.image_headers import open_picture
+from passerby.service.schemas import Question
 from passerby.service.watched_gallery import WatchedGallery
 
 T = TypeVar("T")

@@ -65,8 +65,8 @@ def serve(
         import uvicorn
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve", "the service") from None
-    from passerby.service.app import create_app
     from passerby.models.engines.choice import pick_encoder
+    from passerby.service.app import create_app
     from passerby.service.event_loop import run
 
     limits = limits or Limits()

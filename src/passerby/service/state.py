@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.records import Identification, Note
+from passerby.models.encoder import Encoder
 from passerby.service import logs
 from passerby.service.batching import BatchingEncoder
-from passerby.service.threshold_curve import band_around
+from passerby.service.errors import Refusal
 from passerby.service.keys import KeyRing
 from passerby.service.limits import Limits
-from passerby.service.schemas import Answer, Question
 from passerby.service.metrics import Metrics
 from passerby.service.pipeline import Ask, Pipeline
-from passerby.service.errors import Refusal
+from passerby.service.schemas import Answer, Question
+from passerby.service.threshold_curve import band_around
 from passerby.service.watched_gallery import WatchedGallery
-from passerby.models.encoder import Encoder
 
 T = TypeVar("T")
 _DECODING = 4

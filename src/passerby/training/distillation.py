@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from passerby.data.records import Sample
-from passerby.errors import ConfigError
 from passerby.embedding.embed import Embeddings
+from passerby.errors import ConfigError
 
 
 def read_teacher(path: Path, samples: Sequence[Sample]) -> Tensor:

@@ -17,26 +17,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import passerby
 from passerby import distributed
 from passerby.config import Config
-from passerby.data.datasets import load_dataset
 from passerby.data.augment import Augmenter
-from passerby.data.sampling.hard_identity import HardIdentitySampler
-from passerby.images.cache import ImageStore
+from passerby.data.datasets import load_dataset
 from passerby.data.loader import TrainLoader
 from passerby.data.records import ReIDDataset, Sample, labels_of
+from passerby.data.sampling.hard_identity import HardIdentitySampler
 from passerby.data.sampling.sampler import make_sampler
-from passerby.errors import ConfigError, DataError
 from passerby.embedding.embed import embed_together
+from passerby.errors import ConfigError, DataError
 from passerby.evaluation.evaluate import score
 from passerby.files import replace_file
+from passerby.images.cache import ImageStore
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
 from passerby.progress import ProgressBar, progress_bar
 from passerby.training.checkpoint import load_checkpoint, save_checkpoint
 from passerby.training.collapse import warn_of_collapse
+from passerby.training.distillation import read_teacher
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
 from passerby.training.losses_seen import LossesSeen
@@ -50,7 +50,7 @@ from passerby.training.optim import (
 )
 from passerby.training.shares import drop_shares, load_share, save_share
 from passerby.training.step import Step
-from passerby.training.distillation import read_teacher
+from passerby.version import __version__
 
 log = logging.getLogger("passerby")
 
@@ -411,7 +411,7 @@ def _provenance(config: Config, data: ReIDDataset, samples: tuple[Sample, ...]) 
             "train_identities": len({s.pid for s in samples}),
             "notes": list(data.notes),
         },
-        "versions": {"passerby": passerby.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {"passerby": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
 
 

@@ -11,10 +11,10 @@ import torch
 from tests.end_to_end.service.harness import KEYS, Running, launch
 
 from passerby.config import InputConfig, ModelConfig
-from passerby.service.app import create_app
-from passerby.service.limits import Limits
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
+from passerby.service.app import create_app
+from passerby.service.limits import Limits
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ import numpy as np
 import uvicorn
 from PIL import Image
 
-from passerby.service.limits import Limits
 from passerby.service.event_loop import run
+from passerby.service.limits import Limits
 from passerby.service.server import listen
 
 KEYS = {"reader-token": "read", "writer-token": "write", "admin-token": "admin"}

@@ -21,8 +21,8 @@ from PIL import Image
 from tests.end_to_end.service.harness import Running, bearer, encoded, files, person, picture
 
 from passerby.gallery.gallery import Gallery
-from passerby.service.limits import Limits
 from passerby.models.encoder import Encoder
+from passerby.service.limits import Limits
 
 Start = Callable[..., Running]
 

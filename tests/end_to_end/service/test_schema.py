@@ -13,9 +13,9 @@ from hypothesis.errors import Unsatisfiable
 from tests.end_to_end.service.harness import KEYS, bearer, person
 
 from passerby.gallery.gallery import Gallery
+from passerby.models.encoder import Encoder
 from passerby.service.app import create_app
 from passerby.service.limits import Limits
-from passerby.models.encoder import Encoder
 
 schemathesis = pytest.importorskip("schemathesis", reason="requests are made up by schemathesis (dev dependency)")
 pytestmark = pytest.mark.slow

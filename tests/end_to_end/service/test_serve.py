@@ -21,10 +21,10 @@ from tests.end_to_end.service.harness import bearer, files, person
 
 import passerby
 from passerby.errors import ConfigError, WeightsError
-from passerby.models.export import export
 from passerby.gallery.gallery import Gallery
-from passerby.service import add_key, serve
 from passerby.models.encoder import Encoder
+from passerby.models.export import export
+from passerby.service import add_key, serve
 
 SCRIPT = "import json, sys; from passerby.service import serve; serve(**json.loads(sys.argv[1]))"
 

@@ -15,9 +15,9 @@ import pytest
 from tests.end_to_end.service.harness import KEYS, Running, bearer, files, person, picture
 
 from passerby.gallery.gallery import Gallery
+from passerby.models.encoder import Encoder
 from passerby.service.keys import add_key, remove_key
 from passerby.service.limits import Limits
-from passerby.models.encoder import Encoder
 
 Start = Callable[..., Running]
 

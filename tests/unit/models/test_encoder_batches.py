@@ -9,11 +9,11 @@ from PIL import Image
 
 from passerby.config import InputConfig, ModelConfig
 from passerby.data.records import Sample
-from passerby.errors import EmbeddingError, ImageError
 from passerby.embedding.embed import embed
+from passerby.errors import EmbeddingError, ImageError
+from passerby.images.decode import read_image, resize_image
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
-from passerby.images.decode import read_image, resize_image
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.models.heads import POOLINGS, Embedding, GeM
 from passerby.models.backbones.inception import own_name
+from passerby.models.heads import POOLINGS, Embedding, GeM
 
 
 def maps() -> torch.Tensor:

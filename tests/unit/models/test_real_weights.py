@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from passerby.config import InputConfig, ModelConfig
+from passerby.images.decode import read_image
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import build_model
 from passerby.models.weights.checkpoints import load_weights
-from passerby.images.decode import read_image
 
 DATA = Path(os.environ.get("PASSERBY_DATA", Path(__file__).parents[4] / "shared" / "data"))
 WEIGHTS = DATA / "weights"

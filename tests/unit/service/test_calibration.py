@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from passerby.service.threshold_curve import band_around, curve_of
 from passerby.service.schemas import verdict_of
+from passerby.service.threshold_curve import band_around, curve_of
 
 
 @pytest.mark.parametrize(

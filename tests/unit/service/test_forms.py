@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerby.service.uploads import _boundary, _parts
 from passerby.service.errors import Refusal
+from passerby.service.uploads import _boundary, _parts
 
 BOUNDARY = "x'y(z)1"
 NAMES = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)

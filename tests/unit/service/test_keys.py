@@ -11,8 +11,8 @@ import pytest
 
 from passerby.errors import ConfigError
 from passerby.service import keys as keys_module
-from passerby.service.keys import ROLES, Key, KeyRing, add_key, digest_of, list_keys, main, remove_key
 from passerby.service.errors import Refusal
+from passerby.service.keys import ROLES, Key, KeyRing, add_key, digest_of, list_keys, main, remove_key
 
 
 def test_only_the_hash_is_stored_and_only_the_owner_reads_it(tmp_path: Path) -> None:

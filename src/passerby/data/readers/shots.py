@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from passerby.data.records import ReIDDataset, Sample
 from passerby.data.random_split import SEED, random_halves, shuffled
+from passerby.data.records import ReIDDataset, Sample
 from passerby.errors import DataError
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.data.readers.mat import as_indices, load_mat
-from passerby.data.readers.two_cameras import PRID2011_FOLDERS, prid2011_pid
 from passerby.data.readers.shots import check_choice, halves, own_split
 from passerby.data.readers.tree import find_folder, image_names, subfolders
+from passerby.data.readers.two_cameras import PRID2011_FOLDERS, prid2011_pid
 from passerby.data.records import JUNK_PID, ReIDDataset, Sample
 from passerby.errors import DataError
 

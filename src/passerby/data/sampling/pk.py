@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from passerby.numba_jit import compiled
 from passerby.data.sampling.identity_groups import WHOLE, IdentityGroups, Int64Array, Share
 from passerby.errors import DataError
+from passerby.numba_jit import compiled
 
 
 class PKSampler:

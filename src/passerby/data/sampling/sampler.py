@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.config import SamplerConfig
-from passerby.data.sampling.identity_groups import IdentityGroups, Int64Array, Share, check_identities
 from passerby.data.sampling.hard_identity import HardIdentitySampler
+from passerby.data.sampling.identity_groups import IdentityGroups, Int64Array, Share, check_identities
 from passerby.data.sampling.pk import PKSampler, ShuffledSampler
 from passerby.errors import DataError
 

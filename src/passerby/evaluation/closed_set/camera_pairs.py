@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.evaluation.closed_set.metrics import AP_DEFINITIONS, average_precision
 from passerby.search import arrays
 from passerby.search.arrays import Float64, Int64
-from passerby.evaluation.closed_set.metrics import AP_DEFINITIONS, average_precision
 from passerby.search.ranking import METRICS, Labels, match_ranks
 
 

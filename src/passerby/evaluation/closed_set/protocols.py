@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from passerby.errors import ConfigError, EmbeddingError, unknown_name
-from passerby.search import arrays
-from passerby.search.arrays import Float32, Float64, Int64
-from passerby.evaluation.closed_set.metrics import AP_DEFINITIONS, Ranks
 from passerby.embedding.pooling import FRAME_POOLINGS, POOLINGS, Groups, group_rows, group_tracklets, pool
-from passerby.search.products import product_on
-from passerby.search.ranking import EXCLUSIONS, METRICS, Labels, match_ranks, pairwise, rank_rows
-from passerby.search.reranking.k_reciprocal import rank_reranked, rerank_settings
+from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.evaluation.closed_set.metrics import AP_DEFINITIONS, Ranks
 from passerby.evaluation.closed_set.result import Report, ScoreWarning
 from passerby.evaluation.closed_set.scoring import Settings, average_reports, report_of_law, report_of_ranks
 from passerby.evaluation.closed_set.single_gallery_shot import rank_law
+from passerby.search import arrays
+from passerby.search.arrays import Float32, Float64, Int64
+from passerby.search.products import product_on
+from passerby.search.ranking import EXCLUSIONS, METRICS, Labels, match_ranks, pairwise, rank_rows
+from passerby.search.reranking.k_reciprocal import rank_reranked, rerank_settings
 
 __all__ = ["PROTOCOLS", "Report", "ScoreWarning", "evaluate_embeddings"]
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from passerby.errors import EmbeddingError
-from passerby.search.arrays import Bool, Int64
 from passerby.evaluation.closed_set.metrics import (
     Ranks,
     all_shots_matches,
@@ -17,9 +16,10 @@ from passerby.evaluation.closed_set.metrics import (
     cumulative_matches,
     inverse_negative_penalty,
 )
-from passerby.search.ranking import Labels
 from passerby.evaluation.closed_set.result import PerQuery, Report, ScoreWarning
 from passerby.evaluation.closed_set.single_gallery_shot import RankLaw
+from passerby.search.arrays import Bool, Int64
+from passerby.search.ranking import Labels
 
 _TIED_SHARE = 0.01
 _SPREAD_RANKS = (1, 5, 10, 20)

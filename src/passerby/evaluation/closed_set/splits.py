@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from passerby.data.records import ReIDDataset
-from passerby.errors import EmbeddingError
 from passerby.embedding.embed import Embedder
-from passerby.evaluation.evaluate import evaluate
+from passerby.errors import EmbeddingError
 from passerby.evaluation.closed_set.result import PerQuery, Report
 from passerby.evaluation.closed_set.scoring import spread_of
+from passerby.evaluation.evaluate import evaluate
 
 
 def evaluate_splits(encoder: Embedder, splits: Sequence[ReIDDataset], **settings: Any) -> Report:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-import passerby
 from passerby.data.records import ReIDDataset
-from passerby.errors import EmbeddingError
 from passerby.embedding.embed import Embeddings, embed
+from passerby.errors import EmbeddingError
 from passerby.evaluation.open_set.curves import Threshold, threshold_of
 from passerby.evaluation.open_set.probes import join_scores, search_probes
 from passerby.models.encoder import load_encoder, save_threshold
+from passerby.version import __version__
 
 
 def calibrate(
@@ -115,5 +115,5 @@ def _with_provenance(
         "encoder": fingerprint,
         "data": {"name": data.name, "fingerprint": data.fingerprint()},
         "seed": seed,
-        "passerby": passerby.__version__,
+        "passerby": __version__,
     }

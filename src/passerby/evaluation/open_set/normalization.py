@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.evaluation.open_set.probes import Normalize
 from passerby.search import arrays
 from passerby.search.arrays import Float32, Float64, Int64
-from passerby.evaluation.open_set.probes import Normalize
 from passerby.search.ranking import pairwise
 
 NORMALIZATIONS = ("z", "adaptive_s")

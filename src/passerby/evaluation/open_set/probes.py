@@ -12,8 +12,8 @@ import numpy as np
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
 from passerby.search import arrays
 from passerby.search.arrays import Float32, Float64, Int64
-from passerby.search.relevance import EXCLUSIONS, METRICS, Labels
 from passerby.search.ranking import pairwise
+from passerby.search.relevance import EXCLUSIONS, METRICS, Labels
 
 _BLOCK = 2**21  # entries of a block of distances
 

@@ -20,22 +20,22 @@ from typing import Any
 import numpy as np
 import torch
 
-import passerby
 from passerby.config import Config, load_recipe, parse_config
 from passerby.data.datasets import load_dataset
 from passerby.data.records import labels_of
 from passerby.data.sampling.sampler import make_sampler
 from passerby.errors import ConfigError, TrainingError
-from passerby.evaluation.evaluate import evaluate
-from passerby.report.figures import cmc_curves, training_curves
-from passerby.report.page import Plot, Section, Table, Tile, render_page, write_page
 from passerby.evaluation.closed_set.result import PerQuery, Report
 from passerby.evaluation.closed_set.statistics import PairedTest, compare_reports
-from passerby.models.export import export
+from passerby.evaluation.evaluate import evaluate
 from passerby.files import replace_file
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.export import export
+from passerby.report.figures import cmc_curves, training_curves
+from passerby.report.page import Plot, Section, Table, Tile, render_page, write_page
 from passerby.training.checkpoint import load_checkpoint
 from passerby.training.trainer import Run
+from passerby.version import __version__
 
 log = logging.getLogger("passerby")
 
@@ -136,7 +136,7 @@ class Comparison:
             "conditions": self.conditions,
             "protocol": self.protocol,
             "versions": {
-                "passerby": passerby.__version__,
+                "passerby": __version__,
                 "torch": torch.__version__,
                 "python": platform.python_version(),
             },

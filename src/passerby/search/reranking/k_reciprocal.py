@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from passerby.errors import ConfigError, unknown_name
+from passerby.evaluation.closed_set.metrics import Ranks
 from passerby.search import arrays
 from passerby.search.arrays import Float32, Float64, Int32, Int64
 from passerby.search.counting import exact_keys
-from passerby.search.relevance import Labels
-from passerby.evaluation.closed_set.metrics import Ranks
 from passerby.search.neighbors import WORKERS, neighbors
 from passerby.search.ranking import Bonus, match_ranks, pairwise, rank_rows
+from passerby.search.relevance import Labels
 from passerby.search.reranking.sparse_encoding import average_rows, invert, jaccard_rows, reciprocal_sets
 
 _ROWS = 2048  # sparse rows that are made at once

@@ -8,8 +8,18 @@ from fastapi import APIRouter, Depends, Request
 
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.records import Note, Sighting
-from passerby.service.uploads import describe_form, read_form
+from passerby.service.dependencies import (
+    PROBLEMS,
+    checked_vectors,
+    checked_write,
+    needs,
+    open_pictures,
+    require,
+    service_of,
+)
+from passerby.service.errors import Refusal
 from passerby.service.keys import Key
+from passerby.service.routes.looking import about_gallery
 from passerby.service.schemas import (
     About,
     Answer,
@@ -31,18 +41,8 @@ from passerby.service.schemas import (
     Undo,
     Update,
 )
-from passerby.service.errors import Refusal
-from passerby.service.routes.looking import about_gallery
-from passerby.service.dependencies import (
-    PROBLEMS,
-    checked_vectors,
-    checked_write,
-    needs,
-    open_pictures,
-    require,
-    service_of,
-)
 from passerby.service.state import Service
+from passerby.service.uploads import describe_form, read_form
 
 router = APIRouter(tags=["change"], responses=PROBLEMS)
 Writer = Annotated[Key, Depends(needs("write"))]

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from passerby.service.uploads import describe_form, read_form
+from passerby.service.dependencies import PROBLEMS, checked_vectors, needs, service_of
 from passerby.service.keys import Key
 from passerby.service.schemas import Answer, IdentifyVectors, Question
-from passerby.service.dependencies import PROBLEMS, checked_vectors, needs, service_of
+from passerby.service.uploads import describe_form, read_form
 
 router = APIRouter(tags=["ask"], responses=PROBLEMS)
 Reader = Annotated[Key, Depends(needs("read"))]

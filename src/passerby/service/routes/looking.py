@@ -7,15 +7,15 @@ from typing import Annotated, Literal, cast
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
-import passerby
 from passerby.errors import PasserbyError
 from passerby.gallery.gallery import Gallery
-from passerby.service.threshold_curve import curve_of, number
+from passerby.service.dependencies import PROBLEMS, needs, require, service_of
+from passerby.service.errors import Refusal
 from passerby.service.keys import Key
 from passerby.service.schemas import About, Entry, Log, Name, People, Person, PersonDetails, SightingOf
-from passerby.service.errors import Refusal
-from passerby.service.dependencies import PROBLEMS, needs, require, service_of
 from passerby.service.state import Service
+from passerby.service.threshold_curve import curve_of, number
+from passerby.version import __version__
 
 router = APIRouter(tags=["look"])
 Reader = Annotated[Key, Depends(needs("read"))]
@@ -93,7 +93,7 @@ def about_gallery(service: Service, gallery: Gallery, caller: Key) -> About:
         images=service.limits.images,
         body_bytes=service.limits.body_bytes,
         pixels=service.limits.pixels,
-        version=passerby.__version__,
+        version=__version__,
     )
 
 

@@ -31,8 +31,8 @@ import numpy.typing as npt
 
 from passerby.errors import GalleryError, MissingExtraError, NotInGalleryError, StorageError
 from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
-from passerby.search.index import mean_of_nearest
 from passerby.gallery.stores.protocol import Settings
+from passerby.search.index import mean_of_nearest
 
 _NO_TIME = -1e300
 _LINKS, _BUILD_EFFORT = 16, 200  # HNSW's M and efConstruction

@@ -25,9 +25,9 @@ import numpy.typing as npt
 from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestError, NotInGalleryError, StorageError
 from passerby.gallery.inputs import THUMBNAIL_BYTES
 from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
-from passerby.search.index import NOBODY, ExactIndex, Mask
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS, PAGE_SIZE, VECTORS_PER_BLOCK
+from passerby.search.index import NOBODY, ExactIndex, Mask
 
 _BUSY_SECONDS = 30.0
 _READER_SECONDS = 3.0

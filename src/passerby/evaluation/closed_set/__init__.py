@@ -1,0 +1,1 @@
+"""Closed-set protocols: CMC, mAP, mINP."""

@@ -1,0 +1,19 @@
+"""The distributed store: Milvus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from passerby.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from passerby.gallery.stores.milvus.store import MilvusStore
+
+__all__ = ["MilvusStore"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "MilvusStore": "passerby.gallery.stores.milvus.store",
+    },
+)

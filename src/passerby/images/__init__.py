@@ -1,0 +1,1 @@
+"""Files or bytes become uint8 RGB arrays."""

@@ -1,0 +1,158 @@
+"""Modules that moved since 0.1 can still be imported under their old names, with a warning, until 0.3."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+import types
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+MOVED: dict[str, tuple[str, ...]] = {
+    "bench_encoder": ("experiments.benchmark_encoder",),
+    "cli.datasets": ("cli.data",),
+    "cli.learn": ("cli.training",),
+    "cli.leave": ("cli.encoders",),
+    "cli.prove": ("cli.evaluation",),
+    "cli.use": ("cli.gallery",),
+    "compare": ("experiments.compare.compare",),
+    "compiled": ("numba_jit",),
+    "data.check_report": ("data.check.report",),
+    "data.duplicates": ("data.check.near_duplicates",),
+    "data.grouping": ("data.sampling.identity_groups",),
+    "data.hard_identity": ("data.sampling.hard_identity",),
+    "data.image_check": ("data.check.image_files",),
+    "data.images": ("images.cache",),
+    "data.pedestrian": ("data.synthetic.pedestrian",),
+    "data.pk": ("data.sampling.pk",),
+    "data.readers.pairs": ("data.readers.two_cameras",),
+    "data.resize": ("images.resize",),
+    "data.sampler": ("data.sampling.sampler",),
+    "data.splits": ("data.random_split",),
+    "data.video": ("tracking.video_crops",),
+    "evaluation.activation": ("report.activation_maps",),
+    "evaluation.arrays": ("search.arrays",),
+    "evaluation.calibration": ("evaluation.open_set.calibration",),
+    "evaluation.camera_pairs": ("evaluation.closed_set.camera_pairs",),
+    "evaluation.candidates": ("search.candidates",),
+    "evaluation.counting": ("search.counting",),
+    "evaluation.embed": ("embedding.embed",),
+    "evaluation.evidence": ("report.evidence",),
+    "evaluation.expansion": ("search.reranking.query_expansion",),
+    "evaluation.figures": ("report.figures",),
+    "evaluation.identity_map": ("report.identity_map",),
+    "evaluation.labels": ("search.relevance",),
+    "evaluation.metrics": ("evaluation.closed_set.metrics",),
+    "evaluation.neighbors": ("search.neighbors",),
+    "evaluation.normalization": ("evaluation.open_set.normalization",),
+    "evaluation.page": ("report.page",),
+    "evaluation.picture_sections": ("report.picture_sections",),
+    "evaluation.pooling": ("embedding.pooling",),
+    "evaluation.probes": ("evaluation.open_set.probes",),
+    "evaluation.products": ("search.products",),
+    "evaluation.protocols": ("evaluation.closed_set.protocols",),
+    "evaluation.quality": ("embedding.quality",),
+    "evaluation.ranking": ("search.ranking",),
+    "evaluation.reciprocal": ("search.reranking.sparse_encoding",),
+    "evaluation.report": ("report.report",),
+    "evaluation.reranking": ("search.reranking.k_reciprocal",),
+    "evaluation.result": ("evaluation.closed_set.result",),
+    "evaluation.scoring": ("evaluation.closed_set.scoring",),
+    "evaluation.screening": ("search.screening",),
+    "evaluation.sections": ("report.sections",),
+    "evaluation.shards": ("embedding.shards",),
+    "evaluation.single_gallery_shot": ("evaluation.closed_set.single_gallery_shot",),
+    "evaluation.splits": ("evaluation.closed_set.splits",),
+    "evaluation.statistics": ("evaluation.closed_set.statistics",),
+    "evaluation.stream": ("evaluation.open_set.stream",),
+    "evaluation.verification": ("evaluation.open_set.verification",),
+    "export": ("models.export",),
+    "gallery.probes": ("gallery.inputs",),
+    "gallery.search": ("search.index",),
+    "gallery.service": ("service",),
+    "gallery.service.app": ("service.app",),
+    "gallery.service.batching": ("service.batching",),
+    "gallery.service.calibration": ("service.threshold_curve",),
+    "gallery.service.engines": ("models.engines.choice",),
+    "gallery.service.forms": ("service.uploads",),
+    "gallery.service.gate": ("service.middleware",),
+    "gallery.service.keys": ("service.keys",),
+    "gallery.service.limits": ("service.limits",),
+    "gallery.service.logs": ("service.logs",),
+    "gallery.service.messages": ("service.schemas",),
+    "gallery.service.metrics": ("service.metrics",),
+    "gallery.service.pictures": ("service.image_headers",),
+    "gallery.service.pipeline": ("service.pipeline",),
+    "gallery.service.refusal": ("service.errors",),
+    "gallery.service.replays": ("service.idempotency",),
+    "gallery.service.routes": ("service.routes",),
+    "gallery.service.routes.asking": ("service.routes.identify",),
+    "gallery.service.routes.changing": ("service.routes.changing",),
+    "gallery.service.routes.looking": ("service.routes.looking",),
+    "gallery.service.routes.parts": ("service.dependencies",),
+    "gallery.service.running": ("service.event_loop",),
+    "gallery.service.server": ("service.server",),
+    "gallery.service.state": ("service.state",),
+    "gallery.service.watch": ("service.watched_gallery",),
+    "gallery.stores.schema": ("gallery.stores.sqlite.schema",),
+    "losses.neighbors": ("losses.support_neighbor",),
+    "models.foreign": ("models.description",),
+    "models.fusion": ("models.engines.fusion",),
+    "models.images": ("models.image_inputs",),
+    "models.inception": ("models.backbones.inception",),
+    "models.mobilenet": ("models.backbones.mobilenet",),
+    "models.osnet": ("models.backbones.osnet",),
+    "models.recompute": ("models.backbones.recompute",),
+    "models.resnet": ("models.backbones.resnet",),
+    "models.timm_backbone": ("models.backbones.timm_backbone",),
+    "pixels": ("images.decode",),
+    "training.teacher": ("training.distillation",),
+}
+"""Old module -> where its names are now; below `passerby`."""
+
+
+class _Moved(types.ModuleType):
+    """An old module: names are looked up where they are now."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        for place in MOVED[self.__name__.removeprefix("passerby.")]:
+            module = importlib.import_module(f"passerby.{place}")
+            if hasattr(module, name):
+                return getattr(module, name)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds old names that no file has any more."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """The spec of an old module; None for every other name."""
+        if not fullname.startswith("passerby.") or fullname.removeprefix("passerby.") not in MOVED:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        """A module that looks its names up where they are now."""
+        return _Moved(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Warn: there is nothing to run."""
+        places = " or ".join(f"passerby.{place}" for place in MOVED[module.__name__.removeprefix("passerby.")])
+        warnings.warn(
+            f"{module.__name__} has moved to {places}; the old name goes with version 0.3",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+
+def install() -> None:
+    """Let the old names be found, after all others."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())

@@ -1,0 +1,1 @@
+"""The evidence about a model as one HTML file."""

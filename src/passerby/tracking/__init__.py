@@ -1,0 +1,1 @@
+"""From film to tracklets."""
