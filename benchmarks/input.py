@@ -80,10 +80,10 @@ def main() -> None:
 
 def measure(samples: list[Sample], rounds: int) -> None:
     height, width = Image.open(samples[0].path).size[::-1]
-    files = ImageStore(samples, INPUT.height, INPUT.width, cache="none", threads=1)
-    kept = ImageStore(samples, INPUT.height, INPUT.width, threads=1, progress=False)
-    native_files = ImageStore(samples, height, width, cache="none", threads=1)
-    native_kept = ImageStore(samples, height, width, threads=1, progress=False)
+    files = ImageStore([s.path for s in samples], INPUT.height, INPUT.width, cache="none", threads=1)
+    kept = ImageStore([s.path for s in samples], INPUT.height, INPUT.width, threads=1, progress=False)
+    native_files = ImageStore([s.path for s in samples], height, width, cache="none", threads=1)
+    native_kept = ImageStore([s.path for s in samples], height, width, threads=1, progress=False)
     assert kept.pixels is not None
     pixels = kept.pixels
     augmenter = Augmenter(AUGMENT, INPUT)

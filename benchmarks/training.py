@@ -162,7 +162,7 @@ def _loader(options: argparse.Namespace, folder: Path) -> TrainLoader:
     camids = [s.camid for s in data.train]
     size = InputConfig(height=options.height, width=options.width)
     return TrainLoader(
-        ImageStore(data.train, options.height, options.width, progress=False),
+        ImageStore([s.path for s in data.train], options.height, options.width, progress=False),
         labels,
         camids,
         make_sampler(SamplerConfig(), labels, camids, seed=0),

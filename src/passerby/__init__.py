@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         load_splits,
     )
     from passerby.data.records import ReIDDataset, Sample
+    from passerby.demo import demo
+    from passerby.doctor import doctor
     from passerby.embedding.embed import Embeddings, embed
     from passerby.evaluation.closed_set.protocols import Report, evaluate_embeddings
     from passerby.evaluation.closed_set.splits import CrossDomain, average_splits, cross_domain, evaluate_splits
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from passerby.evaluation.open_set.calibration import calibrate
     from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, calibrate_threshold, evaluate_open_set
     from passerby.evaluation.rank import rank
+    from passerby.experiments.benchmark_encoder import bench_encoder
+    from passerby.experiments.compare.compare import compare
+    from passerby.experiments.export_ranking import export
     from passerby.gallery.gallery import Gallery, Match
     from passerby.gallery.records import Identification
     from passerby.losses import LOSSES
@@ -62,18 +67,23 @@ _HOME = {
     "Sample": "passerby.data.records",
     "Threshold": "passerby.evaluation.open_set.curves",
     "average_splits": "passerby.evaluation.closed_set.splits",
+    "bench_encoder": "passerby.experiments.benchmark_encoder",
     "build_model": "passerby.models.model",
     "calibrate": "passerby.evaluation.open_set.calibration",
     "calibrate_threshold": "passerby.evaluation.open_set.curves",
     "check_dataset": "passerby.data.datasets",
     "combine_datasets": "passerby.data.datasets",
+    "compare": "passerby.experiments.compare.compare",
     "cross_domain": "passerby.evaluation.closed_set.splits",
     "dataset_info": "passerby.data.datasets",
+    "demo": "passerby.demo",
+    "doctor": "passerby.doctor",
     "embed": "passerby.embedding.embed",
     "evaluate": "passerby.evaluation.evaluate",
     "evaluate_embeddings": "passerby.evaluation.closed_set.protocols",
     "evaluate_open_set": "passerby.evaluation.open_set.curves",
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
+    "export": "passerby.experiments.export_ranking",
     "list_datasets": "passerby.data.datasets",
     "load_dataset": "passerby.data.datasets",
     "load_encoder": "passerby.models.encoder",
@@ -107,18 +117,23 @@ __all__ = [
     "Sample",
     "Threshold",
     "average_splits",
+    "bench_encoder",
     "build_model",
     "calibrate",
     "calibrate_threshold",
     "check_dataset",
     "combine_datasets",
+    "compare",
     "cross_domain",
     "dataset_info",
+    "demo",
+    "doctor",
     "embed",
     "evaluate",
     "evaluate_embeddings",
     "evaluate_open_set",
     "evaluate_splits",
+    "export",
     "list_datasets",
     "load_dataset",
     "load_encoder",

@@ -9,18 +9,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "passerby"
 LAYERS = (
-    (
-        "errors",
-        "version",
-        "progress",
-        "files",
-        "numba_jit",
-        "distributed",
-        "config",
-        "recipes",
-        "lazy",
-        "moved_modules",
-    ),
+    ("array_types", "config", "distributed", "errors", "files", "lazy", "moved_modules", "numba_jit", "progress",
+     "recipes", "version"),
     ("images",),
     ("data", "losses", "models", "search"),
     ("embedding",),
@@ -31,7 +21,7 @@ LAYERS = (
     ("demo", "doctor"),
     ("cli",),
     ("__main__",),
-)
+)  # fmt: skip
 LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
 SIDEWAYS = {
     ("config", "errors"), ("distributed", "errors"), ("files", "errors"), ("recipes", "config"), ("config", "recipes"),

@@ -1,12 +1,16 @@
 """The public names are explicit, sorted, lazy, documented, and all there."""
 
+import importlib
 import inspect
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import passerby
+from passerby.moved_modules import MOVED
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -19,9 +23,25 @@ def test_all_is_what_loads() -> None:
 
 
 def test_no_public_name_is_hidden_by_a_module() -> None:
-    """Importing `passerby.x` puts the module x where the name x was."""
-    modules = {path.stem for path in (SOURCE / "passerby").iterdir()}
-    assert not modules & set(passerby.__all__)
+    """Importing `passerby.x` puts the module x where the name x was, unless the package prevents it."""
+    modules = {path.stem for path in (SOURCE / "passerby").iterdir()} & set(passerby.__all__)
+    assert modules == {"demo", "doctor", "report"}
+    for name in modules:
+        importlib.import_module(f"passerby.{name}")
+        assert inspect.isfunction(getattr(passerby, name)), name
+
+
+@pytest.mark.parametrize("old", sorted(MOVED))
+def test_moved_modules_keep_their_old_names(old: str) -> None:
+    """... with a warning that says where they are now."""
+    sys.modules.pop(f"passerby.{old}", None)
+    with pytest.warns(DeprecationWarning, match="has moved to"):
+        module = importlib.import_module(f"passerby.{old}")
+    for place in MOVED[old]:
+        target = importlib.import_module(f"passerby.{place}")
+        for name, value in vars(target).items():
+            if getattr(value, "__module__", None) == target.__name__ and not name.startswith("_"):
+                assert getattr(module, name) is value
 
 
 def test_every_public_name_is_documented() -> None:

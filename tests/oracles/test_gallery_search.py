@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passerby.gallery.records import Score
 from passerby.search import index as search
 from passerby.search.index import NOBODY, ExactIndex
+from passerby.search.score import Score
 
 DIM = 8
 

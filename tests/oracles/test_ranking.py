@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import passerby as pb
 from passerby.errors import ConfigError, EmbeddingError
+from passerby.evaluation.relevance import relevance_of
 from passerby.search import neighbors, ranking
 from passerby.search.products import torch_product
-from passerby.search.ranking import Labels, match_ranks, top_k
+from passerby.search.ranking import match_ranks, top_k
 from passerby.search.screening import make_screen
 
 pytestmark = pytest.mark.filterwarnings("ignore::passerby.evaluation.closed_set.protocols.ScoreWarning")
@@ -114,8 +115,8 @@ def test_every_score_equals_the_slow_loop(world, exclude, metric, ap):
     WORLDS, st.sampled_from(["same_id_same_camera", "same_camera", "none"]), st.sampled_from(["euclidean", "cosine"])
 )
 def test_top_k_equals_the_slow_loop(world, exclude, metric):
-    labels = Labels(world["qp"], world["gp"], world["qc"], world["gc"], world["gp"] != -1, exclude)
-    indices, distances = top_k(world["q"], world["g"], 4, metric=metric, labels=labels)
+    labels = relevance_of(world["qp"], world["gp"], world["qc"], world["gc"], world["gp"] != -1, exclude)
+    indices, distances = top_k(world["q"], world["g"], 4, metric=metric, relevance=labels)
     for i in range(len(world["q"])):
         order = ranked(world, i, exclude, metric)[:4]
         assert indices[i].tolist() == order + [-1] * (4 - len(order))
@@ -131,7 +132,7 @@ def drawn_world(queries=300, images=2500, people=40, dim=33, offset=0.0, noise=1
     g = centers[gp] + noise * rng.standard_normal((images, dim)) + offset
     g[images // 2 :: 3] = g[: len(g[images // 2 :: 3])]  # exact copies, of other people
     qc, gc = rng.integers(0, 4, queries), rng.integers(0, 4, images)
-    return q.astype(np.float32), g.astype(np.float32), Labels(qp, gp, qc, gc, gp != -1)
+    return q.astype(np.float32), g.astype(np.float32), relevance_of(qp, gp, qc, gc, gp != -1)
 
 
 def sorted_positions(q, g, labels, metric):
@@ -217,9 +218,9 @@ def test_the_device_does_not_change_a_number(monkeypatch):
         monkeypatch.setattr(module, "product_on", lambda device: torch_product(torch.device("cpu")))
     found = match_ranks(q, g, labels, metric="euclidean", device="cuda")
     np.testing.assert_array_equal(found.positions, expected.positions)
-    indices, _ = top_k(q, g, 5, labels=labels, device="cuda")
+    indices, _ = top_k(q, g, 5, relevance=labels, device="cuda")
     monkeypatch.undo()
-    np.testing.assert_array_equal(indices, top_k(q, g, 5, labels=labels)[0])
+    np.testing.assert_array_equal(indices, top_k(q, g, 5, relevance=labels)[0])
 
 
 def test_a_device_that_is_not_there_is_refused():

@@ -15,9 +15,9 @@ from passerby.data.synthetic.dataset import draw_dataset
 from passerby.errors import ConfigError, MissingExtraError, WeightsError
 from passerby.evaluation.evaluate import evaluate
 from passerby.experiments.benchmark_encoder import bench_encoder
+from passerby.experiments.export_ranking import export
 from passerby.models import export as export_module
 from passerby.models.encoder import Encoder, load_encoder
-from passerby.models.export import export
 from passerby.models.model import build_model
 
 CONFIG = ModelConfig(backbone="tiny:osnet_x0_25")
@@ -137,8 +137,9 @@ def test_int8_is_another_encoder(tmp_path: Path) -> None:
     assert report.cosine[1] > 0.9
     likeness = (quantised.encode(pictures(64, 32)) * encoder.encode(pictures(64, 32))).sum(1)
     assert likeness.min() > 0.9
-    assert report.judged is not None
-    exact, after = report.judged
+    assert report.before is not None
+    assert report.after is not None
+    exact, after = report.before, report.after
     assert exact.mAP == pytest.approx(evaluate(encoder, data).mAP, abs=1e-3)
     assert after.mAP == pytest.approx(evaluate(quantised, data).mAP, abs=1e-9)
     assert f"after: {100 * after.mAP:.1f} mAP" in str(report)

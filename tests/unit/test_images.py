@@ -42,13 +42,15 @@ def expected(samples, height=128, width=64):
 
 
 def stored(samples, cache, tmp_path, **arguments):
-    return ImageStore(samples, 128, 64, cache=cache, cache_dir=tmp_path / "cache", progress=False, **arguments)
+    return ImageStore(
+        [s.path for s in samples], 128, 64, cache=cache, cache_dir=tmp_path / "cache", progress=False, **arguments
+    )
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk", "none"])
 @pytest.mark.parametrize("size", [(128, 64), (64, 32), (256, 128)])
 def test_all_caches_hold_what_pillow_reads(cache, size, samples, tmp_path):
-    store = ImageStore(samples, *size, cache=cache, cache_dir=tmp_path / "cache", progress=False)
+    store = ImageStore([s.path for s in samples], *size, cache=cache, cache_dir=tmp_path / "cache", progress=False)
     wanted = expected(samples, *size)
     indices = np.array([7, 0, 3, 3])
     assert len(store) == N
@@ -101,7 +103,7 @@ def test_a_changed_image_or_list_or_size_makes_another_file(samples, tmp_path):
     stored(samples[::-1], "disk", tmp_path)
     os.utime(samples[0].path, ns=(1, 1))
     stored(samples, "disk", tmp_path)
-    ImageStore(samples, 64, 32, cache="disk", cache_dir=tmp_path / "cache", progress=False)
+    ImageStore([s.path for s in samples], 64, 32, cache="disk", cache_dir=tmp_path / "cache", progress=False)
     assert len(files_of(tmp_path, "pixels")) == 4
 
 
@@ -237,7 +239,7 @@ def test_nothing_to_read_is_refused():
 def test_more_than_the_memory_is_refused_before_reading():
     many = [Sample(Path("nowhere.jpg"), 1)] * 1000
     with pytest.raises(DataError, match=r'GiB of memory: set input.cache = "disk"'):
-        ImageStore(many, 100_000, 100_000)
+        ImageStore([s.path for s in many], 100_000, 100_000)
 
 
 def test_the_cache_is_the_users(monkeypatch, tmp_path):

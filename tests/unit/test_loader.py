@@ -40,7 +40,7 @@ def train_loader(samples, *, cache="memory", augment=None, stored=(32, 16), kind
     rank, world_size = arguments.get("rank", 0), arguments.pop("world_size", 1)
     config = SamplerConfig(kind=kind, identities=2, images=2, epoch="identities")
     sampler = make_sampler(config, labels, cameras, seed=3, rank=rank, world_size=world_size)
-    store = ImageStore(samples, *stored, cache=cache, progress=False)
+    store = ImageStore([s.path for s in samples], *stored, cache=cache, progress=False)
     augmenter = Augmenter(augment or AugmentConfig(), INPUT)
     return TrainLoader(store, labels, cameras, sampler, augmenter, seed=3, **arguments)
 

@@ -31,7 +31,7 @@ class _ExportOptions:
 def export(arguments: Sequence[str]) -> None:
     """Write an encoder with its preprocessing and L2 normalisation inside; refused if outputs differ."""
     options = parse(_ExportOptions, arguments, "export", doc=export.__doc__)
-    from passerby.models.export import export as run_export
+    from passerby.experiments.export_ranking import export as run_export
 
     images = None if options.images is None else _some_images(options.images)
     data = None if options.data.name is None else options.data.load()

@@ -17,12 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from passerby.array_types import Float32, Int64, UInt8
 from passerby.config import AugmentConfig, InputConfig
-from passerby.images.decode import UInt8Array
 from passerby.numba_jit import compiled
 
-Float32Array = npt.NDArray[np.float32]
-Int64Array = npt.NDArray[np.int64]
 _REFERENCE_HEIGHT = 256  # the height for which `pad` is given
 _ERASING_ATTEMPTS = 10  # as torchvision's RandomErasing: boxes that do not fit are drawn again
 
@@ -37,9 +35,9 @@ class Draw:
         color: float32 [B, 3]: factors of brightness, contrast and saturation.
     """
 
-    place: Int64Array
-    box: Int64Array
-    color: Float32Array
+    place: Int64
+    box: Int64
+    color: Float32
 
     def part(self, own: slice) -> Draw:
         """The choices of some of the images."""
@@ -106,7 +104,7 @@ class Augmenter:
         color = (1.0 + a.color_jitter * rng.uniform(-1.0, 1.0, (n, 3))).astype(np.float32)
         return Draw(place, self._boxes(n, rng), color)
 
-    def _boxes(self, n: int, rng: np.random.Generator) -> Int64Array:
+    def _boxes(self, n: int, rng: np.random.Generator) -> Int64:
         """Zhong et al. 2020: area uniform, aspect ratio log-uniform; the first of ten boxes that fits."""
         a, (height, width) = self.augment, (self.input.height, self.input.width)
         erased = rng.random(n) < a.erasing
@@ -122,7 +120,7 @@ class Augmenter:
         left = (rng.random(n) * (width - w + 1)).astype(np.int64)
         return np.stack([top, top + h, left, left + w], axis=1)
 
-    def write(self, source: UInt8Array, rows: Int64Array, draw: Draw, out: Float32Array) -> None:
+    def write(self, source: UInt8, rows: Int64, draw: Draw, out: Float32) -> None:
         """CPU: augment `source[rows]` into `out`, one pass an image, in the calling thread (without the GIL).
 
         Args:
@@ -162,7 +160,7 @@ def normalize(images: Tensor, mean: tuple[float, float, float], std: tuple[float
 
 
 def resize_batch(images: Tensor, height: int, width: int) -> Tensor:
-    """Resize uint8 [B, 3, H, W] as `passerby.images.decode.resize_image` does, to within 1/255, on the images' device."""
+    """Resize uint8 [B, 3, H, W] as `images.decode.resize_image` does, to within 1/255, on the images' device."""
     if images.device.type == "cpu":
         return functional.interpolate(images, (height, width), mode="bilinear", antialias=True)
     resized = functional.interpolate(images.to(torch.float32), (height, width), mode="bilinear", antialias=True)
@@ -202,8 +200,8 @@ def _crop(x: Tensor, place: Tensor, pad: int) -> Tensor:
 
 @compiled
 def _augment(
-    source: UInt8Array, rows: Int64Array, place: Int64Array, box: Int64Array, color: Float32Array, jitter: bool,
-    pad: int, scale: Float32Array, shift: Float32Array, out: Float32Array,
+    source: UInt8, rows: Int64, place: Int64, box: Int64, color: Float32, jitter: bool,
+    pad: int, scale: Float32, shift: Float32, out: Float32,
 ) -> None:  # fmt: skip
     """Images as rows of interleaved channels: find what is seen of each source row, convert it in one sweep.
 
@@ -247,7 +245,7 @@ def _augment(
 
 
 @compiled
-def _convert(values: npt.NDArray[Any], scale: Float32Array, shift: Float32Array, line: Float32Array) -> None:
+def _convert(values: npt.NDArray[Any], scale: Float32, shift: Float32, line: Float32) -> None:
     for j in range(len(line)):
         line[j] = np.float32(values[j]) * scale[j] + shift[j]
 
@@ -265,7 +263,7 @@ def _mirror(row: npt.NDArray[Any], mirror: npt.NDArray[Any]) -> None:
 
 
 @compiled
-def _jitter_into(image: UInt8Array, color: Float32Array, colored: Float32Array) -> None:
+def _jitter_into(image: UInt8, color: Float32, colored: Float32) -> None:
     """Brightness, contrast (about the mean grey), saturation (about each pixel's grey), each clipped to 0..255."""
     low, high = np.float32(0.0), np.float32(255.0)
     height, span = image.shape
@@ -290,7 +288,7 @@ def _jitter_into(image: UInt8Array, color: Float32Array, colored: Float32Array) 
 
 
 @compiled
-def _gray(line: Float32Array, x: Any) -> Any:
+def _gray(line: Float32, x: Any) -> Any:
     """Luma (ITU-R BT.601) of pixel x, an unsigned position."""
     j = np.uint64(3) * x
     red, green, blue = line[j], line[j + np.uint64(1)], line[j + np.uint64(2)]

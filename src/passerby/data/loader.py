@@ -28,13 +28,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from passerby.array_types import Int64, UInt8
 from passerby.data.augment import Augmenter, Draw
 from passerby.data.records import Sample
 from passerby.data.sampling.sampler import Sampler
 from passerby.images.cache import ImageStore, read_into
-from passerby.images.decode import UInt8Array, decoding_threads
-
-Int64Array = npt.NDArray[np.int64]
+from passerby.images.decode import decoding_threads
 
 
 class Chance(TypedDict):
@@ -137,7 +136,7 @@ class TrainLoader:
             yield self._to_device(batch, epoch, step)
             asked = time.perf_counter()
 
-    def _assemble(self, epoch: int, step: int, indices: Int64Array) -> Batch:
+    def _assemble(self, epoch: int, step: int, indices: Int64) -> Batch:
         size = (self.augmenter.input.height, self.augmenter.input.width)
         if self.device.type != "cpu":
             shape = (len(indices), self.store.height, self.store.width, 3)
@@ -156,7 +155,7 @@ class TrainLoader:
         labels, camids = self.labels[indices], self.camids[indices]
         return Batch(images, torch.from_numpy(labels), torch.from_numpy(indices), torch.from_numpy(camids))
 
-    def _fill(self, indices: Int64Array, draw: Draw, out: npt.NDArray[np.float32]) -> None:
+    def _fill(self, indices: Int64, draw: Draw, out: npt.NDArray[np.float32]) -> None:
         """Write augmented images, each thread its share, a few at a time so that they stay in the processor's cache."""
 
         def share(begin: int, end: int) -> None:
@@ -222,7 +221,7 @@ class EvaluationLoader:
         """
         starts = iter(range(0, len(self.samples), self.batch_size))
         with ThreadPoolExecutor(self.threads, thread_name_prefix="evaluate") as pool:
-            waiting: deque[tuple[int, UInt8Array, list[Future[None]]]] = deque()
+            waiting: deque[tuple[int, UInt8, list[Future[None]]]] = deque()
             try:
                 while True:
                     while len(waiting) < 2 and (start := next(starts, None)) is not None:
@@ -236,14 +235,14 @@ class EvaluationLoader:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, pool: ThreadPoolExecutor, start: int) -> tuple[int, UInt8Array, list[Future[None]]]:
+    def _submit(self, pool: ThreadPoolExecutor, start: int) -> tuple[int, UInt8, list[Future[None]]]:
         samples = self.samples[start : start + self.batch_size]
         pixels = np.empty((len(samples), self.height, self.width, 3), np.uint8)
         step = -(-len(samples) // self.threads)
         parts = range(0, len(samples), step)
         return start, pixels, [pool.submit(_decode, samples[p : p + step], pixels[p : p + step]) for p in parts]
 
-    def _batch(self, start: int, pixels: UInt8Array) -> Batch:
+    def _batch(self, start: int, pixels: UInt8) -> Batch:
         samples = self.samples[start : start + len(pixels)]
         return Batch(
             torch.from_numpy(pixels).permute(0, 3, 1, 2),
@@ -253,7 +252,7 @@ class EvaluationLoader:
         )
 
 
-def _decode(samples: Sequence[Sample], out: UInt8Array) -> None:
+def _decode(samples: Sequence[Sample], out: UInt8) -> None:
     for place, sample in enumerate(samples):
         read_into(sample.path, out[place])
 

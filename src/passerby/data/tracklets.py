@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from passerby.array_types import UInt8
 from passerby.data.records import ReIDDataset, Sample
 from passerby.errors import DataError
-from passerby.images.decode import UInt8Array
 
 How = Literal["even", "random"]
 
@@ -105,7 +105,7 @@ def thin_tracklets(dataset: ReIDDataset, count: int, *, how: How = "even", seed:
     )
 
 
-def sharpness(image: UInt8Array) -> float:
+def sharpness(image: UInt8) -> float:
     """Variance of the Laplacian of an image's grey values: small for a blurred picture.
 
     The Laplacian is the sum of the four neighbours minus four times the pixel (Pech-Pacheco et al., ICPR 2000); the

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 import torch
 
 from passerby import distributed
+from passerby.array_types import Bool, Float32, Float64, Int64
 from passerby.data.records import Sample
 from passerby.errors import EmbeddingError
 from passerby.files import replace_file
 from passerby.models.encoder import Encoder
 from passerby.progress import progress_bar
-from passerby.search.arrays import Bool, Float32, Float64, Int64, as_labels, as_vectors
+from passerby.search.arrays import as_labels, as_vectors
 
 
 class Embedder(Protocol):

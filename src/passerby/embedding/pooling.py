@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from passerby.array_types import Float32, Float64, Int64
 from passerby.errors import EmbeddingError
-from passerby.search.arrays import Float32, Float64, Int64
 
 FRAME_POOLINGS = ("mean", "max", "attention")
 POOLINGS = (*FRAME_POOLINGS, "min_distance")

@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 import torch
 
+from passerby.array_types import Float64
 from passerby.data.loader import EvaluationLoader
 from passerby.data.records import Sample
 from passerby.data.tracklets import sharpness
@@ -15,7 +16,6 @@ from passerby.embedding.embed import Embedder
 from passerby.errors import ConfigError, unknown_name
 from passerby.models.encoder import Encoder
 from passerby.progress import progress_bar
-from passerby.search.arrays import Float64
 
 QUALITIES = ("sharpness", "norm")
 

@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from passerby.array_types import Float32
 from passerby.data.records import Sample
 from passerby.embedding.embed import Embedder, Embeddings, embeddings_of, encode_in_order
 from passerby.errors import EmbeddingError
 from passerby.files import replace_file
 from passerby.progress import progress_bar
-from passerby.search.arrays import Float32
 
 _PLAN = "plan.json"
 

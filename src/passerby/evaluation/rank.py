@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from passerby.array_types import Float32, Int64
 from passerby.embedding.embed import Embeddings
-from passerby.evaluation.closed_set.protocols import Report
+from passerby.evaluation.closed_set.protocols import Report, relevance_by_protocol
 from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
 from passerby.files import replace_file
-from passerby.report.evidence import labels_of
-from passerby.search.arrays import Float32, Int64, check_same_dim
+from passerby.search.arrays import check_same_dim
 from passerby.search.ranking import top_k
 
 _SHOWN = 5
@@ -115,8 +115,10 @@ def rank(
     check_same_encoder(query, gallery)
     check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
     protocol = protocol or rules_for(query, gallery)
-    labels = labels_of(query, gallery, protocol)
-    indices, distances = top_k(query.vectors, gallery.vectors, min(top, len(gallery)), metric=metric, labels=labels)
+    relevance = relevance_by_protocol(query, gallery, protocol)
+    indices, distances = top_k(
+        query.vectors, gallery.vectors, min(top, len(gallery)), metric=metric, relevance=relevance
+    )
     report = None
     if bool((query.pids > 0).all()) and bool(np.isin(query.pids, gallery.pids).any()):
         report = score(query, gallery, protocol=protocol, metric=metric, ap=ap, rerank=rerank)

@@ -13,16 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError, NotInGalleryError
-from passerby.gallery.records import (
-    Event,
-    Floats,
-    Identity,
-    IdentityRecord,
-    Integers,
-    Moment,
-    to_seconds,
-)
+from passerby.gallery.records import Event, Identity, IdentityRecord, Moment, to_seconds
 from passerby.gallery.stores.protocol import Store
 
 CHANGES = frozenset({"enroll", "observe", "import", "merge", "split", "update", "threshold", "forget", "purge"})
@@ -147,7 +140,7 @@ def set_threshold(store: Store, threshold: float | None, actor: str) -> None:
     log(store, "threshold", None, actor, detail={"old": settings.threshold, "new": threshold})
 
 
-def log_enroll(store: Store, action: str, identity: int, ids: Integers, created: bool, actor: str) -> None:
+def log_enroll(store: Store, action: str, identity: int, ids: Int64, created: bool, actor: str) -> None:
     """Note which observations an identity was given."""
     detail = {"first": int(ids[0]), "last": int(ids[-1]), "count": len(ids), "created": created}
     log(store, action, identity, actor, detail=detail)
@@ -162,12 +155,12 @@ def log_seen(store: Store, identity: int, camera: str | None, time: float, dista
 def enroll_many(
     store: Store,
     names: Sequence[str],
-    vectors: Floats,
+    vectors: Float32,
     cameras: Sequence[str | None],
     times: npt.NDArray[np.float64],
     thumbnails: Sequence[bytes | None],
     actor: str,
-) -> Integers:
+) -> Int64:
     """Store rows of many identities; one entry of the log for each identity, tied together as one batch."""
     owners: dict[str, tuple[int, bool]] = {}
     different = list(dict.fromkeys(names))
@@ -361,7 +354,7 @@ def _record(store: Store, identity: int | None) -> IdentityRecord:
     return record
 
 
-def _ranges(ids: Integers) -> list[list[int]]:
+def _ranges(ids: Int64) -> list[list[int]]:
     """Sorted ids as [first, last] pairs."""
     if not len(ids):
         return []
@@ -372,7 +365,7 @@ def _ranges(ids: Integers) -> list[list[int]]:
     ]
 
 
-def _from_ranges(ranges: Sequence[Sequence[int]]) -> Integers:
+def _from_ranges(ranges: Sequence[Sequence[int]]) -> Int64:
     parts = [np.arange(first, last + 1, dtype=np.int64) for first, last in ranges]
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 

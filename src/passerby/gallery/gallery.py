@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, cast
 
 import numpy as np
 
+from passerby.array_types import Float32
 from passerby.errors import GalleryError, GalleryRequestError
 from passerby.gallery import changes, transfer
 from passerby.gallery.inputs import (
@@ -26,7 +27,6 @@ from passerby.gallery.inputs import (
 from passerby.gallery.records import (
     Camera,
     Event,
-    Floats,
     Forgotten,
     Identification,
     Identity,
@@ -36,14 +36,13 @@ from passerby.gallery.records import (
     Note,
     Observation,
     Ranking,
-    Score,
-    ScoreName,
     Sighting,
     Where,
     to_seconds,
 )
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
+from passerby.search.score import Score, ScoreName
 
 __all__ = ["Event", "Forgotten", "Gallery", "Identification", "Identity", "Match", "Observation", "Sighting"]
 
@@ -372,7 +371,7 @@ class Gallery:
         return Sighting(record.name, new, found, ids)
 
     def _identify(
-        self, rows: Floats, wheres: Sequence[Where], threshold: float | None, top: int, score: ScoreName | None
+        self, rows: Float32, wheres: Sequence[Where], threshold: float | None, top: int, score: ScoreName | None
     ) -> list[Identification]:
         if top < 1:
             raise GalleryRequestError(f"top: expected at least 1, found {top}")
@@ -410,7 +409,7 @@ class Gallery:
             )
         ]
 
-    def vectors(self, observations: Sequence[int]) -> Floats:
+    def vectors(self, observations: Sequence[int]) -> Float32:
         """Unit vectors [n, D] of observations."""
         return self._store.vectors(np.asarray(observations, np.int64))
 
@@ -562,7 +561,7 @@ class Gallery:
     def _expected_fingerprint(self) -> str:
         return self._fingerprint or self._store.settings().fingerprint
 
-    def _adopt(self, rows: Floats) -> None:
+    def _adopt(self, rows: Float32) -> None:
         """A gallery belongs to the encoder of its first vectors."""
         self._check_encoder()
         settings = self._store.settings()
@@ -573,7 +572,7 @@ class Gallery:
                 f"{self.location}: holds vectors of {settings.dim} numbers, found {rows.shape[1]}"
             )
 
-    def _checked_vectors(self, vectors: Any) -> Floats:
+    def _checked_vectors(self, vectors: Any) -> Float32:
         settings = self._store.settings()
         if settings.fingerprint and not self._fingerprint:
             raise GalleryRequestError(
@@ -583,16 +582,16 @@ class Gallery:
         dim = self._encoder.dim if self._encoder is not None else settings.dim
         return unit_vectors(vectors, dim or None)
 
-    def _encode(self, images: Any) -> tuple[Floats, list[Any]]:
+    def _encode(self, images: Any) -> tuple[Float32, list[Any]]:
         if self._encoder is None:
             raise GalleryRequestError(f"{self.location}: opened without an encoder; images need one, vectors do not")
         pictures = read_pictures(images)
         return encode_pictures(self._encoder, pictures), cast("list[Any]", pictures)
 
-    def _probe_vectors(self, probe: Any) -> Floats:
+    def _probe_vectors(self, probe: Any) -> Float32:
         return self._checked_vectors(probe) if looks_like_vectors(probe) else self._encode(probe)[0]
 
-    def _vectors_and_thumbnails(self, images: Any, vectors: Any) -> tuple[Floats, list[bytes | None]]:
+    def _vectors_and_thumbnails(self, images: Any, vectors: Any) -> tuple[Float32, list[bytes | None]]:
         if (images is None) == (vectors is None):
             raise GalleryRequestError("enroll: pass images or vectors, one of the two")
         if vectors is None and looks_like_vectors(images):

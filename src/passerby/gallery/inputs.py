@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import simplejpeg
 
+from passerby.array_types import Float32, UInt8
 from passerby.errors import GalleryRequestError, ImageError
-from passerby.gallery.records import Floats
-from passerby.images.decode import UInt8Array, decode_image, read_image, resize_image
+from passerby.images.decode import decode_image, read_image, resize_image
 
 THUMBNAIL_BYTES = 4000
 """Every stored thumbnail fits this many bytes, so that slots can be reused (see stores/sqlite.py)."""
@@ -51,7 +51,7 @@ def looks_like_vectors(probe: Any) -> bool:
     return isinstance(probe, Sequence) and len(probe) > 0 and looks_like_vectors(probe[0])
 
 
-def unit_vectors(vectors: Any, dim: int | None) -> Floats:
+def unit_vectors(vectors: Any, dim: int | None) -> Float32:
     """Float32 [n, D] with rows of unit length, from one vector [D] or several [n, D].
 
     Raises:
@@ -87,7 +87,7 @@ def _to_numpy(vectors: Any) -> Any:
         raise GalleryRequestError(f"vectors: expected numbers [n, D] ({error})") from None
 
 
-def read_pictures(images: Any) -> list[UInt8Array]:
+def read_pictures(images: Any) -> list[UInt8]:
     """RGB uint8 [H, W, 3] arrays from one image or several: paths, encoded bytes, arrays, or a uint8 tensor.
 
     Raises:
@@ -114,7 +114,7 @@ def read_pictures(images: Any) -> list[UInt8Array]:
     return pictures
 
 
-def _read_picture(image: Any, position: int) -> UInt8Array:
+def _read_picture(image: Any, position: int) -> UInt8:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return decode_image(bytes(image), name=f"image {position}")
     if isinstance(image, (str, os.PathLike)):
@@ -131,7 +131,7 @@ def _read_picture(image: Any, position: int) -> UInt8Array:
     )
 
 
-def encode_pictures(encoder: VectorEncoder, pictures: Sequence[UInt8Array]) -> Floats:
+def encode_pictures(encoder: VectorEncoder, pictures: Sequence[UInt8]) -> Float32:
     """Unit vectors [n, D] of pictures."""
     parts = [
         unit_vectors(encoder.encode(list(pictures[start : start + _ENCODE_CHUNK])), encoder.dim)
@@ -140,7 +140,7 @@ def encode_pictures(encoder: VectorEncoder, pictures: Sequence[UInt8Array]) -> F
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def mean_vector(vectors: Floats) -> Floats:
+def mean_vector(vectors: Float32) -> Float32:
     """One unit vector [1, D] for a tracklet: the normalised mean of its vectors (average pooling over time).
 
     Raises:
@@ -155,7 +155,7 @@ def mean_vector(vectors: Floats) -> Floats:
     return np.asarray(mean / norm, np.float32)[None]
 
 
-def thumbnail(picture: UInt8Array) -> bytes:
+def thumbnail(picture: UInt8) -> bytes:
     """A JPEG of at most 128 x 96 pixels and `THUMBNAIL_BYTES` bytes."""
     height, width = picture.shape[:2]
     scale = min(_THUMBNAIL_HEIGHT / height, _THUMBNAIL_WIDTH / width, 1.0)

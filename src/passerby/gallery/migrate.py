@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from passerby.array_types import Int64
 from passerby.errors import GalleryError
 from passerby.gallery import changes
-from passerby.gallery.records import IdentityRecord, Integers, Observations, Score, Where
+from passerby.gallery.records import IdentityRecord, Observations, Where
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
 from passerby.progress import progress_bar
+from passerby.search.score import Score
 
 _CHUNK = 5_000
 _PROBES = 100
@@ -94,7 +96,7 @@ def _copy_identities(old: Store, new: Store) -> dict[int, int]:
     return ids
 
 
-def _copy_observations(old: Store, new: Store, columns: Observations, identities: dict[int, int]) -> Integers:
+def _copy_observations(old: Store, new: Store, columns: Observations, identities: dict[int, int]) -> Int64:
     """Ids of the copies, in the order of `columns`."""
     parts = [np.zeros(0, np.int64)]
     owners = np.array([identities[i] for i in columns.identities.tolist()], np.int64)
@@ -124,7 +126,7 @@ def _copy_log(old: Store, new: Store, identities: dict[int, int]) -> int:
     return len(events)
 
 
-def _compare(old: Store, new: Store, columns: Observations, ids: Integers, identities: dict[int, int]) -> None:
+def _compare(old: Store, new: Store, columns: Observations, ids: Int64, identities: dict[int, int]) -> None:
     """Every identity and observation of the source is in the target, and nothing else."""
     copies = new.observations()
     if len(copies) != len(columns) or not np.array_equal(np.sort(copies.ids), np.sort(ids)):

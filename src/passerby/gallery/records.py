@@ -6,37 +6,16 @@ import datetime as dt
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from passerby.array_types import Int64
 from passerby.errors import GalleryRequestError
 
-Floats: TypeAlias = npt.NDArray[np.float32]
-Integers: TypeAlias = npt.NDArray[np.int64]
 Camera: TypeAlias = str | int
 Moment: TypeAlias = float | int | str | dt.datetime | dt.date
-ScoreName: TypeAlias = Literal["min", "mean", "centroid"]
-
-
-@dataclass(frozen=True)
-class Score:
-    """How the distances of a probe to an identity's observations become one number.
-
-    `min`: the nearest observation (the convention of re-ID evaluation). `mean`: the mean of the `k` nearest (of all,
-    where there are fewer). `centroid`: the distance to the normalised mean of the observations' vectors.
-    Only observations that pass the filter count.
-    """
-
-    name: ScoreName = "min"
-    k: int = 3
-
-    def __post_init__(self) -> None:
-        if self.name not in ("min", "mean", "centroid"):
-            raise GalleryRequestError(f"unknown score {self.name!r}: expected 'min', 'mean' or 'centroid'")
-        if self.k < 1:
-            raise GalleryRequestError(f"score: k must be at least 1, found {self.k}")
 
 
 @dataclass(frozen=True)
@@ -60,9 +39,9 @@ class Ranking:
     `considered` counts the observations that passed the filter, `stored` those there are.
     """
 
-    identities: Integers
+    identities: Int64
     distances: npt.NDArray[np.float64]
-    observations: Integers
+    observations: Int64
     cameras: tuple[str | None, ...]
     times: npt.NDArray[np.float64]
     considered: int
@@ -87,8 +66,8 @@ class IdentityRecord:
 class Observations:
     """Columns of stored observations, ordered by id. A camera or time that is not known is None or NaN."""
 
-    ids: Integers
-    identities: Integers
+    ids: Int64
+    identities: Int64
     cameras: tuple[str | None, ...]
     times: npt.NDArray[np.float64]
 

@@ -20,9 +20,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from passerby.data.records import Sample
+from passerby.array_types import UInt8
 from passerby.errors import DataError, ImageError, StorageError
-from passerby.images.decode import UInt8Array, decoding_threads, read_image
+from passerby.images.decode import decoding_threads, read_image
 from passerby.images.resize import resize_into
 from passerby.progress import progress_bar
 
@@ -36,7 +36,7 @@ class ImageStore:
     """The pixels of a list of images at one size.
 
     Args:
-        samples: which images.
+        paths: which images.
         height: pixels.
         width: pixels.
         cache: "memory" decodes everything now and keeps it; "disk" keeps it in a memory-mapped file that the next
@@ -53,7 +53,7 @@ class ImageStore:
 
     def __init__(
         self,
-        samples: Sequence[Sample],
+        paths: Sequence[Path],
         height: int,
         width: int,
         *,
@@ -62,11 +62,11 @@ class ImageStore:
         progress: bool = True,
         threads: int | None = None,
     ) -> None:
-        if not samples:
-            raise DataError("there are no images to read: the list of samples is empty")
-        self.paths = [s.path for s in samples]
+        if not paths:
+            raise DataError("there are no images to read: the list of paths is empty")
+        self.paths = list(paths)
         self.height, self.width = height, width
-        self.pixels: UInt8Array | None = None
+        self.pixels: UInt8 | None = None
         """All images, uint8 [n, height, width, 3]; None with cache="none"."""
         self._pool = ThreadPoolExecutor(threads or decoding_threads(), thread_name_prefix="decode")
         if cache == "memory":
@@ -80,7 +80,7 @@ class ImageStore:
         """How many images."""
         return len(self.paths)
 
-    def fetch(self, indices: npt.NDArray[np.integer], out: UInt8Array | None = None) -> UInt8Array:
+    def fetch(self, indices: npt.NDArray[np.integer], out: UInt8 | None = None) -> UInt8:
         """Pixels of some images, uint8 [len(indices), height, width, 3].
 
         Args:
@@ -98,7 +98,7 @@ class ImageStore:
         _raise_unreadable(self.decode(indices.tolist(), out))
         return out
 
-    def read(self, indices: npt.NDArray[np.integer], out: UInt8Array | None = None) -> UInt8Array:
+    def read(self, indices: npt.NDArray[np.integer], out: UInt8 | None = None) -> UInt8:
         """As `fetch`, in the calling thread alone."""
         if self.pixels is not None:
             return self.fetch(indices, out)
@@ -106,10 +106,10 @@ class ImageStore:
         _raise_unreadable(self._decode_chunk(indices.tolist(), out))
         return out
 
-    def _room(self, n: int) -> UInt8Array:
+    def _room(self, n: int) -> UInt8:
         return np.empty((n, self.height, self.width, 3), np.uint8)
 
-    def decode(self, indices: Sequence[int], out: UInt8Array) -> list[ImageError]:
+    def decode(self, indices: Sequence[int], out: UInt8) -> list[ImageError]:
         """Decode images into `out` [len(indices), height, width, 3] with all threads; what could not be read."""
         errors: list[ImageError] = []
         starts = range(0, len(indices), _CHUNK)
@@ -117,7 +117,7 @@ class ImageStore:
             errors += found
         return errors
 
-    def _decode_chunk(self, indices: Sequence[int], out: UInt8Array) -> list[ImageError]:
+    def _decode_chunk(self, indices: Sequence[int], out: UInt8) -> list[ImageError]:
         errors = []
         for place, index in enumerate(indices):
             try:
@@ -126,7 +126,7 @@ class ImageStore:
                 errors.append(error)
         return errors
 
-    def _decode_all(self, out: UInt8Array, progress: bool) -> None:
+    def _decode_all(self, out: UInt8, progress: bool) -> None:
         errors: list[ImageError] = []
         step = 16 * _CHUNK
         with progress_bar("decoding images", len(self)) if progress else nullcontext() as bar:
@@ -160,7 +160,7 @@ class _PixelFile:
         self.final, self.part, self.sums = (folder / f"{key}.{end}" for end in ("pixels", "part", "sums"))
         self.lock = folder / f"{key}.lock"
 
-    def open(self, progress: bool) -> UInt8Array:
+    def open(self, progress: bool) -> UInt8:
         if not self._is_whole():
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -224,7 +224,7 @@ class _PixelFile:
             os.fsync(sums.fileno())
 
 
-def read_into(path: Path, out: UInt8Array) -> None:
+def read_into(path: Path, out: UInt8) -> None:
     """Decode an image and resize it into `out` [height, width, 3].
 
     Raises:

@@ -10,16 +10,13 @@ import io
 import os
 import warnings
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from passerby.array_types import UInt8
 from passerby.errors import ImageError
-
-UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 
 # A person crop has some 10^4 to 10^6 pixels. The bound stops decompression bombs before memory is taken.
 MAX_PIXELS = 50_000_000
@@ -35,9 +32,7 @@ def decoding_threads() -> int:
     return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
-def read_image(
-    path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, buffer: UInt8Array | None = None
-) -> UInt8Array:
+def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, buffer: UInt8 | None = None) -> UInt8:
     """Decode an image file to RGB.
 
     Args:
@@ -77,8 +72,8 @@ def _read_bounded(name: str) -> bytes:
 
 
 def decode_image(
-    data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS, buffer: UInt8Array | None = None
-) -> UInt8Array:
+    data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS, buffer: UInt8 | None = None
+) -> UInt8:
     """Decode image bytes to RGB uint8 [H, W, 3]; `name` is what error messages call them, `buffer` as in `read_image`.
 
     Raises:
@@ -95,7 +90,7 @@ def decode_image(
     return _decode_with_pillow(data, name, max_pixels)
 
 
-def _decode_plain_jpeg(data: bytes, name: str, max_pixels: int, buffer: UInt8Array | None) -> UInt8Array | None:
+def _decode_plain_jpeg(data: bytes, name: str, max_pixels: int, buffer: UInt8 | None) -> UInt8 | None:
     """RGB or grey JPEG; None where Pillow must judge (CMYK, damaged files)."""
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
@@ -103,15 +98,13 @@ def _decode_plain_jpeg(data: bytes, name: str, max_pixels: int, buffer: UInt8Arr
             return None
         _check_size(height, width, name, max_pixels)
         fits = buffer is not None and buffer.nbytes >= height * width * 3
-        decoded: UInt8Array = simplejpeg.decode_jpeg(
-            data, colorspace="RGB", strict=True, buffer=buffer if fits else None
-        )
+        decoded: UInt8 = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True, buffer=buffer if fits else None)
     except ValueError:
         return None
     return decoded
 
 
-def _decode_with_pillow(data: bytes, name: str, max_pixels: int) -> UInt8Array:
+def _decode_with_pillow(data: bytes, name: str, max_pixels: int) -> UInt8:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours, and stricter
@@ -137,7 +130,7 @@ def _check_size(height: int, width: int, name: str, max_pixels: int) -> None:
         raise ImageError(f"{name}: {width} x {height} pixels are more than the limit of {max_pixels:,}")
 
 
-def resize_image(image: UInt8Array, height: int, width: int) -> UInt8Array:
+def resize_image(image: UInt8, height: int, width: int) -> UInt8:
     """Resize RGB uint8 [H, W, 3] to [height, width, 3], bilinear with antialiasing (Pillow's, as torchvision uses)."""
     if image.shape[0] == height and image.shape[1] == width:
         return image

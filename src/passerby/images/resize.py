@@ -1,7 +1,7 @@
 """Pillow's bilinear resize with antialiasing, five times as fast and straight into a given array.
 
 The arithmetic is Pillow's: fixed-point weights with 22 bits, first along the rows, then along the columns, rounded to
-8 bits in between. The result is therefore the same as `passerby.images.decode.resize_image`'s, save that newer versions of
+8 bits in between. The result is therefore the same as `resize_image`'s, save that newer versions of
 Pillow take the columns first where an image shrinks much more in height than in width; then values differ by 1.
 """
 
@@ -12,17 +12,15 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from passerby.images.decode import UInt8Array
+from passerby.array_types import Int32, UInt8, UInt32
 from passerby.numba_jit import compiled
 
 _BITS = 22
 _HALF = 1 << (_BITS - 1)
-UInt32Array = npt.NDArray[np.uint32]
-Int32Array = npt.NDArray[np.int32]
-Table = tuple[UInt32Array, Int32Array]
+Table = tuple[UInt32, Int32]
 
 
-def resize_into(image: UInt8Array, out: UInt8Array) -> None:
+def resize_into(image: UInt8, out: UInt8) -> None:
     """Resize RGB `image` [h, w, 3] to the size of `out` [H, W, 3], written.
 
     Args:
@@ -68,8 +66,8 @@ def _weights_of_channels(size: int, target: int) -> Table:
 
 @compiled
 def _resize(
-    image: UInt8Array, first: UInt32Array, weights: Int32Array, first_row: UInt32Array, row_weights: Int32Array,
-    out: UInt8Array,
+    image: UInt8, first: UInt32, weights: Int32, first_row: UInt32, row_weights: Int32,
+    out: UInt8,
 ) -> None:  # fmt: skip
     """Images as rows of interleaved channels: [h, 3 w] -> [H, 3 W]."""
     height, width = image.shape[0], out.shape[1]
@@ -103,7 +101,7 @@ def _resize(
 
 
 @compiled
-def _double(source: UInt8Array, left: Int32Array, right: Int32Array, target: UInt8Array) -> None:
+def _double(source: UInt8, left: Int32, right: Int32, target: UInt8) -> None:
     """A row of twice the width, the usual 64 to 128: five times as fast, because nothing has to be looked up.
 
     Between two source pixels lie two outputs, the nearer to the one and to the other; `left` and `right` are their

@@ -232,7 +232,7 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None) -> E
 
     Args:
         folder: an encoder's or a run's folder; or the description file (.toml, .json) of somebody else's ONNX or
-            OpenVINO model (see `passerby.models.description`), or a folder that holds it as encoder.toml or encoder.json.
+            OpenVINO model (see `models.description`), or a folder that holds it as encoder.toml or encoder.json.
         engine: "torch", "onnxruntime" or "openvino". The latter two run what `passerby export` put into the folder
             (encoder.onnx, encoder.xml). None: torch; for foreign models the one that their file needs.
 

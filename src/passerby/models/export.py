@@ -23,12 +23,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from passerby.data.records import ReIDDataset
+from passerby.array_types import UInt8
 from passerby.errors import ConfigError, MissingExtraError, WeightsError, unknown_name
-from passerby.evaluation.closed_set.result import Report
-from passerby.evaluation.evaluate import evaluate
 from passerby.files import replace_file, replace_folder
-from passerby.images.decode import UInt8Array, resize_image
+from passerby.images.decode import resize_image
 from passerby.models.encoder import Encoder, description_path, load_encoder
 from passerby.models.engines.engine import METADATA, GraphEngine, Preprocessing
 from passerby.models.engines.fusion import without_batch_norm
@@ -60,22 +58,12 @@ class Export:
     """The same for crops that the graph itself resized."""
     cosine: tuple[float, float]
     """Mean and smallest cosine similarity to PyTorch's vectors."""
-    judged: tuple[Report, Report] | None = None
-    """int8 with data: how the exact and the quantised vectors rank them."""
 
     def __str__(self) -> str:
-        checked = (
+        return (
             f"{self.path}: {self.format}, checked on {self.crops} crops: largest difference from PyTorch "
             f"{self.difference:.1e} ({self.resized_difference:.1e} where the graph resizes), "
             f"cosine {self.cosine[0]:.5f} on average, {self.cosine[1]:.5f} at least"
-        )
-        if self.judged is None:
-            return checked
-        exact, quantised = self.judged
-        return (
-            f"{checked}\nbefore: {100 * exact.mAP:.1f} mAP, {100 * exact.rank(1):.1f} rank-1; "
-            f"after: {100 * quantised.mAP:.1f} mAP, {100 * quantised.rank(1):.1f} rank-1 "
-            f"({exact.protocol}, {exact.queries:,} queries, {exact.skipped:,} skipped)"
         )
 
 
@@ -118,7 +106,6 @@ def export(
     out: str | os.PathLike[str] | None = None,
     int8: bool = False,
     images: Images | None = None,
-    data: ReIDDataset | None = None,
 ) -> Export:
     """Write an encoder as one file for another runtime, and keep it only if it computes what PyTorch computes.
 
@@ -131,14 +118,12 @@ def export(
             fingerprint, in the folder `out` (default: int8 in the encoder's folder): vectors of the two must not meet
             in one gallery.
         images: crops to check on, and to calibrate int8 on; default: random pictures (int8 needs real ones).
-        data: int8: rank its queries and gallery with the exact and with the quantised vectors, to see what it costs.
 
     Returns:
         Where it is and how near it comes to PyTorch.
 
     Raises:
-        ConfigError: an unknown format, int8 for another than ONNX, int8 without images, or data without int8.
-        EmbeddingError: `data` has no query or no gallery.
+        ConfigError: an unknown format, int8 for another than ONNX, or int8 without images.
         MissingExtraError: the exporter is not installed.
         WeightsError: no encoder there, or the file's vectors differ from PyTorch's by more than 1e-4.
         StorageError: writing failed; what was there before is intact.
@@ -149,15 +134,13 @@ def export(
         raise ConfigError(f"int8 is for the format 'onnx', found {to!r}: OpenVINO reads the ONNX file as well")
     if int8 and images is None:
         raise ConfigError("int8 needs images (some hundred images like those in use) to measure activations on")
-    if data is not None and not int8:
-        raise ConfigError(f"data: only int8 changes how an encoder ranks; any other export differs by {TOLERANCE:.0e}")
     source = load_encoder(encoder, engine="torch")
     folder = description_path(encoder).parent
     pictures = [pixels_of(item) for item in as_list(images)] if images is not None else _random_pictures(source)
     if not pictures:
         raise ConfigError("images: expected at least one image to check the export on")
     if int8:
-        return _export_int8(source, Path(out) if out is not None else folder / "int8", pictures, data)
+        return _export_int8(source, Path(out) if out is not None else folder / "int8", pictures)
     target = Path(out) if out is not None else folder / FILES[to]
     if target.is_dir():
         target = target / FILES[to]
@@ -269,7 +252,7 @@ def _quiet() -> Iterator[None]:
             logging.disable(disabled)
 
 
-def _random_pictures(encoder: Encoder, count: int = 6) -> list[UInt8Array]:
+def _random_pictures(encoder: Encoder, count: int = 6) -> list[UInt8]:
     """Smooth random pictures: a coarse grid of colours, enlarged as crops are."""
     rng = np.random.default_rng(0)
     sizes = [(encoder.preprocessing.height, encoder.preprocessing.width), (128, 64), (211, 97)]
@@ -286,7 +269,7 @@ def _runner(file: Path, to: str, preprocessing: Preprocessing) -> Any:
     return GraphEngine(file, "onnxruntime" if to == "onnx" else "openvino", preprocessing)
 
 
-def _compare(encoder: Encoder, file: Path, to: str, pictures: Sequence[UInt8Array], target: Path) -> Export:
+def _compare(encoder: Encoder, file: Path, to: str, pictures: Sequence[UInt8], target: Path) -> Export:
     run = _runner(file, to, encoder.preprocessing)
     size = (encoder.preprocessing.height, encoder.preprocessing.width)
     portable = Portable(without_batch_norm(encoder.model), encoder.preprocessing).eval()
@@ -307,7 +290,7 @@ def _compare(encoder: Encoder, file: Path, to: str, pictures: Sequence[UInt8Arra
     )
 
 
-def _export_int8(encoder: Encoder, target: Path, pictures: Sequence[UInt8Array], data: ReIDDataset | None) -> Export:
+def _export_int8(encoder: Encoder, target: Path, pictures: Sequence[UInt8]) -> Export:
     quantization = _import("onnxruntime.quantization")
     size = (encoder.preprocessing.height, encoder.preprocessing.width)
     batches = iter([{"images": resize_image(p, *size).transpose(2, 0, 1)[None]} for p in pictures])
@@ -327,9 +310,6 @@ def _export_int8(encoder: Encoder, target: Path, pictures: Sequence[UInt8Array],
                     op_types_to_quantize=["Conv", "Gemm", "MatMul"],
                     per_channel=True,
                 )
-            judged = None
-            if data is not None:
-                judged = _judge(encoder, exact, data), _judge(encoder, place / FILES["onnx"], data)
         report = _compare(encoder, place / FILES["onnx"], "onnx", pictures, target)
         licence = metadata_of(encoder)["licence"]
         content = {
@@ -340,17 +320,4 @@ def _export_int8(encoder: Encoder, target: Path, pictures: Sequence[UInt8Array],
             "source": f"int8 of the encoder {encoder.fingerprint}",
         }
         (place / "encoder.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    return replace(report, format="onnx int8", judged=judged)
-
-
-def _judge(encoder: Encoder, file: Path, data: ReIDDataset) -> Report:
-    """How an ONNX file ranks the data; both files run on ONNX Runtime, PyTorch is several times slower on a CPU."""
-    engine = GraphEngine(file, "onnxruntime", encoder.preprocessing)
-    exported = Encoder(
-        engine,
-        encoder.preprocessing,
-        fingerprint=f"{encoder.fingerprint}:{file.name}",
-        model_config=encoder.model_config,
-        provenance=encoder.provenance,
-    )
-    return evaluate(exported, data)
+    return replace(report, format="onnx int8")

@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor
 
+from passerby.array_types import UInt8
 from passerby.errors import ImageError
-from passerby.images.decode import UInt8Array, read_image
+from passerby.images.decode import read_image
 
 ImagePath: TypeAlias = str | os.PathLike[str]
-Images: TypeAlias = ImagePath | UInt8Array | Tensor | Sequence[ImagePath | UInt8Array]
+Images: TypeAlias = ImagePath | UInt8 | Tensor | Sequence[ImagePath | UInt8]
 
 
 def as_list(images: Images) -> Any:
@@ -33,7 +34,7 @@ def as_list(images: Images) -> Any:
     return list(images)
 
 
-def pixels_of(item: Any) -> UInt8Array:
+def pixels_of(item: Any) -> UInt8:
     """One image of any accepted kind as RGB uint8 [H, W, 3].
 
     Raises:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from matplotlib import colormaps
 from PIL import Image
 
-from passerby.images.decode import UInt8Array, read_image, resize_image
+from passerby.array_types import Floating, UInt8
+from passerby.images.decode import read_image, resize_image
 from passerby.models.encoder import Encoder
 
-FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
-ImageSource: TypeAlias = str | os.PathLike[str] | UInt8Array
+ImageSource: TypeAlias = str | os.PathLike[str] | UInt8
 
 _OPACITY = 0.6
 
@@ -31,19 +30,19 @@ class ActivationMap:
         heat: [H, W] in 0..1, the weakest and the strongest place of this image.
     """
 
-    image: UInt8Array
-    heat: FloatArray
+    image: UInt8
+    heat: Floating
 
-    def overlay(self) -> UInt8Array:
+    def overlay(self) -> UInt8:
         """The heat in colour over the image in grey: RGB uint8 [H, W, 3]."""
         grey = self.image.astype(np.float64).mean(axis=2, keepdims=True) / 255.0
         color = np.asarray(colormaps["inferno"](self.heat))[..., :3]
-        mixed: UInt8Array = np.rint(255.0 * ((1.0 - _OPACITY) * grey + _OPACITY * color)).astype(np.uint8)
+        mixed: UInt8 = np.rint(255.0 * ((1.0 - _OPACITY) * grey + _OPACITY * color)).astype(np.uint8)
         return mixed
 
-    def side_by_side(self) -> UInt8Array:
+    def side_by_side(self) -> UInt8:
         """The image and its overlay in one picture: RGB uint8 [H, 2 W, 3]."""
-        both: UInt8Array = np.concatenate([self.image, self.overlay()], axis=1)
+        both: UInt8 = np.concatenate([self.image, self.overlay()], axis=1)
         return both
 
     @property
@@ -95,7 +94,7 @@ def _feature_maps(encoder: Encoder, images: torch.Tensor) -> torch.Tensor:
     return features
 
 
-def _enlarge(norm: FloatArray, height: int, width: int) -> FloatArray:
+def _enlarge(norm: Floating, height: int, width: int) -> Floating:
     spread = float(norm.max() - norm.min())
     scaled = (norm - norm.min()) / spread if spread > 0 else np.zeros_like(norm)
     enlarged = Image.fromarray(scaled.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)

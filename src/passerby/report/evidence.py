@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from passerby.array_types import Float64, Int64
 from passerby.embedding.embed import Embeddings
 from passerby.embedding.pooling import Groups, group_rows, group_tracklets, pool
 from passerby.errors import EmbeddingError
-from passerby.evaluation.closed_set.protocols import PROTOCOLS
+from passerby.evaluation.closed_set.protocols import relevance_by_protocol
 from passerby.evaluation.closed_set.result import Report
 from passerby.search.arrays import check_same_dim
-from passerby.search.ranking import Labels, pairwise
-
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-IntArray: TypeAlias = npt.NDArray[np.int64]
+from passerby.search.ranking import pairwise
 
 MAX_QUERIES = 1000
 MAX_PAIRS = 50_000_000
@@ -45,21 +42,21 @@ class Evidence:
         different: [4096] numbers of pairs of two people.
     """
 
-    rows: IntArray
+    rows: Int64
     queries: int
-    recall: FloatArray
-    precision: FloatArray
-    edges: FloatArray
-    same: IntArray
-    different: IntArray
+    recall: Float64
+    precision: Float64
+    edges: Float64
+    same: Int64
+    different: Int64
 
-    def roc(self) -> tuple[FloatArray, FloatArray]:
+    def roc(self) -> tuple[Float64, Float64]:
         """False-positive and true-positive rate of accepting the pairs nearer than each inner edge of the histogram."""
         false = np.cumsum(self.different) / max(int(self.different.sum()), 1)
         true = np.cumsum(self.same) / max(int(self.same.sum()), 1)
         return false, true
 
-    def histogram(self, bins: int = 64) -> tuple[FloatArray, IntArray, IntArray]:
+    def histogram(self, bins: int = 64) -> tuple[Float64, Int64, Int64]:
         """Edges, same and different in about `bins` wider bins over the distances that occur."""
         used = np.flatnonzero(self.same + self.different)
         if len(used) == 0:
@@ -85,8 +82,8 @@ class RankedList:
     """
 
     query: int
-    gallery: IntArray
-    distances: FloatArray
+    gallery: Int64
+    distances: Float64
     correct: npt.NDArray[np.bool_]
 
 
@@ -116,7 +113,7 @@ def collect_evidence(
         EmbeddingError: vectors of different lengths.
     """
     check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
-    labels = labels_of(query, gallery, protocol, junk_pids)
+    relevance = relevance_by_protocol(query, gallery, protocol, junk_pids)
     rows = np.arange(len(query), dtype=np.int64)
     if max_queries is None:
         max_queries = max(1, min(MAX_QUERIES, MAX_PAIRS // len(gallery)))
@@ -130,7 +127,7 @@ def collect_evidence(
     for start in range(0, len(rows), block):
         part = rows[start : start + block]
         distances = pairwise(query.vectors[part], gallery.vectors, metric)
-        kept = labels.kept(part)
+        kept = relevance.kept(part)
         match = kept & (query.pids[part][:, None] == gallery.pids[None, :])
         bins = np.minimum((distances * (_BINS / edges[-1])).astype(np.int64), _BINS - 1)
         same += np.bincount(bins[match], minlength=_BINS)
@@ -170,12 +167,12 @@ def ranked_lists(
         EmbeddingError: vectors of different lengths.
     """
     check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
-    labels = labels_of(query, gallery, protocol, junk_pids)
+    relevance = relevance_by_protocol(query, gallery, protocol, junk_pids)
     lists = []
     for row in rows:
         part = np.array([row], dtype=np.int64)
         distances = pairwise(query.vectors[part], gallery.vectors, metric)[0]
-        columns = np.flatnonzero(labels.kept(part)[0])
+        columns = np.flatnonzero(relevance.kept(part)[0])
         order = columns[np.argsort(distances[columns], kind="stable")][:length]
         lists.append(RankedList(int(row), order, distances[order], gallery.pids[order] == query.pids[row]))
     return lists
@@ -215,25 +212,18 @@ def _pooled(embeddings: Embeddings, groups: Groups) -> Embeddings:
     return replace(embeddings.select(groups.first), vectors=pool(embeddings.vectors, groups, "mean"))
 
 
-def labels_of(query: Embeddings, gallery: Embeddings, protocol: str, junk_pids: Sequence[int] = (-1,)) -> Labels:
-    """Who is who, and what a protocol leaves out of a query's ranking."""
-    counted = ~np.isin(gallery.pids, np.asarray(junk_pids, dtype=np.int64))
-    exclude = PROTOCOLS[protocol].exclude
-    return Labels(query.pids, gallery.pids, query.camids, gallery.camids, counted, exclude)
-
-
-def _precision_at_hits(hits: npt.NDArray[np.bool_]) -> FloatArray:
+def _precision_at_hits(hits: npt.NDArray[np.bool_]) -> Float64:
     """Precision i / r_i at the rank of every hit."""
     ranks = np.flatnonzero(hits) + 1
-    precision: FloatArray = np.arange(1, len(ranks) + 1) / ranks
+    precision: Float64 = np.arange(1, len(ranks) + 1) / ranks
     return precision
 
 
-def _interpolated(at_hits: FloatArray) -> FloatArray:
+def _interpolated(at_hits: Float64) -> Float64:
     """Best precision at each recall level or beyond."""
     best = np.maximum.accumulate(at_hits[::-1])[::-1]
     needed = np.ceil(np.arange(_RECALL_LEVELS) * len(best) / (_RECALL_LEVELS - 1)).astype(np.int64)
-    interpolated: FloatArray = best[np.maximum(needed, 1) - 1]
+    interpolated: Float64 = best[np.maximum(needed, 1) - 1]
     return interpolated
 
 

@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,6 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
-FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 Curve: TypeAlias = tuple[npt.ArrayLike, npt.ArrayLike]
 
 MARKERS = "osD^vP*X<>hp"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-IntArray: TypeAlias = npt.NDArray[np.int64]
+from passerby.array_types import Float64
 
 _EXAGGERATION = 12.0
 _TINY = 1e-12
@@ -40,7 +37,7 @@ def choose_images(
     return np.sort(np.concatenate(rows)).astype(np.int64)
 
 
-def tsne(vectors: npt.ArrayLike, *, perplexity: float = 20.0, iterations: int = 500, seed: int = 0) -> FloatArray:
+def tsne(vectors: npt.ArrayLike, *, perplexity: float = 20.0, iterations: int = 500, seed: int = 0) -> Float64:
     """Exact t-SNE of a few hundred vectors: neighbours stay neighbours; other distances mean little.
 
     Minimises KL(P || Q) with p_ij the symmetrised Gaussian affinities of the vectors, each row's width set to the
@@ -75,16 +72,16 @@ def tsne(vectors: npt.ArrayLike, *, perplexity: float = 20.0, iterations: int = 
         gains = np.maximum(np.where(update * gradient < 0, gains + 0.2, gains * 0.8), 0.01)
         update = (0.5 if early else 0.8) * update - rate * gains * gradient
         y = y + update
-    centred: FloatArray = y - y.mean(axis=0)
+    centred: Float64 = y - y.mean(axis=0)
     return centred
 
 
-def principal_components(vectors: npt.ArrayLike) -> FloatArray:
+def principal_components(vectors: npt.ArrayLike) -> Float64:
     """Project [n, D] vectors on their first two principal components: float64 [n, 2]."""
     x = np.asarray(vectors, dtype=np.float64)
     centred = x - x.mean(axis=0)
     left, scales, _ = np.linalg.svd(centred, full_matrices=False)
-    projected: FloatArray = np.zeros((len(x), 2))
+    projected: Float64 = np.zeros((len(x), 2))
     rank = min(2, len(scales))
     projected[:, :rank] = left[:, :rank] * scales[:rank]
     # the sign of a singular vector is arbitrary: the largest entry shall be positive
@@ -93,14 +90,14 @@ def principal_components(vectors: npt.ArrayLike) -> FloatArray:
     return projected
 
 
-def _squared_distances(x: FloatArray) -> FloatArray:
+def _squared_distances(x: Float64) -> Float64:
     norms = (x * x).sum(axis=1)
-    squared: FloatArray = np.maximum(norms[:, None] + norms[None, :] - 2.0 * (x @ x.T), 0.0)
+    squared: Float64 = np.maximum(norms[:, None] + norms[None, :] - 2.0 * (x @ x.T), 0.0)
     np.fill_diagonal(squared, 0.0)
     return squared
 
 
-def _affinities(x: FloatArray, perplexity: float) -> FloatArray:
+def _affinities(x: Float64, perplexity: float) -> Float64:
     """Symmetric p_ij that sum to 1; each row's Gaussian width by bisection on its entropy."""
     squared = _squared_distances(x)
     n = len(x)
@@ -112,7 +109,7 @@ def _affinities(x: FloatArray, perplexity: float) -> FloatArray:
     low, high = np.zeros((n, 1)), np.full((n, 1), np.inf)
     beta = np.ones((n, 1))
     target = np.log(perplexity)
-    rows: FloatArray = np.zeros((n, n))
+    rows: Float64 = np.zeros((n, n))
     for _ in range(60):
         weights = np.exp(-shifted * beta) * others
         total = weights.sum(axis=1, keepdims=True)
@@ -122,13 +119,13 @@ def _affinities(x: FloatArray, perplexity: float) -> FloatArray:
         low, high = np.where(wide, beta, low), np.where(wide, high, beta)
         beta = np.where(np.isinf(high), beta * 2.0, (low + high) / 2.0)
         beta = np.minimum(beta, 1e6)
-    joint: FloatArray = np.maximum((rows + rows.T) / (2.0 * n), _TINY)
+    joint: Float64 = np.maximum((rows + rows.T) / (2.0 * n), _TINY)
     return joint
 
 
-def _gradient(affinities: FloatArray, y: FloatArray) -> FloatArray:
+def _gradient(affinities: Float64, y: Float64) -> Float64:
     kernel = 1.0 / (1.0 + _squared_distances(y))
     np.fill_diagonal(kernel, 0.0)
     pull = (affinities - kernel / max(float(kernel.sum()), _TINY)) * kernel
-    gradient: FloatArray = 4.0 * (pull.sum(axis=1, keepdims=True) * y - pull @ y)
+    gradient: Float64 = 4.0 * (pull.sum(axis=1, keepdims=True) * y - pull @ y)
     return gradient

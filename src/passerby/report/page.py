@@ -20,12 +20,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from passerby.array_types import UInt8
 from passerby.errors import ImageError
 from passerby.files import replace_file
-from passerby.images.decode import UInt8Array, read_image
+from passerby.images.decode import read_image
 from passerby.report.figures import DARK, LIGHT, Theme, to_svg
 
-PictureSource: TypeAlias = str | os.PathLike[str] | UInt8Array
+PictureSource: TypeAlias = str | os.PathLike[str] | UInt8
 
 THUMBNAIL_HEIGHT = 128
 _JPEG_QUALITY = 80

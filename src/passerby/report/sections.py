@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from passerby.array_types import Floating
 from passerby.embedding.embed import Embeddings
 from passerby.evaluation.closed_set.camera_pairs import evaluate_camera_pairs
 from passerby.evaluation.closed_set.result import Report
@@ -307,7 +308,7 @@ def _looked_at(evidence: Evidence) -> str:
     return f"all {len(evidence.rows):,} queries"
 
 
-def _median(edges: figures.FloatArray, counts: np.ndarray[Any, Any]) -> float:
+def _median(edges: Floating, counts: np.ndarray[Any, Any]) -> float:
     total = np.cumsum(counts)
     if not total[-1]:
         return math.nan

@@ -9,13 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from passerby.array_types import Float32, Int64
 from passerby.errors import EmbeddingError
 
-Float32: TypeAlias = npt.NDArray[np.float32]
-Float64: TypeAlias = npt.NDArray[np.float64]
-Int32: TypeAlias = npt.NDArray[np.int32]
-Int64: TypeAlias = npt.NDArray[np.int64]
-Bool: TypeAlias = npt.NDArray[np.bool_]
 Vectors: TypeAlias = npt.NDArray[Any] | torch.Tensor | Sequence[Sequence[float]]
 Labels: TypeAlias = npt.NDArray[Any] | torch.Tensor | Sequence[int]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from passerby.array_types import Bool, Float32, Float64, Int32, Int64
 from passerby.numba_jit import compiled, compiled_sums
-from passerby.search.arrays import Bool, Float32, Float64, Int32, Int64
 
 _LANES = 64  # columns that are looked at together
 _INSERTION = 64  # up to so many keys insertion sort is faster

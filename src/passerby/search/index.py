@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from passerby.gallery.records import Floats, Integers, Score
+from passerby.array_types import Bool, Float32, Float64, Int64
+from passerby.search.score import Score
 
 BLOCK = 262_144
 """Rows of one block of the matrix: it grows block by block, and nothing is ever copied."""
@@ -23,8 +24,6 @@ _SHORTEST = 1e-12  # a sum of vectors that cancel out is not divided by zero
 NOBODY = -1
 _PENALTY = np.array([-np.inf, 0.0], np.float32)  # of a slot that a filter hides, and of one that it shows
 
-Doubles: TypeAlias = npt.NDArray[np.float64]
-Mask: TypeAlias = npt.NDArray[np.bool_]
 T = TypeVar("T", bound=np.generic)
 
 
@@ -32,9 +31,9 @@ T = TypeVar("T", bound=np.generic)
 class Ranked:
     """Identities nearest to one probe, ascending by distance, and the slot of the nearest observation of each."""
 
-    identities: Integers
-    distances: Doubles
-    slots: Integers
+    identities: Int64
+    distances: Float64
+    slots: Int64
     considered: int
 
 
@@ -49,15 +48,15 @@ class ExactIndex:
     def __init__(self, dim: int) -> None:
         self.dim = dim
         self.size = 0
-        self._blocks: list[Floats] = []
-        self.ids: Integers = np.zeros(0, np.int64)
-        self.identities: Integers = np.zeros(0, np.int64)
-        self.cameras: Integers = np.zeros(0, np.int64)
-        self.times: Doubles = np.zeros(0, np.float64)
-        self._order: Integers | None = None
-        self._alive: Mask | None = None
+        self._blocks: list[Float32] = []
+        self.ids: Int64 = np.zeros(0, np.int64)
+        self.identities: Int64 = np.zeros(0, np.int64)
+        self.cameras: Int64 = np.zeros(0, np.int64)
+        self.times: Float64 = np.zeros(0, np.float64)
+        self._order: Int64 | None = None
+        self._alive: Bool | None = None
         self._owners: _Owners | None = None
-        self._lengths: Doubles = np.zeros(0, np.float64)  # of each identity's summed vectors; NaN: not computed
+        self._lengths: Float64 = np.zeros(0, np.float64)  # of each identity's summed vectors; NaN: not computed
         self._centroids: dict[int, _Centroids] = {}
 
     def __len__(self) -> int:
@@ -75,7 +74,7 @@ class ExactIndex:
             self.times = _grown(self.times, room, np.nan)
         self.size = max(self.size, size)
 
-    def put_vectors(self, slots: Integers, vectors: Floats) -> None:
+    def put_vectors(self, slots: Int64, vectors: Float32) -> None:
         """Write rows; `reserve` first."""
         self._changed(slots)
         first, last = int(slots[0]), int(slots[-1])
@@ -86,7 +85,7 @@ class ExactIndex:
                 here = slots // BLOCK == block
                 self._blocks[block][slots[here] % BLOCK] = vectors[here]
 
-    def _changed(self, slots: Integers) -> None:
+    def _changed(self, slots: Int64) -> None:
         """Drop what was derived; of the lengths, those of the identities that these slots belong to."""
         self._order = None
         self._alive = None
@@ -95,7 +94,7 @@ class ExactIndex:
         touched = self.identities[slots]
         self._lengths[touched[(touched != NOBODY) & (touched < len(self._lengths))]] = np.nan
 
-    def vectors(self, slots: Integers) -> Floats:
+    def vectors(self, slots: Int64) -> Float32:
         """Rows of the matrix, [n, D]."""
         out = np.empty((len(slots), self.dim), np.float32)
         for block in np.unique(slots // BLOCK):
@@ -103,7 +102,7 @@ class ExactIndex:
             out[here] = self._blocks[block][slots[here] % BLOCK]
         return out
 
-    def slots_of(self, ids: Integers) -> Integers:
+    def slots_of(self, ids: Int64) -> Int64:
         """Slots of observation ids, in their order; -1 for an id that is not here."""
         if self._order is None:
             alive = np.flatnonzero(self.alive())
@@ -114,7 +113,7 @@ class ExactIndex:
         places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
         return np.where(known[places] == ids, self._order[places], -1)
 
-    def put(self, slots: Integers, ids: Integers, identities: Integers, cameras: Integers, times: Doubles) -> None:
+    def put(self, slots: Int64, ids: Int64, identities: Int64, cameras: Int64, times: Float64) -> None:
         """Write what is known of the observations in these slots; identity `NOBODY` empties a slot."""
         self.reserve(int(slots.max()) + 1)
         self._changed(slots)
@@ -124,13 +123,13 @@ class ExactIndex:
         self.times[slots] = times
         self._changed(slots)
 
-    def alive(self) -> Mask:
+    def alive(self) -> Bool:
         """Which slots hold an observation; not to be written to."""
         if self._alive is None:
             self._alive = np.not_equal(self.identities[: self.size], NOBODY)
         return self._alive
 
-    def search(self, probes: Floats, masks: Sequence[Mask | None], *, top: int, score: Score) -> list[Ranked]:
+    def search(self, probes: Float32, masks: Sequence[Bool | None], *, top: int, score: Score) -> list[Ranked]:
         """Rank identities for each probe.
 
         Args:
@@ -155,7 +154,7 @@ class ExactIndex:
             ]
         return ranked
 
-    def _similarities(self, probes: Floats, allowed: Sequence[Mask], seen: dict[int, int]) -> Floats:
+    def _similarities(self, probes: Float32, allowed: Sequence[Bool], seen: dict[int, int]) -> Float32:
         """Dot products [blocks, q, width]; -inf where a probe may not look.
 
         A filter is added as 0 or -inf: unlike a masked copy that has no branch to mispredict, and costs a hundredth
@@ -171,7 +170,7 @@ class ExactIndex:
             else:
                 np.matmul(probes, rows.T, out=out[block, :, : len(rows)])
             out[block, :, len(rows) :] = -np.inf
-        penalties: dict[int, Floats] = {}
+        penalties: dict[int, Float32] = {}
         for row, mask in enumerate(allowed):
             if seen[id(mask)] == self.size:
                 continue
@@ -182,7 +181,7 @@ class ExactIndex:
             out[:, row] += penalties[id(mask)]
         return out
 
-    def _rank(self, probe: Floats, similarities: Floats, mask: Mask, seen: int, top: int, score: Score) -> Ranked:
+    def _rank(self, probe: Float32, similarities: Float32, mask: Bool, seen: int, top: int, score: Score) -> Ranked:
         if not seen:
             return _nothing()
         if score.name == "centroid":
@@ -204,12 +203,12 @@ class ExactIndex:
                     return _cut(ranked, top)
             wanted *= 4
 
-    def _distances(self, probe: Floats, slots: Integers) -> Doubles:
+    def _distances(self, probe: Float32, slots: Int64) -> Float64:
         difference = self.vectors(slots).astype(np.float64) - probe.astype(np.float64)
-        distances: Doubles = np.sqrt(np.einsum("ij,ij->i", difference, difference))
+        distances: Float64 = np.sqrt(np.einsum("ij,ij->i", difference, difference))
         return distances
 
-    def _group(self, slots: Integers, distances: Doubles, seen: int) -> Ranked:
+    def _group(self, slots: Int64, distances: Float64, seen: int) -> Ranked:
         """Nearest observation of each identity, ascending by (distance, observation id)."""
         order = np.lexsort((self.ids[slots], distances))
         slots, distances = slots[order], distances[order]
@@ -218,7 +217,7 @@ class ExactIndex:
         slots = slots[first]
         return Ranked(self.identities[slots], distances[first], slots, seen)
 
-    def _by_mean(self, probe: Floats, similarities: Floats, mask: Mask, nearest: Ranked, top: int, k: int) -> Ranked:
+    def _by_mean(self, probe: Float32, similarities: Float32, mask: Bool, nearest: Ranked, top: int, k: int) -> Ranked:
         """Rank the identities of `nearest` by the mean of their k nearest observations."""
         places = np.argsort(nearest.identities)
         slots = self._slots_of_identities(mask, nearest.identities)
@@ -232,7 +231,7 @@ class ExactIndex:
         places, means = places[order], means[order]
         return Ranked(nearest.identities[places], means, nearest.slots[places], nearest.considered)
 
-    def _slots_of_identities(self, mask: Mask, identities: Integers) -> Integers:
+    def _slots_of_identities(self, mask: Bool, identities: Int64) -> Int64:
         """Slots of these identities that pass the filter, identity by identity."""
         owners = self._by_owner()
         slots = owners.slots[_ranges(*owners.spans(identities))]
@@ -244,7 +243,7 @@ class ExactIndex:
             self._owners = _owners(alive[np.argsort(self.identities[alive], kind="stable")], self.identities)
         return self._owners
 
-    def _by_centroid(self, probe: Floats, similarities: Floats, mask: Mask, top: int, seen: int) -> Ranked:
+    def _by_centroid(self, probe: Float32, similarities: Float32, mask: Bool, top: int, seen: int) -> Ranked:
         centroids = self._centroids_of(mask)
         owners = centroids.owners
         sums = np.add.reduceat(similarities.reshape(-1)[owners.slots], owners.starts, dtype=np.float64)
@@ -262,7 +261,7 @@ class ExactIndex:
         order = np.lexsort((owners.names[chosen], distances))
         return _cut(Ranked(owners.names[chosen][order], distances[order], nearest[order], seen), top)
 
-    def _centroids_of(self, mask: Mask) -> _Centroids:
+    def _centroids_of(self, mask: Bool) -> _Centroids:
         """Lengths of the summed vectors of each identity under a filter, remembered until something changes.
 
         Without a filter only the lengths of the identities that changed are computed anew.
@@ -288,7 +287,7 @@ class ExactIndex:
         self._centroids[id(mask)] = found
         return found
 
-    def _sum_lengths(self, owners: _Owners) -> Doubles:
+    def _sum_lengths(self, owners: _Owners) -> Float64:
         """Lengths of the sums of the vectors of each owner, in float64, some thousands of vectors at a time."""
         squares = np.empty(len(owners.names), np.float64)
         bounds = np.r_[owners.starts, len(owners.slots)]
@@ -306,28 +305,28 @@ class ExactIndex:
 class _Owners:
     """Slots identity by identity: those of `names[i]` are `slots[starts[i]:starts[i + 1]]`."""
 
-    names: Integers
-    slots: Integers
-    starts: Integers
+    names: Int64
+    slots: Int64
+    starts: Int64
 
-    def spans(self, identities: Integers) -> tuple[Integers, Integers]:
+    def spans(self, identities: Int64) -> tuple[Int64, Int64]:
         """First place in `slots` of each of these identities, and the place behind its last."""
         places = np.searchsorted(self.names, identities)
         return self.starts[places], np.r_[self.starts, len(self.slots)][places + 1]
 
 
-def _owners(slots: Integers, identities: Integers) -> _Owners:
+def _owners(slots: Int64, identities: Int64) -> _Owners:
     """Group slots that are sorted by their identity."""
     names = identities[slots]
     starts = np.flatnonzero(np.r_[True, np.diff(names) > 0])[: len(names)]
     return _Owners(names[starts], slots, starts)
 
 
-def _ranges(starts: Integers, ends: Integers) -> Integers:
+def _ranges(starts: Int64, ends: Int64) -> Int64:
     """The numbers from each start up to its end, one after the other."""
     counts = ends - starts
     shifts = starts - np.r_[0, np.cumsum(counts)[:-1]] if len(counts) else starts
-    ranges: Integers = np.arange(counts.sum()) + np.repeat(shifts, counts)
+    ranges: Int64 = np.arange(counts.sum()) + np.repeat(shifts, counts)
     return ranges
 
 
@@ -335,9 +334,9 @@ def _ranges(starts: Integers, ends: Integers) -> Integers:
 class _Centroids:
     """Admissible slots identity by identity, and the length of each identity's summed vectors."""
 
-    mask: Mask
+    mask: Bool
     owners: _Owners
-    lengths: Doubles
+    lengths: Float64
 
 
 class _Selection:
@@ -347,12 +346,12 @@ class _Selection:
     is every (width / 64)-th value of a block, so that its maxima are found by comparing long rows.
     """
 
-    def __init__(self, values: Floats) -> None:
+    def __init__(self, values: Float32) -> None:
         self._width = values.shape[1]
         self._values = values.reshape(values.shape[0], _SEGMENT, -1)
-        self._maxima: Floats = self._values.max(axis=1).ravel()
+        self._maxima: Float32 = self._values.max(axis=1).ravel()
 
-    def largest(self, count: int) -> Integers:
+    def largest(self, count: int) -> Int64:
         """Slots of the `count` largest values and of those equal to the last of them, in no order; never -inf."""
         step = self._width // _SEGMENT
         block, column = np.divmod(_at_least(self._maxima, count), step)
@@ -361,13 +360,13 @@ class _Selection:
         return np.asarray(slots.ravel()[_at_least(values.ravel(), count)], np.int64)
 
 
-def _at_least(values: Floats, count: int) -> Integers:
+def _at_least(values: Float32, count: int) -> Int64:
     """Positions of values that reach the count-th largest, and are not -inf."""
     limit = -np.inf if count >= len(values) else float(np.partition(values, len(values) - count)[len(values) - count])
     return np.flatnonzero(values >= limit) if limit > -np.inf else np.flatnonzero(values > -np.inf)
 
 
-def _smallest(values: Doubles, count: int) -> Integers:
+def _smallest(values: Float64, count: int) -> Int64:
     """Positions of the `count` smallest values, of equal ones the first."""
     if count < len(values):
         near = np.flatnonzero(values <= np.partition(values, count - 1)[count - 1])
@@ -376,7 +375,7 @@ def _smallest(values: Doubles, count: int) -> Integers:
     return near[np.argsort(values[near], kind="stable")[:count]]
 
 
-def mean_of_nearest(owners: Integers, distances: Doubles, k: int) -> Doubles:
+def mean_of_nearest(owners: Int64, distances: Float64, k: int) -> Float64:
     """For each identity in ascending order, the mean of its k smallest distances (of all, where there are fewer)."""
     order = np.lexsort((distances, owners))
     owners, distances = owners[order], distances[order]
@@ -386,7 +385,7 @@ def mean_of_nearest(owners: Integers, distances: Doubles, k: int) -> Doubles:
     return np.asarray(np.add.reduceat(np.where(rank < k, distances, 0.0), starts) / np.minimum(counts, k), np.float64)
 
 
-def _distance(similarities: Floats) -> Doubles:
+def _distance(similarities: Float32) -> Float64:
     """Euclidean distance of unit vectors from their dot product, to float32's precision."""
     return np.sqrt(np.maximum(2.0 - 2.0 * similarities.astype(np.float64), 0.0))
 

@@ -10,12 +10,12 @@ from itertools import combinations
 
 import numpy as np
 
+from passerby.array_types import Float32, Float64, Int64
 from passerby.progress import progress_bar
-from passerby.search.arrays import Float32, Float64, Int64
 from passerby.search.candidates import choose, hide, scan_columns, scan_rows, tidy_all
 from passerby.search.counting import exact_keys
 from passerby.search.products import Product, product_on
-from passerby.search.relevance import Labels
+from passerby.search.relevance import Relevance
 from passerby.search.screening import Screen, make_screen
 
 WORKERS = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
@@ -162,7 +162,7 @@ def top_k(
     k: int,
     *,
     metric: str = "euclidean",
-    labels: Labels | None = None,
+    relevance: Relevance | None = None,
     device: str | None = None,
     progress: bool = False,
 ) -> tuple[Int64, Float32]:
@@ -173,7 +173,7 @@ def top_k(
         gallery: [g, dim].
         k: how many.
         metric: "euclidean" or "cosine".
-        labels: leaves out what does not count for a query; None keeps everything.
+        relevance: leaves out what does not count for a query; None keeps everything.
         device: where products are computed; None: the CPU.
         progress: show a bar on stderr where there is much to do.
 
@@ -184,13 +184,13 @@ def top_k(
     nearest = np.full((len(query), k), np.inf, dtype=np.float32)
     screen = make_screen(query, gallery, cosine=metric == "cosine")
     product = product_on(device)
-    groups = labels.groups() if labels else iter([(np.arange(len(query)), np.arange(len(gallery)))])
+    groups = relevance.groups() if relevance else iter([(np.arange(len(query)), np.arange(len(gallery)))])
     total = len(query) if progress and len(query) * len(gallery) >= _LONG else 0
     with ThreadPoolExecutor(WORKERS) as pool, progress_bar("nearest", total) as bar:
         for queries, searched in groups:
             for rows in _blocks(queries):
                 found, keys = _nearest(
-                    pool, query, gallery, rows, searched, min(k, len(searched)), screen, product, labels
+                    pool, query, gallery, rows, searched, min(k, len(searched)), screen, product, relevance
                 )
                 indices[rows, : found.shape[1]] = found
                 nearest[rows, : found.shape[1]] = keys if screen.cosine else np.sqrt(keys)
@@ -207,7 +207,7 @@ def _nearest(
     k: int,
     screen: Screen,
     product: Product,
-    labels: Labels | None,
+    relevance: Relevance | None,
 ) -> tuple[Int64, Float64]:
     if k == 0:
         return np.empty((len(rows), 0), dtype=np.int64), np.empty((len(rows), 0))
@@ -220,8 +220,8 @@ def _nearest(
         offset = screen.offsets(lengths)
         scores = np.empty((len(rows), len(columns)), dtype=np.float32)
         product(prepared, vectors, scores)
-        if labels is not None and labels.exclude == "same_id_same_camera":
-            starts, ends, hidden = labels.own_camera(rows, columns)
+        if relevance is not None and relevance.exclude == "same_label_and_source":
+            starts, ends, hidden = relevance.own_source(rows, columns)
             hide(scores, 0, starts, ends, hidden)
 
         def by_row(

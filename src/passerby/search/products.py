@@ -8,8 +8,8 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
+from passerby.array_types import Float32
 from passerby.errors import ConfigError
-from passerby.search.arrays import Float32
 
 Product: TypeAlias = Callable[[Float32, Float32, Float32], None]
 """(a [m, dim], b [n, dim], out [m, n]): out becomes a @ b.T."""

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passerby.evaluation.closed_set.metrics import Ranks
+from passerby.array_types import Float32, Float64, Int32, Int64
 from passerby.progress import ProgressBar, progress_bar
-from passerby.search.arrays import Float32, Float64, Int32, Int64
 from passerby.search.counting import add_bonus, count_rows, exact_keys, place_close, sort_within
 from passerby.search.neighbors import WORKERS, top_k
 from passerby.search.products import Product, product_on
-from passerby.search.relevance import EXCLUSIONS, METRICS, Labels
+from passerby.search.ranks import Ranks
+from passerby.search.relevance import METRICS, Relevance
 from passerby.search.screening import Screen, make_screen
 
-__all__ = ["EXCLUSIONS", "METRICS", "Labels", "match_ranks", "pairwise", "rank_rows", "top_k"]
+__all__ = ["METRICS", "Relevance", "match_ranks", "pairwise", "rank_rows", "top_k"]
 
 _BLOCK = 2**21  # entries of a block of distances
 _QUERY_BYTES = 16 * 2**20  # prepared queries that are kept at once
@@ -85,7 +85,7 @@ class _Tile:
 def match_ranks(
     query: Float32,
     gallery: Float32,
-    labels: Labels,
+    relevance: Relevance,
     *,
     metric: str,
     bonus_of: Callable[[Int64], Bonus] | None = None,
@@ -99,7 +99,7 @@ def match_ranks(
     Args:
         query: [q, dim].
         gallery: [g, dim].
-        labels: who is who, and what counts for whom.
+        relevance: who is who, and what counts for whom.
         metric: "euclidean" or "cosine".
         bonus_of: queries -> what is taken off their exact keys (squared distances) before ranking.
         device: where products are computed (`passerby.search.products`); None: the CPU.
@@ -113,20 +113,20 @@ def match_ranks(
         ThreadPoolExecutor(WORKERS) as pool,
         progress_bar("rank", count if progress and count * len(gallery) >= _LONG else 0) as bar,
     ):
-        for queries, searched in labels.groups():
-            by_person = searched[np.argsort(labels.gallery_pids[searched], kind="stable")]
+        for queries, searched in relevance.groups():
+            by_person = searched[np.argsort(relevance.gallery_labels[searched], kind="stable")]
             most = max(1, _QUERY_BYTES // (4 * query.shape[1])) if bonus_of is None else _BONUS_QUERIES
-            for rows in _query_blocks(queries, most, labels.gallery_pids[by_person], labels.query_pids):
+            for rows in _query_blocks(queries, most, relevance.gallery_labels[by_person], relevance.query_labels):
                 bonus = None if bonus_of is None else bonus_of(rows)
-                matches = _find_matches(query, gallery, labels, rows, by_person, bonus, screen.cosine)
-                ranks = _count(query, gallery, labels, rows, searched, matches, bonus, screen, product, pool, bar)
+                matches = _find_matches(query, gallery, relevance, rows, by_person, bonus, screen.cosine)
+                ranks = _count(query, gallery, relevance, rows, searched, matches, bonus, screen, product, pool, bar)
                 found.append((rows, ranks))
     return _join(found, count)
 
 
-def _query_blocks(queries: Int64, most: int, sorted_pids: Int64, query_pids: Int64) -> Iterator[Int64]:
+def _query_blocks(queries: Int64, most: int, sorted_pids: Int64, query_labels: Int64) -> Iterator[Int64]:
     """Queries in blocks whose prepared vectors and true matches stay within bounds."""
-    pids = query_pids[queries]
+    pids = query_labels[queries]
     same = np.searchsorted(sorted_pids, pids, "right") - np.searchsorted(sorted_pids, pids, "left")
     start = 0
     while start < len(queries):
@@ -139,23 +139,23 @@ def _query_blocks(queries: Int64, most: int, sorted_pids: Int64, query_pids: Int
 def _find_matches(
     query: Float32,
     gallery: Float32,
-    labels: Labels,
+    relevance: Relevance,
     rows: Int64,
     by_person: Int64,
     bonus: Bonus | None,
     cosine: bool,
 ) -> _Matches:
-    pids = labels.query_pids[rows]
-    sorted_pids = labels.gallery_pids[by_person]
+    pids = relevance.query_labels[rows]
+    sorted_pids = relevance.gallery_labels[by_person]
     start = np.searchsorted(sorted_pids, pids, "left")
     size = np.searchsorted(sorted_pids, pids, "right") - start
     owner = np.repeat(np.arange(len(rows)), size)
     place = np.arange(len(owner)) - np.repeat(np.cumsum(size) - size, size) + np.repeat(start, size)
     columns = by_person[place]
     keep = np.ones(len(owner), dtype=np.bool_)
-    if labels.exclude == "same_id_same_camera":
-        camids = labels.query_camids[rows][owner]
-        keep = (camids < 0) | (camids != labels.gallery_camids[columns])
+    if relevance.exclude == "same_label_and_source":
+        camids = relevance.query_sources[rows][owner]
+        keep = (camids < 0) | (camids != relevance.gallery_sources[columns])
     owner, columns = owner[keep], columns[keep]
     keys = exact_keys(query, gallery, rows[owner], columns, cosine)
     if bonus is not None:
@@ -169,7 +169,7 @@ def _find_matches(
 def _count(
     query: Float32,
     gallery: Float32,
-    labels: Labels,
+    relevance: Relevance,
     rows: Int64,
     searched: Int64,
     matches: _Matches,
@@ -190,7 +190,7 @@ def _count(
     match_scores = screen.score_of(matches.keys, np.repeat(squared, counts))
     before = np.zeros(len(matches.keys), dtype=np.int64)
     tied = np.zeros(len(rows), dtype=np.bool_)
-    pids = labels.query_pids[rows]
+    pids = relevance.query_labels[rows]
 
     def count(scores: Float32, first: int, tile: _Tile) -> None:
         close = np.empty((3, max(_CLOSE_PAIRS, scores.shape[1])), dtype=np.int64)
@@ -212,7 +212,7 @@ def _count(
     for left in range(0, len(searched), _TILE_COLUMNS):
         columns = searched[left : left + _TILE_COLUMNS]
         vectors, lengths = screen.prepare(gallery, columns)
-        tile = _make_tile(columns, labels.gallery_pids[columns], pids, screen.offsets(lengths))
+        tile = _make_tile(columns, relevance.gallery_labels[columns], pids, screen.offsets(lengths))
         for top in range(0, len(rows), _TILE_ROWS):
             part = prepared[top : top + _TILE_ROWS]
             scores = block[: len(part) * len(columns)].reshape(len(part), len(columns))
@@ -227,14 +227,14 @@ def _count(
     return Ranks(positions=before + place, offsets=matches.offsets, kept=len(searched) - matches.hidden, tied=tied)
 
 
-def _make_tile(columns: Int64, pids: Int64, query_pids: Int64, offset: Float32) -> _Tile:
+def _make_tile(columns: Int64, pids: Int64, query_labels: Int64, offset: Float32) -> _Tile:
     hidden = np.argsort(pids, kind="stable")
     return _Tile(
         columns=columns,
         offset=offset,
         hidden=hidden,
-        starts=np.searchsorted(pids[hidden], query_pids, "left"),
-        ends=np.searchsorted(pids[hidden], query_pids, "right"),
+        starts=np.searchsorted(pids[hidden], query_labels, "left"),
+        ends=np.searchsorted(pids[hidden], query_labels, "right"),
     )
 
 
@@ -254,16 +254,16 @@ def _join(parts: list[tuple[Int64, Ranks]], count: int) -> Ranks:
     return Ranks(positions, offsets, kept, tied)
 
 
-def rank_rows(distances_of: Callable[[slice], Float64 | Float32], labels: Labels) -> Ranks:
+def rank_rows(distances_of: Callable[[slice], Float64 | Float32], relevance: Relevance) -> Ranks:
     """Like `match_ranks`, from a function that gives the distances [rows, g] of a slice of queries."""
     positions, matches, kept_counts, tied = [], [], [], []
-    count = len(labels.query_pids)
-    step = max(1, _BLOCK // len(labels.gallery_pids))
+    count = len(relevance.query_labels)
+    step = max(1, _BLOCK // len(relevance.gallery_labels))
     for start in range(0, count, step):
         rows = slice(start, min(start + step, count))
-        kept = labels.kept(rows)
+        kept = relevance.kept(rows)
         distances = distances_of(rows)
-        same = labels.query_pids[rows, None] == labels.gallery_pids
+        same = relevance.query_labels[rows, None] == relevance.gallery_labels
         for row in range(len(distances)):
             index = np.flatnonzero(kept[row])
             order = np.argsort(distances[row, index], kind="stable")

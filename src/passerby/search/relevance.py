@@ -1,4 +1,4 @@
-"""Who is who, and what counts for whom."""
+"""Which gallery vectors are right for a query, and which do not count for it."""
 
 from __future__ import annotations
 
@@ -7,61 +7,64 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passerby.search.arrays import Bool, Int64
+from passerby.array_types import Bool, Int64
 
 METRICS = ("euclidean", "cosine")
-EXCLUSIONS = ("same_id_same_camera", "same_camera", "none")
+EXCLUDED = ("same_label_and_source", "same_source", "none")
 
 
 @dataclass(frozen=True)
-class Labels:
-    """Person and camera of queries and gallery, and what is left out of a query's ranking.
+class Relevance:
+    """Label and source of queries and gallery, and what is left out of a query's ranking.
+
+    A gallery vector is right for a query where their labels agree. A source is where vectors come from (in re-ID the
+    source); what comes from the query's own source can be left out.
 
     Attributes:
-        query_pids: [q].
-        gallery_pids: [g].
-        query_camids: [q], -1 unknown.
-        gallery_camids: [g], -1 unknown; an unknown camera equals no camera.
-        counted: [g], false for gallery images that count for nobody (junk).
-        exclude: "same_id_same_camera" (Market-1501), "same_camera" (CUHK03) or "none".
+        query_labels: [q].
+        gallery_labels: [g].
+        query_sources: [q], -1 unknown.
+        gallery_sources: [g], -1 unknown; an unknown source equals no other.
+        counted: [g], false for gallery vectors that count for no query.
+        exclude: "same_label_and_source", "same_source" or "none".
     """
 
-    query_pids: Int64
-    gallery_pids: Int64
-    query_camids: Int64
-    gallery_camids: Int64
+    query_labels: Int64
+    gallery_labels: Int64
+    query_sources: Int64
+    gallery_sources: Int64
     counted: Bool
-    exclude: str = "same_id_same_camera"
+    exclude: str = "same_label_and_source"
 
     def kept(self, rows: slice | Int64) -> Bool:
-        """Which gallery images count for the queries `rows`: [rows, g]."""
-        kept = np.broadcast_to(self.counted, (len(self.query_pids[rows]), len(self.counted)))
+        """Which gallery vectors count for the queries `rows`: [rows, g]."""
+        kept = np.broadcast_to(self.counted, (len(self.query_labels[rows]), len(self.counted)))
         if self.exclude == "none":
             return kept
-        camids = self.query_camids[rows, None]
-        same = (camids == self.gallery_camids) & (camids >= 0)
-        if self.exclude == "same_id_same_camera":
-            same &= self.query_pids[rows, None] == self.gallery_pids
+        sources = self.query_sources[rows, None]
+        same = (sources == self.gallery_sources) & (sources >= 0)
+        if self.exclude == "same_label_and_source":
+            same &= self.query_labels[rows, None] == self.gallery_labels
         return np.asarray(kept & ~same)
 
-    def own_camera(self, rows: Int64, columns: Int64) -> tuple[Int64, Int64, Int64]:
-        """(starts, ends, hidden): hidden[starts[i] : ends[i]] are the columns that show rows[i]'s person and camera."""
-        # a person and a camera become one number; unknown cameras get one that no image has
-        cameras = int(max(self.query_camids.max(), self.gallery_camids.max())) + 2
-        shown = np.where(self.gallery_camids < 0, cameras - 1, self.gallery_camids)[columns]
-        shown = shown + cameras * self.gallery_pids[columns]
+    def own_source(self, rows: Int64, columns: Int64) -> tuple[Int64, Int64, Int64]:
+        """(starts, ends, hidden): hidden[starts[i] : ends[i]] are the columns that have rows[i]'s label and source."""
+        # a label and a source become one number; unknown sources get one that no image has
+        sources = int(max(self.query_sources.max(), self.gallery_sources.max())) + 2
+        shown = np.where(self.gallery_sources < 0, sources - 1, self.gallery_sources)[columns]
+        shown = shown + sources * self.gallery_labels[columns]
         hidden = np.argsort(shown, kind="stable")
-        asked = self.query_camids[rows] + cameras * self.query_pids[rows]
+        asked = self.query_sources[rows] + sources * self.query_labels[rows]
         starts = np.searchsorted(shown[hidden], asked, "left")
         ends = np.searchsorted(shown[hidden], asked, "right")
-        return starts, np.where(self.query_camids[rows] < 0, starts, ends), hidden
+        return starts, np.where(self.query_sources[rows] < 0, starts, ends), hidden
 
     def groups(self) -> Iterator[tuple[Int64, Int64]]:
-        """(queries, gallery images searched for all of them); what is left out besides is of the query's own person."""
+        """(queries, gallery vectors searched for all of them); what is left out besides has the query's own label."""
         everything = np.flatnonzero(self.counted)
-        if self.exclude != "same_camera":
-            yield np.arange(len(self.query_pids)), everything
+        if self.exclude != "same_source":
+            yield np.arange(len(self.query_labels)), everything
             return
-        for camid in np.unique(self.query_camids):
-            other = everything if camid < 0 else np.flatnonzero(self.counted & (self.gallery_camids != camid))
-            yield np.flatnonzero(self.query_camids == camid), other
+        for source in np.unique(self.query_sources):
+            other = everything if source < 0 else np.flatnonzero(self.counted & (self.gallery_sources != source))
+            yield np.flatnonzero(self.query_sources == source), other

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passerby.search.arrays import Float32, Float64, Int64
+from passerby.array_types import Float32, Float64, Int64
 from passerby.search.counting import longest_row, prepare_rows
 
 _UNIT_ROUNDOFF = 2.0**-24

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from passerby.gallery.records import Floats
-from passerby.images.decode import UInt8Array, resize_image
+from passerby.array_types import Float32, UInt8
+from passerby.images.decode import resize_image
 from passerby.models.encoder import Encoder
 from passerby.service.errors import Refusal
 
@@ -25,7 +25,7 @@ from passerby.service.errors import Refusal
 @dataclass(frozen=True)
 class _Job:
     images: torch.Tensor
-    done: Future[Floats]
+    done: Future[Float32]
 
 
 class BatchingEncoder:
@@ -86,7 +86,7 @@ class BatchingEncoder:
         """Whether it still takes images."""
         return self._thread.is_alive() and not self._closed
 
-    def encode(self, images: Sequence[UInt8Array], /) -> Floats:
+    def encode(self, images: Sequence[UInt8], /) -> Float32:
         """Unit vectors [n, dim] of RGB uint8 pictures; blocks until they are there.
 
         Raises:
@@ -99,14 +99,14 @@ class BatchingEncoder:
             done.cancel()
             raise Refusal(503, "the images waited too long for the encoder", retry_after=5) from None
 
-    def prepare(self, images: Sequence[UInt8Array]) -> torch.Tensor:
+    def prepare(self, images: Sequence[UInt8]) -> torch.Tensor:
         """Uint8 [n, 3, height, width] at the encoder's size; in the caller's thread, so that its own only encodes."""
         size = self._encoder.preprocessing
         return torch.from_numpy(np.stack([resize_image(i, size.height, size.width) for i in images])).permute(
             0, 3, 1, 2
         )
 
-    def submit(self, images: torch.Tensor) -> Future[Floats]:
+    def submit(self, images: torch.Tensor) -> Future[Float32]:
         """As `encode`, of prepared images, without waiting; a future that is cancelled in time is not encoded.
 
         Raises:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
+from passerby.array_types import UInt8
 from passerby.gallery.gallery import Gallery
-from passerby.images.decode import UInt8Array
 from passerby.service.errors import Refusal
 from passerby.service.image_headers import open_picture
 from passerby.service.keys import Key
@@ -67,7 +67,7 @@ def require(gallery: Gallery, name: str) -> None:
         raise Refusal(404, f"no identity {name!r} (names are case-sensitive)")
 
 
-def open_pictures(service: Service, uploads: Sequence[bytes]) -> list[UInt8Array]:
+def open_pictures(service: Service, uploads: Sequence[bytes]) -> list[UInt8]:
     """Decode uploads, each checked before."""
     return [open_picture(data, i, max_pixels=service.limits.pixels) for i, data in enumerate(uploads)]
 

@@ -7,8 +7,9 @@ import zlib
 
 import simplejpeg
 
+from passerby.array_types import UInt8
 from passerby.errors import ImageError
-from passerby.images.decode import UInt8Array, decode_image
+from passerby.images.decode import decode_image
 from passerby.service.errors import Refusal
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -16,7 +17,7 @@ _MAX_SCANS = 64
 """Scans of a JPEG. A progressive one has some ten; each further scan of a hostile one costs a pass over all pixels."""
 
 
-def open_picture(data: bytes, position: int, *, max_pixels: int) -> UInt8Array:
+def open_picture(data: bytes, position: int, *, max_pixels: int) -> UInt8:
     """Decode one uploaded JPEG, PNG or WebP to RGB uint8 [H, W, 3]; `position` (from 0) is how messages call it.
 
     Raises:

@@ -21,10 +21,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from passerby.array_types import Float32
 from passerby.errors import PasserbyError
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.inputs import mean_vector, unit_vectors
-from passerby.gallery.records import Floats, Identification
+from passerby.gallery.records import Identification
 from passerby.service.batching import BatchingEncoder
 from passerby.service.errors import Refusal
 from passerby.service.image_headers import open_picture
@@ -45,8 +46,8 @@ class Ask:
     answered: asyncio.Future[bytes]
     uploads: Sequence[bytes]
     given: Any
-    vectors: Floats | None = None
-    encoding: Future[Floats] | None = None
+    vectors: Float32 | None = None
+    encoding: Future[Float32] | None = None
 
     def give_up(self) -> None:
         """Nobody waits for the answer any more."""
@@ -138,7 +139,7 @@ class Pipeline:
             else:
                 ask.encoding.add_done_callback(partial(self._take, ask))
 
-    def _take(self, ask: Ask, done: Future[Floats]) -> None:
+    def _take(self, ask: Ask, done: Future[Float32]) -> None:
         if done.cancelled():
             return
         error = done.exception()

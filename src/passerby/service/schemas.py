@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from passerby.gallery.records import Event, Identification, Identity, Match, Observation, ScoreName
+from passerby.gallery.records import Event, Identification, Identity, Match, Observation
+from passerby.search.score import ScoreName
 
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text: TypeAlias = Annotated[str, StringConstraints(max_length=4000)]

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from passerby.array_types import UInt8
 from passerby.errors import DataError, MissingExtraError
 from passerby.files import replace_folder
-from passerby.images.decode import UInt8Array
 from passerby.progress import progress_bar
 
 MANIFEST = "manifest.csv"
 _COLUMNS = ("path", "pid", "camid", "time", "tracklet")
-_NOTHING: UInt8Array = np.empty((0, 0, 3), dtype=np.uint8)  # a frame that nobody asks for is not converted
+_NOTHING: UInt8 = np.empty((0, 0, 3), dtype=np.uint8)  # a frame that nobody asks for is not converted
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _by_frame(boxes: Sequence[Box], every: int, min_confidence: float, crops: Vi
     return wanted
 
 
-def _frames(av: Any, film: Path, wanted: Mapping[int, Sequence[Box]]) -> Iterator[tuple[int, float, UInt8Array]]:
+def _frames(av: Any, film: Path, wanted: Mapping[int, Sequence[Box]]) -> Iterator[tuple[int, float, UInt8]]:
     """(number from 1, seconds, RGB picture) of the frames up to the last that is wanted."""
     last = max(wanted, default=0)
     try:
@@ -201,7 +201,7 @@ def _frames(av: Any, film: Path, wanted: Mapping[int, Sequence[Box]]) -> Iterato
 
 
 def _write_crop(
-    box: Box, picture: UInt8Array, folder: Path, margin: float, min_height: int, crops: VideoCrops
+    box: Box, picture: UInt8, folder: Path, margin: float, min_height: int, crops: VideoCrops
 ) -> str | None:
     rows, columns = picture.shape[:2]
     left = max(round(box.x - margin * box.width), 0)

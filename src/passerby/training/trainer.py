@@ -230,7 +230,12 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 size = config.input.model_copy(update={"height": height, "width": width})
                 loader = TrainLoader(
                     ImageStore(
-                        training.train, height, width, cache=size.cache, cache_dir=size.cache_dir, progress=main
+                        [s.path for s in training.train],
+                        height,
+                        width,
+                        cache=size.cache,
+                        cache_dir=size.cache_dir,
+                        progress=main,
                     ),
                     labels,
                     camids,

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from passerby.array_types import UInt8
 from passerby.errors import ImageError
-from passerby.images.decode import UInt8Array, read_image
+from passerby.images.decode import read_image
 from passerby.progress import progress_bar
 
 _CHUNK = 256
@@ -40,7 +41,7 @@ class ImageFacts:
     problem: str = ""
 
 
-def difference_hash(image: UInt8Array) -> bytes:
+def difference_hash(image: UInt8) -> bytes:
     """Perceptual hash of an RGB image [H, W, 3]: 128 bits, equal for copies that were resized or saved again.
 
     The picture is shrunk to 16 x 9 grey values; each bit says whether a value is smaller than its right neighbour.

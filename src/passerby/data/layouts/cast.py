@@ -10,9 +10,9 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from passerby.images.decode import UInt8Array
+from passerby.array_types import UInt8
 
-Draw: TypeAlias = Callable[[int, int, int], UInt8Array]
+Draw: TypeAlias = Callable[[int, int, int], UInt8]
 
 
 @dataclass(frozen=True)

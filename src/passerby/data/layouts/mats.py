@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from passerby.array_types import UInt8
 from passerby.data.layouts.cast import Cast
 from passerby.errors import MissingExtraError
-from passerby.images.decode import UInt8Array, resize_image
+from passerby.images.decode import resize_image
 
 _PAIRS = 5
 _VIEW_CELLS = 5
@@ -142,7 +143,7 @@ def _cells_of(structs: Sequence[Mapping[str, Any]]) -> npt.NDArray[Any]:
     return cells
 
 
-def _scene(path: Path, people: list[UInt8Array]) -> list[tuple[int, int, int, int]]:
+def _scene(path: Path, people: list[UInt8]) -> list[tuple[int, int, int, int]]:
     """Paste people side by side; the last one stands half outside the picture."""
     height, step = max(p.shape[0] for p in people) + 8, max(p.shape[1] for p in people) + 4
     canvas = np.full((height, step * len(people), 3), 128, dtype=np.uint8)
@@ -161,14 +162,14 @@ def _place(person: int) -> tuple[int, int]:
     return (person - 1) % _PAIRS + 1, (person - 1) // _PAIRS + 1
 
 
-def _shots(cast: Cast, person: int, view: int) -> list[UInt8Array | None]:
+def _shots(cast: Cast, person: int, view: int) -> list[UInt8 | None]:
     """Five cells, of which the second is a hole and the last ones are empty."""
-    pictures: list[UInt8Array | None] = [cast.draw(person, view - 1, i) for i in range(min(cast.images, 4))]
+    pictures: list[UInt8 | None] = [cast.draw(person, view - 1, i) for i in range(min(cast.images, 4))]
     pictures.insert(1, None)
     return pictures + [None] * (_VIEW_CELLS - len(pictures))
 
 
-def _write_pairs(file: Any, mode: str, cast: Cast, cells: dict[tuple[int, int], list[UInt8Array | None]]) -> None:
+def _write_pairs(file: Any, mode: str, cast: Cast, cells: dict[tuple[int, int], list[UInt8 | None]]) -> None:
     pairs = []
     for pair in range(1, _PAIRS + 1):
         people = [p for p in cast.everyone() if _place(p)[0] == pair]
@@ -178,7 +179,7 @@ def _write_pairs(file: Any, mode: str, cast: Cast, cells: dict[tuple[int, int], 
     _write_cell(file, mode, pairs)
 
 
-def _write_config(path: Path, cast: Cast, cells: dict[tuple[int, int], list[UInt8Array | None]]) -> None:
+def _write_config(path: Path, cast: Cast, cells: dict[tuple[int, int], list[UInt8 | None]]) -> None:
     from passerby.data.readers.cuhk03 import person_number
 
     half, names, labels, cameras = cast.persons // 2, [], [], []

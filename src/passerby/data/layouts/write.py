@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from passerby.array_types import UInt8
 from passerby.data.layouts import mats, trees, video
 from passerby.data.layouts.cast import Cast, Draw
 from passerby.data.readers.extraction import write_whole
 from passerby.errors import DataError, StorageError, unknown_name
-from passerby.images.decode import UInt8Array
 
 __all__ = ["LAYOUTS", "write_layout"]
 
@@ -90,7 +90,7 @@ def _pedestrians(seed: int) -> Draw:
     cameras = functools.cache(lambda camera: Camera.of(seed, camera))
     people = functools.cache(lambda person: Person.of(seed, person))
 
-    def draw(person: int, camera: int, image: int) -> UInt8Array:
+    def draw(person: int, camera: int, image: int) -> UInt8:
         rng = np.random.default_rng((seed, 3, person, camera, image))
         return draw_person(people(person), cameras(camera), rng)
 

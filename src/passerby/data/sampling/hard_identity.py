@@ -24,12 +24,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from passerby.array_types import Float32, Int64
 from passerby.config import SamplerConfig
-from passerby.data.sampling.identity_groups import WHOLE, IdentityGroups, Int64Array, Share
+from passerby.data.sampling.identity_groups import WHOLE, IdentityGroups, Share
 from passerby.data.sampling.pk import PKSampler
 from passerby.errors import ConfigError, DataError, EmbeddingError
 
-Float32Array = npt.NDArray[np.float32]
 Linkage = Literal["mean", "min", "average"]
 _BLOCK = 2**24  # distances computed at a time (64 MiB of float32)
 
@@ -82,8 +82,8 @@ class HardIdentitySampler:
         self.share = share
         self._plain = PKSampler(groups, p, self.k, epoch=config.epoch, seed=seed, share=share)
         self._searches = 0
-        self._lists: Int64Array | None = None
-        self._distances: Float32Array | None = None
+        self._lists: Int64 | None = None
+        self._distances: Float32 | None = None
 
     def needs_search(self, epoch: int) -> bool:
         """Whether `update` is due before this epoch: after every `refresh_epochs` epochs."""
@@ -112,7 +112,7 @@ class HardIdentitySampler:
         self._lists, self._distances = nearest_identities(vectors, self.groups, self.candidates, self.linkage)
         self._searches += 1
 
-    def epoch_batches(self, epoch: int) -> Int64Array:
+    def epoch_batches(self, epoch: int) -> Int64:
         """Image indices of this process, int64 [steps, local batch]."""
         if self._lists is None:
             return self._plain.epoch_batches(epoch)
@@ -124,7 +124,7 @@ class HardIdentitySampler:
         plan = np.concatenate([anchors[:, None], np.take_along_axis(lists, chosen, axis=1)], axis=1)
         return self.share.take(self.groups.draw(plan, self.groups.shuffled(rng), self.k))
 
-    def _anchors(self, start: int, steps: int) -> Int64Array:
+    def _anchors(self, start: int, steps: int) -> Int64:
         """Part of one random permutation of the identities after another: epochs go on where the last one stopped."""
         c = len(self.groups)
         rounds = range(start // c, (start + steps - 1) // c + 1)
@@ -192,9 +192,7 @@ class HardIdentitySampler:
         self._distances = None if lists is None else state["distances"].cpu().numpy().copy()
 
 
-def nearest_identities(
-    vectors: Float32Array, groups: IdentityGroups, m: int, linkage: Linkage
-) -> tuple[Int64Array, Float32Array]:
+def nearest_identities(vectors: Float32, groups: IdentityGroups, m: int, linkage: Linkage) -> tuple[Int64, Float32]:
     """The `m` nearest other identities of each identity, nearest first.
 
     Args:
@@ -209,7 +207,7 @@ def nearest_identities(
     """
     c = len(groups)
     order = np.argsort(groups.of_image, kind="stable")
-    points: Float32Array = vectors[order]
+    points: Float32 = vectors[order]
     starts = groups.starts
     if linkage == "mean":
         points = (np.add.reduceat(points, starts, axis=0) / groups.counts[:, None]).astype(np.float32)
@@ -230,7 +228,7 @@ def nearest_identities(
     return lists, distances
 
 
-def _blocks(ends: Int64Array, columns: int) -> list[tuple[int, int]]:
+def _blocks(ends: Int64, columns: int) -> list[tuple[int, int]]:
     """Runs of identities whose rows of the distance matrix fit the bound (one identity always does)."""
     rows = max(1, _BLOCK // columns)
     blocks: list[tuple[int, int]] = []
@@ -243,16 +241,16 @@ def _blocks(ends: Int64Array, columns: int) -> list[tuple[int, int]]:
     return blocks
 
 
-def _euclidean(a: Float32Array, b: Float32Array) -> Float32Array:
+def _euclidean(a: Float32, b: Float32) -> Float32:
     square = (a * a).sum(1)[:, None] + (b * b).sum(1)[None, :]
     square -= 2.0 * (a @ b.T)
     return np.asarray(np.sqrt(np.maximum(square, 0.0)), np.float32)
 
 
-def _link(pairs: Float32Array, columns: Int64Array, rows: Int64Array, linkage: Linkage) -> Float32Array:
+def _link(pairs: Float32, columns: Int64, rows: Int64, linkage: Linkage) -> Float32:
     """Distances of images [a, n] -> distances of identities [A, C]."""
     if linkage == "min":
-        nearest: Float32Array = np.minimum.reduceat(np.minimum.reduceat(pairs, columns, axis=1), rows, axis=0)
+        nearest: Float32 = np.minimum.reduceat(np.minimum.reduceat(pairs, columns, axis=1), rows, axis=0)
         return nearest
     total = np.add.reduceat(np.add.reduceat(pairs, columns, axis=1), rows, axis=0)
     width = np.diff(np.append(columns, pairs.shape[1]))

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from passerby.array_types import Int64
 from passerby.errors import ConfigError, DataError
-
-Int64Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Share:
                 f"choose a multiple of {self.world_size}"
             )
 
-    def take(self, batches: Int64Array) -> Int64Array:
+    def take(self, batches: Int64) -> Int64:
         """Columns of this process, [steps, B] -> [steps, B / world_size]."""
         size = batches.shape[1] // self.world_size
         return np.ascontiguousarray(batches[:, self.rank * size : (self.rank + 1) * size])
@@ -61,8 +60,8 @@ class IdentityGroups:
         if len(values) == 0:
             raise DataError("there are no training images to make batches of")
         self.names, self.of_image, self.counts = np.unique(values, return_inverse=True, return_counts=True)
-        self.starts: Int64Array = np.cumsum(self.counts) - self.counts
-        self.camids: Int64Array | None = None
+        self.starts: Int64 = np.cumsum(self.counts) - self.counts
+        self.camids: Int64 | None = None
         if camids is not None:
             self.camids = np.asarray(camids, dtype=np.int64).reshape(-1)
             if len(self.camids) != len(values):
@@ -77,11 +76,11 @@ class IdentityGroups:
         """How many images."""
         return len(self.of_image)
 
-    def shuffled(self, rng: np.random.Generator) -> Int64Array:
+    def shuffled(self, rng: np.random.Generator) -> Int64:
         """Image indices [n]: identity after identity (see `starts`), in random order within each."""
         return _order_by(self.of_image, rng)
 
-    def spread_over_cameras(self, rng: np.random.Generator, k: int, *, all_runs: bool) -> Int64Array:
+    def spread_over_cameras(self, rng: np.random.Generator, k: int, *, all_runs: bool) -> Int64:
         """As `shuffled`, but a run of `k` consecutive images of an identity holds as many cameras as it can.
 
         An identity's images take turns by camera, so that its first run shows min(k, its cameras) cameras. With
@@ -99,7 +98,7 @@ class IdentityGroups:
         order = _order_by(self.of_image * (turn.max() + 1) + turn, rng)
         return self._deal(order, cameras, k) if all_runs else order
 
-    def _deal(self, order: Int64Array, cameras: Int64Array, k: int) -> Int64Array:
+    def _deal(self, order: Int64, cameras: Int64, k: int) -> Int64:
         identity = self.of_image[order]
         place = np.arange(self.images) - self.starts[identity]
         runs = self.counts[identity] // k
@@ -113,7 +112,7 @@ class IdentityGroups:
         dealt[target] = order[by_camera]
         return dealt
 
-    def draw(self, identities: Int64Array, order: Int64Array, k: int) -> Int64Array:
+    def draw(self, identities: Int64, order: Int64, k: int) -> Int64:
         """The `k` images that stand for each drawn identity.
 
         The first time an identity is drawn it gets its first `k` images in `order`, then the next `k`, and so on
@@ -134,7 +133,7 @@ class IdentityGroups:
         place = (nth * k)[:, None] + np.arange(k)
         place %= self.counts[flat][:, None]
         place += self.starts[flat][:, None]
-        drawn: Int64Array = order[place].reshape(len(identities), -1)
+        drawn: Int64 = order[place].reshape(len(identities), -1)
         return drawn
 
 
@@ -153,7 +152,7 @@ def check_identities(groups: IdentityGroups, p: int, share: Share) -> None:
         )
 
 
-def _order_by(group: Int64Array, rng: np.random.Generator) -> Int64Array:
+def _order_by(group: Int64, rng: np.random.Generator) -> Int64:
     """Indices sorted by group, in random order within a group.
 
     A random permutation breaks the ties. Sorting one packed integer costs a fraction of an indirect sort.
@@ -164,11 +163,11 @@ def _order_by(group: Int64Array, rng: np.random.Generator) -> Int64Array:
     key |= np.arange(len(group))
     key.sort()
     key &= (1 << bits) - 1
-    order: Int64Array = permutation[key]
+    order: Int64 = permutation[key]
     return order
 
 
-def _count_within(sorted_groups: Int64Array) -> Int64Array:
+def _count_within(sorted_groups: Int64) -> Int64:
     """0, 1, 2, ... within each run of equal values."""
     n = len(sorted_groups)
     first = np.ones(n, bool)

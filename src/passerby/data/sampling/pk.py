@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from passerby.data.sampling.identity_groups import WHOLE, IdentityGroups, Int64Array, Share
+from passerby.array_types import Int64
+from passerby.data.sampling.identity_groups import WHOLE, IdentityGroups, Share
 from passerby.errors import DataError
 from passerby.numba_jit import compiled
 
@@ -50,7 +51,7 @@ class PKSampler:
         self.share = share
         self._steps: dict[int, int] = {}
 
-    def epoch_batches(self, epoch: int) -> Int64Array:
+    def epoch_batches(self, epoch: int) -> Int64:
         """Image indices of this process, int64 [steps, local batch]: identity after identity, K images each."""
         rng = np.random.default_rng((self.seed, epoch))
         plan = self._identities(rng)
@@ -67,13 +68,13 @@ class PKSampler:
             self._steps[epoch] = len(self._identities(np.random.default_rng((self.seed, epoch))))
         return self._steps[epoch]
 
-    def _identities(self, rng: np.random.Generator) -> Int64Array:
+    def _identities(self, rng: np.random.Generator) -> Int64:
         if self.convention == "identities":
             steps = len(self.groups) // self.p
             return rng.permutation(len(self.groups))[: steps * self.p].reshape(steps, self.p)
         return draw_chunks(self._chunks_of_each(), self.p, rng)
 
-    def _chunks_of_each(self) -> Int64Array:
+    def _chunks_of_each(self) -> Int64:
         return np.maximum(self.groups.counts // self.k, 1)
 
     @property
@@ -108,7 +109,7 @@ class ShuffledSampler:
         self.seed = seed
         self.share = share
 
-    def epoch_batches(self, epoch: int) -> Int64Array:
+    def epoch_batches(self, epoch: int) -> Int64:
         """Image indices of this process, int64 [steps, local batch]."""
         order = np.random.default_rng((self.seed, epoch)).permutation(self.images)
         steps = self.steps(epoch)
@@ -126,13 +127,13 @@ class ShuffledSampler:
         """Nothing to load."""
 
 
-def draw_chunks(chunks: npt.NDArray[np.int64], p: int, rng: np.random.Generator) -> Int64Array:
+def draw_chunks(chunks: npt.NDArray[np.int64], p: int, rng: np.random.Generator) -> Int64:
     """Draw `p` different identities at a time until fewer than `p` have chunks left: [steps, p]."""
     return _draw_chunks(chunks.copy(), p, rng.random(int(chunks.sum()) // p * p))
 
 
 @compiled
-def _draw_chunks(left: Int64Array, p: int, uniform: npt.NDArray[np.float64]) -> Int64Array:
+def _draw_chunks(left: Int64, p: int, uniform: npt.NDArray[np.float64]) -> Int64:
     """`left` is used up; `uniform` [steps * p] in [0, 1) decides every draw."""
     alive = len(left)
     pool = np.arange(alive)

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from passerby.array_types import Int64
 from passerby.config import SamplerConfig
 from passerby.data.sampling.hard_identity import HardIdentitySampler
-from passerby.data.sampling.identity_groups import IdentityGroups, Int64Array, Share, check_identities
+from passerby.data.sampling.identity_groups import IdentityGroups, Share, check_identities
 from passerby.data.sampling.pk import PKSampler, ShuffledSampler
 from passerby.errors import DataError
 
@@ -23,7 +24,7 @@ from passerby.errors import DataError
 class Sampler(Protocol):
     """What the loader asks of a sampler."""
 
-    def epoch_batches(self, epoch: int) -> Int64Array:
+    def epoch_batches(self, epoch: int) -> Int64:
         """Image indices of this process, int64 [steps, local batch]; joined over ranks they are the global batch."""
 
     def steps(self, epoch: int) -> int:

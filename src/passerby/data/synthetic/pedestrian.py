@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from passerby.images.decode import UInt8Array
+from passerby.array_types import UInt8
 
 HEIGHT, WIDTH = 128, 64
 _ZOOM = 2  # drawn at twice the size and averaged: soft edges
@@ -91,7 +91,7 @@ class Person:
 class Camera:
     """What all images of a camera have in common."""
 
-    background: UInt8Array  # [HEIGHT + 32, 256, 3]
+    background: UInt8  # [HEIGHT + 32, 256, 3]
     gain: npt.NDArray[np.float32]  # colour cast and exposure, a factor per channel
     gamma: float
     saturation: float
@@ -122,7 +122,7 @@ class Camera:
         )
 
 
-def draw_person(person: Person, camera: Camera, rng: np.random.Generator) -> UInt8Array:
+def draw_person(person: Person, camera: Camera, rng: np.random.Generator) -> UInt8:
     """One image of a person under a camera: uint8 [HEIGHT, WIDTH, 3]."""
     layer = Image.new("RGBA", (WIDTH * _ZOOM, HEIGHT * _ZOOM))
     other = rng.random()
@@ -155,7 +155,7 @@ def _draw_obstacle(layer: Image.Image, rng: np.random.Generator) -> None:
         pen.rounded_rectangle((x, top, x + float(rng.uniform(0.5, 1.2)) * width, 1.1 * height), 12, fill=color)
 
 
-def draw_clutter(camera: Camera, rng: np.random.Generator, *, junk: bool) -> UInt8Array:
+def draw_clutter(camera: Camera, rng: np.random.Generator, *, junk: bool) -> UInt8:
     """A detector's mistake: mere background or part of a stranger (distractor), or a badly cut stranger (junk)."""
     layer = Image.new("RGBA", (WIDTH * _ZOOM, HEIGHT * _ZOOM))
     if junk or rng.random() < 0.5:
@@ -351,7 +351,7 @@ class _Figure:
         self.pen.rectangle((left, top, right, bottom), fill=p.bag_color)
 
 
-def _photograph(layer: Image.Image, camera: Camera, rng: np.random.Generator) -> UInt8Array:
+def _photograph(layer: Image.Image, camera: Camera, rng: np.random.Generator) -> UInt8:
     """Put the layer before the camera's background, then light, lens and sensor."""
     figure = np.asarray(layer.reduce(_ZOOM))
     top, left = int(rng.integers(0, 33)), int(rng.integers(0, camera.background.shape[1] - WIDTH + 1))
@@ -380,7 +380,7 @@ def _to_image(x: npt.NDArray[np.float32]) -> Image.Image:
     return Image.fromarray(np.clip(x, 0, 255).astype(np.uint8))
 
 
-def _scenery(rng: np.random.Generator) -> UInt8Array:
+def _scenery(rng: np.random.Generator) -> UInt8:
     """A wall or a hedge, a ground, and things standing about: [HEIGHT + 32, 256, 3]."""
     height, width = HEIGHT + 32, 256
     wall = tuple(int(v) for v in rng.uniform(70, 190) + rng.uniform(-25, 25, 3))

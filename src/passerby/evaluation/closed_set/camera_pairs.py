@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from passerby.array_types import Float64, Int64
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
 from passerby.evaluation.closed_set.metrics import AP_DEFINITIONS, average_precision
+from passerby.evaluation.relevance import relevance_of
 from passerby.search import arrays
-from passerby.search.arrays import Float64, Int64
-from passerby.search.ranking import METRICS, Labels, match_ranks
+from passerby.search.ranking import METRICS, match_ranks
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,8 @@ def evaluate_camera_pairs(
     result = CameraPairs(rows, columns, np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, np.int64))
     counted = ~np.isin(g_pids, list(junk_pids))
     for b, camera in enumerate(columns):
-        labels = Labels(q_pids, g_pids, q_cams, g_cams, counted & (g_cams == camera))
-        ranks = match_ranks(query, gallery, labels, metric=metric)
+        relevance = relevance_of(q_pids, g_pids, q_cams, g_cams, counted & (g_cams == camera))
+        ranks = match_ranks(query, gallery, relevance, metric=metric)
         precision, first = average_precision(ranks, ap), ranks.first()
         for a, own in enumerate(rows):
             used = (q_cams == own) & (ranks.matches > 0)

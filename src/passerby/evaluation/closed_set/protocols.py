@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from passerby.array_types import Float32, Float64, Int64
+from passerby.embedding.embed import Embeddings
 from passerby.embedding.pooling import FRAME_POOLINGS, POOLINGS, Groups, group_rows, group_tracklets, pool
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
-from passerby.evaluation.closed_set.metrics import AP_DEFINITIONS, Ranks
+from passerby.evaluation.closed_set.metrics import AP_DEFINITIONS
 from passerby.evaluation.closed_set.result import Report, ScoreWarning
 from passerby.evaluation.closed_set.scoring import Settings, average_reports, report_of_law, report_of_ranks
 from passerby.evaluation.closed_set.single_gallery_shot import rank_law
+from passerby.evaluation.relevance import EXCLUSIONS, relevance_of
 from passerby.search import arrays
-from passerby.search.arrays import Float32, Float64, Int64
 from passerby.search.products import product_on
-from passerby.search.ranking import EXCLUSIONS, METRICS, Labels, match_ranks, pairwise, rank_rows
+from passerby.search.ranking import METRICS, match_ranks, pairwise, rank_rows
+from passerby.search.ranks import Ranks
+from passerby.search.relevance import Relevance
 from passerby.search.reranking.k_reciprocal import rank_reranked, rerank_settings
 
 __all__ = ["PROTOCOLS", "Report", "ScoreWarning", "evaluate_embeddings"]
@@ -30,7 +34,7 @@ class ProtocolRules:
     """What one protocol does.
 
     Attributes:
-        exclude: gallery images left out for a query, a name of `passerby.search.ranking.EXCLUSIONS`.
+        exclude: gallery images left out for a query, a name of `passerby.evaluation.relevance.EXCLUSIONS`.
         about: one line for people.
     """
 
@@ -59,6 +63,15 @@ PROTOCOLS: dict[str, ProtocolRules] = {
     "video": ProtocolRules("same_id_same_camera", "the frames of a tracklet are pooled; then as market1501"),
     "no_cameras": ProtocolRules("none", "all gallery images but junk: cameras are unknown or do not matter"),
 }
+
+
+def relevance_by_protocol(
+    query: Embeddings, gallery: Embeddings, protocol: str, junk_pids: Sequence[int] = (-1,)
+) -> Relevance:
+    """Who is who, and what a protocol leaves out of a query's ranking."""
+    counted = ~np.isin(gallery.pids, np.asarray(junk_pids, dtype=np.int64))
+    exclude = PROTOCOLS[protocol].exclude
+    return relevance_of(query.pids, gallery.pids, query.camids, gallery.camids, counted, exclude)
 
 
 def evaluate_embeddings(
@@ -131,7 +144,7 @@ def evaluate_embeddings(
     query = arrays.as_vectors(query_vectors, "query_vectors")
     gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
     arrays.check_same_dim(query, gallery, "query_vectors", "gallery_vectors")
-    labels = Labels(
+    relevance = relevance_of(
         arrays.as_labels(query_pids, len(query), "query_pids", "query_vectors"),
         arrays.as_labels(gallery_pids, len(gallery), "gallery_pids", "gallery_vectors"),
         arrays.as_cameras(query_camids, len(query), "query_camids", "query_vectors"),
@@ -139,20 +152,20 @@ def evaluate_embeddings(
         np.ones(len(gallery), dtype=np.bool_),
         exclude or PROTOCOLS[protocol].exclude,
     )
-    _check_query_pids(labels.query_pids)
+    _check_query_pids(relevance.query_labels)
     weights = (
         _as_weights(query_weights, len(query), "query_weights", protocol, pooling),
         _as_weights(gallery_weights, len(gallery), "gallery_weights", protocol, pooling),
     )
     notes: list[str] = []
     if protocol == "video":
-        query, gallery, labels = _pool_tracklets(
-            query, gallery, labels, query_tracklets, gallery_tracklets, pooling, weights, notes
+        query, gallery, relevance = _pool_tracklets(
+            query, gallery, relevance, query_tracklets, gallery_tracklets, pooling, weights, notes
         )
     elif query_tracklets is not None or gallery_tracklets is not None:
         raise ConfigError(f"query_tracklets, gallery_tracklets: only the protocol 'video' uses them, not {protocol!r}")
-    labels = replace(labels, counted=~np.isin(labels.gallery_pids, list(junk_pids)))
-    protocol, labels = _adapt_to_cameras(protocol, labels, notes)
+    relevance = replace(relevance, counted=~np.isin(relevance.gallery_labels, list(junk_pids)))
+    protocol, relevance = _adapt_to_cameras(protocol, relevance, notes)
     settings = Settings(
         protocol,
         metric,
@@ -167,15 +180,15 @@ def evaluate_embeddings(
     )
     if settings.rerank is not None:
         notes.append("re-ranking is transductive: each result depends on the other queries")
-    if not labels.counted.any():
+    if not relevance.counted.any():
         raise EmbeddingError("gallery_pids: every gallery image is junk, nothing is left to search")
     if protocol == "cuhk03":
-        return _single_gallery_shot(query, gallery, labels, settings, notes)
+        return _single_gallery_shot(query, gallery, relevance, settings, notes)
     if protocol == "single_shot":
-        return _single_shot(query, gallery, labels, settings, notes)
+        return _single_shot(query, gallery, relevance, settings, notes)
     if protocol == "multi_query":
-        return _multi_query(query, gallery, labels, settings, notes, pooling, weights[0])
-    return report_of_ranks(_ranks(query, gallery, labels, settings), labels, settings, notes)
+        return _multi_query(query, gallery, relevance, settings, notes, pooling, weights[0])
+    return report_of_ranks(_ranks(query, gallery, relevance, settings), relevance, settings, notes)
 
 
 def check_settings(
@@ -215,43 +228,43 @@ def _check_query_pids(pids: Int64) -> None:
         )
 
 
-def _adapt_to_cameras(protocol: str, labels: Labels, notes: list[str]) -> tuple[str, Labels]:
+def _adapt_to_cameras(protocol: str, relevance: Relevance, notes: list[str]) -> tuple[str, Relevance]:
     """Without any camera no rule about cameras can hold; where some are missing, say so."""
-    unknown_query, unknown_gallery = labels.query_camids < 0, labels.gallery_camids < 0
-    if labels.exclude == "none":
-        return protocol, labels
+    unknown_query, unknown_gallery = relevance.query_sources < 0, relevance.gallery_sources < 0
+    if relevance.exclude == "none":
+        return protocol, relevance
     if unknown_query.all() or unknown_gallery.all():
         notes.append(f"no cameras are known: nothing is left out for a query's own camera, as {protocol!r} would")
-        return "no_cameras" if protocol == "market1501" else protocol, replace(labels, exclude="none")
+        return "no_cameras" if protocol == "market1501" else protocol, replace(relevance, exclude="none")
     unknown = int(unknown_query.sum() + unknown_gallery.sum())
     if unknown:
         notes.append(f"{unknown:,} images do not name their camera: they are never left out for it")
-    return protocol, labels
+    return protocol, relevance
 
 
-def _ranks(query: Float32, gallery: Float32, labels: Labels, settings: Settings) -> Ranks:
+def _ranks(query: Float32, gallery: Float32, relevance: Relevance, settings: Settings) -> Ranks:
     """Places of the true matches, after re-ranking if wanted."""
     if settings.rerank is None:
         return match_ranks(
-            query, gallery, labels, metric=settings.metric, device=settings.device, progress=settings.progress
+            query, gallery, relevance, metric=settings.metric, device=settings.device, progress=settings.progress
         )
-    return rank_reranked(query, gallery, labels, settings.rerank, metric=settings.metric, progress=settings.progress)
+    return rank_reranked(query, gallery, relevance, settings.rerank, metric=settings.metric, progress=settings.progress)
 
 
 def _pool_tracklets(
     query: Float32,
     gallery: Float32,
-    labels: Labels,
+    relevance: Relevance,
     query_tracklets: arrays.Labels | None,
     gallery_tracklets: arrays.Labels | None,
     pooling: str,
     weights: tuple[Float64 | None, Float64 | None],
     notes: list[str],
-) -> tuple[Float32, Float32, Labels]:
+) -> tuple[Float32, Float32, Relevance]:
     parts = []
     for name, vectors, pids, camids, tracklets, own in (
-        ("query", query, labels.query_pids, labels.query_camids, query_tracklets, weights[0]),
-        ("gallery", gallery, labels.gallery_pids, labels.gallery_camids, gallery_tracklets, weights[1]),
+        ("query", query, relevance.query_labels, relevance.query_sources, query_tracklets, weights[0]),
+        ("gallery", gallery, relevance.gallery_labels, relevance.gallery_sources, gallery_tracklets, weights[1]),
     ):
         if tracklets is None:
             notes.append(f"{name}: no tracklets given, each vector stands for a whole one")
@@ -263,21 +276,25 @@ def _pool_tracklets(
         parts.append((pool(vectors, groups, pooling, own), pids[groups.first], camids[groups.first]))
     (query, q_pids, q_cams), (gallery, g_pids, g_cams) = parts
     counted = np.ones(len(gallery), dtype=np.bool_)
-    return query, gallery, Labels(q_pids, g_pids, q_cams, g_cams, counted, labels.exclude)
+    return query, gallery, relevance_of(q_pids, g_pids, q_cams, g_cams, counted, relevance.exclude)
 
 
 def _multi_query(
     query: Float32,
     gallery: Float32,
-    labels: Labels,
+    relevance: Relevance,
     settings: Settings,
     notes: list[str],
     pooling: str,
     weights: Float64 | None,
 ) -> Report:
-    groups = group_rows(labels.query_pids, labels.query_camids)
+    groups = group_rows(relevance.query_labels, relevance.query_sources)
     notes.append(f"{len(query):,} query images pooled ({pooling}) into {len(groups.first):,} person-camera queries")
-    pooled = replace(labels, query_pids=labels.query_pids[groups.first], query_camids=labels.query_camids[groups.first])
+    pooled = replace(
+        relevance,
+        query_labels=relevance.query_labels[groups.first],
+        query_sources=relevance.query_sources[groups.first],
+    )
     if pooling != "min_distance":
         ranks = _ranks(pool(query, groups, pooling, weights), gallery, pooled, settings)
     elif settings.rerank is not None:
@@ -297,37 +314,39 @@ def _nearest_of_group(query: Float32, gallery: Float32, groups: Groups, rows: sl
     )
 
 
-def _single_shot(query: Float32, gallery: Float32, labels: Labels, settings: Settings, notes: list[str]) -> Report:
+def _single_shot(
+    query: Float32, gallery: Float32, relevance: Relevance, settings: Settings, notes: list[str]
+) -> Report:
     """One gallery image of each identity; every distractor stays."""
-    columns = np.flatnonzero(labels.counted)
-    distractors = columns[labels.gallery_pids[columns] == 0]
-    people = columns[labels.gallery_pids[columns] != 0]
-    order = people[np.argsort(labels.gallery_pids[people], kind="stable")]
-    _, starts, size = np.unique(labels.gallery_pids[order], return_index=True, return_counts=True)
+    columns = np.flatnonzero(relevance.counted)
+    distractors = columns[relevance.gallery_labels[columns] == 0]
+    people = columns[relevance.gallery_labels[columns] != 0]
+    order = people[np.argsort(relevance.gallery_labels[people], kind="stable")]
+    _, starts, size = np.unique(relevance.gallery_labels[order], return_index=True, return_counts=True)
     repeats = 1 if (size == 1).all() else settings.repeats or _SINGLE_SHOT_REPEATS
     rng = np.random.default_rng(settings.seed)
     reports = []
     for _ in range(repeats):
-        counted = np.zeros_like(labels.counted)
+        counted = np.zeros_like(relevance.counted)
         counted[distractors] = True
         counted[order[starts + rng.integers(0, size)]] = True
-        drawn = replace(labels, counted=counted)
+        drawn = replace(relevance, counted=counted)
         reports.append(report_of_ranks(_ranks(query, gallery, drawn, settings), drawn, settings, notes))
-    junk = int((~labels.counted).sum())
+    junk = int((~relevance.counted).sum())
     if repeats == 1:
         return replace(reports[0], junk=junk)
     return average_reports(reports, settings, junk)
 
 
 def _single_gallery_shot(
-    query: Float32, gallery: Float32, labels: Labels, settings: Settings, notes: list[str]
+    query: Float32, gallery: Float32, relevance: Relevance, settings: Settings, notes: list[str]
 ) -> Report:
     if settings.rerank is not None:
         raise ConfigError("rerank: the protocol 'cuhk03' draws a gallery for each query, which re-ranking cannot use")
-    laws = rank_law(query, gallery, labels, metric=settings.metric, repeats=settings.repeats, seed=settings.seed)
+    laws = rank_law(query, gallery, relevance, metric=settings.metric, repeats=settings.repeats, seed=settings.seed)
     notes.append("mAP and mINP are of the drawn gallery (one match a query), not of all gallery images")
     if settings.repeats is None:
         notes.append("exact expectation over all draws of the gallery")
-    reports = [report_of_law(law, labels, settings, notes) for law in laws]
-    junk = int((~labels.counted).sum())
+    reports = [report_of_law(law, relevance, settings, notes) for law in laws]
+    junk = int((~relevance.counted).sum())
     return reports[0] if settings.repeats is None else average_reports(reports, settings, junk)

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from passerby.array_types import Float64, Int64
 from passerby.errors import EmbeddingError
-from passerby.search.arrays import Float64, Int64
 
 _SHOWN_RANKS = (1, 5, 10, 20)
 

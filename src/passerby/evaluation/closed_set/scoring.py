@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from passerby.array_types import Bool, Int64
 from passerby.errors import EmbeddingError
 from passerby.evaluation.closed_set.metrics import (
-    Ranks,
     all_shots_matches,
     average_precision,
     cumulative_matches,
@@ -18,8 +18,8 @@ from passerby.evaluation.closed_set.metrics import (
 )
 from passerby.evaluation.closed_set.result import PerQuery, Report, ScoreWarning
 from passerby.evaluation.closed_set.single_gallery_shot import RankLaw
-from passerby.search.arrays import Bool, Int64
-from passerby.search.ranking import Labels
+from passerby.search.ranks import Ranks
+from passerby.search.relevance import Relevance
 
 _TIED_SHARE = 0.01
 _SPREAD_RANKS = (1, 5, 10, 20)
@@ -41,7 +41,7 @@ class Settings:
     progress: bool
 
 
-def report_of_law(law: RankLaw, labels: Labels, settings: Settings, notes: list[str]) -> Report:
+def report_of_law(law: RankLaw, relevance: Relevance, settings: Settings, notes: list[str]) -> Report:
     """Score queries whose rank is known by its probabilities, one true match each.
 
     Raises:
@@ -57,12 +57,12 @@ def report_of_law(law: RankLaw, labels: Labels, settings: Settings, notes: list[
         mAP=float(precision.mean()),
         mINP=float(penalty.mean()),
         cmc=np.pad(curve, (0, settings.max_rank - len(curve)), mode="edge"),
-        **_counts(valid, used, labels, settings),
+        **_counts(valid, used, relevance, settings),
         notes=tuple(notes),
         per_query=PerQuery(
             index=used,
-            pid=labels.query_pids[used],
-            camid=labels.query_camids[used],
+            pid=relevance.query_labels[used],
+            camid=relevance.query_sources[used],
             ap=precision,
             inp=penalty,
             first_rank=np.rint(law.law[used] @ place).astype(np.int64),
@@ -81,21 +81,21 @@ def _used(valid: Bool, settings: Settings) -> Int64:
     return np.flatnonzero(valid) if settings.empty == "skip" else np.arange(len(valid))
 
 
-def _counts(valid: Bool, used: Int64, labels: Labels, settings: Settings) -> dict[str, Any]:
+def _counts(valid: Bool, used: Int64, relevance: Relevance, settings: Settings) -> dict[str, Any]:
     return {
         "queries": len(used),
         "skipped": int((~valid).sum()),
         "protocol": settings.protocol,
         "ap_definition": settings.ap,
         "metric": settings.metric,
-        "gallery": int(labels.counted.sum()),
-        "junk": int((~labels.counted).sum()),
-        "distractors": int((labels.gallery_pids[labels.counted] == 0).sum()),
+        "gallery": int(relevance.counted.sum()),
+        "junk": int((~relevance.counted).sum()),
+        "distractors": int((relevance.gallery_labels[relevance.counted] == 0).sum()),
         "rerank": None if settings.rerank is None else {"method": "k_reciprocal", **settings.rerank},
     }
 
 
-def report_of_ranks(ranks: Ranks, labels: Labels, settings: Settings, notes: list[str]) -> Report:
+def report_of_ranks(ranks: Ranks, relevance: Relevance, settings: Settings, notes: list[str]) -> Report:
     """Score queries whose true matches have known places.
 
     Raises:
@@ -121,13 +121,13 @@ def report_of_ranks(ranks: Ranks, labels: Labels, settings: Settings, notes: lis
         cmc=all_shots_matches(ranks, used, settings.max_rank)
         if all_shots
         else cumulative_matches(first, settings.max_rank),
-        **_counts(valid, used, labels, settings),
+        **_counts(valid, used, relevance, settings),
         tied=tied,
         notes=tuple(notes),
         per_query=PerQuery(
             index=used,
-            pid=labels.query_pids[used],
-            camid=labels.query_camids[used],
+            pid=relevance.query_labels[used],
+            camid=relevance.query_sources[used],
             ap=precision,
             inp=penalty,
             first_rank=first,

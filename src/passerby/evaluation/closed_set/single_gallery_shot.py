@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from passerby.array_types import Float32, Float64, Int64
 from passerby.numba_jit import compiled
-from passerby.search.arrays import Float32, Float64, Int64
 from passerby.search.counting import exact_keys
-from passerby.search.ranking import Labels
+from passerby.search.relevance import Relevance
 
 _PAIRS = 2**20  # exact keys that are held at once
 
@@ -35,15 +35,15 @@ class RankLaw:
 
 
 def rank_law(
-    query: Float32, gallery: Float32, labels: Labels, *, metric: str, repeats: int | None, seed: int
+    query: Float32, gallery: Float32, relevance: Relevance, *, metric: str, repeats: int | None, seed: int
 ) -> list[RankLaw]:
     """The exact law (repeats=None: a list of one), or one drawn rank for each query in each repeat.
 
     Distractors (person id 0) are all different people.
     """
-    columns = np.flatnonzero(labels.counted)
+    columns = np.flatnonzero(relevance.counted)
     # every distractor gets an identity of its own, below all others
-    pids = labels.gallery_pids[columns]
+    pids = relevance.gallery_labels[columns]
     identity = np.where(pids == 0, -2 - np.arange(len(pids)), pids)
     order = np.argsort(identity, kind="stable")
     columns, identity = columns[order], identity[order]
@@ -60,12 +60,12 @@ def rank_law(
         keys = exact_keys(
             query, gallery, np.repeat(rows, len(columns)), np.tile(columns, len(rows)), metric == "cosine"
         ).reshape(len(rows), len(columns))
-        counted = labels.kept(rows)[:, columns]
+        counted = relevance.kept(rows)[:, columns]
         kept[rows] = counted.sum(axis=1)
         keys[~counted] = np.inf
         for row, line in zip(rows, keys, strict=True):
-            own = int(np.searchsorted(names, labels.query_pids[row]))
-            if own == len(names) or names[own] != labels.query_pids[row]:
+            own = int(np.searchsorted(names, relevance.query_labels[row]))
+            if own == len(names) or names[own] != relevance.query_labels[row]:
                 continue
             matches[row] = np.isfinite(line[starts[own] : ends[own]]).sum()
             if matches[row] == 0:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from passerby.array_types import Float64, Int64
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
 from passerby.evaluation.closed_set.result import PerQuery, Report
-from passerby.search.arrays import Float64, Int64
 
 UNITS = ("query", "identity")
 _FIGURES: dict[str, Callable[[PerQuery], Float64]] = {

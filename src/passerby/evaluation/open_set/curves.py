@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from passerby.array_types import Float64, Int64
 from passerby.errors import EmbeddingError
 from passerby.evaluation.open_set.normalization import cohort_normalization
 from passerby.evaluation.open_set.probes import OpenSetPoint, ProbeScores, operating_point, search_probes, threshold_at
 from passerby.search import arrays
-from passerby.search.arrays import Float64, Int64
 
 __all__ = [
     "OpenSetPoint",

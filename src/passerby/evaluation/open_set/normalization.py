@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from passerby.array_types import Float32, Float64, Int64
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
 from passerby.evaluation.open_set.probes import Normalize
 from passerby.search import arrays
-from passerby.search.arrays import Float32, Float64, Int64
 from passerby.search.ranking import pairwise
 
 NORMALIZATIONS = ("z", "adaptive_s")

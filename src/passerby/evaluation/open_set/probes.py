@@ -9,11 +9,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from passerby import array_types
+from passerby.array_types import Float32, Float64, Int64
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.evaluation.relevance import EXCLUSIONS, relevance_of
 from passerby.search import arrays
-from passerby.search.arrays import Float32, Float64, Int64
 from passerby.search.ranking import pairwise
-from passerby.search.relevance import EXCLUSIONS, METRICS, Labels
+from passerby.search.relevance import METRICS, Relevance
 
 _BLOCK = 2**21  # entries of a block of distances
 
@@ -37,10 +39,10 @@ class ProbeScores:
     nearest: Float64
     own: Float64
     own_rank: Int64
-    genuine: arrays.Bool
-    impostor: arrays.Bool
+    genuine: array_types.Bool
+    impostor: array_types.Bool
 
-    def select(self, mask: arrays.Bool) -> ProbeScores:
+    def select(self, mask: array_types.Bool) -> ProbeScores:
         """The probes where a boolean mask [p] is true."""
         return ProbeScores(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
 
@@ -100,12 +102,12 @@ def search_probes(
     # by identity, so that each identity is one run of columns; the stable sort keeps the gallery's order within one
     order = counted[np.argsort(g_pids[counted], kind="stable")]
     ids, starts = np.unique(g_pids[order], return_index=True)
-    labels = Labels(p_pids, g_pids[order], p_cams, g_cams[order], np.ones(len(order), dtype=np.bool_), exclude)
+    relevance = relevance_of(p_pids, g_pids[order], p_cams, g_cams[order], np.ones(len(order), dtype=np.bool_), exclude)
     gallery_sorted = gallery[order]
     step = max(1, _BLOCK // len(order))
     parts = [
         _search_block(
-            probe, gallery_sorted, labels, order, ids, starts, slice(i, min(i + step, len(probe))), metric, normalize
+            probe, gallery_sorted, relevance, order, ids, starts, slice(i, min(i + step, len(probe))), metric, normalize
         )
         for i in range(0, len(probe), step)
     ]
@@ -117,7 +119,7 @@ def search_probes(
 def _search_block(
     probe: Float32,
     gallery: Float32,
-    labels: Labels,
+    relevance: Relevance,
     order: Int64,
     ids: Int64,
     starts: Int64,
@@ -128,17 +130,17 @@ def _search_block(
     distances = pairwise(probe[rows], gallery, metric)
     if normalize is not None:
         distances = normalize(distances, rows, order)
-    distances[~labels.kept(rows)] = np.inf
+    distances[~relevance.kept(rows)] = np.inf
     best = np.minimum.reduceat(distances, starts, axis=1)
-    pids = labels.query_pids[rows]
+    pids = relevance.query_labels[rows]
     column = np.minimum(np.searchsorted(ids, pids), len(ids) - 1)
     own = np.where(ids[column] == pids, best[np.arange(len(best)), column], np.inf)
     rank = np.where(np.isfinite(own), 1 + (best < own[:, None]).sum(axis=1), 0)
     for row in np.flatnonzero(np.isfinite(own) & ((best == own[:, None]).sum(axis=1) > 1)):
         # equally near identities: the one whose nearest image has the smaller gallery index stands first
         at = np.flatnonzero(distances[row] == own[row])
-        first = order[at[labels.gallery_pids[at] == pids[row]]].min()
-        rank[row] += len(np.unique(labels.gallery_pids[at[order[at] < first]]))
+        first = order[at[relevance.gallery_labels[at] == pids[row]]].min()
+        rank[row] += len(np.unique(relevance.gallery_labels[at[order[at] < first]]))
     return best.min(axis=1), own, rank
 
 

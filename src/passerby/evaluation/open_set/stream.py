@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from passerby import array_types
+from passerby.array_types import Float64, Int64
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
 from passerby.search import arrays
-from passerby.search.arrays import Float64, Int64
 from passerby.search.counting import exact_keys
 from passerby.search.relevance import METRICS
 
@@ -35,8 +36,8 @@ class StreamReport:
 
     assigned: Int64
     distance: Float64
-    new: arrays.Bool
-    seen: arrays.Bool
+    new: array_types.Bool
+    seen: array_types.Bool
     recognised: float
     confused: float
     missed: float
@@ -128,5 +129,5 @@ def enroll_stream(
     )
 
 
-def _share(which: arrays.Bool, among: arrays.Bool) -> float:
+def _share(which: array_types.Bool, among: array_types.Bool) -> float:
     return float(which[among].mean()) if among.any() else float("nan")

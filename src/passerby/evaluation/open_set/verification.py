@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from passerby import array_types
+from passerby.array_types import Float64
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.evaluation.relevance import EXCLUSIONS, relevance_of
 from passerby.search import arrays
-from passerby.search.arrays import Float64
 from passerby.search.ranking import pairwise
-from passerby.search.relevance import EXCLUSIONS, METRICS, Labels
+from passerby.search.relevance import METRICS, Relevance
 
 _BLOCK = 2**21  # entries of a block of distances
 
@@ -93,7 +95,7 @@ def verify_pairs(
     query = arrays.as_vectors(query_vectors, "query_vectors")
     gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
     arrays.check_same_dim(query, gallery, "query_vectors", "gallery_vectors")
-    labels = Labels(
+    relevance = relevance_of(
         arrays.as_labels(query_pids, len(query), "query_pids", "query_vectors"),
         arrays.as_labels(gallery_pids, len(gallery), "gallery_pids", "gallery_vectors"),
         arrays.as_cameras(query_camids, len(query), "query_camids", "query_vectors"),
@@ -101,15 +103,15 @@ def verify_pairs(
         np.ones(len(gallery), dtype=np.bool_),
         exclude,
     )
-    counted = ~np.isin(labels.gallery_pids, list(junk_pids))
+    counted = ~np.isin(relevance.gallery_labels, list(junk_pids))
     rows = [slice(i, i + max(1, _BLOCK // len(gallery))) for i in range(0, len(query), max(1, _BLOCK // len(gallery)))]
     # how many impostor pairs there are decides how many of the nearest must be kept
-    impostors = sum(int((_kinds(labels, counted, part)[1]).sum()) for part in rows)
+    impostors = sum(int((_kinds(relevance, counted, part)[1]).sum()) for part in rows)
     keep = math.floor(max(fpr, default=0.0) * impostors + 1e-9) + 1
     genuine: list[Float64] = []
     nearest = np.empty(0)
     for part in rows:
-        same, other = _kinds(labels, counted, part)
+        same, other = _kinds(relevance, counted, part)
         distances = pairwise(query[part], gallery, metric)
         genuine.append(distances[same])
         nearest = np.concatenate([nearest, distances[other]])
@@ -134,9 +136,9 @@ def verify_pairs(
     )
 
 
-def _kinds(labels: Labels, counted: arrays.Bool, rows: slice) -> tuple[arrays.Bool, arrays.Bool]:
+def _kinds(relevance: Relevance, counted: array_types.Bool, rows: slice) -> tuple[array_types.Bool, array_types.Bool]:
     """Pairs of one person and pairs of two, among those that count: [rows, g] each."""
-    kept = labels.kept(rows) & counted
-    same = labels.query_pids[rows, None] == labels.gallery_pids
-    nobody = (labels.query_pids[rows, None] == 0) & (labels.gallery_pids == 0)
+    kept = relevance.kept(rows) & counted
+    same = relevance.query_labels[rows, None] == relevance.gallery_labels
+    nobody = (relevance.query_labels[rows, None] == 0) & (relevance.gallery_labels == 0)
     return kept & same & ~nobody, kept & ~same

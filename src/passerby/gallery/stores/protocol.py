@@ -11,7 +11,9 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
+from passerby.array_types import Float32, Int64
+from passerby.gallery.records import Event, IdentityRecord, Observations, Ranking, Where
+from passerby.search.score import Score
 
 
 @dataclass(frozen=True)
@@ -65,30 +67,30 @@ class Store(Protocol):
 
     def add_observations(
         self,
-        identities: Integers,
-        vectors: Floats,
+        identities: Int64,
+        vectors: Float32,
         cameras: Sequence[str | None],
         times: npt.NDArray[np.float64],
         thumbnails: Sequence[bytes | None],
-    ) -> Integers:
+    ) -> Int64:
         """Store unit vectors [n, D]; their new ids, consecutive."""
 
-    def move_observations(self, observations: Integers, identity: int) -> None:
+    def move_observations(self, observations: Int64, identity: int) -> None:
         """Give observations to another identity."""
 
-    def erase_observations(self, observations: Integers) -> None:
+    def erase_observations(self, observations: Int64) -> None:
         """Erase observations with their vectors and thumbnails."""
 
     def observations(self, identities: Sequence[int] | None = None) -> Observations:
         """Observations of these identities, or all, ordered by id."""
 
-    def vectors(self, observations: Integers) -> Floats:
+    def vectors(self, observations: Int64) -> Float32:
         """Vectors [n, D] of observations, in the order asked for."""
 
     def thumbnail(self, observation: int) -> bytes | None:
         """The JPEG of an observation, if one was stored."""
 
-    def search(self, probes: Floats, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
+    def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
         """Rank identities for each probe [q, D], each with its own filter."""
 
     def count(self) -> int:

@@ -22,14 +22,14 @@ from typing import Any
 
 import numpy as np
 
+from passerby.array_types import Float32, Float64, Int32, Int64
 from passerby.errors import ConfigError, unknown_name
-from passerby.evaluation.closed_set.metrics import Ranks
 from passerby.search import arrays
-from passerby.search.arrays import Float32, Float64, Int32, Int64
 from passerby.search.counting import exact_keys
 from passerby.search.neighbors import WORKERS, neighbors
 from passerby.search.ranking import Bonus, match_ranks, pairwise, rank_rows
-from passerby.search.relevance import Labels
+from passerby.search.ranks import Ranks
+from passerby.search.relevance import Relevance
 from passerby.search.reranking.sparse_encoding import average_rows, invert, jaccard_rows, reciprocal_sets
 
 _ROWS = 2048  # sparse rows that are made at once
@@ -123,7 +123,7 @@ def rerank_settings(rerank: str | Mapping[str, Any]) -> dict[str, Any]:
 def rank_reranked(
     query: Float32,
     gallery: Float32,
-    labels: Labels,
+    relevance: Relevance,
     settings: dict[str, Any],
     *,
     metric: str,
@@ -134,7 +134,7 @@ def rank_reranked(
 
     With metric "cosine" the vectors are scaled to length 1 first.
     """
-    places = np.flatnonzero(labels.counted)
+    places = np.flatnonzero(relevance.counted)
     joint = np.empty((len(query) + len(places), query.shape[1]), dtype=np.float32)
     joint[: len(query)] = query
     np.take(gallery, places, axis=0, out=joint[len(query) :])
@@ -142,13 +142,13 @@ def rank_reranked(
         lengths = np.sqrt(np.einsum("nd,nd->n", joint, joint, dtype=np.float64))
         joint /= np.where(lengths > 0, lengths, 1.0)[:, None].astype(np.float32)
     hoods = neighborhoods(joint, len(query), settings, device=device, progress=progress)
-    kept = Labels(
-        labels.query_pids,
-        labels.gallery_pids[places],
-        labels.query_camids,
-        labels.gallery_camids[places],
-        labels.counted[places],
-        labels.exclude,
+    kept = Relevance(
+        relevance.query_labels,
+        relevance.gallery_labels[places],
+        relevance.query_sources,
+        relevance.gallery_sources[places],
+        relevance.counted[places],
+        relevance.exclude,
     )
     if settings["blend"] == "raw" or settings["lambda_value"] < _SMALLEST_LAMBDA:
         return rank_rows(hoods.distances, kept)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from passerby.array_types import Float32, Float64, Int64
 from passerby.errors import ConfigError
 from passerby.search import arrays
-from passerby.search.arrays import Float32, Float64, Int64
 from passerby.search.neighbors import top_k
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from passerby.array_types import Float32, Float64, Int32, Int64
 from passerby.numba_jit import compiled
-from passerby.search.arrays import Float32, Float64, Int32, Int64
 
 
 @compiled

@@ -29,10 +29,12 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
+from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryError, MissingExtraError, NotInGalleryError, StorageError
-from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
+from passerby.gallery.records import Event, IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.protocol import Settings
 from passerby.search.index import mean_of_nearest
+from passerby.search.score import Score
 
 _NO_TIME = -1e300
 _LINKS, _BUILD_EFFORT = 16, 200  # HNSW's M and efConstruction
@@ -302,12 +304,12 @@ class MilvusStore:
 
     def add_observations(
         self,
-        identities: Integers,
-        vectors: Floats,
+        identities: Int64,
+        vectors: Float32,
         cameras: Sequence[str | None],
         times: npt.NDArray[np.float64],
         thumbnails: Sequence[bytes | None],
-    ) -> Integers:
+    ) -> Int64:
         """Store unit vectors [n, D]; their new ids, consecutive."""
         self._write_pending()  # identities come before their observations, and the log after them
         first = self._new_ids(len(vectors))
@@ -334,24 +336,24 @@ class MilvusStore:
             self._client.flush(self._name)  # seals the segment, so that its index is built at once
         return ids
 
-    def _delete(self, ids: Integers) -> None:
+    def _delete(self, ids: Int64) -> None:
         for start in range(0, len(ids), _INSERT_ROWS):
             self._client.delete(self._name, ids=ids[start : start + _INSERT_ROWS].tolist())
 
-    def move_observations(self, observations: Integers, identity: int) -> None:
+    def move_observations(self, observations: Int64, identity: int) -> None:
         """Give observations to another identity."""
         for start in range(0, len(observations), _INSERT_ROWS):
             rows = self._rows(observations[start : start + _INSERT_ROWS], ["*"])
             self._reversals.append(partial(self._client.upsert, self._name, rows))
             self._client.upsert(self._name, [{**row, "identity": identity} for row in rows])
 
-    def erase_observations(self, observations: Integers) -> None:
+    def erase_observations(self, observations: Int64) -> None:
         """Erase observations with their vectors and thumbnails."""
         self._delete(observations)
         self._reversals.clear()  # erased is erased
         self._erased = True
 
-    def _rows(self, observations: Integers, fields: Sequence[str]) -> list[dict[str, Any]]:
+    def _rows(self, observations: Int64, fields: Sequence[str]) -> list[dict[str, Any]]:
         """Rows of observations, in the order asked for."""
         found: dict[int, dict[str, Any]] = {}
         for start in range(0, len(observations) if self._has_vectors else 0, _INSERT_ROWS):
@@ -381,7 +383,7 @@ class MilvusStore:
                 np.array([_time(row) for row in rows], np.float64),
             )
 
-    def vectors(self, observations: Integers) -> Floats:
+    def vectors(self, observations: Int64) -> Float32:
         """Vectors [n, D] of observations, in the order asked for."""
         with self._lock, self._translated():
             rows = self._rows(np.asarray(observations, np.int64), ["id", "vector"])
@@ -406,7 +408,7 @@ class MilvusStore:
 
     # -- search ------------------------------------------------------------------------------------------------------
 
-    def search(self, probes: Floats, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
+    def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
         """Rank identities for each probe [q, D], each with its own filter; approximate where the index is.
 
         `mean` and `centroid` are computed exactly for the identities of the nearest observations that the index finds.
@@ -418,7 +420,7 @@ class MilvusStore:
                 rankings.update(zip(rows, self._search(probes[rows], where, top, score), strict=True))
         return [rankings[row] for row in range(len(probes))]
 
-    def _search(self, probes: Floats, where: Where, top: int, score: Score) -> list[Ranking]:
+    def _search(self, probes: Float32, where: Where, top: int, score: Score) -> list[Ranking]:
         """Rankings under one filter; the first look at the index is one request for all probes."""
         stored = self._remembered_count(Where()) if self._has_vectors else 0
         seen = stored if where.everything else self._remembered_count(where) if stored else 0
@@ -445,7 +447,7 @@ class MilvusStore:
 
     def _rank(
         self,
-        probe: Floats,
+        probe: Float32,
         where: Where,
         hits: list[dict[str, Any]],
         top: int,
@@ -472,7 +474,7 @@ class MilvusStore:
             stored,
         )
 
-    def _compare_all(self, probes: Floats, where: Where) -> list[list[dict[str, Any]]]:
+    def _compare_all(self, probes: Float32, where: Where) -> list[list[dict[str, Any]]]:
         """For each probe all observations that pass a narrow filter, ascending by (distance, id); exact."""
         rows = self._query(self._name, _condition(where), [*_COLUMNS, "vector"])
         vectors = np.array([row.pop("vector") for row in rows], np.float64)
@@ -483,7 +485,7 @@ class MilvusStore:
             answers.append(sorted(hits, key=lambda hit: (hit["distance"], hit["id"])))
         return answers or [[] for _ in probes]
 
-    def _nearest(self, probes: Floats, where: Where, limit: int, share: float) -> list[list[dict[str, Any]]]:
+    def _nearest(self, probes: Float32, where: Where, limit: int, share: float) -> list[list[dict[str, Any]]]:
         """For each probe the nearest observations, ascending by (distance, id)."""
         answers = self._client.search(
             self._name,
@@ -501,7 +503,7 @@ class MilvusStore:
         return [sorted(found, key=lambda hit: (hit["distance"], hit["id"])) for found in hits]
 
     def _exact_scores(
-        self, probe: Floats, where: Where, identities: list[int], score: Score
+        self, probe: Float32, where: Where, identities: list[int], score: Score
     ) -> npt.NDArray[np.float64]:
         condition = f"identity in {identities}"
         if not where.everything:

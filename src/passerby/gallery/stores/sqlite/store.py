@@ -22,12 +22,14 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from passerby.array_types import Bool, Float32, Int64
 from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestError, NotInGalleryError, StorageError
 from passerby.gallery.inputs import THUMBNAIL_BYTES
-from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
+from passerby.gallery.records import Event, IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS, PAGE_SIZE, VECTORS_PER_BLOCK
-from passerby.search.index import NOBODY, ExactIndex, Mask
+from passerby.search.index import NOBODY, ExactIndex
+from passerby.search.score import Score
 
 _BUSY_SECONDS = 30.0
 _READER_SECONDS = 3.0
@@ -92,7 +94,7 @@ class SqliteStore:
         self._index: ExactIndex | None = None
         self._identities: dict[int, IdentityRecord] = {}
         self._names: dict[str, int] = {}
-        self._masks: dict[Where, Mask] = {}
+        self._masks: dict[Where, Bool] = {}
         self._cameras: dict[int, str] = {}
 
     def _migrate(self) -> None:
@@ -267,7 +269,7 @@ class SqliteStore:
             )
         return np.frombuffer(data, dtype).reshape(VECTORS_PER_BLOCK, dim)
 
-    def _put_vectors(self, slots: Integers, stored: npt.NDArray[Any]) -> int:
+    def _put_vectors(self, slots: Int64, stored: npt.NDArray[Any]) -> int:
         """Take vectors into the index; how many of them belong to an observation."""
         if not len(slots):
             return 0
@@ -393,12 +395,12 @@ class SqliteStore:
 
     def add_observations(
         self,
-        identities: Integers,
-        vectors: Floats,
+        identities: Int64,
+        vectors: Float32,
         cameras: Sequence[str | None],
         times: npt.NDArray[np.float64],
         thumbnails: Sequence[bytes | None],
-    ) -> Integers:
+    ) -> Int64:
         """Store unit vectors [n, D]; their new ids, consecutive."""
         revision = self._revision_of_write()
         count = len(vectors)
@@ -439,7 +441,7 @@ class SqliteStore:
         (start,) = self._db.execute(f"SELECT coalesce(max(slot) + 1, 0) FROM {table}").fetchone()
         return [slot for (slot,) in free] + list(range(start, start + count - len(free)))
 
-    def _write_vectors(self, slots: Integers, vectors: Floats) -> None:
+    def _write_vectors(self, slots: Int64, vectors: Float32) -> None:
         """Write vectors into their slots (ascending): in place, or into new blocks behind the last one."""
         stored = np.ascontiguousarray(vectors, dtype=_DTYPES[self._settings.storage])
         (blocks,) = self._db.execute("SELECT coalesce(max(block) + 1, 0) FROM vectors").fetchone()
@@ -472,7 +474,7 @@ class SqliteStore:
             (codes[name],) = self._db.execute("SELECT id FROM cameras WHERE name = ?", (name,)).fetchone()
         return codes
 
-    def move_observations(self, observations: Integers, identity: int) -> None:
+    def move_observations(self, observations: Int64, identity: int) -> None:
         """Give observations to another identity."""
         revision = self._revision_of_write()
         slots = self._slots(observations)
@@ -481,7 +483,7 @@ class SqliteStore:
             ((identity, revision, slot) for slot in slots.tolist()),
         )
 
-    def erase_observations(self, observations: Integers) -> None:
+    def erase_observations(self, observations: Int64) -> None:
         """Overwrite vectors and thumbnails with zeros; their slots are free again."""
         revision = self._revision_of_write()
         slots = np.sort(self._slots(observations))
@@ -499,7 +501,7 @@ class SqliteStore:
             self._db.execute("INSERT INTO free_slots VALUES ('vectors', ?)", (slot,))
         self._db.execute("UPDATE settings SET erasure_pending = 1")
 
-    def _slots(self, observations: Integers) -> Integers:
+    def _slots(self, observations: Int64) -> Int64:
         """Slots of observation ids, in the order asked for."""
         if not len(observations):
             return np.zeros(0, np.int64)
@@ -523,7 +525,7 @@ class SqliteStore:
             cameras = tuple(self._cameras.get(code) for code in index.cameras[slots].tolist())
             return Observations(index.ids[slots], index.identities[slots], cameras, index.times[slots].copy())
 
-    def vectors(self, observations: Integers) -> Floats:
+    def vectors(self, observations: Int64) -> Float32:
         """Vectors [n, D] of observations, in the order asked for."""
         with self._reading():
             slots = self._slots(np.asarray(observations, np.int64))
@@ -543,7 +545,7 @@ class SqliteStore:
         with self._reading():
             return 0 if self._index is None else len(self._index)
 
-    def search(self, probes: Floats, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
+    def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
         """Rank identities for each probe [q, D], each with its own filter; exact."""
         with self._reading():
             index = self._index
@@ -566,7 +568,7 @@ class SqliteStore:
                 for found in ranked
             ]
 
-    def _mask(self, index: ExactIndex, where: Where) -> Mask | None:
+    def _mask(self, index: ExactIndex, where: Where) -> Bool | None:
         """Slots that pass a filter; the masks of recent filters are remembered until something changes."""
         if where.everything:
             return None
@@ -576,7 +578,7 @@ class SqliteStore:
             self._masks[where] = self._new_mask(index, where)
         return self._masks[where]
 
-    def _new_mask(self, index: ExactIndex, where: Where) -> Mask:
+    def _new_mask(self, index: ExactIndex, where: Where) -> Bool:
         mask = index.alive().copy()
         codes = [code for code, name in self._cameras.items() if name in where.exclude_cameras]
         for code in codes:
@@ -881,7 +883,7 @@ def _translated(location: str) -> Iterator[None]:
         raise GalleryError(f"{location}: cannot be used as a gallery ({error})") from error
 
 
-def _by_block(slots: Integers) -> Iterator[tuple[int, slice]]:
+def _by_block(slots: Int64) -> Iterator[tuple[int, slice]]:
     """Blocks of ascending slots, each with the part of `slots` that is in it."""
     blocks, starts = np.unique(slots // VECTORS_PER_BLOCK, return_index=True)
     ends = np.r_[starts, len(slots)][1:]
@@ -895,7 +897,7 @@ def _padded(picture: bytes) -> bytes:
     return picture + b"\0" * (THUMBNAIL_BYTES - len(picture))
 
 
-def _filled(column: npt.NDArray[Any], empty: int) -> Integers:
+def _filled(column: npt.NDArray[Any], empty: int) -> Int64:
     """A column that may hold None as integers."""
     if column.dtype != object:
         return column.astype(np.int64)

@@ -1,0 +1,95 @@
+"""`export`, and what int8 costs: how the exact and the quantised vectors rank a dataset."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from passerby.data.records import ReIDDataset
+from passerby.errors import ConfigError
+from passerby.evaluation.closed_set.result import Report
+from passerby.evaluation.evaluate import evaluate
+from passerby.models import export as exporting
+from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.engines.engine import GraphEngine
+from passerby.models.export import FILES, TOLERANCE, Export
+from passerby.models.image_inputs import Images
+
+
+@dataclass(frozen=True)
+class RankedExport(Export):
+    """An export, and how a dataset is ranked before and after it; `print` shows a summary."""
+
+    before: Report | None = None
+    """int8 with data: how the exact vectors rank it."""
+    after: Report | None = None
+    """... and the quantised ones."""
+
+    def __str__(self) -> str:
+        checked = super().__str__()
+        if self.before is None or self.after is None:
+            return checked
+        return (
+            f"{checked}\nbefore: {100 * self.before.mAP:.1f} mAP, {100 * self.before.rank(1):.1f} rank-1; "
+            f"after: {100 * self.after.mAP:.1f} mAP, {100 * self.after.rank(1):.1f} rank-1 "
+            f"({self.before.protocol}, {self.before.queries:,} queries, {self.before.skipped:,} skipped)"
+        )
+
+
+def export(
+    encoder: str | os.PathLike[str],
+    to: str = "onnx",
+    *,
+    out: str | os.PathLike[str] | None = None,
+    int8: bool = False,
+    images: Images | None = None,
+    data: ReIDDataset | None = None,
+) -> RankedExport:
+    """Write an encoder as one file for another runtime, and keep it only if it computes what PyTorch computes.
+
+    Args:
+        encoder: an encoder's or a training run's folder.
+        to: "onnx" (ONNX Runtime and others), "openvino", or "exported_program" (`torch.export.load`).
+        out: where to; default: encoder.onnx, encoder.xml or encoder.pt2 in the encoder's folder, where
+            `load_encoder(folder, engine=...)` finds it.
+        int8: quantise weights and activations (ONNX only; static, per channel). This makes a new encoder with its own
+            fingerprint, in the folder `out` (default: int8 in the encoder's folder): vectors of the two must not meet
+            in one gallery.
+        images: crops to check on, and to calibrate int8 on; default: random pictures (int8 needs real ones).
+        data: int8: rank its queries and gallery with the exact and with the quantised vectors, to see what it costs.
+
+    Returns:
+        Where it is and how near it comes to PyTorch.
+
+    Raises:
+        ConfigError: an unknown format, int8 for another than ONNX, int8 without images, or data without int8.
+        EmbeddingError: `data` has no query or no gallery.
+        MissingExtraError: the exporter is not installed.
+        WeightsError: no encoder there, or the file's vectors differ from PyTorch's by more than 1e-4.
+        StorageError: writing failed; what was there before is intact.
+    """
+    if data is not None and not int8:
+        raise ConfigError(f"data: only int8 changes how an encoder ranks; any other export differs by {TOLERANCE:.0e}")
+    written = exporting.export(encoder, to, out=out, int8=int8, images=images)
+    if data is None:
+        return RankedExport(**vars(written))
+    source = load_encoder(encoder, engine="torch")
+    with tempfile.TemporaryDirectory(prefix="passerby-export-") as temporary:
+        exact = exporting.export(encoder, to, out=Path(temporary) / FILES["onnx"])
+        before = _ranked(source, exact.path, data)
+    return RankedExport(**vars(written), before=before, after=_ranked(source, written.path / FILES["onnx"], data))
+
+
+def _ranked(encoder: Encoder, file: Path, data: ReIDDataset) -> Report:
+    """How an ONNX file ranks the data; both files run on ONNX Runtime, PyTorch is several times slower on a CPU."""
+    engine = GraphEngine(file, "onnxruntime", encoder.preprocessing)
+    exported = Encoder(
+        engine,
+        encoder.preprocessing,
+        fingerprint=f"{encoder.fingerprint}:{file.name}",
+        model_config=encoder.model_config,
+        provenance=encoder.provenance,
+    )
+    return evaluate(exported, data)
