@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from passerby.embedding.embed import Embeddings
 from passerby.errors import EmbeddingError
 from passerby.evaluation.closed_set.protocols import PROTOCOLS, evaluate_embeddings
+from passerby.report import evidence as evidence_module
 from passerby.report.evidence import as_evaluated, collect_evidence, ranked_lists
 
 
@@ -134,7 +135,7 @@ def test_a_sample_is_said_and_seeded() -> None:
 def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     probe, stock = world(2, 9, 20, people=3, cameras=2)
     whole = collect_evidence(probe, stock)
-    monkeypatch.setattr("passerby.report.evidence._BLOCK_ENTRIES", 40)
+    monkeypatch.setattr(evidence_module, "_BLOCK_ENTRIES", 40)
     parts = collect_evidence(probe, stock)
     np.testing.assert_array_equal(whole.same, parts.same)
     np.testing.assert_array_equal(whole.precision, parts.precision)

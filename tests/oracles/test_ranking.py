@@ -146,7 +146,7 @@ def sorted_positions(q, g, labels, metric):
             distance = 1 - (b @ a) / np.sqrt((b * b).sum(axis=1) * (a @ a))
         index = np.flatnonzero(kept[i])
         order = index[np.argsort(distance[index], kind="stable")]
-        found.append(np.flatnonzero(labels.gallery_pids[order] == labels.query_pids[i]) + 1)
+        found.append(np.flatnonzero(labels.gallery_labels[order] == labels.query_labels[i]) + 1)
     return np.concatenate(found)
 
 
@@ -192,7 +192,7 @@ def test_the_screen_keeps_its_bound(cosine):
 
 def test_numpy_torch_and_lists_give_the_same_report():
     q, g, labels = drawn_world(queries=20, images=200)
-    rest = (labels.query_pids, labels.gallery_pids, labels.query_camids, labels.gallery_camids)
+    rest = (labels.query_labels, labels.gallery_labels, labels.query_sources, labels.gallery_sources)
     plain = pb.evaluate_embeddings(q, g, *rest).to_json()
     tensors = pb.evaluate_embeddings(torch.from_numpy(q), torch.from_numpy(g), *(torch.from_numpy(x) for x in rest))
     assert tensors.to_json() == plain
@@ -226,6 +226,6 @@ def test_the_device_does_not_change_a_number(monkeypatch):
 def test_a_device_that_is_not_there_is_refused():
     q, g, labels = drawn_world(queries=2, images=20)
     with pytest.raises(ConfigError, match="cannot be used here"):
-        pb.evaluate_embeddings(q, g, labels.query_pids, labels.gallery_pids, device="xpu:7")
+        pb.evaluate_embeddings(q, g, labels.query_labels, labels.gallery_labels, device="xpu:7")
     with pytest.raises(ConfigError, match="cannot be used here"):
-        pb.evaluate_embeddings(q, g, labels.query_pids, labels.gallery_pids, device="gpu")
+        pb.evaluate_embeddings(q, g, labels.query_labels, labels.gallery_labels, device="gpu")

@@ -232,7 +232,7 @@ def luminance(color: str) -> float:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_words_stand_out_from_what_is_behind_them(scheme: int) -> None:
-    template = (resources.files("passerby.evaluation") / "templates" / "report.html").read_text("utf-8")
+    template = (resources.files("passerby.report") / "templates" / "report.html").read_text("utf-8")
     blocks = re.findall(r":root \{(.*?)\}", template, re.DOTALL)
     color = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", blocks[scheme]))
     pairs = [(word, behind) for word in ("ink", "muted", "link") for behind in ("card", "page")]

@@ -13,9 +13,9 @@ import torch
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ConfigError, WeightsError
 from passerby.models.encoder import Encoder
+from passerby.models.engines import choice as engines
 from passerby.models.engines.choice import measure, pick_encoder
 from passerby.models.model import build_model
-from passerby.service import engines
 
 
 class Slow:

@@ -276,7 +276,7 @@ def _pool_tracklets(
         parts.append((pool(vectors, groups, pooling, own), pids[groups.first], camids[groups.first]))
     (query, q_pids, q_cams), (gallery, g_pids, g_cams) = parts
     counted = np.ones(len(gallery), dtype=np.bool_)
-    return query, gallery, relevance_of(q_pids, g_pids, q_cams, g_cams, counted, relevance.exclude)
+    return query, gallery, Relevance(q_pids, g_pids, q_cams, g_cams, counted, relevance.exclude)
 
 
 def _multi_query(
