@@ -15,7 +15,6 @@ from tests.contracts.galleries import TinyEncoder
 
 import passerby
 from passerby.data.datasets import check_dataset
-from passerby.data.records import Sample
 from passerby.errors import ImageError
 from passerby.gallery.gallery import Gallery
 from passerby.images.cache import ImageStore
@@ -70,7 +69,7 @@ ENTRANCES: dict[str, Callable[[Path], object]] = {
     "encoder": pixels_of,
     "gallery": enroll,
     "check": check,
-    "training": lambda path: ImageStore([Sample(path, 1)], 64, 32, cache="memory", progress=False),
+    "training": lambda path: ImageStore([path], 64, 32, cache="memory", progress=False),
     "report": show_in_a_report,
 }
 
