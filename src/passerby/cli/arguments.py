@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import tyro
 from pydantic import ValidationError
 
+from passerby.config.toml import read_value
 from passerby.errors import ConfigError, DataError, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -118,10 +119,7 @@ def reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:
         key, separator, value = pair.partition("=")
         if not separator:
             raise UsageError(f"--data.arguments: expected KEY=VALUE, found {pair!r}")
-        try:
-            parsed[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            parsed[key] = value
+        parsed[key] = read_value(value)
     return parsed
 
 
@@ -134,10 +132,7 @@ def varied(pairs: Sequence[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for pair in pairs:
         key, _, text = pair.partition("=")
-        try:
-            values = tomllib.loads(f"values = {text}")["values"]
-        except tomllib.TOMLDecodeError:
-            values = None
+        values = read_value(text)
         if not isinstance(values, list) or not values:
             raise UsageError(f"--vary: expected KEY=[VALUE,...] such as objective.lin.weight=[0.2,0.6], found {pair!r}")
         found[key] = values
@@ -203,15 +198,3 @@ def images_below(folder: Path) -> tuple[Sample, ...]:
     if not found:
         raise DataError(f"{folder}: no image below it ({', '.join(sorted(endings))})")
     return tuple(Sample(path, 0) for path in found)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as a dict.
-
-    Raises:
-        ConfigError: it cannot be read, or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a readable TOML file ({error})") from None
