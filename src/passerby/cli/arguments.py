@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import tyro
 from pydantic import ValidationError
 
-from passerby.cli import speaks
+from passerby.config.toml import read_value
 from passerby.errors import ConfigError, DataError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from passerby.data.records import ReIDDataset, Sample
 
-_log = logging.getLogger(__name__)
 T = TypeVar("T")
 Json = Annotated[bool, tyro.conf.arg(help="Print JSON for machines instead of a table.")]
 ReaderArguments = Annotated[
@@ -121,10 +119,7 @@ def reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:
         key, separator, value = pair.partition("=")
         if not separator:
             raise UsageError(f"--data.arguments: expected KEY=VALUE, found {pair!r}")
-        try:
-            parsed[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            parsed[key] = value
+        parsed[key] = read_value(value)
     return parsed
 
 
@@ -137,10 +132,7 @@ def varied(pairs: Sequence[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for pair in pairs:
         key, _, text = pair.partition("=")
-        try:
-            values = tomllib.loads(f"values = {text}")["values"]
-        except tomllib.TOMLDecodeError:
-            values = None
+        values = read_value(text)
         if not isinstance(values, list) or not values:
             raise UsageError(f"--vary: expected KEY=[VALUE,...] such as objective.lin.weight=[0.2,0.6], found {pair!r}")
         found[key] = values
@@ -194,34 +186,15 @@ def held_out_of(run: Path, wanted: int | None, *, same_data: bool) -> int:
 def images_below(folder: Path) -> tuple[Sample, ...]:
     """Every image file below a folder, in order of its path, as samples of nobody in particular (pid 0).
 
-    Other files are counted by extension in the log.
-
     Raises:
         DataError: no such folder, or no image in it.
     """
-    from passerby.data.readers.tree import is_image_name, is_litter, not_read_by_extension
     from passerby.data.records import Sample
 
+    endings = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of images, found none")
-    below = [p for p in folder.rglob("*") if not any(map(is_litter, p.relative_to(folder).parts)) and not p.is_dir()]
-    found = sorted(p for p in below if is_image_name(p.name))
-    others = [str(p.relative_to(folder)) for p in sorted(below) if not is_image_name(p.name)]
-    left = not_read_by_extension(others) if others else ""
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings)
     if not found:
-        raise DataError(f"{folder}: no image below it{'; ' if left else ''}{left}")
-    if left and speaks():
-        _log.warning("%s: %s", folder, left)
+        raise DataError(f"{folder}: no image below it ({', '.join(sorted(endings))})")
     return tuple(Sample(path, 0) for path in found)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as a dict.
-
-    Raises:
-        ConfigError: it cannot be read, or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a readable TOML file ({error})") from None
