@@ -7,7 +7,8 @@ import pytest
 
 import passerby as pb
 from passerby.data.records import ReIDDataset, Sample
-from passerby.embedding.embed import Embeddings, embed
+from passerby.embedding.embed import embed
+from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.shards import embed_to_shards, join_shards, missing_shards, read_shards
 from passerby.errors import ConfigError, EmbeddingError
 

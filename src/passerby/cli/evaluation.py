@@ -159,7 +159,7 @@ class _RankOptions:
 def rank(arguments: Sequence[str]) -> None:
     """Rank a gallery for every query, and score the ranking where person ids are known."""
     options = parse(_RankOptions, arguments, "rank", doc=rank.__doc__)
-    from passerby.embedding.embed import Embeddings
+    from passerby.embedding.embeddings import Embeddings
     from passerby.evaluation.rank import rank as run_rank
 
     ranked = run_rank(

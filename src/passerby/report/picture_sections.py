@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ImageError
 from passerby.evaluation.closed_set.result import Report
 from passerby.models.encoder import Encoder

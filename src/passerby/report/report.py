@@ -15,12 +15,15 @@ import torch
 from passerby.config import load_recipe
 from passerby.data.datasets import load_dataset
 from passerby.data.records import ReIDDataset
-from passerby.embedding.embed import Embeddings, embed
+from passerby.embedding.embed import embed
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.protocols import PROTOCOLS
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import score
-from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, evaluate_open_set
+from passerby.evaluation.open_set.curves import OpenSetReport
+from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
+from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.report import picture_sections, sections
 from passerby.report.evidence import as_evaluated, collect_evidence
@@ -184,32 +187,19 @@ def report(
         reports=reports,
         query=query,
         gallery=gallery,
-        open_set=_half_enrolled(*as_evaluated(query, gallery, plain), plain, seed),
+        open_set=evaluate_half_enrolled(
+            *as_evaluated(query, gallery, plain),
+            plain.per_query.pid,
+            metric=plain.metric,
+            exclude=PROTOCOLS[plain.protocol].exclude,
+            seed=seed,
+        ),
         threshold=encoder.threshold,
         metrics=folder / "metrics.jsonl",
         encoder=encoder,
         config=config,
         notes=data.notes,
         seed=seed,
-    )
-
-
-def _half_enrolled(query: Embeddings, gallery: Embeddings, plain: Report, seed: int) -> OpenSetReport | None:
-    """Search everybody among half of the people; None where there are too few."""
-    people = np.unique(plain.per_query.pid)
-    if len(people) < 2:
-        return None
-    known = np.random.default_rng(seed).permutation(people)[: len(people) // 2]
-    enrolled = gallery.select(np.isin(gallery.pids, known))
-    return evaluate_open_set(
-        query.vectors,
-        enrolled.vectors,
-        query.pids,
-        enrolled.pids,
-        query.camids,
-        enrolled.camids,
-        metric=plain.metric,
-        exclude=PROTOCOLS[plain.protocol].exclude,
     )
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from passerby.array_types import Floating
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.evaluation.closed_set.camera_pairs import evaluate_camera_pairs
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.closed_set.statistics import intervals
-from passerby.evaluation.open_set.curves import OpenSetReport, Threshold
+from passerby.evaluation.open_set.curves import OpenSetReport
+from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.report import figures
 from passerby.report.evidence import Evidence
 from passerby.report.page import Plot, Section, Table, Tile
