@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.cli import VERBS, run
+from passerby.cli import run
 from passerby.embedding.embeddings import Embeddings
 
 pytestmark = pytest.mark.slow
@@ -263,13 +263,6 @@ def test_another_encoders_gallery_is_refused(world: Path, capsys: pytest.Capture
     said = say(capsys, "identify", gallery, picture, "--encoder", world / "run")
     assert said.code == 2
     assert "g.gallery" in said.err
-
-
-def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in VERBS:
-        said = say(capsys, verb, "--help")
-        assert said.code == 0, verb
-        assert f"passerby {verb}" in said.out
 
 
 def test_help_imports_no_torch_and_answers_at_once() -> None:

@@ -1,0 +1,41 @@
+"""`passerby report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from passerby.cli.dataset_flags import DatasetFlags
+from passerby.cli.evaluation_flags import EvaluationFlags
+from passerby.cli.output import show
+from passerby.cli.parameters import Encoder, Flip, Json, Seed
+
+
+def report(
+    run: Encoder,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    data: DatasetFlags = DatasetFlags(),
+    evaluation: EvaluationFlags = EvaluationFlags(),
+    flip: Flip = True,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Evaluate, plain and re-ranked, and write one HTML file with curves, distance histograms and ranked lists.
+
+    Args:
+        run: see `Encoder`.
+        out: The HTML file (default: report.html in the run).
+        data: Which dataset.
+        evaluation: How rankings are scored.
+        flip: see `Flip`.
+        seed: Chooses who counts as an impostor in the section on unknown people.
+        json: see `Json`.
+    """
+    from passerby.report.report import report as write_report
+
+    written = write_report(run, data.load(run), out, flip=flip, seed=seed, **evaluation.settings(rerank="k_reciprocal"))
+    show({"report": str(written)}, as_json=json, text=str(written))
