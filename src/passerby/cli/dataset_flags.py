@@ -94,7 +94,13 @@ class DatasetFlags:
 
 
 def data_of(run: Path | None) -> dict[str, Any] | None:
-    """The table `data` of a run's settings; None where there is no run, or it does not say."""
+    """The table `data` of a run's settings; None where there is no run, or it does not say.
+
+    Raises:
+        UsageError: no such folder.
+    """
+    if run is not None and not run.exists():
+        raise UsageError(f"{run}: no such folder; expected that of a run or an encoder")
     from passerby.config.toml import read_toml
 
     settings = run / "config.toml" if run is not None else None

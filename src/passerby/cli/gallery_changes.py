@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
@@ -11,7 +11,9 @@ from passerby.cli.opening import open_gallery
 from passerby.cli.output import show, table
 from passerby.cli.parameters import GalleryLocation, Json, Name
 from passerby.errors import UsageError
-from passerby.gallery.records import Identity
+
+if TYPE_CHECKING:
+    from passerby.gallery.records import Identity
 
 NewName: TypeAlias = Annotated[str | None, Parameter(metavar="NAME")]
 Text: TypeAlias = Annotated[str | None, Parameter(metavar="TEXT")]
@@ -40,9 +42,9 @@ def update(
         expires: Retention date, after which `passerby gallery purge` forgets the person; "never": none.
         json: see `Json`.
     """
-    if rename is None and notes is None and consent is None and expires is None:
-        raise UsageError("nothing to change: give --rename, --notes, --consent or --expires")
     with open_gallery(gallery) as opened:
+        if rename is None and notes is None and consent is None and expires is None:
+            raise UsageError("nothing to change: give --rename, --notes, --consent or --expires")
         changed = opened.update(name, name=rename, notes=notes, consent=consent, expires=expires)
     _show_identity(changed, json)
 

@@ -12,7 +12,7 @@ from passerby.cli.exit_codes import FAILED
 from passerby.cli.opening import open_gallery
 from passerby.cli.output import show
 from passerby.cli.parameters import GalleryLocation, Json
-from passerby.errors import DamagedGalleryError
+from passerby.errors import DamagedGalleryError, GalleryError
 
 NewFile: TypeAlias = Annotated[Path, Parameter(help="The new file.")]
 
@@ -66,6 +66,8 @@ def import_parquet(
     json: Json = False,
 ) -> None:
     """Add what `passerby gallery export` wrote; identities of the same name are joined."""
+    if not file.is_file():  # else an empty gallery would be left behind
+        raise GalleryError(f"{file}: no such file; expected what `passerby gallery export` wrote")
     with open_gallery(gallery, make=True) as opened:
         count = opened.import_parquet(file)
     result = {"gallery": gallery, "file": str(file), "observations": count}

@@ -4,12 +4,11 @@ A key is 256 random bits, shown once. The file holds its SHA-256 only: for secre
 nothing (there is no list of likely keys to try), and a fast one costs the service nothing per request. A presented key
 is hashed and compared with every stored digest in constant time.
 
-    python -m passerby.service.keys add keys.json front-desk --role write
+    passerby keys add keys.json front-desk --role write
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import hmac
 import json
@@ -17,15 +16,13 @@ import math
 import os
 import re
 import secrets
-import sys
 import threading
 import time as clock
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from passerby.errors import ConfigError, PasserbyError
+from passerby.errors import ConfigError
 from passerby.files import replace_file
 from passerby.service.errors import Refusal
 
@@ -207,37 +204,3 @@ class KeyRing:
         if level < 1:
             raise Refusal(429, f"more than {rate:g} requests a second with this key", retry_after=(1 - level) / rate)
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Add, list and remove keys; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m passerby.service.keys", description="API keys of a service")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb, summary in (
-        ("add", "make a key and print it once"),
-        ("remove", "take a key back"),
-        ("list", "list keys"),
-    ):
-        sub = verbs.add_parser(verb, help=summary)
-        sub.add_argument("file", help="the keys file")
-        if verb != "list":
-            sub.add_argument("name", help="who holds the key")
-        if verb == "add":
-            sub.add_argument("--role", choices=ROLES, default="read")
-            sub.add_argument("--rate", type=float, default=None, help="requests per second (0: no limit)")
-    chosen: Any = parser.parse_args(arguments)
-    try:
-        if chosen.verb == "add":
-            print(add_key(chosen.file, chosen.name, role=chosen.role, rate=chosen.rate))
-        elif chosen.verb == "remove":
-            remove_key(chosen.file, chosen.name)
-        else:
-            for key in list_keys(chosen.file):
-                print(f"{key.name}\t{key.role}\t{'default rate' if key.rate is None else f'{key.rate:g}/s'}")
-    except PasserbyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

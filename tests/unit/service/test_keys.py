@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from passerby.cli import run
 from passerby.errors import ConfigError
 from passerby.service import keys as keys_module
 from passerby.service.errors import Refusal
-from passerby.service.keys import ROLES, Key, KeyRing, add_key, digest_of, list_keys, main, remove_key
+from passerby.service.keys import ROLES, Key, KeyRing, add_key, digest_of, list_keys, remove_key
 
 
 def test_only_the_hash_is_stored_and_only_the_owner_reads_it(tmp_path: Path) -> None:
@@ -106,12 +107,12 @@ def test_names_are_unique_and_plain(tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = os.fspath(tmp_path / "keys.json")
-    assert main(["add", path, "desk", "--role", "write", "--rate", "5"]) == 0
+    assert run(["keys", "add", path, "desk", "--role", "write", "--rate", "5"]) == 0
     token = capsys.readouterr().out.strip()
     assert KeyRing(path).find(token).name == "desk"
-    assert main(["list", path]) == 0
-    assert capsys.readouterr().out == "desk\twrite\t5/s\n"
-    assert main(["remove", path, "desk"]) == 0
+    assert run(["keys", "list", path]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["desk", "write", "5/s"]
+    assert run(["keys", "remove", path, "desk"]) == 0
     assert list_keys(path) == []
-    assert main(["remove", path, "desk"]) == 2
+    assert run(["keys", "remove", path, "desk"]) == 2
     assert "no key 'desk'" in capsys.readouterr().err
