@@ -16,7 +16,9 @@ import torch
 
 from passerby.version import __version__
 
-_CORE = ("torch", "numpy", "numba", "pillow", "simplejpeg", "safetensors", "pydantic", "cyclopts", "pyarrow", "matplotlib")
+_CORE = (
+    "torch", "numpy", "numba", "pillow", "simplejpeg", "safetensors", "pydantic", "cyclopts", "pyarrow", "matplotlib",
+)  # fmt: skip
 _EXTRAS = {
     "serve": ("fastapi", "uvicorn", "python-multipart"),
     "export": ("onnx", "onnxscript", "onnxruntime", "openvino"),

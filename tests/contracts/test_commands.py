@@ -189,7 +189,7 @@ CHEAP = {
     "doctor": "doctor",
     "data list": "data list",
     "data info": "data info market1501",
-    "data draw": "data draw {0}/drawn --identities 8 --train-identities 4 --images-per-camera 2 --cameras 2 --distractors 2",
+    "data draw": "data draw {0}/drawn --identities 8 --train-identities 4 --cameras 2 --images-per-camera 2",
     "data write": "data write viper {0}/viper --persons 10",
     "recipes": "recipes demo",
     "keys add": "keys add {0}/keys.json other",

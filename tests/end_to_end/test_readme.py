@@ -34,7 +34,8 @@ def test_commands_parse(page: Path) -> None:
     """Every flag and every argument of a command that a page shows is one that the command takes."""
     fenced = "\n".join(re.findall(r"^```[a-z]*\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
     for line in re.findall(r"^\s*(?:\$ )?passerby (.+)$", fenced.replace("\\\n", " "), re.MULTILINE):
-        words = shlex.split(re.split(r"\s{2,}(?=[a-z])", line)[0], comments=True)
+        optional = re.sub(r"(?<=\s)\[(--[^\]]+)\]", r"\1", line)
+        words = shlex.split(re.split(r"\s{2,}(?=[a-z])", optional)[0], comments=True)
         if words and words[0].split()[0] in {name.partition(" ")[0] for name in COMMANDS} and "..." not in words:
             build_app().parse_args(words, exit_on_error=False, print_error=False)
 

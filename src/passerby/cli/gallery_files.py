@@ -19,13 +19,13 @@ NewFile: TypeAlias = Annotated[Path, Parameter(help="The new file.")]
 
 def check(gallery: GalleryLocation, /, *, json: Json = False) -> int:
     """Read and verify everything; a damaged gallery ends with exit code 1."""
-    with open_gallery(gallery, read_only=True) as opened:
-        count = opened.observation_count
-        try:
+    try:
+        with open_gallery(gallery, read_only=True) as opened:
             opened.check()
-        except DamagedGalleryError as error:
-            show({"gallery": gallery, "sound": False, "fault": str(error)}, as_json=json, text=f"damaged: {error}")
-            return FAILED
+            count = opened.observation_count
+    except DamagedGalleryError as error:
+        show({"gallery": gallery, "sound": False, "fault": str(error)}, as_json=json, text=f"damaged: {error}")
+        return FAILED
     result = {"gallery": gallery, "sound": True, "fault": None, "observations": count}
     show(result, as_json=json, text=f"{gallery}: sound, {count:,} observations")
     return 0

@@ -18,6 +18,7 @@ from passerby.cli.parameters import (
     Json,
     Tracklet,
 )
+from passerby.errors import UsageError
 
 
 def identify(
@@ -52,6 +53,8 @@ def identify(
         tracklet: see `Tracklet`.
         json: see `Json`.
     """
+    if camera is None and not exclude_camera:
+        raise UsageError("--no-exclude-camera goes with --camera: without one, nothing is left out")
     probes: list[Any] = [list(images)] if tracklet else list(images)
     with open_gallery(gallery, encoder) as opened:
         found = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from passerby.cli.output import plain, show, table
-from passerby.cli.parameters import Json, Metric, Rates, Seed
+from passerby.cli.parameters import Json, Metric, Rates
 from passerby.cli.vector_flags import GalleryFile, QueryFile, VectorFlags
 from passerby.cli.verify import Exclusion
 from passerby.errors import UsageError
@@ -31,7 +31,7 @@ def open_set(
     cohort: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     cohort_size: Annotated[int | None, Parameter(metavar="N")] = None,
     camera_thresholds: Annotated[bool, Parameter(negative=())] = False,
-    seed: Seed = 0,
+    seed: Annotated[int | None, Parameter(metavar="N")] = None,
     json: Json = False,
 ) -> None:
     """Detection and identification rates at given false accept rates, with the thresholds that have them.
@@ -51,13 +51,15 @@ def open_set(
         cohort: Vectors of other people, for --normalization.
         cohort_size: With adaptive_s: how many of the cohort's nearest (default: 200).
         camera_thresholds: Also the threshold of each probe camera with enough impostors, for the first rate of --far.
-        seed: Of the bootstrap intervals of --camera-thresholds.
+        seed: Of the bootstrap intervals of --camera-thresholds (default: 0).
         json: see `Json`.
     """
     if (normalization == "none") != (cohort is None):
         raise UsageError("--normalization and --cohort go together")
     if cohort_size is not None and normalization != "adaptive_s":
         raise UsageError("--cohort-size goes with --normalization adaptive_s")
+    if seed is not None and not camera_thresholds:
+        raise UsageError("--seed goes with --camera-thresholds")
     from passerby.embedding.vector_files import read_vectors
     from passerby.evaluation.open_set.curves import evaluate_open_set
     from passerby.evaluation.open_set.thresholds import camera_thresholds as thresholds_by_camera
@@ -84,7 +86,7 @@ def open_set(
         show(report, as_json=json)
         return
     cameras = thresholds_by_camera(
-        report.scores, first.pids, first.camids, report.identities, far=far[0], metric=metric, seed=seed
+        report.scores, first.pids, first.camids, report.identities, far=far[0], metric=metric, seed=seed or 0
     )
     text = f"{report}\n\n{_camera_table(cameras, far[0])}"
     show({**plain(report), "cameras": cameras}, as_json=json, text=text)

@@ -120,5 +120,5 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
             read_embeddings(tmp_path / path, **options)
     with pytest.raises(UsageError, match="did you mean 'pid'"):
         read_embeddings(tmp_path / "v.npy", columns={"pids": "x"})
-    with pytest.raises(EmbeddingError, match="expected one of .npy, .faiss"):
+    with pytest.raises(EmbeddingError, match="expected one of"):
         export_vectors(Embeddings(VECTORS, PIDS, CAMIDS), tmp_path / "v.txt")
