@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -27,17 +26,10 @@ from passerby.service.errors import Refusal, problems
 from passerby.service.keys import Key, KeyRing, digest_of
 from passerby.service.limits import Limits
 from passerby.service.middleware import Gate
+from passerby.service.page import PAGE, WEB
 from passerby.service.routes import changing, identify, looking
 from passerby.service.state import Service
 from passerby.version import __version__
-
-_WEB = Path(__file__).parent / "web"
-_PAGE = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/app.css": ("app.css", "text/css; charset=utf-8"),
-    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
 
 
 def create_app(
@@ -85,8 +77,8 @@ def create_app(
     app.add_middleware(Gate, service=service)
     for router in (identify.router, changing.router, looking.router):
         app.include_router(router)
-    for path, (name, kind) in _PAGE.items():
-        app.add_api_route(path, _file((_WEB / name).read_bytes(), kind), methods=["GET"], include_in_schema=False)
+    for path, (name, kind) in PAGE.items():
+        app.add_api_route(path, _file((WEB / name).read_bytes(), kind), methods=["GET"], include_in_schema=False)
     for kind_of_error, handler in _HANDLERS.items():
         app.add_exception_handler(kind_of_error, handler)
     return app

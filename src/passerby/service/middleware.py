@@ -17,6 +17,7 @@ from passerby.service import logs
 from passerby.service.errors import Refusal
 from passerby.service.idempotency import ALTERING, ASKING, Attempt, Replays, altered_since, gone
 from passerby.service.keys import Key
+from passerby.service.page import PAGE
 from passerby.service.state import Service
 
 Scope = MutableMapping[str, Any]
@@ -25,7 +26,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN_PATHS = frozenset({"/", "/app.css", "/app.js", "/icon.svg", "/health", "/ready", "/openapi.json"})
+OPEN_PATHS = frozenset({*PAGE, "/health", "/ready", "/openapi.json"})
 """What may be had without a key: the page (not what it shows), liveness, and the description of the API."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
