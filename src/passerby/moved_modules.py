@@ -25,6 +25,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "data.grouping": ("data.sampling.identity_groups",),
     "data.hard_identity": ("data.sampling.hard_identity",),
     "data.image_check": ("data.check.image_files",),
+    "data.layouts.cast": ("data.layouts.drawn_people",),
     "data.images": ("images.cache",),
     "data.pedestrian": ("data.synthetic.pedestrian",),
     "data.pk": ("data.sampling.pk",),

@@ -16,7 +16,7 @@ Draw: TypeAlias = Callable[[int, int, int], UInt8]
 
 
 @dataclass(frozen=True)
-class Cast:
+class DrawnPeople:
     """The people of a drawn dataset.
 
     Attributes:
@@ -33,8 +33,8 @@ class Cast:
         """The persons' numbers."""
         return range(1, self.persons + 1)
 
-    def stranger(self, number: int) -> int:
-        """A person beyond the cast, who is nobody's match."""
+    def extra_person(self, number: int) -> int:
+        """A person besides those drawn, who has no match."""
         return self.persons + 1 + number
 
     def views(self, cameras: int) -> Iterator[tuple[int, int, int]]:
