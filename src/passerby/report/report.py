@@ -25,9 +25,9 @@ from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
 from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.models.encoder import Encoder, load_encoder
-from passerby.report import picture_sections, sections
 from passerby.report.evidence import as_evaluated, collect_evidence
 from passerby.report.page import Section, render_page, write_page
+from passerby.report.sections import pairs, pictures, provenance, scores
 from passerby.version import __version__
 
 
@@ -87,19 +87,19 @@ def write_report(
     described = {} if encoder is None else dict(encoder.provenance)
     inside = described.pop("config", None)
     parts: list[Section | None] = [
-        sections.numbers(reports),
-        sections.curves(reports, evidence),
-        sections.distances(evidence, first, threshold),
-        sections.open_set(open_set, threshold) if open_set is not None else None,
-        picture_sections.rankings(first, query, gallery, seed=seed),
+        scores.numbers(reports),
+        scores.curves(reports, evidence),
+        pairs.distances(evidence, first, threshold),
+        pairs.open_set(open_set, threshold) if open_set is not None else None,
+        pictures.rankings(first, query, gallery, seed=seed),
         *extra_sections,
-        sections.cameras(evidence, first, query, gallery),
-        picture_sections.identity_map(query, gallery, seed=seed),
-        picture_sections.activations(encoder, query, seed=seed)
+        scores.cameras(evidence, first, query, gallery),
+        pictures.identity_map(query, gallery, seed=seed),
+        pictures.activations(encoder, query, seed=seed)
         if isinstance(encoder, Encoder) and encoder.engine.name == "torch"
         else None,
-        sections.training(Path(metrics)) if metrics is not None else None,
-        sections.provenance(
+        provenance.training(Path(metrics)) if metrics is not None else None,
+        provenance.provenance(
             {
                 "encoder": query.fingerprint or (encoder.fingerprint if encoder is not None else ""),
                 **described,
@@ -110,12 +110,12 @@ def write_report(
             },
             str(config) if config is not None else inside,
         ),
-        sections.RESPONSIBLE_USE,
+        provenance.RESPONSIBLE_USE,
     ]
     html = render_page(
         title,
         f"{first.queries:,} queries in a gallery of {first.gallery:,} images, protocol {first.protocol}",
-        sections.tiles(reports, open_set, threshold),
+        scores.tiles(reports, open_set, threshold),
         [part for part in parts if part is not None],
         notes=notes,
         footer=f"Written by passerby {__version__}. Everything on this page is inside this one file.",

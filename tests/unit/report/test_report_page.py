@@ -249,7 +249,7 @@ def test_words_stand_out_from_what_is_behind_them(scheme: int) -> None:
 
 
 def test_examples_of_the_docs_run(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "report.md").read_text("utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "report.md").read_text("utf-8")
     example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[-1]
     names: dict[str, Any] = {}
     exec(example, names)
