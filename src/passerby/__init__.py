@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from passerby.gallery.gallery import Gallery, Match
     from passerby.gallery.records import Identification
     from passerby.losses import LOSSES
+    from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
-    from passerby.models.model import BACKBONES, build_model
+    from passerby.models.model import build_model
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from passerby.training.trainer import Run, train
 
 _HOME = {
-    "BACKBONES": "passerby.models.model",
+    "BACKBONES": "passerby.models.backbones.table",
     "Config": "passerby.config",
     "CrossDomain": "passerby.evaluation.closed_set.splits",
     "DATASETS": "passerby.data.datasets",

@@ -44,8 +44,8 @@ def _laid_over(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str,
     result = dict(first)
     for key, value in second.items():
         before = result.get(key)
-        both = isinstance(value, Mapping) and isinstance(before, Mapping)
-        result[key] = _laid_over(before, value) if both else value
+        inside = isinstance(value, Mapping) and isinstance(before, Mapping)
+        result[key] = _laid_over(result[key], value) if inside else value
     return result
 
 

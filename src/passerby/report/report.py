@@ -31,8 +31,12 @@ from passerby.version import __version__
 class Described(Protocol):
     """What the provenance needs of an encoder; `passerby.Encoder` is one."""
 
-    fingerprint: str
     provenance: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of weights and preprocessing."""
+        ...
 
 
 def write_report(
