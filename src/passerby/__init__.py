@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
     from passerby.training.objective import Objective
-    from passerby.training.trainer import Run, train
+    from passerby.training.run import Run
+    from passerby.training.trainer import train
 
 _HOME = {
     "BACKBONES": "passerby.models.backbones.table",
@@ -64,7 +65,7 @@ _HOME = {
     "OpenSetReport": "passerby.evaluation.open_set.curves",
     "ReIDDataset": "passerby.data.records",
     "Report": "passerby.evaluation.closed_set.protocols",
-    "Run": "passerby.training.trainer",
+    "Run": "passerby.training.run",
     "Sample": "passerby.data.records",
     "Threshold": "passerby.evaluation.open_set.curves",
     "average_splits": "passerby.evaluation.closed_set.splits",

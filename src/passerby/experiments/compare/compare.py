@@ -34,7 +34,7 @@ from passerby.models.export.encoder_export import export
 from passerby.report.figures import cmc_curves, training_curves
 from passerby.report.page import Plot, Section, Table, Tile, render_page, write_page
 from passerby.training.checkpoint import load_checkpoint
-from passerby.training.trainer import Run
+from passerby.training.run import Run
 from passerby.version import __version__
 
 log = logging.getLogger("passerby")
