@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from passerby.config import load_recipe
-from passerby.data.datasets import load_dataset
+from passerby.data.configured import load_configured
 from passerby.data.records import ReIDDataset
 from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
@@ -34,8 +34,12 @@ from passerby.version import __version__
 class Described(Protocol):
     """What the provenance needs of an encoder; `passerby.Encoder` is one."""
 
-    fingerprint: str
     provenance: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of weights and preprocessing."""
+        ...
 
 
 def write_report(
@@ -170,7 +174,7 @@ def report(
     if data is None:
         if config is None:
             raise ConfigError(f"{folder}: holds no config.toml that names a dataset; say which one to evaluate on")
-        data = load_dataset(config.data.name, config.data.root, split=config.data.split, **config.data.arguments)
+        data = load_configured(config.data, run=folder)
     query = embed(encoder, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(encoder, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
 
