@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from passerby.cli import VERBS, run
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 
 pytestmark = pytest.mark.slow
 

@@ -30,11 +30,11 @@ from passerby.evaluation.closed_set.statistics import PairedTest, compare_report
 from passerby.evaluation.evaluate import evaluate
 from passerby.files import replace_file
 from passerby.models.encoder import Encoder, load_encoder
-from passerby.models.export import export
+from passerby.models.export.encoder_export import export
 from passerby.report.figures import cmc_curves, training_curves
 from passerby.report.page import Plot, Section, Table, Tile, render_page, write_page
 from passerby.training.checkpoint import load_checkpoint
-from passerby.training.trainer import Run
+from passerby.training.run import Run
 from passerby.version import __version__
 
 log = logging.getLogger("passerby")

@@ -15,10 +15,11 @@ import torch
 from passerby.config import InputConfig, ModelConfig
 from passerby.data.datasets import load_dataset
 from passerby.data.synthetic.dataset import draw_dataset
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, EmbeddingError, StorageError
 from passerby.evaluation.closed_set.protocols import evaluate_embeddings
-from passerby.evaluation.open_set.curves import calibrate_threshold, evaluate_open_set
+from passerby.evaluation.open_set.curves import evaluate_open_set
+from passerby.evaluation.open_set.thresholds import calibrate_threshold
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
 from passerby.report.page import Picture, Section, Strip, Table
@@ -248,7 +249,7 @@ def test_words_stand_out_from_what_is_behind_them(scheme: int) -> None:
 
 
 def test_examples_of_the_docs_run(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "report.md").read_text("utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "report.md").read_text("utf-8")
     example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[-1]
     names: dict[str, Any] = {}
     exec(example, names)

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ImageError
 from passerby.evaluation.closed_set.result import Report
 from passerby.models.encoder import Encoder
 from passerby.report import figures
 from passerby.report.activation_maps import activation_maps
 from passerby.report.evidence import RankedList, ranked_lists
+from passerby.report.formatting import percent
 from passerby.report.identity_map import choose_images, tsne
 from passerby.report.page import Picture, Plot, Section, Strip
-from passerby.report.sections import percent
 
 _LIST_LENGTH = 10
 _DRAWN_GALLERY = ("cuhk03", "single_shot")

@@ -3,7 +3,6 @@
 import threading
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,12 +10,11 @@ from PIL import Image
 from passerby.config import AugmentConfig, InputConfig, SamplerConfig
 from passerby.data import loader as loader_module
 from passerby.data.augment import Augmenter
-from passerby.data.loader import EvaluationLoader, TrainLoader
+from passerby.data.loader import TrainLoader
 from passerby.data.records import Sample, labels_of
 from passerby.data.sampling.sampler import make_sampler
 from passerby.errors import ImageError
 from passerby.images.cache import ImageStore
-from passerby.images.decode import read_image, resize_image
 
 INPUT = InputConfig(height=32, width=16)
 
@@ -149,30 +147,6 @@ def test_an_unreadable_image_stops_training_with_its_name(samples, tmp_path):
     broken = [*samples, Sample(tmp_path / "gone.png", 99), Sample(tmp_path / "gone.png", 100)]
     with pytest.raises(ImageError, match=r"gone\.png: no such image file"):
         images_of(train_loader(broken, cache="none"))
-
-
-@pytest.mark.parametrize("batch_size", [1, 5, 24, 100])
-def test_evaluation_reads_everything_in_order(batch_size, samples):
-    loader = EvaluationLoader(samples, 40, 20, batch_size, threads=3)
-    batches = list(loader)
-    assert len(batches) == len(loader)
-    assert all(len(b.images) == batch_size for b in batches[:-1])
-    images = torch.cat([b.images for b in batches])
-    assert images.dtype == torch.uint8
-    wanted = np.stack([resize_image(read_image(s.path), 40, 20) for s in samples])
-    assert np.abs(images.permute(0, 2, 3, 1).numpy().astype(int) - wanted).max() <= 1
-    assert torch.cat([b.labels for b in batches]).tolist() == [s.pid for s in samples]
-    assert torch.cat([b.camids for b in batches]).tolist() == [s.camid for s in samples]
-    assert torch.cat([b.indices for b in batches]).tolist() == list(range(len(samples)))
-
-
-def test_evaluation_of_nothing_is_empty():
-    assert list(EvaluationLoader([], 32, 16)) == []
-
-
-def test_evaluation_names_the_unreadable_image(samples, tmp_path):
-    with pytest.raises(ImageError, match=r"gone\.png: no such image file"):
-        list(EvaluationLoader([*samples, Sample(tmp_path / "gone.png", 1)], 32, 16, 4))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

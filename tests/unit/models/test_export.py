@@ -16,8 +16,10 @@ from passerby.errors import ConfigError, MissingExtraError, WeightsError
 from passerby.evaluation.evaluate import evaluate
 from passerby.experiments.benchmark_encoder import bench_encoder
 from passerby.experiments.export_ranking import export
-from passerby.models import export as export_module
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.export import check, writers
+from passerby.models.export.exporters import quiet
+from passerby.models.export.graph import Portable
 from passerby.models.model import build_model
 
 CONFIG = ModelConfig(backbone="tiny:osnet_x0_25")
@@ -99,7 +101,7 @@ def test_an_exported_program_runs_without_the_package(tmp_path: Path) -> None:
     assert report.path == tmp_path / "model.pt2"
     assert report.difference < 1e-5
     extra = {"passerby.json": ""}
-    with export_module._quiet():
+    with quiet():
         program = torch.export.load(tmp_path / "model.pt2", extra_files=extra)
     assert json.loads(extra["passerby.json"])["fingerprint"] == encoder.fingerprint
     image = pictures(64, 32)[0]
@@ -152,11 +154,11 @@ def test_an_export_that_differs_is_not_written(tmp_path: Path, monkeypatch: pyte
         file.write_bytes(b"graph")
 
     def slightly_off(images: torch.Tensor) -> torch.Tensor:
-        vectors = export_module.Portable(encoder.model, encoder.preprocessing).eval()(images)
+        vectors = Portable(encoder.model, encoder.preprocessing).eval()(images)
         return vectors.detach() + 5e-4
 
-    monkeypatch.setitem(export_module._WRITERS, "onnx", wrong)
-    monkeypatch.setattr(export_module, "_runner", lambda *_: slightly_off)
+    monkeypatch.setitem(writers.WRITERS, "onnx", wrong)
+    monkeypatch.setattr(check, "_runner", lambda *_: slightly_off)
     with pytest.raises(WeightsError, match=r"not written.*5\.0e-04"):
         export(tmp_path / "e", "onnx")
     assert not (tmp_path / "e" / "encoder.onnx").exists()

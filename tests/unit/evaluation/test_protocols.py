@@ -45,7 +45,7 @@ def test_unknown_cameras_turn_market1501_into_no_cameras() -> None:
     assert report.mAP == pytest.approx((1 + 1 + 3 / 4 + 4 / 7) / 4, abs=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore::passerby.evaluation.closed_set.protocols.ScoreWarning")
+@pytest.mark.filterwarnings("ignore::passerby.evaluation.closed_set.result.ScoreWarning")
 def test_equal_distances_stand_in_gallery_order() -> None:
     behind = pb.evaluate_embeddings(line(0), line(1, 1), [1], [2, 1])
     ahead = pb.evaluate_embeddings(line(0), line(1, 1), [1], [1, 2])
