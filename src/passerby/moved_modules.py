@@ -18,7 +18,12 @@ MOVED: dict[str, tuple[str, ...]] = {
     "cli.leave": ("cli.encoders",),
     "cli.prove": ("cli.evaluation",),
     "cli.use": ("cli.gallery",),
-    "compare": ("experiments.compare.compare",),
+    "compare": (
+        "experiments.compare.compare",
+        "experiments.compare.plan",
+        "experiments.compare.table",
+        "experiments.compare.trial",
+    ),
     "compiled": ("numba_jit",),
     "data.check_report": ("data.check.report",),
     "data.duplicates": ("data.check.near_duplicates",),
