@@ -19,7 +19,8 @@ from tests.contracts.galleries import DIM, TinyEncoder, people, picture
 
 from passerby.errors import DamagedGalleryError, GalleryError, StorageError
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.stores.sqlite.store import SqliteStore, file_guard
+from passerby.gallery.stores.sqlite import file_guard
+from passerby.gallery.stores.sqlite.store import SqliteStore
 
 PEOPLE = people(30, 2)
 posix = pytest.mark.skipif(os.name != "posix", reason="locks of processes")
