@@ -74,7 +74,7 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
     """
     check_terms(config.objective)
     device = choose_device(config.run.device)
-    config = config.model_copy(update={"data": with_absolute_paths(config.data)})
+    config = config.model_copy(update={"data": with_absolute_paths(config.data, run=Path(out))})
     # the signal handlers stay while an error unwinds: a launcher ends the others at once when a process fails
     with (
         Interruption() as stopped,
