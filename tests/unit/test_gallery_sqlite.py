@@ -321,7 +321,7 @@ def test_a_newer_format_is_refused_and_an_older_one_migrated(tmp_path: Path, mon
         gallery.enroll("Ada", vectors=PEOPLE[0])
     added = "CREATE TABLE later (x);\nINSERT INTO later VALUES (7);\n"
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite, "MIGRATIONS", (*schema.MIGRATIONS, added))
+        patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
         with pytest.raises(GalleryError, match="open it once for writing"):
             Gallery.open(path, read_only=True)
         for _ in range(2):  # the second time there is nothing to do
@@ -524,7 +524,7 @@ def test_missing_vectors_are_noticed(tmp_path: Path) -> None:
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "people.gallery"
     Gallery.open(path).close()
-    monkeypatch.setattr(sqlite, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE later (x);\nSELECT no_such();\n"))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE later (x);\nSELECT no_such();\n"))
     with pytest.raises(GalleryError):
         Gallery.open(path)
     monkeypatch.undo()

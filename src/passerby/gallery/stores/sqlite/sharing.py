@@ -19,7 +19,8 @@ from typing import Any
 from passerby.errors import GalleryError, StorageError
 from passerby.gallery.records import Event
 from passerby.gallery.stores.sqlite.file_guard import Inode, inode
-from passerby.gallery.stores.sqlite.store import SqliteStore, ensure_file
+from passerby.gallery.stores.sqlite.new_file import ensure_file
+from passerby.gallery.stores.sqlite.store import SqliteStore
 
 _lock = threading.RLock()
 _open: weakref.WeakValueDictionary[Inode, SqliteStore] = weakref.WeakValueDictionary()
