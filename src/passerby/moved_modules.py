@@ -31,7 +31,12 @@ MOVED: dict[str, tuple[str, ...]] = {
     "data.hard_identity": ("data.sampling.hard_identity",),
     "data.image_check": ("data.check.image_files",),
     "data.images": ("images.cache",),
-    "data.pedestrian": ("data.synthetic.pedestrian",),
+    "data.pedestrian": (
+        "data.synthetic.pedestrian",
+        "data.synthetic.camera",
+        "data.synthetic.figure",
+        "data.synthetic.person",
+    ),
     "data.pk": ("data.sampling.pk",),
     "data.readers.pairs": ("data.readers.two_cameras",),
     "data.resize": ("images.resize",),
