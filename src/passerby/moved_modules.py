@@ -124,6 +124,8 @@ MOVED: dict[str, tuple[str, ...]] = {
     "models.resnet": ("models.backbones.resnet",),
     "models.timm_backbone": ("models.backbones.timm_backbone",),
     "pixels": ("images.decode",),
+    "training.losses_seen": ("training.epoch_losses",),
+    "training.shares": ("training.sharded_state",),
     "training.teacher": ("training.distillation",),
 }
 """Old module -> where its names are now; below `passerby`."""

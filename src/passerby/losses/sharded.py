@@ -38,7 +38,6 @@ class _ShardedClassWeights(nn.Module):
         seed: of the draws.
     """
 
-    reads = "embedding"
     sharded = True
     steps: Tensor
 
@@ -116,6 +115,8 @@ class ShardedSoftmaxLoss(_ShardedClassWeights):
         seed: of the draws; what is drawn depends on the seed, the step and the process.
     """
 
+    reads = "embedding"
+
     def __init__(
         self, num_ids: int, dim: int, label_smoothing: float = 0.0, sample_rate: float = 1.0, seed: int = 0
     ) -> None:
@@ -150,6 +151,8 @@ class ShardedSphereSoftmaxLoss(_ShardedClassWeights):
         sample_rate: share of the rows that takes part in a step, above 0 and at most 1.
         seed: of the draws.
     """
+
+    reads = "embedding"
 
     def __init__(self, num_ids: int, dim: int, scale: float = 14.0, sample_rate: float = 1.0, seed: int = 0) -> None:
         check_at_least("scale", scale, 0.0, exclusive=True)

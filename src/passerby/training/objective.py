@@ -29,7 +29,7 @@ _DIM = ("dim", "embedding_size")
 
 
 class Vectors(Protocol):
-    """What a model hands to the objective: [B, D] before and after the neck."""
+    """What a model gives to the objective: [B, D] before and after the neck."""
 
     @property
     def feature(self) -> Tensor:

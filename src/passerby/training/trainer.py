@@ -33,9 +33,9 @@ from passerby.training.checkpoint import load_checkpoint, save_checkpoint
 from passerby.training.collapse import warn_of_collapse
 from passerby.training.devices import choose_device, choose_precision, cpu_threads
 from passerby.training.distillation import read_teacher
+from passerby.training.epoch_losses import EpochLosses
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
-from passerby.training.losses_seen import LossesSeen
 from passerby.training.objective import Objective, check_terms
 from passerby.training.optim import (
     AveragedWeights,
@@ -45,7 +45,7 @@ from passerby.training.optim import (
     set_learning_rate,
 )
 from passerby.training.run import CONFIG_FILE, Run
-from passerby.training.shares import drop_shares, load_share, save_share
+from passerby.training.sharded_state import drop_shares, load_share, save_share
 from passerby.training.snapshot import provenance_of, snapshot
 from passerby.training.step import Step
 
@@ -169,14 +169,14 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         first_epoch, first_step, best = saved["epoch"], saved["step"], saved["best"]
         seen_before = saved["losses"] if first_step else None
         log.info("resuming %s at epoch %d, step %d", folder, first_epoch + 1, first_step)
-    if main:  # only now: what was refused above leaves no folder behind
+    if main:  # only now: what was refused above has written no folder
         with replace_file(folder / CONFIG_FILE) as temporary:
             temporary.write_text(config.to_toml(), "utf-8")
     journal = Journal(folder, first_epoch) if main else None
     may_collapse = "feature" in objective.reads.values()  # what lies before a neck has no scale otherwise
     provenance = provenance_of(config, data, training.train)
 
-    def save(epoch: int, step: int, losses: LossesSeen | None, *, finished: bool = False) -> None:
+    def save(epoch: int, step: int, losses: EpochLosses | None, *, finished: bool = False) -> None:
         if objective.sharded:
             share = {"objective": objective.state_dict(), "optimizer": optimizer.state_dict()}
             if not main:
@@ -198,7 +198,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             }
             save_checkpoint(folder, state, config)
             drop_shares(folder, but=(epoch, step))
-        distributed.wait()  # nobody leaves before it is written: a launcher would end the one who writes
+        distributed.wait()  # no process ends before it is written: a launcher would end the one that writes
 
     # ---- 5. Epochs ---------------------------------------------------------------------------------------------
     epochs = config.schedule.epochs
@@ -243,7 +243,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             if epoch in (first_epoch, frozen):  # what is replicated is what learns
                 backpropagate.replicate()
             names = (*objective.names, "spread")
-            losses = LossesSeen(names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
+            losses = EpochLosses(names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
             if seen_before is not None:
                 losses.load_state_dict(seen_before)
                 seen_before = None
@@ -350,7 +350,7 @@ def _is_due(epoch: int, config: Config) -> bool:
     return last or (every > 0 and (epoch + 1) % every == 0)
 
 
-def _show(bar: ProgressBar, losses: LossesSeen, config: Config, started: float, start: int) -> None:
+def _show(bar: ProgressBar, losses: EpochLosses, config: Config, started: float, start: int) -> None:
     if losses.steps % 5 and losses.steps > 5:
         bar.advance()
         return

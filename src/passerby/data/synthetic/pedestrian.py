@@ -29,7 +29,7 @@ def draw_person(person: Person, camera: Camera, rng: np.random.Generator) -> UIn
 
 
 def draw_clutter(camera: Camera, rng: np.random.Generator, *, junk: bool) -> UInt8:
-    """A detector's mistake: mere background or part of a passer_by (distractor), or a badly cut passer_by (junk)."""
+    """A detector's mistake: mere background or part of a passer-by (distractor), or a badly cut one (junk)."""
     layer = Image.new("RGBA", (WIDTH * ZOOM, HEIGHT * ZOOM))
     if junk or rng.random() < 0.5:
         passer_by = Person.of(int(rng.integers(2**31)), 0)
