@@ -1,7 +1,8 @@
 """Losses: vectors [B, D] and identities [B] in, one number out. `LOSSES` is the table of them all.
 
 A loss is an `nn.Module` called `loss(x, labels)`; its class attribute `reads` says which of the model's two vectors it
-is meant for. Those with class weights or centres own them and take `num_ids` and `dim`.
+is meant for, and `needs_pairs` that a batch must hold several images of one identity beside other identities. Those
+with class weights or centres own them and take `num_ids` and `dim`.
 
 A new loss is its class, its import and its line in the table here.
 """

@@ -29,6 +29,7 @@ from passerby.images.cache import ImageStore
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
 from passerby.progress import ProgressBar, progress_bar
+from passerby.training.batch_requirements import check_batch_norm, warn_of_copies, warn_of_idle_terms
 from passerby.training.checkpoint import load_checkpoint, save_checkpoint
 from passerby.training.collapse import warn_of_collapse
 from passerby.training.devices import choose_device, choose_precision, cpu_threads
@@ -36,7 +37,7 @@ from passerby.training.distillation import read_teacher
 from passerby.training.epoch_losses import EpochLosses
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
-from passerby.training.objective import Objective, check_terms
+from passerby.training.objective import Objective
 from passerby.training.optim import (
     AveragedWeights,
     build_optimizer,
@@ -48,6 +49,7 @@ from passerby.training.run import CONFIG_FILE, Run
 from passerby.training.sharded_state import drop_shares, load_share, save_share
 from passerby.training.snapshot import provenance_of, snapshot
 from passerby.training.step import Step
+from passerby.training.terms import check_terms
 
 log = logging.getLogger("passerby")
 
@@ -72,7 +74,7 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
         TrainingError: a loss became NaN or Inf, or another process was lost; the last good checkpoint is kept.
         StorageError: the disk is full; the previous checkpoint is kept.
     """
-    check_terms(config.objective)
+    check_terms(config.objective, config.sampler)
     device = choose_device(config.run.device)
     config = config.model_copy(update={"data": with_absolute_paths(config.data)})
     # the signal handlers stay while an error unwinds: a launcher ends the others at once when a process fails
@@ -128,7 +130,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         rank=distributed.rank(),
         world_size=distributed.world_size(),
     )
-
+    if main:
+        warn_of_copies(labels, config.sampler)
     teacher = None
     if config.distillation.vectors is not None:
         teacher = read_teacher(config.distillation.vectors, training.train).to(device)
@@ -136,6 +139,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     # ---- 3. Model, objective, optimiser ------------------------------------------------------------------------
     torch.manual_seed(config.run.seed)
     model = build_model(config.model)
+    check_batch_norm(model, config.sampler, processes=distributed.world_size())
     if config.model.weights is not None and saved is None:
         log.info("%s", load_weights(model, config.model.weights))
     model.to(device)
@@ -288,6 +292,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 images_seen = (losses.steps - first_step) * config.sampler.batch_size
                 means = losses.means()
                 spread = means.pop("spread")
+                if epoch == 0:
+                    warn_of_idle_terms(means, config.sampler, epoch=epoch)
                 if may_collapse and warn_of_collapse(spread, epoch=epoch):
                     may_collapse = False  # said once
                 journal.epoch(
