@@ -8,7 +8,7 @@ from passerby.config.settings import Positive, Settings
 
 
 class EvaluationConfig(Settings):
-    """How a trained model is judged."""
+    """How a trained model is evaluated."""
 
     protocol: str | None = None
     """Protocol by name; default: the dataset's own."""
