@@ -288,8 +288,7 @@ def _trial(config: Config, seed: int, folder: Path, engine: str | None) -> Trial
         peak = _train(config, folder)
         run = Run(folder, config)
         data = load_dataset(config.data.name, config.data.root, split=config.data.split, **config.data.arguments)
-        settings = {"metric": config.evaluation.metric, "protocol": config.evaluation.protocol}
-        report = evaluate(_encoder(run, engine), data, flip=config.evaluation.flip, **settings)  # type: ignore[arg-type]
+        report = evaluate(_encoder(run, engine), data, settings=config.evaluation)
         with replace_file(done) as temporary:
             temporary.write_text(json.dumps({"peak_gib": peak, **report.to_dict(per_query=True)}), "utf-8")
     saved = json.loads(done.read_text("utf-8"))
