@@ -43,16 +43,18 @@ if TYPE_CHECKING:
     from passerby.gallery.gallery import Gallery, Match
     from passerby.gallery.records import Identification
     from passerby.losses import LOSSES
+    from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
-    from passerby.models.model import BACKBONES, build_model
+    from passerby.models.model import build_model
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
     from passerby.training.objective import Objective
-    from passerby.training.trainer import Run, train
+    from passerby.training.run import Run
+    from passerby.training.trainer import train
 
 _HOME = {
-    "BACKBONES": "passerby.models.model",
+    "BACKBONES": "passerby.models.backbones.table",
     "Config": "passerby.config",
     "CrossDomain": "passerby.evaluation.closed_set.splits",
     "DATASETS": "passerby.data.datasets",
@@ -66,7 +68,7 @@ _HOME = {
     "OpenSetReport": "passerby.evaluation.open_set.curves",
     "ReIDDataset": "passerby.data.records",
     "Report": "passerby.evaluation.closed_set.result",
-    "Run": "passerby.training.trainer",
+    "Run": "passerby.training.run",
     "Sample": "passerby.data.records",
     "Threshold": "passerby.evaluation.open_set.thresholds",
     "average_splits": "passerby.evaluation.closed_set.splits",

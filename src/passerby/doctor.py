@@ -68,7 +68,7 @@ class Diagnosis:
 
 
 def doctor() -> Diagnosis:
-    """Look at this installation and this machine."""
+    """Examine this installation and this machine."""
     packages = {name: _version(name) for name in _CORE}
     data = os.environ.get("PASSERBY_DATA")
     return Diagnosis(

@@ -42,7 +42,7 @@ def calibrate(
     from passerby.evaluation.open_set.calibration import calibrate as run_calibrate
 
     held_out = held_out_of(encoder, held_out_identities, same_data=data.name is None)
-    _, people = data.load(encoder).hold_out(held_out, seed=0)
+    _, people = data.load(encoder).hold_out(held_out)
     show(run_calibrate(encoder, people, far=far, metric=metric, flip=flip, seed=seed), as_json=json)
 
 
@@ -57,7 +57,8 @@ def held_out_of(run: Path, wanted: int | None, *, same_data: bool) -> int:
     Raises:
         UsageError: nothing says how many; or more than the run held out, so that it was trained on some of them.
     """
-    held_out = int((data_of(run) or {}).get("held_out_identities", 0))
+    trained_on = data_of(run)
+    held_out = 0 if trained_on is None else trained_on.held_out_identities
     if same_data and (wanted or 1) > held_out:
         raise UsageError(
             f"{run}: the run held {held_out} training identities out, and calibration needs people it was not trained "

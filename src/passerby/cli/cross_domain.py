@@ -7,9 +7,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from passerby.cli.evaluation_flags import EvaluationFlags
+from passerby.cli.evaluation_flags import Evaluation, EvaluationFlags
 from passerby.cli.output import show
 from passerby.cli.parameters import Json
+from passerby.cli.setting_flags import given
 
 
 def cross_domain(
@@ -17,7 +18,7 @@ def cross_domain(
     /,
     *,
     on: Annotated[tuple[str, ...], Parameter(metavar="NAME=ROOT")],
-    evaluation: EvaluationFlags = EvaluationFlags(),
+    evaluation: Evaluation = EvaluationFlags(),
     json: Json = False,
 ) -> None:
     """Evaluate every encoder on every dataset: a matrix of mAP and rank-1.
@@ -35,4 +36,4 @@ def cross_domain(
     places = [(place, *place.partition("=")) for place in on]
     datasets = {place: load_dataset(name, root or None) for place, name, _, root in places}
     loaded = {str(folder): load_encoder(folder) for folder in encoders}
-    show(run_cross_domain(loaded, datasets, **evaluation.settings()), as_json=json)
+    show(run_cross_domain(loaded, datasets, **given(evaluation)), as_json=json)

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from passerby.errors import UsageError
 
 if TYPE_CHECKING:
+    from passerby.config.data import DataConfig
     from passerby.data.records import ReIDDataset
 
 ReaderArguments: TypeAlias = Annotated[
@@ -74,9 +75,10 @@ class DatasetFlags:
             raise UsageError("which data? name it with --data.name NAME and --data.root FOLDER")
         if self.arguments:
             raise UsageError("--data.arguments goes with --data.name; without it, the run's own arguments are used")
-        root = self.root if self.root is not None else trained_on.get("root")
-        split = self.split if self.split is not None else trained_on.get("split", 0)
-        return load_dataset(trained_on["name"], root, split=split, **trained_on.get("arguments", {}))
+        from passerby.data.configured import load_configured
+
+        changes = {name: value for name in ("root", "split") if (value := getattr(self, name)) is not None}
+        return load_configured(trained_on.model_copy(update=changes), run=run)
 
     def settings(self) -> dict[str, Any]:
         """The same as the table `data` of a recipe, {} where no flag is there.
@@ -93,21 +95,18 @@ class DatasetFlags:
         return found | {"arguments": reader_arguments(self.arguments)}
 
 
-def data_of(run: Path | None) -> dict[str, Any] | None:
-    """The table `data` of a run's settings; None where there is no run, or it does not say.
+def data_of(run: Path | None) -> DataConfig | None:
+    """Settings of a run's data; None for an encoder without a run.
 
     Raises:
         UsageError: no such folder.
     """
     if run is not None and not run.exists():
         raise UsageError(f"{run}: no such folder; expected that of a run or an encoder")
-    from passerby.config.toml import read_toml
+    from passerby.config.recipe_files import load_recipe
 
     settings = run / "config.toml" if run is not None else None
-    if settings is None or not settings.exists():
-        return None
-    found: dict[str, Any] | None = read_toml(settings).get("data")
-    return found
+    return load_recipe(settings).data if settings is not None and settings.exists() else None
 
 
 def reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:

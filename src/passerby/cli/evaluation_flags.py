@@ -1,36 +1,31 @@
-"""How rankings are scored: the one place where the flags of evaluation are defined."""
+"""How rankings are scored: the one place where the flags of evaluation are defined, from `EvaluationSettings`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
-from passerby.cli.parameters import Metric
+from passerby.cli.setting_flags import flags_of
+from passerby.config.evaluation import EvaluationSettings
 
-Rerank: TypeAlias = Literal["none", "k_reciprocal"]
+EvaluationFlags: Any = flags_of(EvaluationSettings)
+ScoreFlags: Any = flags_of(EvaluationSettings, leave_out=("flip", "batch_size"))
+"""... of vectors that are there already."""
+
+ReportFlags: Any = flags_of(EvaluationSettings, leave_out=("seed",))
+"""... of a report, whose seed is its own."""
+
+_Flat = Parameter(name="*", accepts_keys=True, show_default=False)
+Evaluation: TypeAlias = Annotated[EvaluationFlags, _Flat]
+Score: TypeAlias = Annotated[ScoreFlags, _Flat]
+Reporting: TypeAlias = Annotated[ReportFlags, _Flat]
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class EvaluationFlags:
-    """How rankings are scored."""
+def evaluation_of(run: Path) -> EvaluationSettings | None:
+    """How the recipe of a run evaluates; None for an encoder without a run."""
+    from passerby.config.recipe_files import load_recipe
 
-    protocol: Annotated[str | None, Parameter(metavar="NAME")] = None
-    """Protocol by name; default: the dataset's own."""
-    metric: Metric = "euclidean"
-    ap: Literal["step", "trapezoid"] = "step"
-    """Definition of average precision: step as in recent papers' code, trapezoid as in the official Market-1501 one."""
-    rerank: Rerank | None = None
-    """Re-rank with k-reciprocal neighbours, which is transductive: it uses the other queries (default: none)."""
-
-    def settings(self, *, rerank: Rerank = "none") -> dict[str, Any]:
-        """Keyword arguments of the evaluation functions.
-
-        Args:
-            rerank: where no flag says so.
-        """
-        chosen = self.rerank or rerank
-        rules = None if chosen == "none" else chosen
-        return {"protocol": self.protocol, "metric": self.metric, "ap": self.ap, "rerank": rules}
+    recipe = run / "config.toml"
+    return load_recipe(recipe).evaluation if recipe.exists() else None

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from passerby.cli.evaluation_flags import EvaluationFlags
+from passerby.cli.evaluation_flags import Score, ScoreFlags
 from passerby.cli.output import show
 from passerby.cli.parameters import Json
+from passerby.cli.setting_flags import given
 from passerby.cli.vector_flags import GalleryFile, QueryFile, VectorFlags
 from passerby.errors import UsageError
 
@@ -26,7 +27,7 @@ def rank(
     /,
     *,
     source: VectorFlags = VectorFlags(),
-    evaluation: EvaluationFlags = EvaluationFlags(),
+    evaluation: Score = ScoreFlags(),
     top: Number = 10,
     expand_queries: Number = 0,
     augment_gallery: Number = 0,
@@ -51,7 +52,7 @@ def rank(
     from passerby.evaluation.rank import rank as run_rank
 
     mixed = mixed_with_neighbors(*source.read_pair(query, gallery), expand_queries, augment_gallery, alpha)
-    ranked = run_rank(mixed[0], mixed[1], top=top, **evaluation.settings())
+    ranked = run_rank(mixed[0], mixed[1], top=top, **given(evaluation))
     if ranked.report is not None:
         ranked = replace(ranked, report=replace(ranked.report, notes=(*ranked.report.notes, *mixed[2])))
     if out is not None:

@@ -8,9 +8,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags
-from passerby.cli.evaluation_flags import EvaluationFlags
+from passerby.cli.evaluation_flags import ReportFlags, Reporting
 from passerby.cli.output import show
-from passerby.cli.parameters import Encoder, Flip, Json, Seed
+from passerby.cli.parameters import Encoder, Json, Seed
+from passerby.cli.setting_flags import given
 
 
 def report(
@@ -19,8 +20,7 @@ def report(
     *,
     out: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     data: DatasetFlags = DatasetFlags(),
-    evaluation: EvaluationFlags = EvaluationFlags(),
-    flip: Flip = True,
+    evaluation: Reporting = ReportFlags(),
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -30,12 +30,11 @@ def report(
         run: see `Encoder`.
         out: The HTML file (default: report.html in the run).
         data: Which dataset.
-        evaluation: How rankings are scored.
-        flip: see `Flip`.
+        evaluation: How rankings are scored; what is not given is as the run's recipe says.
         seed: Chooses who counts as an impostor in the section on unknown people.
         json: see `Json`.
     """
     from passerby.report.report import report as write_report
 
-    written = write_report(run, data.load(run), out, flip=flip, seed=seed, **evaluation.settings(rerank="k_reciprocal"))
+    written = write_report(run, data.load(run), out, seed=seed, **given(evaluation))
     show({"report": str(written)}, as_json=json, text=str(written))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from passerby.cli.evaluation_flags import EvaluationFlags
+from passerby.cli.evaluation_flags import Score, ScoreFlags
 from passerby.cli.output import show
 from passerby.cli.parameters import Json
+from passerby.cli.setting_flags import given
 from passerby.cli.vector_flags import GalleryFile, QueryFile, VectorFlags
 
 
@@ -14,10 +15,10 @@ def score(
     /,
     *,
     source: VectorFlags = VectorFlags(),
-    evaluation: EvaluationFlags = EvaluationFlags(),
+    evaluation: Score = ScoreFlags(),
     json: Json = False,
 ) -> None:
     """MAP, CMC and mINP of anyone's vectors, without ranked lists."""
     from passerby.evaluation.evaluate import score as run_score
 
-    show(run_score(*source.read_pair(query, gallery), **evaluation.settings()), as_json=json)
+    show(run_score(*source.read_pair(query, gallery), **given(evaluation)), as_json=json)

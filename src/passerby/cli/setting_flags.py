@@ -15,32 +15,56 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cyclopts import Group, Parameter
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from passerby.config.toml import read_value
+from passerby.config.overrides import take_flags
 from passerby.errors import UsageError
 
 _PLACEHOLDERS: dict[Any, str] = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
-_TERMS = "--objective."
+_INSIDE = "__"
+"""Between the name of a group that may be absent and that of a setting in it."""
 
 
-def flags_of(settings: type[BaseModel], *, title: str | None = None) -> type:
+def flags_of(
+    settings: type[BaseModel], *, title: str | None = None, prefix: str = "--", leave_out: Sequence[str] = ()
+) -> type:
     """A frozen dataclass with the same names in which everything may be absent, for the command-line parser.
 
     Args:
         settings: a group of settings, or a recipe of groups. Fields that are dicts have no fixed names and no flags.
         title: heading in the help.
+        prefix: what stands before the names.
+        leave_out: names of fields without a flag.
     """
     fields: list[tuple[str, Any, Any]] = []
     for name, about in settings.model_fields.items():
-        kind = _without_none(about.annotation)
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            group = flags_of(kind, title=name)
+        kind: Any = _without_none(about.annotation)
+        always = about.annotation is kind
+        if name in leave_out or get_origin(kind) is dict:
+            continue
+        if not _is_group(kind):
+            fields.append((name, _flag(about, kind, title), None))
+        elif always:
+            group = flags_of(kind, title=name, prefix=f"{prefix}{name}.")
             fields.append((name, Annotated[group, Parameter(accepts_keys=True)], field(default_factory=group)))
-        elif get_origin(kind) is not dict:
-            heading: dict[str, Any] = {} if title is None else {"group": Group(title)}
-            shown = Parameter(help=" ".join((about.description or "").split()), **_shown(kind), **heading)
-            fields.append((name, Annotated[_flag_type(kind), shown], None))
+        else:  # a group that may be absent, or be named: --rerank k_reciprocal, --rerank.k1 20 for one setting of it
+            fields.append((name, _flag(about, str, title), None))
+            for inner, its in kind.model_fields.items():
+                typed = f"{prefix}{name}.{inner}".replace("_", "-")
+                kind_of_it = _without_none(its.annotation)
+                fields.append((f"{name}{_INSIDE}{inner}", _flag(its, kind_of_it, title, name=typed), None))
     return make_dataclass(f"{settings.__name__}Flags", fields, frozen=True, namespace={"__module__": __name__})
+
+
+def _is_group(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _flag(about: FieldInfo, kind: Any, title: str | None, **more: Any) -> Any:
+    """The type of one flag, with its help."""
+    heading: dict[str, Any] = {} if title is None else {"group": Group(title)}
+    help_text = " ".join((about.description or "").split())
+    return Annotated[_flag_type(kind), Parameter(help=help_text, **_shown(kind), **heading, **more)]
 
 
 def _without_none(annotation: Any) -> Any:
@@ -75,9 +99,16 @@ def given(flags: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in vars(flags).items():
         value = given(value) if is_dataclass(value) else value
-        if value is not None and value != {}:
-            found[name] = list(value) if isinstance(value, tuple) else value
+        if value is None or value == {}:
+            continue
+        group, _, inner = name.partition(_INSIDE)
+        value = list(value) if isinstance(value, tuple) else value
+        found[group] = _with(found.get(group), inner, value) if inner else value
     return found
+
+
+def _with(group: Any, name: str, value: Any) -> dict[str, Any]:
+    return {**(group if isinstance(group, dict) else {}), name: value}
 
 
 def flag_names(flags: Any, prefix: str = "--") -> list[str]:
@@ -89,7 +120,7 @@ def flag_names(flags: Any, prefix: str = "--") -> list[str]:
     """
     names: list[str] = []
     for name, value in vars(flags).items():
-        typed = prefix + name.replace("_", "-")
+        typed = prefix + name.replace(_INSIDE, ".").replace("_", "-")
         names += flag_names(value, f"{typed}.") if is_dataclass(value) else [typed]
     return names
 
@@ -102,24 +133,16 @@ def read_terms(words: Sequence[str], known: Sequence[str]) -> dict[str, Any]:
         known: the flags there are, to name the nearest one.
 
     Raises:
-        UsageError: a word that is no flag, another unknown flag, or no value behind a flag.
+        UsageError: a word that is no flag, or another unknown flag.
+        ConfigError: no value behind a flag.
     """
-    found: dict[str, Any] = {}
-    rest = list(words)
-    while rest:
-        flag, separator, value = rest.pop(0).partition("=")
+    changes, others = take_flags(words, "objective")
+    if others:
+        flag = others[0].partition("=")[0]
         if not flag.startswith("--"):
             raise UsageError(f"surplus argument: {flag!r} (see `passerby train --help`)")
-        if not flag.startswith(_TERMS):
-            raise UsageError(f"unknown setting {flag}: {_nearest(flag, known)}`passerby train --help` lists all")
-        values = [value] if separator else []
-        while not separator and rest and not rest[0].startswith("--"):
-            values.append(rest.pop(0))
-        if not values:
-            raise UsageError(f"{flag}: expected a value behind it")
-        read = [read_value(text) for text in values]
-        found[flag.removeprefix("--").replace("-", "_")] = read[0] if len(read) == 1 else read
-    return found
+        raise UsageError(f"unknown setting {flag}: {_nearest(flag, known)}`passerby train --help` lists all")
+    return changes
 
 
 def _nearest(flag: str, known: Sequence[str]) -> str:

@@ -70,7 +70,7 @@ def read_manifest(
     Args:
         path: the manifest.
         root: folder that relative paths start from (default: the manifest's folder).
-        split: without a column `split`, the identities are parted at random, and this chooses how.
+        split: without a column `split`, the identities are split at random, and this chooses how.
         test_share: without a column `split`, the share of identities that become test identities.
         protocol: default: "market1501" with cameras, "video" if every test image belongs to a tracklet, "no_cameras"
             without cameras.
@@ -78,7 +78,7 @@ def read_manifest(
         verify: make sure that every image file exists.
 
     Returns:
-        The dataset. "test" rows are parted into one query for each person and camera, and the gallery.
+        The dataset. "test" rows are split into one query for each person and camera, and the gallery.
 
     Raises:
         DataError: the file is missing or not a table, a column is missing or unknown, or a row is wrong (the message
@@ -110,7 +110,7 @@ def read_folder(
 
     Args:
         root: the folder.
-        split: without part folders, the identities are parted at random, and this chooses how.
+        split: without part folders, the identities are split at random, and this chooses how.
         test_share: without part folders, the share of identities that become test identities.
         camera: a regular expression with one group that finds the camera in a file name, for example `_c([0-9]+)`;
             default: no cameras.

@@ -21,7 +21,10 @@ from passerby.progress import progress_bar
 class Embedder(Protocol):
     """What `embed` needs of an encoder; `passerby.Encoder` is one."""
 
-    fingerprint: str
+    @property
+    def fingerprint(self) -> str:
+        """Names what makes the vectors: those of another fingerprint cannot be compared with them."""
+        ...
 
     @property
     def dim(self) -> int:

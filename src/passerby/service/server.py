@@ -68,6 +68,7 @@ def serve(
     from passerby.models.engines.choice import pick_encoder
     from passerby.service.app import create_app
     from passerby.service.event_loop import run
+    from passerby.service.protocol import BoundedProtocol
 
     limits = limits or Limits()
     tls = _checked_files(keys, tls_certificate, tls_key)
@@ -82,7 +83,7 @@ def serve(
             logs.write("engines measured", {"images_per_second": rounded, "chosen": ready.engine.name})
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=BoundedProtocol,
             ws="none",
             log_config=None,
             access_log=False,

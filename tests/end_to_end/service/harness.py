@@ -17,6 +17,7 @@ from PIL import Image
 
 from passerby.service.event_loop import run
 from passerby.service.limits import Limits
+from passerby.service.protocol import BoundedProtocol
 from passerby.service.server import listen
 
 KEYS = {"reader-token": "read", "writer-token": "write", "admin-token": "admin"}
@@ -78,7 +79,7 @@ def launch(app: Any, path: Path, limits: Limits) -> Running:
     listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         log_config=None,
         access_log=False,

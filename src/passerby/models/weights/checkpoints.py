@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from passerby.errors import WeightsError
 from passerby.models.backbones import inception
+from passerby.models.backbones.table import BACKBONES
 from passerby.models.backbones.timm_backbone import TimmBackbone
-from passerby.models.model import BACKBONES, ReIDModel
+from passerby.models.model import ReIDModel
 
 # Where code bases keep the parameters inside what they save: torchreid and others, fast-reid, EMA copies.
 _CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")
@@ -153,10 +154,10 @@ def _plain_numpy() -> AbstractContextManager[None]:
 
 
 def why_unreadable(error: Exception) -> str:
-    """The telling line of what torch says about a file; its first one advises to run whatever the file holds."""
+    """The informative line of what torch says about a file; its first one advises to run whatever the file holds."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    telling = next((line for line in lines if "nsupported" in line), lines[0].split(". ")[0])
-    return telling.rpartition("your use case: ")[2].rstrip(".")  # torch 2.6 has the advice in the same line
+    informative = next((line for line in lines if "nsupported" in line), lines[0].split(". ")[0])
+    return informative.rpartition("your use case: ")[2].rstrip(".")  # torch 2.6 has the advice in the same line
 
 
 def _find_tensors(content: Any) -> dict[str, Tensor]:
