@@ -70,6 +70,16 @@ def test_arguments_of_the_reader_and_the_last_of_two_flags() -> None:
     assert config.data.split == 2
 
 
+def test_a_group_that_may_be_absent_is_named_or_set() -> None:
+    assert config_of("lin", *DATA).evaluation.rerank is None
+    named = config_of("lin", *DATA, "--evaluation.rerank", "k_reciprocal").evaluation.rerank
+    assert named is not None
+    assert (named.k1, named.k2) == (20, 6)
+    changed = config_of("lin", *DATA, "--evaluation.rerank.k1", "7", "--evaluation.rerank.half", "matlab")
+    assert changed.evaluation.rerank is not None
+    assert (changed.evaluation.rerank.k1, changed.evaluation.rerank.half) == (7, "matlab")
+
+
 def test_every_setting_has_a_flag() -> None:
     config = Config()
     groups = {name: value for name, value in config if hasattr(value, "model_fields_set")}
