@@ -15,10 +15,10 @@ import numpy as np
 import uvicorn
 from PIL import Image
 
-from passerby.service.event_loop import run
 from passerby.service.limits import Limits
 from passerby.service.protocol import BoundedProtocol
 from passerby.service.server import listen
+from passerby.service.timeouts import run_server
 
 KEYS = {"reader-token": "read", "writer-token": "write", "admin-token": "admin"}
 
@@ -87,7 +87,7 @@ def launch(app: Any, path: Path, limits: Limits) -> Running:
         timeout_graceful_shutdown=limits.shutdown_seconds,
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(run(server, listener, limits)))
+    thread = threading.Thread(target=lambda: asyncio.run(run_server(server, listener, limits)))
     thread.start()
     while not server.started:
         assert thread.is_alive()

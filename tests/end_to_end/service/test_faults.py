@@ -438,7 +438,7 @@ def test_a_disk_that_is_full_changes_nothing(start: Start) -> None:
     service = start()
     client = service.client()
     assert enroll(client, "ada", person(1)).status_code == 201
-    database: sqlite3.Connection = service.app.state.service.gallery._gallery._store._db
+    database: sqlite3.Connection = service.app.state.context.gallery._gallery._store._db
     (pages,) = database.execute("PRAGMA page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {pages}")
     refused = [enroll(client, f"p{i}", person(i)) for i in range(2, 40)]
@@ -457,7 +457,7 @@ def test_a_file_that_became_read_only_is_read_and_not_changed(start: Start) -> N
     client = service.client()
     assert enroll(client, "ada", person(1)).status_code == 201
     assert identify(client, person(1)).status_code == 200
-    store = service.app.state.service.gallery._gallery._store
+    store = service.app.state.context.gallery._gallery._store
     for database in (store._db, store._log_db):
         database.execute("PRAGMA query_only = ON")
     answer = enroll(client, "grace", person(2))

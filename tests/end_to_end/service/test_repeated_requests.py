@@ -13,7 +13,7 @@ from tests.end_to_end.service.harness import Running, files, person
 
 from passerby.gallery.gallery import Gallery
 from passerby.models.encoder import Encoder
-from passerby.service import idempotency as replays
+from passerby.service import idempotency
 from passerby.service.keys import add_key, remove_key
 
 Start = Callable[..., Running]
@@ -165,7 +165,7 @@ def test_a_key_that_may_do_less_gets_no_answer(start: Start, tmp_path: Path) -> 
 
 
 def test_one_key_does_not_push_out_the_answers_of_another(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "MOST", 3)
+    monkeypatch.setattr(idempotency, "MOST", 3)
     service = start()
     writer, admin, reader = (service.client(f"{role}-token") for role in ("writer", "admin", "reader"))
     first = enroll(writer, "Ada", "mark")
@@ -192,7 +192,7 @@ def test_what_is_being_worked_on_is_not_begun_again(
         return real(*args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(encoder, "encode_batch", held)
-    monkeypatch.setattr(replays, name, value)
+    monkeypatch.setattr(idempotency, name, value)
     client = start().client()
     request = client.build_request("POST", "/v1/enroll", data={"identity": "Ada"}, files=files(person(1)))
     kind = {"Content-Type": request.headers["Content-Type"], "Idempotency-Key": "mark"}
@@ -232,7 +232,7 @@ def test_an_answer_that_cannot_be_put_on_record_is_not_given_again(start: Start)
     client = service.client()
     assert enroll(client, "Ada", "mark").status_code == 201
     assert enroll(client, "Ada", "mark").status_code == 201
-    store = service.app.state.service.gallery._gallery._store
+    store = service.app.state.context.gallery._gallery._store
     for database in (store._db, store._log_db):
         database.execute("PRAGMA query_only = ON")
     again = enroll(client, "Ada", "mark")

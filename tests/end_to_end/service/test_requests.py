@@ -13,7 +13,6 @@ import httpx
 import pytest
 from tests.end_to_end.service.harness import Running, files, person
 
-from passerby.service import uploads as forms
 from passerby.service.limits import Limits
 
 Start = Callable[..., Running]
@@ -69,7 +68,7 @@ def test_the_role_is_checked_before_the_body(start: Start) -> None:
     ("module", "parser", "path", "sent"),
     [
         (json, "loads", "/v1/identify/vectors", {"json": {"vectors": [[1]]}}),
-        (forms, "_parts", "/v1/identify", {"files": files(person(1)), "data": {"top": "0"}}),
+        (multipart, "_parts", "/v1/identify", {"files": files(person(1)), "data": {"top": "0"}}),
     ],
 )
 def test_others_are_answered_while_a_body_is_parsed(
@@ -143,17 +142,17 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str,
 def test_bodies_nobody_asked_for_are_not_read(
     start: Start, monkeypatch: pytest.MonkeyPatch, line: bytes, key: bytes, status: int
 ) -> None:
-    monkeypatch.setattr("passerby.service.bodies.LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("passerby.service.request_bodies.LINGER_SECONDS", 0.1)
     service = start(limits=Limits(rate=0, body_seconds=1))
     taken: list[int] = []
-    service.app.state.service.bodies.take = taken.append
+    service.app.state.context.bodies.take = taken.append
     found, headers, answer = answer_of(begin(service, line + b" HTTP/1.1\r\nHost: x\r\n" + key + NO_END))
     assert (found, headers["connection"], taken) == (status, "close", []), answer
 
 
 def test_bodies_in_flight_are_bounded_together(start: Start) -> None:
     service = start(limits=Limits(rate=0, body_bytes=100_000, bodies_bytes=100_000))
-    held = service.app.state.service.bodies
+    held = service.app.state.context.bodies
     client = service.client("reader-token")
     head = (
         b"POST /v1/identify/vectors HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer reader-token\r\nConnection: close\r\n"
@@ -183,7 +182,7 @@ def test_too_large_is_said_in_json_to_a_client_that_goes_on_sending(start: Start
     connection.sendall(b"x" * 250_000)
     status, headers, answer = answer_of(connection)
     assert (status, headers["connection"], "100,000" in answer["detail"]) == (413, "close", True)
-    assert service.app.state.service.bodies.held == 0
+    assert service.app.state.context.bodies.held == 0
 
 
 def test_the_endpoints_that_take_a_body_are_those_that_describe_one(start: Start) -> None:
@@ -230,7 +229,7 @@ def test_chunks_that_are_too_small_end_the_connection(start: Start) -> None:
     head = b"POST /v1/identify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin-token\r\n" + NO_END
     status, headers, _ = answer_of(begin(service, head + b"1\r\nx\r\n" * 3000))
     assert (status, headers["connection"]) == (400, "close")
-    held = service.app.state.service.bodies
+    held = service.app.state.context.bodies
     while held.held:
         time.sleep(0.005)
     assert service.client().get("/health").status_code == 200

@@ -29,7 +29,7 @@ def app(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         gallery.enroll("ada", person(1), camera="door", time="2026-05-01")
     made = create_app(place, encoder, keys=KEYS, limits=Limits(rate=0))
     yield made
-    made.state.service.close()
+    made.state.context.close()
 
 
 def test_answers_are_what_the_description_promises(app: Any) -> None:

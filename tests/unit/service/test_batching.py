@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from passerby.service.batching import BatchingEncoder
-from passerby.service.errors import Refusal
+from passerby.service.errors import ServiceError
 
 
 class Brightness:
@@ -57,7 +57,7 @@ def together(encoder: BatchingEncoder, inner: Brightness, requests: list[list[np
     def ask(index: int, images: list[np.ndarray]) -> None:
         try:
             answers[index] = encoder.encode(images)
-        except (Refusal, ValueError) as error:
+        except (ServiceError, ValueError) as error:
             answers[index] = error
 
     first = threading.Thread(target=encoder.encode, args=([flat(1)],))
@@ -101,7 +101,7 @@ def test_pictures_are_resized_to_the_input(inner: Brightness) -> None:
 def test_a_full_queue_refuses_and_says_when(inner: Brightness) -> None:
     encoder = wrapped(inner, queue=4)
     answers = together(encoder, inner, [[flat(1)] * 3, [flat(2)] * 2, [flat(3)]])
-    assert isinstance(answers[1], Refusal)
+    assert isinstance(answers[1], ServiceError)
     assert (answers[1].status, answers[1].headers["Retry-After"]) == (503, "1")
     assert (len(answers[0]), len(answers[2])) == (3, 1)
     encoder.close()
@@ -121,7 +121,7 @@ def test_who_gives_up_is_not_encoded(inner: Brightness) -> None:
     inner.gate.clear()
     held = encoder.submit(encoder.prepare([flat(1)]))  # does not give up, however late its turn comes
     assert inner.entered.wait(200)
-    with pytest.raises(Refusal, match="too long"):
+    with pytest.raises(ServiceError, match="too long"):
         encoder.encode([flat(2)])
     inner.gate.set()
     encoder.close()
@@ -135,5 +135,5 @@ def test_closing_finishes_what_waits_and_takes_no_more(inner: Brightness) -> Non
     encoder.close()
     np.testing.assert_array_equal(answers[0], [[5] * 3])
     assert not encoder.alive
-    with pytest.raises(Refusal, match="stopping"):
+    with pytest.raises(ServiceError, match="stopping"):
         encoder.encode([flat(1)])

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerby.service import uploads as forms
-from passerby.service.errors import Refusal
-from passerby.service.schemas import Enroll
-from passerby.service.uploads import _boundary, _parts, parse_form
+from passerby.service import multipart
+from passerby.service.errors import ServiceError
+from passerby.service.multipart import _parts, boundary_of, parse_form
+from passerby.service.schemas import EnrollRequest
 
 BOUNDARY = "x'y(z)1"
 NAMES = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)
@@ -38,14 +38,14 @@ def test_a_broken_form_is_refused_or_read_but_never_a_fault(data: st.DataObject)
     cut = data.draw(st.integers(0, len(body)))
     for _ in range(data.draw(st.integers(0, 3))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    with suppress(Refusal):
+    with suppress(ServiceError):
         assert len(list(_parts(bytes(body[:cut]), BOUNDARY.encode()))) <= 2
 
 
 def test_every_truncation_is_noticed() -> None:
     body = form([("images", b"abc"), ("top", b"1")])
     for end in range(len(body) - 2):
-        with pytest.raises(Refusal):
+        with pytest.raises(ServiceError):
             list(_parts(body[:end], BOUNDARY.encode()))
 
 
@@ -53,34 +53,34 @@ def test_every_truncation_is_noticed() -> None:
     "kind", ["", "text/plain", "multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=x"]
 )
 def test_what_is_no_form(kind: str) -> None:
-    with pytest.raises(Refusal) as caught:
-        _boundary(kind)
+    with pytest.raises(ServiceError) as caught:
+        boundary_of(kind)
     assert caught.value.status == 400
 
 
 def test_boundaries_may_be_quoted() -> None:
-    assert _boundary('multipart/form-data; charset=utf-8; boundary="a b"') == b"a b"
+    assert boundary_of('multipart/form-data; charset=utf-8; boundary="a b"') == b"a b"
 
 
 def test_heads_are_parsed_no_further_than_honest_ones_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, parsed = forms.parse_options_header, []
+    real, parsed = multipart.parse_options_header, []
 
     def noted(value: bytes | str) -> tuple[bytes, dict[bytes, bytes]]:
         parsed.append(len(value))
         return real(value)
 
-    monkeypatch.setattr(forms, "parse_options_header", noted)
+    monkeypatch.setattr(multipart, "parse_options_header", noted)
     honest = "images" + '"; x="' + "%F0%9F%99%82" * 255  # a long name, percent-encoded
     assert len(list(_parts(form([(honest, b"x")]), BOUNDARY.encode()))) == 1
     for name, head in (("many parameters", ';a="' * 100_000), ("no end", "x" * 100_000)):
-        with pytest.raises(Refusal, match="head of more than") as caught:
+        with pytest.raises(ServiceError, match="head of more than") as caught:
             list(_parts(form([("images" + head, b"x")]), BOUNDARY.encode()))
         assert caught.value.status == 400, name
     padded = form([("images", b"x")], padding=b" " * 100_000)
-    with pytest.raises(Refusal, match="head of more than"):
+    with pytest.raises(ServiceError, match="head of more than"):
         list(_parts(padded, BOUNDARY.encode()))
-    with pytest.raises(Refusal):
-        _boundary("multipart/form-data; " + "a=1;" * 100_000 + "boundary=x")
+    with pytest.raises(ServiceError):
+        boundary_of("multipart/form-data; " + "a=1;" * 100_000 + "boundary=x")
     assert max(parsed) <= 4096
 
 
@@ -97,7 +97,7 @@ def test_heads_are_parsed_no_further_than_honest_ones_go(monkeypatch: pytest.Mon
     ],
 )
 def test_fields_are_bounded(parts: list[tuple[str, bytes]], status: int, said: str) -> None:
-    with pytest.raises(Refusal) as caught:
-        parse_form(form(parts), BOUNDARY.encode(), Enroll, 3)
+    with pytest.raises(ServiceError) as caught:
+        parse_form(form(parts), BOUNDARY.encode(), EnrollRequest, 3)
     assert (caught.value.status, said in str(caught.value)) == (status, True), caught.value
     assert len(str(caught.value)) < 400
