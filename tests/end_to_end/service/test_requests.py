@@ -13,6 +13,7 @@ import httpx
 import pytest
 from tests.end_to_end.service.harness import Running, files, person
 
+from passerby.service import multipart
 from passerby.service.limits import Limits
 
 Start = Callable[..., Running]
