@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.records import Identification, Note
@@ -16,12 +16,12 @@ from passerby.service.authentication import Authenticator
 from passerby.service.batching import BatchingEncoder
 from passerby.service.errors import ServiceError
 from passerby.service.gallery_handle import GalleryHandle
-from passerby.service.identification import IdentificationPipeline, PendingIdentification
+from passerby.service.identification import IdentificationPipeline, IdentificationTask
 from passerby.service.limits import Limits
 from passerby.service.metrics import Metrics
 from passerby.service.rate_limit import RateLimiter
 from passerby.service.request_bodies import BodiesInFlight
-from passerby.service.schemas import IdentifyRequest, IdentifyResponse
+from passerby.service.schemas import IdentifyResponse
 from passerby.service.verdict import band_around
 
 T = TypeVar("T")
@@ -106,30 +106,22 @@ class ServiceContext:
         """Parse the body of a request in a thread: few at once, so that the event loop has its turn between them."""
         return await asyncio.get_running_loop().run_in_executor(self._parsers, task)
 
-    async def identify(
-        self,
-        fields: IdentifyRequest,
-        caller: str,
-        request_id: str,
-        *,
-        images: Sequence[bytes] = (),
-        vectors: Any = None,
-    ) -> bytes:
+    async def identify(self, task: IdentificationTask) -> bytes:
         """Identify one person; see `IdentificationPipeline.identify`."""
         self._start()
         try:
-            return await self._pipeline.identify(fields, caller, request_id, images=images, vectors=vectors)
+            return await self._pipeline.identify(task)
         finally:
             self.running -= 1
 
-    def _finish(self, gallery: Gallery, found: Sequence[tuple[PendingIdentification, Identification]]) -> list[bytes]:
+    def _finish(self, gallery: Gallery, found: Sequence[tuple[IdentificationTask, Identification]]) -> list[bytes]:
         """Write who asked for whom to the audit, all in one durable write; the answers are made only after it."""
         answers = [
-            IdentifyResponse.of(identification, self.band(identification.threshold), pending.request_id)
-            for pending, identification in found
+            IdentifyResponse.of(identification, self.band(identification.threshold), task.request_id)
+            for task, identification in found
         ]
         if answers:
-            notes = [_note_of(answer, pending.caller) for answer, (pending, _) in zip(answers, found, strict=True)]
+            notes = [_note_of(answer, task.caller) for answer, (task, _) in zip(answers, found, strict=True)]
             self.audit(gallery, notes)
         for answer in answers:
             self.metrics.count_verdict(answer.verdict)

@@ -36,27 +36,38 @@ T = TypeVar("T")
 Outcome = bytes | BaseException
 
 
-@dataclass(eq=False)
-class PendingIdentification:
-    """One identification on its way through the stages.
+@dataclass(frozen=True)
+class IdentificationTask:
+    """One identification, by uploaded images or by vectors (several are one tracklet).
 
     Attributes:
         fields: filters of the search.
         caller: name of the key.
         request_id: of the request.
-        answer: the JSON of the answer, once it is there.
-        images: uploaded files, where it is by images.
-        given: vectors as they were sent, where it is by vectors.
-        vectors: unit vectors [n, dim], after encoding.
-        encoding: the encoder's work on the images, once it is submitted.
+        images: uploaded files.
+        vectors: as they were sent; None where it is by images.
     """
 
     fields: IdentifyRequest
     caller: str
     request_id: str
+    images: Sequence[bytes] = ()
+    vectors: Any = None
+
+
+@dataclass(eq=False)
+class _Pending:
+    """A task on its way through the stages.
+
+    Attributes:
+        task: what to identify.
+        answer: the JSON of the answer, once it is there.
+        vectors: unit vectors [n, dim], after encoding.
+        encoding: the encoder's work on the images, once it is submitted.
+    """
+
+    task: IdentificationTask
     answer: asyncio.Future[bytes]
-    images: Sequence[bytes]
-    given: Any
     vectors: Float32 | None = None
     encoding: Future[Float32] | None = None
 
@@ -67,7 +78,7 @@ class PendingIdentification:
             self.encoding.cancel()
 
 
-Finish = Callable[[Gallery, Sequence[tuple[PendingIdentification, Identification]]], Sequence[bytes]]
+Finish = Callable[[Gallery, Sequence[tuple[IdentificationTask, Identification]]], Sequence[bytes]]
 
 
 class IdentificationPipeline:
@@ -97,8 +108,8 @@ class IdentificationPipeline:
         self._finish = finish
         self._pixels = pixels
         self._seconds = seconds
-        self._received: SimpleQueue[PendingIdentification | None] = SimpleQueue()
-        self._encoded: SimpleQueue[PendingIdentification | None] = SimpleQueue()
+        self._received: SimpleQueue[_Pending | None] = SimpleQueue()
+        self._encoded: SimpleQueue[_Pending | None] = SimpleQueue()
         self._decoders = [
             threading.Thread(target=self._decode, name=f"decode-{i}", daemon=True) for i in range(threads)
         ]
@@ -106,23 +117,15 @@ class IdentificationPipeline:
         for thread in (*self._decoders, self._searcher):
             thread.start()
 
-    async def identify(
-        self,
-        fields: IdentifyRequest,
-        caller: str,
-        request_id: str,
-        *,
-        images: Sequence[bytes] = (),
-        vectors: Any = None,
-    ) -> bytes:
-        """The answer as JSON, by uploaded images or by vectors (several are one tracklet).
+    async def identify(self, task: IdentificationTask) -> bytes:
+        """The answer as JSON.
 
         Raises:
             ServiceError: 4xx, an image that cannot be read; 503, overloaded, or it took too long.
             PasserbyError: the gallery cannot answer.
         """
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        pending = PendingIdentification(fields, caller, request_id, answer, images, vectors)
+        pending = _Pending(task, answer)
         self._received.put(pending)
         try:
             async with asyncio.timeout(self._seconds):
@@ -146,18 +149,18 @@ class IdentificationPipeline:
             if pending.answer.done():
                 continue
             try:
-                if pending.given is not None:
-                    pending.vectors = unit_vectors(pending.given, self._encoder.dim)
+                if pending.task.vectors is not None:
+                    pending.vectors = unit_vectors(pending.task.vectors, self._encoder.dim)
                     self._encoded.put(pending)
                     continue
-                decoded = [open_image(d, i, max_pixels=self._pixels) for i, d in enumerate(pending.images)]
+                decoded = [open_image(d, i, max_pixels=self._pixels) for i, d in enumerate(pending.task.images)]
                 pending.encoding = self._encoder.submit(self._encoder.prepare(decoded))
             except Exception as error:  # of any class: the caller must get it, and the thread go on
                 _deliver([(pending, error)])
             else:
                 pending.encoding.add_done_callback(partial(self._on_encoded, pending))
 
-    def _on_encoded(self, pending: PendingIdentification, done: Future[Float32]) -> None:
+    def _on_encoded(self, pending: _Pending, done: Future[Float32]) -> None:
         if done.cancelled():
             return
         error = done.exception()
@@ -176,17 +179,15 @@ class IdentificationPipeline:
                 outcomes = [(pending, error) for pending in group]
             _deliver(outcomes)
 
-    def _outcomes(
-        self, gallery: Gallery, group: Sequence[PendingIdentification]
-    ) -> list[tuple[PendingIdentification, Outcome]]:
-        found: list[tuple[PendingIdentification, Identification]] = []
-        failed: list[tuple[PendingIdentification, Outcome]] = []
-        by_filters: dict[Any, list[PendingIdentification]] = {}
+    def _outcomes(self, gallery: Gallery, group: Sequence[_Pending]) -> list[tuple[_Pending, Outcome]]:
+        found: list[tuple[_Pending, Identification]] = []
+        failed: list[tuple[_Pending, Outcome]] = []
+        by_filters: dict[Any, list[_Pending]] = {}
         for pending in group:
-            by_filters.setdefault(_filters(pending.fields), []).append(pending)
+            by_filters.setdefault(_filters(pending.task.fields), []).append(pending)
         for alike in by_filters.values():
             _identify(gallery, alike, found, failed)
-        answers = self._finish(gallery, found)
+        answers = self._finish(gallery, [(pending.task, identification) for pending, identification in found])
         return [*failed, *((pending, answer) for (pending, _), answer in zip(found, answers, strict=True))]
 
 
@@ -197,16 +198,16 @@ def _filters(fields: IdentifyRequest) -> tuple[Any, ...]:
 
 def _identify(
     gallery: Gallery,
-    group: Sequence[PendingIdentification],
-    found: list[tuple[PendingIdentification, Identification]],
-    failed: list[tuple[PendingIdentification, Outcome]],
+    group: Sequence[_Pending],
+    found: list[tuple[_Pending, Identification]],
+    failed: list[tuple[_Pending, Outcome]],
 ) -> None:
     """Search for all together; where that fails, one by one, so that only those at fault fail."""
-    filters = group[0].fields
+    filters = group[0].task.fields
     try:
         identifications = gallery.identify_many(
             np.concatenate([mean_vector(pending.vectors) for pending in group if pending.vectors is not None]),
-            cameras=[pending.fields.camera for pending in group],
+            cameras=[pending.task.fields.camera for pending in group],
             exclude_camera=filters.exclude_camera,
             after=filters.after,
             before=filters.before,
@@ -237,14 +238,14 @@ def _all_waiting(queue: SimpleQueue[T | None]) -> list[T]:
     return group
 
 
-def _deliver(outcomes: Sequence[tuple[PendingIdentification, Outcome]]) -> None:
+def _deliver(outcomes: Sequence[tuple[_Pending, Outcome]]) -> None:
     """Hand outcomes to those who wait, all in one message to the event loop."""
     if outcomes:
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             outcomes[0][0].answer.get_loop().call_soon_threadsafe(_resolve, outcomes)
 
 
-def _resolve(outcomes: Sequence[tuple[PendingIdentification, Outcome]]) -> None:
+def _resolve(outcomes: Sequence[tuple[_Pending, Outcome]]) -> None:
     for pending, outcome in outcomes:
         if pending.answer.done():
             continue

@@ -57,7 +57,7 @@ def bounds_of(model: type[BaseModel], *, vectors: int, dim: int) -> Bounds:
 
 
 def describe_json(model: type[BaseModel]) -> dict[str, Any]:
-    """What OpenAPI says of a JSON body of this model (`openapi_extra` of a route)."""
+    """OpenAPI's description of a JSON body of this model (`openapi_extra` of a route)."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
 
 

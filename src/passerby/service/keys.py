@@ -56,7 +56,7 @@ def add_key(path: str | os.PathLike[str], name: str, *, role: str = "read", rate
 
     Args:
         path: the keys file.
-        name: who holds it; stands in logs and in the audit. Letters, digits, ".", "_" and "-".
+        name: who holds it; written to logs and to the audit. Letters, digits, ".", "_" and "-".
         role: "read", "write" or "admin".
         rate: requests per second; default: the service's.
 

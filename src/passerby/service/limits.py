@@ -16,7 +16,7 @@ class Limits(BaseModel):
     """Most bytes of request bodies in memory at once, over all connections; beyond, 503 and Retry-After. One body of
     `body_bytes` fits in any case."""
     pixels: int = Field(default=16_000_000, ge=1)
-    """Largest picture, read from its header before it is decoded; more is refused with 413."""
+    """Pixels of the largest image, read from its header before it is decoded; more is refused with 413."""
     images: int = Field(default=64, ge=1)
     """Most images (or vectors) of one request, which is the longest tracklet."""
     batch: int = Field(default=64, ge=1)

@@ -83,7 +83,9 @@ class RequestMiddleware:
         except Exception:  # of any class: a fault of the service must not close the connection without an answer
             logs.write("fault", {"request": request_id}, level=logging.ERROR, trace=True)
             if status == _CLIENT_CLOSED_REQUEST:
-                await _answer_error(reply, ServiceError(500, "a fault of the service; its log says more"), request_id)
+                await _answer_error(
+                    reply, ServiceError(500, "a fault of the service; its log has the details"), request_id
+                )
         finally:
             body.release()
             self._record(scope, status, clock.perf_counter() - started)

@@ -27,7 +27,7 @@ Fields = TypeVar("Fields", bound=BaseModel)
 
 
 def describe_form(fields: type[BaseModel]) -> dict[str, Any]:
-    """What OpenAPI says of a form of these fields and images (`openapi_extra` of a route)."""
+    """OpenAPI's description of a form of these fields and images (`openapi_extra` of a route)."""
     schema = fields.model_json_schema()
     images = {
         "type": "array",

@@ -171,7 +171,7 @@ class Candidate(BaseModel):
 
 
 class IdentifyResponse(BaseModel):
-    """Who is this? `known` and `identity` follow the threshold strictly; `verdict` asks for a look near it."""
+    """`known` and `identity` follow the threshold strictly; `verdict` is "look" near it, for a person to decide."""
 
     request: str
     verdict: Verdict

@@ -105,7 +105,7 @@ def serve(
             file=sys.stderr,
             flush=True,
         )
-        # what there is now stays: the collector need not walk through it again and again while requests come
+        # objects made until now stay: garbage collection during requests need not traverse them
         gc.collect()
         gc.freeze()
         asyncio.run(run_server(uvicorn.Server(config), listener, limits))
@@ -138,8 +138,8 @@ def listen(host: str, port: int) -> socket.socket:
         made = socket.create_server((host, port), family=family, backlog=512)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot listen on {host} port {port} ({error}); choose another host or port") from error
-    # create_server leaves the protocol at 0, accepted connections take it over, and asyncio sets TCP_NODELAY only where
-    # it stands as TCP. Without, a body waits until the client has acknowledged the headers: 40 ms on Linux.
+    # create_server leaves the socket's protocol at 0, accepted connections inherit it, and asyncio sets TCP_NODELAY
+    # only where it is TCP. Without, a body waits until the client has acknowledged the headers: 40 ms on Linux.
     return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach())
 
 

@@ -11,23 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from passerby.service import json_bodies
-from passerby.service import schemas as messages
+from passerby.service import json_bodies, schemas
 from passerby.service.errors import ServiceError
 from passerby.service.json_bodies import Bounds, bounds_of, check_structure, parse_json
 from passerby.service.schemas import EnrollVectorsRequest, ForgetRequest, IdentifyVectorsRequest, SplitRequest
 
 MODELS = [
-    messages.IdentifyVectorsRequest,
-    messages.EnrollVectorsRequest,
-    messages.ObserveVectorsRequest,
-    messages.MergeRequest,
-    messages.SplitRequest,
-    messages.ForgetRequest,
-    messages.UpdateRequest,
-    messages.UndoRequest,
-    messages.DecisionRequest,
-    messages.ThresholdRequest,
+    schemas.IdentifyVectorsRequest,
+    schemas.EnrollVectorsRequest,
+    schemas.ObserveVectorsRequest,
+    schemas.MergeRequest,
+    schemas.SplitRequest,
+    schemas.ForgetRequest,
+    schemas.UpdateRequest,
+    schemas.UndoRequest,
+    schemas.DecisionRequest,
+    schemas.ThresholdRequest,
 ]
 VECTORS, DIM = 4, 8
 
@@ -37,7 +36,7 @@ def read(body: str | bytes, model: type[BaseModel] = IdentifyVectorsRequest) -> 
     return parse_json(data, model, bounds_of(model, vectors=VECTORS, dim=DIM))
 
 
-def refused(body: str | bytes, model: type[BaseModel] = IdentifyVectorsRequest) -> ServiceError:
+def error_of(body: str | bytes, model: type[BaseModel] = IdentifyVectorsRequest) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
         read(body, model)
     return caught.value
@@ -82,17 +81,17 @@ def test_what_is_within_bounds_is_read() -> None:
     ],
 )
 def test_bounds(body: str | bytes, status: int, said: str) -> None:
-    refusal = refused(body)
-    assert (refusal.status, said in str(refusal)) == (status, True), refusal
-    assert len(str(refusal)) < 400
-    str(refusal).encode()
+    error = error_of(body)
+    assert (error.status, said in str(error)) == (status, True), error
+    assert len(str(error)) < 400
+    str(error).encode()
 
 
 def test_what_is_too_much_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[int] = []
     monkeypatch.setattr(json_bodies.json, "loads", lambda text, **_: built.append(len(text)))
     for body in ('{"vectors": [[' + ",".join(['""'] * 1000) + "]]}", '{"k": 1' + ', "k": 1' * 1000 + "}", "[" * 1000):
-        refused(body)
+        error_of(body)
     assert built == []
 
 

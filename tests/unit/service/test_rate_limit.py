@@ -1,4 +1,4 @@
-"""Each key has a bucket of requests."""
+"""Requests are limited by a token bucket per key."""
 
 from __future__ import annotations
 

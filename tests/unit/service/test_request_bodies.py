@@ -1,4 +1,4 @@
-"""Bodies: bounded one by one and together, counted while they are held, and thrown away where nobody wants them."""
+"""Bodies: bounded one by one and together, counted while they are in memory, and discarded where they are refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNKED = {b"transfer-encoding": b"chunked"}
 
 
 class Client:
-    """Sends these parts, then goes on with the last one for ever, ends, or leaves."""
+    """Sends these parts, then goes on with the last one for ever, ends, or disconnects."""
 
     def __init__(self, parts: Sequence[bytes], then: str = "end") -> None:
         self.parts = parts
@@ -28,7 +28,7 @@ class Client:
     async def receive(self) -> dict[str, Any]:
         await asyncio.sleep(0)
         self.asked += 1
-        if self.asked > len(self.parts) and self.then == "leave":
+        if self.asked > len(self.parts) and self.then == "disconnect":
             return {"type": "http.disconnect"}
         last = self.asked >= len(self.parts) and self.then == "end"
         part = self.parts[min(self.asked, len(self.parts)) - 1]
@@ -39,7 +39,7 @@ def incoming(client: Client, together: BodiesInFlight, headers: dict[bytes, byte
     return RequestBody(headers, client.receive, together, LIMITS)
 
 
-def test_a_body_is_counted_until_it_is_done_with() -> None:
+def test_a_body_is_counted_until_it_is_released() -> None:
     together = BodiesInFlight(LIMITS)
     first, second = (incoming(Client([b"x" * 700] * 2), together) for _ in range(2))
     assert asyncio.run(first.read()) == b"x" * 1400
@@ -80,9 +80,9 @@ def test_a_body_that_is_too_large(
     assert together.held <= 2000
 
 
-def test_a_client_that_leaves() -> None:
+def test_a_client_that_disconnects() -> None:
     with pytest.raises(ClientDisconnected):
-        asyncio.run(incoming(Client([b"x"], "leave"), BodiesInFlight(LIMITS)).read())
+        asyncio.run(incoming(Client([b"x"], "disconnect"), BodiesInFlight(LIMITS)).read())
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def answered(one: RequestBody) -> list[dict[str, Any]]:
     return sent
 
 
-@pytest.mark.parametrize("then", ["end", "leave", "go on"])
-def test_an_early_answer_is_whole_before_the_connection_ends(monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+@pytest.mark.parametrize("then", ["end", "disconnect", "go on"])
+def test_an_early_answer_is_complete_before_the_connection_closes(monkeypatch: pytest.MonkeyPatch, then: str) -> None:
     monkeypatch.setattr(request_bodies, "LINGER_SECONDS", 0.05)
     client, together = Client([b"x" * 1500] * 3, then), BodiesInFlight(LIMITS)
     start, whole, end = answered(incoming(client, together))
@@ -120,7 +120,7 @@ def test_an_early_answer_is_whole_before_the_connection_ends(monkeypatch: pytest
     assert together.held == 0
 
 
-def test_an_answer_to_a_whole_request_keeps_the_connection() -> None:
+def test_an_answer_to_a_complete_request_keeps_the_connection() -> None:
     one = incoming(Client([b"x"]), BodiesInFlight(LIMITS))
     asyncio.run(one.read())
     start, body = answered(one)

@@ -19,6 +19,7 @@ from passerby.service.dependencies import (
     json_body,
     require_identity,
 )
+from passerby.service.identification import IdentificationTask
 from passerby.service.json_bodies import describe_json
 from passerby.service.multipart import describe_form
 from passerby.service.schemas import DecisionRequest, IdentifyRequest, IdentifyResponse, IdentifyVectorsRequest
@@ -35,7 +36,7 @@ async def identify(
 ) -> Response:
     """Identify the person of a picture, or of several pictures of one tracklet. Changes nothing."""
     fields, images = form
-    answer = await context.identify(fields, caller.name, request.state.request_id, images=images)
+    answer = await context.identify(IdentificationTask(fields, caller.name, request.state.request_id, images=images))
     return Response(answer, media_type="application/json")
 
 
@@ -49,7 +50,8 @@ async def identify_vectors(
     body: Annotated[IdentifyVectorsRequest, json_body(IdentifyVectorsRequest)],
 ) -> Response:
     """Identify by vectors of this gallery's encoder; several are one tracklet. Changes nothing."""
-    answer = await context.identify(body, caller.name, request.state.request_id, vectors=body.vectors)
+    task = IdentificationTask(body, caller.name, request.state.request_id, vectors=body.vectors)
+    answer = await context.identify(task)
     return Response(answer, media_type="application/json")
 
 
