@@ -76,8 +76,8 @@ def create_app(
     app.add_middleware(IdempotencyMiddleware, context=context)
     with_body = frozenset(path for router in ROUTERS for path in _paths_with_body(router))
     app.add_middleware(RequestMiddleware, context=context, paths_with_body=with_body)
-    for router in ROUTERS:
-        app.include_router(router)
+    # not `include_router`: FastAPI would build every route again, at the first request, in the event loop
+    app.routes.extend(route for router in ROUTERS for route in router.routes)
     for path, (name, kind) in PAGE.items():
         app.add_api_route(path, _file((WEB / name).read_bytes(), kind), methods=["GET"], include_in_schema=False)
     for kind_of_error, handler in ERROR_HANDLERS.items():
