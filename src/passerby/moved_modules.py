@@ -100,7 +100,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "gallery.probes": ("gallery.inputs",),
     "gallery.search": ("search.index", "search.slot_groups"),
     "gallery.service": ("service",),
-    "gallery.service.app": ("service.app",),
+    "gallery.service.app": ("service.app", "service.error_handlers"),
     "gallery.service.batching": ("service.batching",),
     "gallery.service.calibration": ("service.calibration_curve", "service.verdict"),
     "gallery.service.engines": ("models.engines.choice",),
