@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
         module = importlib.import_module(f"passerby.cli.{VERBS[name].module}")
         getattr(module, name.replace("-", "_"))(rest)
     except PasserbyError as error:
-        if speaks() and not error.told:
+        if speaks() and not error.reported:
             print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:

@@ -243,13 +243,13 @@ class _ServeOptions:
     port: int = 8000
     """Port to listen on; 0: any free one."""
     keys: Path | None = None
-    """File of API keys (`python -m passerby.service.keys`); without one, a key for this run is printed."""
+    """File of API keys (`passerby keys add`); without one, a key for this run is printed."""
     read_only: bool = False
     """Refuse every change."""
     engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
     """What runs the encoder; auto: the fastest here of torch and of what `passerby export` put into its folder."""
     tls_certificate: Path | None = None
-    """PEM file; with --tls-key, the service speaks HTTPS."""
+    """PEM file; with --tls-key, the service uses HTTPS."""
     tls_key: Path | None = None
     """PEM file."""
 
