@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.close()
         return 0
     except (PasserbyError, OSError) as error:
-        if is_first_process() and not getattr(error, "told", False):
+        if is_first_process() and not getattr(error, "reported", False):
             print(f"error: {message_of(error)}", file=sys.stderr)
         return exit_code_of(error)
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The band around the threshold and the false-alarm curve."""
+"""The band around the threshold, and the verdict on a distance."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from passerby.service.schemas import verdict_of
-from passerby.service.threshold_curve import band_around, curve_of
+from passerby.service.verdict import band_around, verdict_of
 
 
 @pytest.mark.parametrize(
@@ -33,13 +32,3 @@ def test_the_edges_of_the_band() -> None:
     found = [verdict_of(d, band) for d in (0.0, math.nextafter(0.5, 0), 0.5, math.nextafter(0.75, 0), 0.75, 2.0)]
     assert found == ["known", "known", "look", "look", "unknown", "unknown"]
     assert verdict_of(0.1, None) == "uncalibrated"
-
-
-def test_curve() -> None:
-    points = [{"threshold": 0.9, "far": 0.2, "dir": 0.8}, {"threshold": 0.5, "far": 0.1}, {"far": 0.3}, "noise"]
-    curve = curve_of({"curve": [*points, {"threshold": math.inf, "far": 1.0}]})
-    assert [(p.threshold, p.far, p.dir) for p in curve] == [(0.5, 0.1, None), (0.9, 0.2, 0.8)]
-    assert curve_of({}) == []
-    (only,) = curve_of({"value": 0.7, "far": 0.01, "dir": 0.6})
-    assert (only.threshold, only.far, only.dir) == (0.7, 0.01, 0.6)
-    assert curve_of({"curve": [{"threshold": 0.5, "far": 0.2}, {"threshold": 0.6, "far": 0.1}]}) == []
