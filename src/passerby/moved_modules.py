@@ -18,7 +18,12 @@ MOVED: dict[str, tuple[str, ...]] = {
     "cli.learn": ("cli.compare", "cli.demo", "cli.recipes", "cli.train"),
     "cli.leave": ("cli.bench_encoder", "cli.doctor", "cli.export"),
     "cli.prove": (
-        "cli.calibrate", "cli.cross_domain", "cli.embed", "cli.evaluate", "cli.rank", "cli.report",
+        "cli.calibrate",
+        "cli.cross_domain",
+        "cli.embed",
+        "cli.evaluate",
+        "cli.rank",
+        "cli.report",
     ),
     "cli.use": ("cli.enroll", "cli.forget", "cli.gallery", "cli.identify", "cli.observe", "cli.serve"),
     "compare": (
