@@ -14,10 +14,18 @@ from typing import Any
 MOVED: dict[str, tuple[str, ...]] = {
     "bench_encoder": ("experiments.benchmark_encoder",),
     "cli.datasets": ("cli.data",),
-    "cli.learn": ("cli.training",),
-    "cli.leave": ("cli.encoders",),
-    "cli.prove": ("cli.evaluation",),
-    "cli.use": ("cli.gallery",),
+    "cli.arguments": ("cli.dataset_flags", "cli.image_folder", "cli.output"),
+    "cli.learn": ("cli.compare", "cli.demo", "cli.recipes", "cli.train"),
+    "cli.leave": ("cli.bench_encoder", "cli.doctor", "cli.export"),
+    "cli.prove": (
+        "cli.calibrate",
+        "cli.cross_domain",
+        "cli.embed",
+        "cli.evaluate",
+        "cli.rank",
+        "cli.report",
+    ),
+    "cli.use": ("cli.enroll", "cli.forget", "cli.gallery", "cli.identify", "cli.observe", "cli.serve"),
     "compare": (
         "experiments.compare.compare",
         "experiments.compare.plan",
