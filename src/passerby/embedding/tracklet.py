@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from passerby.array_types import Float32, Float64, Int64, UInt8
+from passerby.array_types import Float32, Float64, Int64
 from passerby.errors import EmbeddingError
 
 
@@ -26,7 +26,7 @@ class Tracklet:
             overlapped).
         track: the tracker's number; several tracklets may share one, where a track was cut.
         source: the film.
-        thumbnail: RGB uint8 [h, w, 3] of the best crop, or None.
+        thumbnail: the best crop as JPEG, or None.
     """
 
     camera: str
@@ -39,7 +39,7 @@ class Tracklet:
     crop_quality: Float32
     track: int = -1
     source: str = ""
-    thumbnail: UInt8 | None = field(default=None, repr=False)
+    thumbnail: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         n, k = len(self.frames), len(self.vectors)

@@ -113,11 +113,11 @@ def evaluate_tracks(result: Mapping[str, TrackRows], truth: Mapping[str, TrackRo
             f"{', '.join(sorted(truth)) or 'no film'}; expected the same films"
         )
     metrics = _trackeval()
-    for what, films in (("result", result), ("truth", truth)):
-        for name, rows in films.items():
+    for what, given in (("result", result), ("truth", truth)):
+        for name, rows in given.items():
             _check(f"{what} of {name}", rows, empty=what == "result")
     names = sorted(truth)
-    numbers = [_numbering([films[name] for name in names]) for films in (result, truth)]
+    numbers = [_numbering([given[name] for name in names]) for given in (result, truth)]
     pairs = {name: _film_data(result[name], truth[name], *numbers) for name in names}
     quiet = {"PRINT_CONFIG": False, "THRESHOLD": OVERLAP}
     clear, identity, hota = metrics.CLEAR(quiet), metrics.Identity(quiet), metrics.HOTA()
@@ -125,7 +125,7 @@ def evaluate_tracks(result: Mapping[str, TrackRows], truth: Mapping[str, TrackRo
     ids = identity.eval_sequence(joined)
     single = {name: clear.eval_sequence(data) for name, data in pairs.items()}
     total = {field: sum(one[field] for one in single.values()) for field in ("CLR_TP", "CLR_FN", "CLR_FP", "IDSW")}
-    films = {
+    films: dict[str, dict[str, float]] = {
         name: {
             "idf1": float(identity.eval_sequence(pairs[name])["IDF1"]),
             "mota": float(single[name]["MOTA"]),

@@ -46,8 +46,8 @@ def stitch(
     cost = np.full((count, count), 0.0)
     if seen.any():
         rows = np.flatnonzero(seen)
-        stacked = np.array([vectors[row] for row in rows], np.float64)
-        cameras = np.array([tracklets[row].camera for row in rows])
+        stacked = np.array([vector for vector in vectors if vector is not None], np.float64)
+        cameras = np.array([t.camera for t in tracklets])[rows]
         ratios = log_ratios(calibration, 1 - stacked @ stacked.T, cameras[:, None] == cameras[None])
         cost[np.ix_(rows, rows)] = -ratios
     groups = _continue_tracks(tracklets, cost, seen, apart)
@@ -62,7 +62,7 @@ def _apart(tracklets: Sequence[Tracklet]) -> Bool:
     first = np.array([t.frames[0] for t in tracklets])
     last = np.array([t.frames[-1] for t in tracklets])
     shared = np.minimum(last[:, None], last[None]) - np.maximum(first[:, None], first[None]) + 1
-    apart = (place[:, None] == place[None]) & (shared > _TOLERANCE)
+    apart: Bool = (place[:, None] == place[None]) & (shared > _TOLERANCE)
     np.fill_diagonal(apart, False)
     return apart
 

@@ -105,8 +105,8 @@ class TrackletCalibration:
         """
         try:
             content = json.loads(Path(path).read_text("utf-8"))
-            laws = [DistanceLaw(**content.pop(name)) for name in ("same_camera", "other_camera")]
-            return cls(*laws, **content)
+            own, other = (DistanceLaw(**content.pop(name)) for name in ("same_camera", "other_camera"))
+            return cls(own, other, **content)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EmbeddingError(f"{path}: not a calibration of tracklets ({error})") from None
 
@@ -182,7 +182,7 @@ def calibrate_tracklets(embeddings: Embeddings, *, crops: int = 4, seed: int = 0
             )
         laws.append(_fit(_some(same, seed), _some(other, seed)))
     count = len(np.unique(people))
-    return TrackletCalibration(*laws, embeddings.fingerprint, count, f"fitted to {count:,} people")
+    return TrackletCalibration(laws[0], laws[1], embeddings.fingerprint, count, f"fitted to {count:,} people")
 
 
 def _pieces(embeddings: Embeddings, crops: int) -> tuple[Float32, Int64, Int64]:
