@@ -39,6 +39,7 @@ VERBS: dict[str, Verb] = {
     "enroll": Verb("gallery", "add images of a known person to a gallery"),
     "identify": Verb("gallery", "who is this? ranked candidates, or unknown"),
     "observe": Verb("gallery", "identify, and enrol whoever is unknown as a new identity"),
+    "track": Verb("track", "follow people through films: one number a person, over time and cameras"),
     "forget": Verb("gallery", "erase a person from a gallery, without a trace"),
     "gallery": Verb("gallery", "look after a gallery: list, history, merge, purge, backup, ..."),
     "serve": Verb("gallery", "serve a gallery over HTTP, with a page for the operator"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Tracklet:
 
     def __post_init__(self) -> None:
         n, k = len(self.frames), len(self.vectors)
-        expected = {
+        expected: dict[str, tuple[tuple[int, ...], Any]] = {
             "times": ((n,), self.times),
             "boxes": ((n, 4), self.boxes),
             "scores": ((n,), self.scores),

@@ -33,9 +33,9 @@ class Detections:
         Raises:
             DataError: other shapes, or boxes that are not finite.
         """
-        boxes = np.asarray(xyxy, np.float32).reshape(-1, 4) if np.size(xyxy) else np.empty((0, 4), np.float32)
-        if np.size(xyxy) and np.shape(xyxy)[-1] != 4:
-            raise DataError(f"boxes: expected [n, 4] (left, top, right, bottom), found shape {list(np.shape(xyxy))}")
+        boxes = np.asarray(xyxy, np.float32) if np.size(xyxy) else np.empty((0, 4), np.float32)
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise DataError(f"boxes: expected [n, 4] (left, top, right, bottom), found shape {list(boxes.shape)}")
         n = len(boxes)
         certain = np.ones(n, np.float32) if scores is None else np.asarray(scores, np.float32)
         numbers = np.full(n, -1, np.int64) if tracks is None else np.asarray(tracks).astype(np.int64)

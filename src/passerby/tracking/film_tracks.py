@@ -15,15 +15,16 @@ from passerby.models.encoder import Encoder
 from passerby.tracking.boxes.box import Box
 from passerby.tracking.boxes.box_file import BoxFile
 from passerby.tracking.camera_tracks import CameraTracks
-from passerby.tracking.crop_sampling import Crop, CropSampler
+from passerby.tracking.crop_sampling import Crop, CropSampler, PickedCrop, encode_crops
 from passerby.tracking.detections import Detections, suppress_duplicates
 from passerby.tracking.detectors.detector import Detector
-from passerby.tracking.films import Frame, film_info, read_frames
+from passerby.tracking.films import FilmInfo, Frame, film_info, read_frames
 from passerby.tracking.motion import make_tracker
 from passerby.tracking.settings import TrackingSettings
 
 _DUPLICATES = 0.7  # IoU of two boxes from a file that are taken for one person's
 _START_SCORE = 0.3
+_BATCH = 16  # crops that are encoded together
 
 BoxSource = Callable[[Frame, UInt8], Detections]
 
@@ -55,6 +56,14 @@ class FilmTracks:
     size: tuple[int, int] = (0, 0)
     skipped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def empty(
+        cls, source: str | os.PathLike[str], camera: str, info: FilmInfo, settings: TrackingSettings
+    ) -> FilmTracks:
+        """Before the first frame."""
+        rate = info.rate / settings.every
+        return cls(os.fspath(source), camera, _table([]), [], rate=rate, step=settings.every)
 
     @property
     def name(self) -> str:
@@ -91,9 +100,10 @@ def follow_film(
         DataError: nothing can be decoded.
     """
     info = film_info(source, rate=settings.rate)
-    found = FilmTracks(os.fspath(source), camera, _table([]), [], rate=info.rate / settings.every, step=settings.every)
-    detect = _Detecting(detector, found, settings) if detector is not None else _FromFile(boxes, found, settings)
-    sampler = CropSampler(encoder, settings, thumbnails=thumbnails)
+    found = FilmTracks.empty(source, camera, info, settings)
+    detect = box_source(found, settings, detector=detector, boxes=boxes)
+    sampler = CropSampler(settings)
+    waiting: list[PickedCrop] = []
     rows: list[tuple[int, float, Detections]] = []
     broken = 0
     step = settings.every
@@ -107,7 +117,10 @@ def follow_film(
             moment = Frame(frame.index, start + frame.time, frame.image)
             found.size = (frame.image.shape[1], frame.image.shape[0])
             detections = detect(moment, frame.image)
-            found.crops += sampler.see(moment, detections)
+            waiting += sampler.see(moment, detections)
+            if len(waiting) >= _BATCH:
+                found.crops += encode_crops(encoder, waiting, flip=settings.flip, thumbnails=thumbnails)
+                waiting = []
             rows.append((moment.index, moment.time, detections.select(detections.tracks >= 0)))
     except DataError as error:
         if not rows:
@@ -115,13 +128,25 @@ def follow_film(
         found.notes.append(f"breaks off after frame {found.frames:,}: {error}")
     except KeyboardInterrupt:
         found.notes.append(f"interrupted after frame {found.frames:,}")
-    found.crops += sampler.finish()
+    waiting += sampler.finish()
+    found.crops += encode_crops(encoder, waiting, flip=settings.flip, thumbnails=thumbnails)
     if broken:
         found.notes.append(f"{broken:,} frame(s) are broken and cannot be decoded")
     if isinstance(detect, _FromFile):
         detect.count_rest(found.frames)
     found.tracks = _table(rows)
     return found
+
+
+def box_source(
+    found: FilmTracks, settings: TrackingSettings, *, detector: Detector | None, boxes: BoxFile | None
+) -> BoxSource:
+    """Where a film's boxes come from: a frame and its picture -> boxes with tracks; what is lost is counted in `found`.
+
+    Raises:
+        DataError: neither a detector nor boxes.
+    """
+    return _Detecting(detector, found, settings) if detector is not None else _FromFile(boxes, found, settings)
 
 
 class _Detecting:

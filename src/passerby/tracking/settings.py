@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
 from passerby.config import Settings
+from passerby.errors import ConfigError, unknown_name
 
 
 class TrackingSettings(Settings):
@@ -40,3 +42,19 @@ class TrackingSettings(Settings):
     """Gaps of an identity in one camera up to this long are filled by straight lines; 0: none."""
     flip: bool = False
     """Average the vectors of each crop and of its mirror image, at twice the cost."""
+
+
+def tracking_settings(settings: TrackingSettings | None, changes: Mapping[str, Any]) -> TrackingSettings:
+    """Settings with single fields changed.
+
+    Raises:
+        ConfigError: an unknown field, or a value that does not fit.
+    """
+    for name in changes:
+        if name not in TrackingSettings.model_fields:
+            raise ConfigError(unknown_name("setting", name, TrackingSettings.model_fields))
+    given = {} if settings is None else settings.model_dump()
+    try:
+        return TrackingSettings(**{**given, **changes})
+    except ValueError as error:
+        raise ConfigError(f"tracking: {error}") from None

@@ -120,11 +120,11 @@ def _cost_of(first: Int64, second: Int64, cost: Float64, seen: Bool, apart: Bool
 
 def _in_order(labels: Int64, tracklets: Sequence[Tracklet]) -> Int64:
     """Labels renumbered from 0 by the first moment of each."""
-    begin = {
-        label: min(t.start for t, own in zip(tracklets, labels, strict=True) if own == label) for label in set(labels)
-    }
-    place = {label: number for number, label in enumerate(sorted(begin, key=lambda label: (begin[label], label)))}
-    return np.array([place[label] for label in labels], np.int64)
+    first: dict[int, tuple[float, int]] = {}
+    for place, (label, own) in enumerate(zip(labels.tolist(), tracklets, strict=True)):
+        first[label] = min(first.get(label, (own.start, place)), (own.start, place))
+    number = {label: n for n, label in enumerate(sorted(first, key=lambda label: first[label]))}
+    return np.array([number[label] for label in labels.tolist()], np.int64)
 
 
 def _scipy() -> tuple[Any, Any]:

@@ -21,7 +21,7 @@ from passerby.tracking.detectors.detector import Detector, load_detector
 from passerby.tracking.film_tracks import FilmTracks, follow_film
 from passerby.tracking.films import film_info, read_frames
 from passerby.tracking.result import TrackedFilm, TrackingResult, fill_gaps, identity_rows
-from passerby.tracking.settings import TrackingSettings
+from passerby.tracking.settings import TrackingSettings, tracking_settings
 from passerby.tracking.stitching import stitch
 from passerby.tracking.tracklet_calibration import TrackletCalibration, find_calibration
 from passerby.tracking.tracklets import make_tracklets
@@ -81,7 +81,7 @@ def track(
         MissingExtraError: a package of the extra `track` is not installed.
     """
     sources = [films] if isinstance(films, (str, os.PathLike)) else list(films)
-    chosen = _settings(settings, changes)
+    chosen = tracking_settings(settings, changes)
     names = _camera_names(sources, cameras)
     _check(sources, starts, detector, boxes, out)
     model = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
@@ -113,19 +113,6 @@ def track(
 
 def _advance(bar: ProgressBar) -> Any:
     return lambda frames: bar.advance(frames)
-
-
-def _settings(settings: TrackingSettings | None, changes: Mapping[str, Any]) -> TrackingSettings:
-    unknown = [name for name in changes if name not in TrackingSettings.model_fields]
-    if unknown:
-        raise ConfigError(
-            f"track: unknown setting {', '.join(unknown)}; there are {', '.join(TrackingSettings.model_fields)}"
-        )
-    given = {} if settings is None else settings.model_dump()
-    try:
-        return TrackingSettings(**{**given, **changes})
-    except ValueError as error:
-        raise ConfigError(f"track: {error}") from None
 
 
 def _camera_names(sources: Sequence[Film], cameras: str | Sequence[str] | None) -> list[str]:

@@ -152,6 +152,17 @@ def find_calibration(encoder: Encoder, location: str | os.PathLike[str] | None) 
     )
 
 
+def read_calibration(path: str | os.PathLike[str]) -> TrackletCalibration:
+    """A calibration from a .json that `TrackletCalibration.save` wrote, or fitted to a .parquet of embeddings.
+
+    Raises:
+        EmbeddingError: another kind of file, or one that cannot be read.
+    """
+    if Path(path).suffix == ".parquet":
+        return calibrate_tracklets(Embeddings.from_parquet(path))
+    return TrackletCalibration.load(path)
+
+
 def calibrate_tracklets(embeddings: Embeddings, *, crops: int = 4, seed: int = 0) -> TrackletCalibration:
     """Fit the law of distances to labelled images of people whom the encoder was not trained on.
 

@@ -9,7 +9,7 @@ import numpy as np
 from passerby.array_types import Int64
 from passerby.embedding.tracklet import Tracklet
 from passerby.tracking.camera_tracks import CameraTracks, cut_tracks
-from passerby.tracking.crop_sampling import Crop
+from passerby.tracking.crop_sampling import Crop, best_places
 from passerby.tracking.settings import TrackingSettings
 
 
@@ -39,7 +39,9 @@ def make_tracklets(
     order = np.argsort(pieces, kind="stable")
     tracklets = []
     for piece, rows in enumerate(np.split(order, np.flatnonzero(np.diff(pieces[order])) + 1)):
-        chosen = _best_over_time(of_piece.get(piece, []), settings.crops)
+        own = of_piece.get(piece, [])
+        places = best_places([crop.frame for crop in own], [crop.quality for crop in own], settings.crops)
+        chosen = [own[place] for place in places]
         best = max(chosen, key=lambda crop: crop.quality, default=None)
         tracklets.append(
             Tracklet(
@@ -57,17 +59,3 @@ def make_tracklets(
             )
         )
     return tracklets, pieces
-
-
-def _best_over_time(crops: Sequence[Crop], count: int) -> list[Crop]:
-    """The best crop of each of `count` equal parts of the time that they span, in the order of time."""
-    ordered = sorted(crops, key=lambda crop: crop.frame)
-    if len(ordered) <= count:
-        return ordered
-    first, span = ordered[0].frame, ordered[-1].frame - ordered[0].frame
-    best: dict[int, Crop] = {}
-    for crop in ordered:
-        part = min(count - 1, (crop.frame - first) * count // span)
-        if part not in best or crop.quality > best[part].quality:
-            best[part] = crop
-    return [best[part] for part in sorted(best)]

@@ -47,7 +47,7 @@ def _boxes(found: BoxFile, lines: list[str]) -> Iterator[Box]:
         if not isinstance(entry, dict):
             raise DataError(f"{where}: expected an object like {_EXAMPLE}, found {line!r}")
         objects = next((entry[name] for name in ("objects", "detections") if name in entry), [entry])
-        frame = whole_number(entry.get("frame", entry.get("id")), where, "frame")
+        frame = whole_number(entry.get("frame", None if objects == [entry] else entry.get("id")), where, "frame")
         for item in objects:
             parsed = _deepstream(item, where) if isinstance(item, str) else item
             if isinstance(parsed, Mapping) and found.takes_label(parsed.get("label")):
@@ -67,7 +67,7 @@ def _box(item: Mapping[str, Any], frame: int, row: int, where: str) -> Box:
         raise DataError(f"{where}: expected bbox [x, y, width, height] or xyxy [x1, y1, x2, y2], found {dict(item)!r}")
     a, b, c, d = real_numbers(given, where)
     width, height = (c, d) if "bbox" in item else (c - a, d - b)
-    names = [name for name in _TRACKS if item.get(name) is not None and not (name == "id" and "frame" not in item)]
+    names = [name for name in _TRACKS if item.get(name) is not None]
     track = whole_number(item[names[0]], where, "track") if names else -1
     score = item.get("score", item.get("confidence"))
     confidence = None if score is None else real_numbers([score], where)[0]
