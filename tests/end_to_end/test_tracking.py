@@ -25,15 +25,16 @@ RATE = 10
 
 
 class StripeColors:
-    """Colours of the middle of horizontal stripes: enough to tell drawn people apart."""
+    """Colours of the middle of horizontal stripes, whatever the light: enough to tell drawn people apart."""
 
     name = "torch"
     dim = 24
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        middle = images[:, :, :, images.shape[3] // 4 : -images.shape[3] // 4].float() / 255
-        stripes = F.adaptive_avg_pool2d(middle, (8, 1)).flatten(1)
-        return F.normalize(stripes - stripes.mean(dim=1, keepdim=True))
+        width = images.shape[3]
+        middle = images[:, :, :, 3 * width // 8 : -3 * width // 8].float() / 255
+        stripes = torch.log(F.adaptive_avg_pool2d(middle, (8, 1)).flatten(2) + 0.05)
+        return F.normalize((stripes - stripes.mean(dim=2, keepdim=True)).flatten(1))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def encoder() -> Encoder:
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> list[DrawnFilm]:
-    return draw_films(tmp_path_factory.mktemp("films"), people=3, cameras=2, seconds=9, rate=RATE, seed=3)
+    return draw_films(tmp_path_factory.mktemp("films"), people=3, cameras=2, seconds=9, rate=RATE, seed=0)
 
 
 def without_tracks(film: DrawnFilm, folder: Path) -> Path:
@@ -75,7 +76,7 @@ def result(
         [film.film for film in films],
         encoder=encoder,
         boxes=boxes,
-        threshold=0.2,
+        threshold=0.5,
         out=out,
         film_out=True,
         progress=False,
@@ -98,9 +99,9 @@ def test_everybody_has_one_identity_in_both_films(result: pb.TrackingResult, fil
         {film.name: film.rows.as_track_rows() for film in result.films},
     )
     assert alone.idf1 == 1
-    assert report.idf1 > 0.85, str(report)
+    assert report.idf1 > 0.9, str(report)
     assert report.true_identities == 3
-    assert result.people <= 5
+    assert result.people <= 4
     assert set(report.films) == {"camera0", "camera1"}
     with pytest.raises(DataError, match="the result has camera0, camera1"):
         result.evaluate({"hall": films[0].truth})
@@ -140,13 +141,14 @@ def test_no_identity_is_twice_in_a_frame_and_boxes_are_counted(result: pb.Tracki
 
 
 def test_a_files_own_tracks_are_followed(films: list[DrawnFilm], encoder: Encoder) -> None:
-    found = pb.track(films[0].film, encoder=encoder, boxes=films[0].truth, threshold=0.2, progress=False)
+    film, truth = films[0].film, films[0].truth
+    found = pb.track(film, encoder=encoder, boxes=truth, threshold=0.5, fill_seconds=0, progress=False)
     assert found.evaluate({"camera0": films[0].truth}).mota > 0.99
     assert found.folder is None
 
 
 def test_every_other_frame(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder) -> None:
-    found = pb.track(films[0].film, encoder=encoder, boxes=boxes[0], threshold=0.2, every=2, progress=False)
+    found = pb.track(films[0].film, encoder=encoder, boxes=boxes[0], threshold=0.5, every=2, progress=False)
     assert set((found.films[0].rows.frames % 2).tolist()) == {1}
     assert found.films[0].rate == RATE / 2
     assert found.evaluate({"camera0": films[0].truth}).idf1 > 0.6
@@ -162,7 +164,7 @@ def test_a_folder_of_frames_is_a_film(
     for frame in read_frames(films[0].film, last=30):
         assert frame.image is not None
         Image.fromarray(frame.image).save(folder / f"f{frame.index}.jpg", quality=95)
-    found = pb.track(folder, encoder=encoder, boxes=boxes[0], threshold=0.2, rate=RATE, cameras="hall", progress=False)
+    found = pb.track(folder, encoder=encoder, boxes=boxes[0], threshold=0.5, rate=RATE, cameras="hall", progress=False)
     assert found.films[0].frames == 30
     assert found.films[0].camera == "hall"
     assert found.films[0].rows.times.max() == pytest.approx(2.9)
@@ -178,31 +180,31 @@ def test_a_detector_may_be_a_function(films: list[DrawnFilm], encoder: Encoder) 
         frame = next(seen)
         return pb.Detections.of([(b.x, b.y, b.x + b.width, b.y + b.height) for b in truth if b.frame == frame])
 
-    found = pb.track(films[0].film, encoder=encoder, detector=detect, threshold=0.2, progress=False)
+    found = pb.track(films[0].film, encoder=encoder, detector=detect, threshold=0.5, progress=False)
     assert found.evaluate({"camera0": films[0].truth}).idf1 > 0.8
 
 
 def test_refusals(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path) -> None:
     film = films[0].film
     with pytest.raises(ConfigError, match="one of the two"):
-        pb.track(film, encoder=encoder, threshold=0.2)
+        pb.track(film, encoder=encoder, threshold=0.5)
     with pytest.raises(ConfigError, match="unknown setting 'cut_overlaps'"):
-        pb.track(film, encoder=encoder, boxes=boxes[0], threshold=0.2, cut_overlaps=0.3)
+        pb.track(film, encoder=encoder, boxes=boxes[0], threshold=0.5, cut_overlaps=0.3)
     with pytest.raises(EmbeddingError, match="give a threshold"):
         pb.track(film, encoder=encoder, boxes=boxes[0])
     with pytest.raises(DataError, match="2 files of boxes for 1 films"):
-        pb.track(film, encoder=encoder, boxes=boxes, threshold=0.2)
+        pb.track(film, encoder=encoder, boxes=boxes, threshold=0.5)
     with pytest.raises(DataError, match="same name"):
-        pb.track([film, film], encoder=encoder, boxes=boxes, threshold=0.2)
+        pb.track([film, film], encoder=encoder, boxes=boxes, threshold=0.5)
     with pytest.raises(DataError, match="no such film"):
-        pb.track(tmp_path / "absent.mp4", encoder=encoder, boxes=boxes[0], threshold=0.2)
+        pb.track(tmp_path / "absent.mp4", encoder=encoder, boxes=boxes[0], threshold=0.5)
     (tmp_path / "out").mkdir()
     (tmp_path / "out/x").touch()
     with pytest.raises(DataError, match="not an empty folder"):
-        pb.track(film, encoder=encoder, boxes=boxes[0], threshold=0.2, out=tmp_path / "out")
+        pb.track(film, encoder=encoder, boxes=boxes[0], threshold=0.5, out=tmp_path / "out")
     (tmp_path / "late.txt").write_text("9999,1,10,10,20,50,1\n")
-    with pytest.raises(DataError, match="nobody was tracked .*1 boxes after the last frame"):
-        pb.track(film, encoder=encoder, boxes=tmp_path / "late.txt", threshold=0.2, progress=False)
+    with pytest.raises(DataError, match=r"nobody was tracked .*1 boxes after the last frame"):
+        pb.track(film, encoder=encoder, boxes=tmp_path / "late.txt", threshold=0.5, progress=False)
 
 
 def test_interruption_keeps_what_is_finished(
@@ -218,7 +220,7 @@ def test_interruption_keeps_what_is_finished(
 
     monkeypatch.setattr(film_tracks, "read_frames", interrupted)
     sources = [film.film for film in films]
-    found = pb.track(sources, encoder=encoder, boxes=boxes, threshold=0.2, progress=False)
+    found = pb.track(sources, encoder=encoder, boxes=boxes, threshold=0.5, progress=False)
     assert [film.frames for film in found.films] == [39]
     assert "interrupted: 1 film(s) were not begun" in found.notes
     assert "interrupted after frame 39" in found.films[0].notes
