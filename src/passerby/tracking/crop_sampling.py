@@ -1,4 +1,4 @@
-"""Which crops of a film become vectors: per track and second the best, and none where people overlap."""
+"""Which crops of a film become vectors: the best of a track in every half second, and none where people overlap."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,10 +25,9 @@ def stitch(
     1. Pieces of one track that follow each other are joined again unless their vectors say that they show two people;
        a piece without a vector (always overlapped, or too small) goes with the piece of its track that is nearest in
        time.
-    2. Joined pieces are pooled, and joined further by average linkage over all pairs of the log-likelihood ratio of
-       their distance (`TrackletCalibration`); joining stops where the mean ratio, with the prior, speaks for two
-       people. Tracklets of one camera that overlap by more than a frame are never joined, and neither are clusters that
-       hold such a pair.
+    2. Average linkage, over all pairs weighted by their crops, of the log-likelihood ratio of their distance
+       (`TrackletCalibration`); joining stops where the mean ratio, with the prior, speaks for two people. Tracklets of
+       one camera that overlap by more than a frame are never joined, and neither are clusters that hold such a pair.
 
     Tracklets below `least_quality` stay with their track's other pieces but do not decide anything.
 
@@ -39,61 +37,24 @@ def stitch(
         least_quality: see above, 0 to 1.
         prior: probability, before looking, that two tracklets show one person.
     """
-    if not tracklets:
+    count = len(tracklets)
+    if not count:
         return np.zeros(0, np.int64)
     vectors = [t.vector if t.quality >= least_quality else None for t in tracklets]
     seen = np.array([vector is not None for vector in vectors])
     apart = _apart(tracklets)
-    evidence = _Evidence(
-        np.array(
-            [
-                _weighted_sum(t) if known else np.zeros(t.vectors.shape[1])
-                for t, known in zip(tracklets, seen, strict=True)
-            ]
-        ),
-        np.array([len(t.vectors) if known else 0 for t, known in zip(tracklets, seen, strict=True)]),
-        np.array([t.camera for t in tracklets]),
-    )
-    groups = _continue_tracks(tracklets, evidence.cost(calibration), seen, apart)
+    cost = np.full((count, count), 0.0)
+    if seen.any():
+        rows = np.flatnonzero(seen)
+        stacked = np.array([vector for vector in vectors if vector is not None], np.float64)
+        cameras = np.array([t.camera for t in tracklets])[rows]
+        ratios = log_ratios(calibration, 1 - stacked @ stacked.T, cameras[:, None] == cameras[None])
+        cost[np.ix_(rows, rows)] = -ratios
+    groups = _continue_tracks(tracklets, cost, seen, apart)
     members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
-    table = evidence.pooled(members).cost(calibration)
-    for a, first in enumerate(members):
-        for b in range(a):
-            if apart[np.ix_(first, members[b])].any():
-                table[a, b] = table[b, a] = _FORBIDDEN
-    merged = _average_linkage(table, limit=float(np.log(prior / (1 - prior))))
+    crops = np.where(seen, [len(t.vectors) for t in tracklets], 0)
+    merged = _average_linkage(members, cost, crops, apart, limit=float(np.log(prior / (1 - prior))))
     return _in_order(merged[groups], tracklets)
-
-
-@dataclass(frozen=True, eq=False)
-class _Evidence:
-    """What is known of the looks of n tracklets: weighted sums of crops' vectors [n, dim], their numbers, cameras."""
-
-    sums: Float64
-    counts: Int64
-    cameras: np.ndarray
-
-    def pooled(self, members: Sequence[Int64]) -> _Evidence:
-        """Several tracklets of one camera as one."""
-        return _Evidence(
-            np.array([self.sums[rows].sum(axis=0) for rows in members]),
-            np.array([self.counts[rows].sum() for rows in members]),
-            np.array([self.cameras[rows[0]] for rows in members]),
-        )
-
-    def cost(self, calibration: TrackletCalibration) -> Float64:
-        """Minus the log-likelihood ratio of one person, [n, n]; pairs without a vector are forbidden."""
-        table = np.full((len(self.counts),) * 2, _FORBIDDEN)
-        rows = np.flatnonzero(self.counts)
-        unit = self.sums[rows] / np.maximum(np.linalg.norm(self.sums[rows], axis=1, keepdims=True), 1e-12)
-        same_camera = self.cameras[rows][:, None] == self.cameras[rows][None]
-        table[np.ix_(rows, rows)] = -log_ratios(calibration, 1 - unit @ unit.T, self.counts[rows], same_camera)
-        return table
-
-
-def _weighted_sum(tracklet: Tracklet) -> Float64:
-    weights = tracklet.crop_quality if (tracklet.crop_quality > 0).any() else np.ones_like(tracklet.crop_quality)
-    return np.asarray(weights @ tracklet.vectors, np.float64)
 
 
 def _apart(tracklets: Sequence[Tracklet]) -> Bool:
@@ -134,16 +95,30 @@ def _gap(first: Tracklet, second: Tracklet) -> float:
     return max(first.start, second.start) - min(first.end, second.end)
 
 
-def _average_linkage(table: Float64, *, limit: float) -> Int64:
-    """Cluster of each item of a symmetric table of costs [n, n]."""
-    if len(table) == 1:
+def _average_linkage(members: Sequence[Int64], cost: Float64, crops: Int64, apart: Bool, *, limit: float) -> Int64:
+    """Cluster of each group. Groups none of whose pieces has a vector stay alone."""
+    count = len(members)
+    table = np.zeros((count, count))
+    for a in range(count):
+        for b in range(a + 1, count):
+            table[a, b] = table[b, a] = _cost_of(members[a], members[b], cost, crops, apart)
+    if count == 1:
         return np.zeros(1, np.int64)
     hierarchy, spatial = _scipy()
     shift = float(table.min())  # scipy wants distances; average linkage does not mind a constant
-    table = table - shift
+    table -= shift
     np.fill_diagonal(table, 0)
     tree = hierarchy.linkage(spatial.squareform(table, checks=False), "average")
     return np.asarray(hierarchy.fcluster(tree, limit - shift, "distance"), np.int64) - 1
+
+
+def _cost_of(first: Int64, second: Int64, cost: Float64, crops: Int64, apart: Bool) -> float:
+    """Mean cost of two groups' pairs of pieces, weighted by their crops; pieces without a vector have none."""
+    if apart[np.ix_(first, second)].any():
+        return _FORBIDDEN
+    weight = np.outer(crops[first], crops[second])
+    total = int(weight.sum())
+    return float((cost[np.ix_(first, second)] * weight).sum()) / total if total else _FORBIDDEN
 
 
 def _in_order(labels: Int64, tracklets: Sequence[Tracklet]) -> Int64:

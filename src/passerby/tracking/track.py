@@ -51,7 +51,7 @@ def track(
     """Follow people through one or more films: one number a person, over time and over cameras.
 
     Each film is decoded once. Boxes of a detector (or of a file) are followed from frame to frame; tracks are cut where
-    people overlap; the best crop of a track and second becomes a vector; and the pieces of all films are joined by
+    people overlap; the best crops of a track become vectors; and the pieces of all films are joined by
     average linkage of what their distances say (see `stitch`).
 
     Args:

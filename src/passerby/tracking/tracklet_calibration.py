@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -25,30 +25,24 @@ _RIDGE = 1e-4  # keeps the slope finite where a line separates all pairs
 
 @dataclass(frozen=True)
 class DistanceLaw:
-    """Log-likelihood ratio of a cosine distance d of tracklets of m and n crops: a + b d + c (1 / m + 1 / n).
-
-    One person's distances are larger where few crops are averaged, which c makes up for; m and n stop at the largest
-    number of crops that the law was fitted to.
+    """Log-likelihood ratio of a cosine distance d: intercept + slope * d; the slope is negative.
 
     Attributes:
-        intercept: a.
-        slope: b, negative.
-        few: c.
-        most_crops: largest number of crops of a tracklet that it was fitted to.
+        intercept: at distance 0.
+        slope: for each unit of distance.
         same: pairs of one person that it was fitted to.
         different: pairs of two people.
     """
 
     intercept: float
     slope: float
-    few: float
-    most_crops: int
     same: int
     different: int
 
-    def even(self, crops: int) -> float:
-        """Distance at which one person is as likely as two, for tracklets of so many crops."""
-        return -(self.intercept + self.few * 2 / min(crops, self.most_crops)) / self.slope
+    @property
+    def even(self) -> float:
+        """Distance at which one person is as likely as two."""
+        return -self.intercept / self.slope
 
 
 @dataclass(frozen=True)
@@ -70,15 +64,9 @@ class TrackletCalibration:
     source: str
 
     def __str__(self) -> str:
-        own, other = (
-            f"{law.even(1):.3f} (1 crop) to {law.even(law.most_crops):.3f} ({law.most_crops})"
-            if law.few
-            else f"{law.even(1):.3f}"
-            for law in (self.same_camera, self.other_camera)
-        )
         return (
-            f"tracklets of one camera: one person below cosine distance {own}; of two cameras: below {other} "
-            f"({self.source})"
+            f"tracklets of one camera: one person below cosine distance {self.same_camera.even:.3f}; of two cameras: "
+            f"below {self.other_camera.even:.3f} ({self.source})"
         )
 
     @classmethod
@@ -90,7 +78,7 @@ class TrackletCalibration:
         """
         if not 0 < threshold < 2:
             raise EmbeddingError(f"threshold: expected a cosine distance between 0 and 2, found {threshold!r}")
-        law = DistanceLaw(25.0 * threshold, -25.0, 0.0, 1, 0, 0)
+        law = DistanceLaw(25.0 * threshold, -25.0, 0, 0)
         return cls(law, law, fingerprint, 0, f"threshold {threshold:g}, {source}")
 
     def save(self, encoder: str | os.PathLike[str]) -> Path:
@@ -175,66 +163,41 @@ def read_calibration(path: str | os.PathLike[str]) -> TrackletCalibration:
     return TrackletCalibration.load(path)
 
 
-def calibrate_tracklets(
-    embeddings: Embeddings, *, crops: Sequence[int] = (1, 2, 4), seed: int = 0
-) -> TrackletCalibration:
+def calibrate_tracklets(embeddings: Embeddings, *, crops: int = 4, seed: int = 0) -> TrackletCalibration:
     """Fit the law of distances to labelled images of people whom the encoder was not trained on.
 
-    A person's images under one camera, in the order of their times, are cut into two pieces; images of a piece, evenly
-    spread, are averaged into the vector of a pseudo-tracklet, for each of the numbers `crops`. The log-likelihood ratio
-    of distances of one person's pieces against two people's is fitted by logistic regression in which both kinds weigh
-    the same (Brümmer, du Preez, Computer Speech & Language 20, 2006), for pieces of one camera and of two cameras
-    apart.
+    A person's images under one camera, in the order of their times, are cut into two pieces; up to `crops` images of a
+    piece, evenly spread, are averaged into the vector of a pseudo-tracklet. The log-likelihood ratio of distances of
+    one person's pieces against two people's is fitted by logistic regression in which both kinds weigh the same
+    (Brümmer, du Preez, Computer Speech & Language 20, 2006), for pieces of one camera and of two cameras apart.
 
     Args:
         embeddings: vectors with persons, cameras and, if known, times.
-        crops: images of a piece (or fewer, where it has no more).
+        crops: images of a piece.
         seed: chooses pairs where there are very many.
 
     Raises:
         EmbeddingError: no person with pieces in one camera, or in two cameras.
     """
-    found: dict[bool, list[_Pairs]] = {True: [], False: []}
-    people: set[int] = set()
-    for count in crops:
-        pieces = _pieces(embeddings, count)
-        people |= set(pieces.people.tolist())
-        for same_camera, pairs in found.items():
-            pairs.append(_pairs(pieces, same_camera=same_camera, seed=seed))
-    laws = {}
-    for same_camera, pairs in found.items():
-        joined = _Pairs(*(np.concatenate(column) for column in zip(*pairs, strict=True)))
-        if not joined.same.any() or joined.same.all():
-            one, two = int(joined.same.sum()), int((~joined.same).sum())
+    vectors, people, cameras = _pieces(embeddings, crops)
+    distance = 1 - vectors @ vectors.T
+    upper = np.triu(np.ones(distance.shape, bool), 1)
+    same_person, same_camera = people[:, None] == people[None], cameras[:, None] == cameras[None]
+    laws = []
+    for chosen, what in ((same_camera, "one camera"), (~same_camera, "two cameras")):
+        same, other = distance[upper & chosen & same_person], distance[upper & chosen & ~same_person]
+        if not len(same) or not len(other):
             raise EmbeddingError(
-                f"calibrating tracklets: {one} pairs of one person and {two} of two people under "
-                f"{'one camera' if same_camera else 'two cameras'}; expected some of both (people with at least two "
-                "images a camera, in at least two cameras)"
+                f"calibrating tracklets: {len(same)} pairs of one person and {len(other)} of two people under {what}; "
+                "expected some of both (people with at least two images a camera, in at least two cameras)"
             )
-        laws[same_camera] = _fit(joined)
-    source = f"fitted to {len(people):,} people"
-    return TrackletCalibration(laws[True], laws[False], embeddings.fingerprint, len(people), source)
+        laws.append(_fit(_some(same, seed), _some(other, seed)))
+    count = len(np.unique(people))
+    return TrackletCalibration(laws[0], laws[1], embeddings.fingerprint, count, f"fitted to {count:,} people")
 
 
-class _Pieces(NamedTuple):
-    """Pseudo-tracklets."""
-
-    vectors: Float32
-    people: Int64
-    cameras: Int64
-    counts: Int64
-
-
-class _Pairs(NamedTuple):
-    """Pairs of pseudo-tracklets; `inverse` is 1 / m + 1 / n."""
-
-    distances: Float64
-    inverse: Float64
-    same: Bool
-
-
-def _pieces(embeddings: Embeddings, crops: int) -> _Pieces:
-    vectors, people, cameras, counts = [], [], [], []
+def _pieces(embeddings: Embeddings, crops: int) -> tuple[Float32, Int64, Int64]:
+    vectors, people, cameras = [], [], []
     times = np.arange(len(embeddings)) if embeddings.times is None else np.nan_to_num(embeddings.times)
     for person, camera, rows in _by_person_and_camera(embeddings):
         ordered = rows[np.argsort(times[rows], kind="stable")]
@@ -246,9 +209,8 @@ def _pieces(embeddings: Embeddings, crops: int) -> _Pieces:
             vectors.append(mean / np.linalg.norm(mean))
             people.append(person)
             cameras.append(camera)
-            counts.append(len(chosen))
-    stacked = np.array(vectors, np.float32).reshape(-1, embeddings.vectors.shape[1])
-    return _Pieces(stacked, np.array(people, np.int64), np.array(cameras, np.int64), np.array(counts, np.int64))
+    dim = embeddings.vectors.shape[1]
+    return np.array(vectors, np.float32).reshape(-1, dim), np.array(people, np.int64), np.array(cameras, np.int64)
 
 
 def _by_person_and_camera(embeddings: Embeddings) -> Iterator[tuple[int, int, Int64]]:
@@ -259,62 +221,34 @@ def _by_person_and_camera(embeddings: Embeddings) -> Iterator[tuple[int, int, In
         yield person, camera, known[member.reshape(-1) == number]
 
 
-def _pairs(pieces: _Pieces, *, same_camera: bool, seed: int) -> _Pairs:
-    """Pairs under one camera or two; of very many some."""
-    upper = np.triu(np.ones((len(pieces.people),) * 2, bool), 1)
-    chosen = upper & ((pieces.cameras[:, None] == pieces.cameras[None]) == same_camera)
-    one_person = pieces.people[:, None] == pieces.people[None]
-    rng = np.random.default_rng(seed)
-    rows = [_some(np.flatnonzero(chosen & kind), rng) for kind in (one_person, ~one_person)]
-    first, second = np.unravel_index(np.concatenate(rows), upper.shape)
-    distances = 1 - np.einsum("ij,ij->i", pieces.vectors[first], pieces.vectors[second]).astype(np.float64)
-    inverse = 1 / pieces.counts[first] + 1 / pieces.counts[second]
-    return _Pairs(distances, inverse, np.repeat([True, False], [len(part) for part in rows]))
+def _some(distances: Float32, seed: int) -> Float64:
+    if len(distances) <= _MOST_PAIRS:
+        return distances.astype(np.float64)
+    return np.random.default_rng(seed).choice(distances, _MOST_PAIRS, replace=False).astype(np.float64)
 
 
-def _some(rows: Int64, rng: np.random.Generator) -> Int64:
-    return rows if len(rows) <= _MOST_PAIRS else np.sort(rng.choice(rows, _MOST_PAIRS, replace=False))
-
-
-def _fit(pairs: _Pairs) -> DistanceLaw:
+def _fit(same: Float64, different: Float64) -> DistanceLaw:
     """Logistic regression by Newton's method; both kinds of pairs have the same total weight."""
-    target = pairs.same.astype(np.float64)
-    same, different = int(pairs.same.sum()), int((~pairs.same).sum())
-    weight = np.where(pairs.same, 0.5 / same, 0.5 / different)
-    varied = float(np.ptp(pairs.inverse)) > 0  # else the number of crops says nothing
-    inputs = np.stack([np.ones_like(target), pairs.distances, pairs.inverse * varied], axis=1)
-    theta = np.zeros(3)
+    distance = np.concatenate([same, different])
+    target = np.concatenate([np.ones(len(same)), np.zeros(len(different))])
+    weight = np.concatenate([np.full(len(same), 0.5 / len(same)), np.full(len(different), 0.5 / len(different))])
+    inputs = np.stack([np.ones_like(distance), distance], axis=1)
+    theta = np.zeros(2)
     for _ in range(100):
         share: Float64 = 1 / (1 + np.exp(-inputs @ theta))
         gradient = inputs.T @ (weight * (target - share)) - _RIDGE * theta
-        curvature = (inputs * (weight * share * (1 - share))[:, None]).T @ inputs + _RIDGE * np.eye(3)
+        curvature = (inputs * (weight * share * (1 - share))[:, None]).T @ inputs + _RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         theta = theta + step
-        if float(np.abs(step).max()) < 1e-9:
+        if math.isclose(float(np.abs(step).max()), 0.0, abs_tol=1e-9):
             break
     if not theta[1] < 0:
         raise EmbeddingError("calibrating tracklets: distances do not tell people apart (they do not grow)")
-    most = round(2 / float(pairs.inverse.min()))
-    return DistanceLaw(float(theta[0]), float(theta[1]), float(theta[2]), most, same, different)
+    return DistanceLaw(float(theta[0]), float(theta[1]), len(same), len(different))
 
 
-def log_ratios(calibration: TrackletCalibration, distances: Float64, counts: Int64, same_camera: Bool) -> Float64:
-    """Log-likelihood ratio of "one person" against "two people" for every pair of tracklets, [n, n].
-
-    Args:
-        calibration: the laws.
-        distances: cosine distances [n, n].
-        counts: numbers of crops [n].
-        same_camera: [n, n].
-    """
-    own, other = (
-        law.intercept + law.slope * distances + law.few * _inverse(np.minimum(counts, law.most_crops))
-        for law in (calibration.same_camera, calibration.other_camera)
-    )
+def log_ratios(calibration: TrackletCalibration, distances: Float64, same_camera: Bool) -> Float64:
+    """Log-likelihood ratio of "one person" against "two people" for each pair of a matrix of distances."""
+    laws = (calibration.same_camera, calibration.other_camera)
+    own, other = (law.intercept + law.slope * distances for law in laws)
     return np.where(same_camera, own, other)
-
-
-def _inverse(counts: Int64) -> Float64:
-    """1 / m + 1 / n of every pair."""
-    inverse = 1 / counts
-    return np.asarray(inverse[:, None] + inverse[None])
