@@ -51,7 +51,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "data.resize": ("images.resize",),
     "data.sampler": ("data.sampling.sampler",),
     "data.splits": ("data.random_split",),
-    "data.video": ("tracking.video_crops",),
+    "data.video": ("tracking.video_crops", "tracking.boxes.mot", "tracking.boxes.box"),
     "evaluation.activation": ("report.activation_maps",),
     "evaluation.arrays": ("search.arrays", "evaluation.inputs"),
     "evaluation.calibration": ("evaluation.open_set.calibration",),
