@@ -12,8 +12,9 @@ import pytest
 from tests.contracts.galleries import DIM, STORES, TinyEncoder, open_gallery, people, picture
 
 from passerby.errors import GalleryError, GalleryRequestError, NotInGalleryError, StorageError
+from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import IdentityRecord, Note
+from passerby.gallery.stores.rows import IdentityRecord
 
 PEOPLE = people(4, 3)
 

@@ -15,8 +15,10 @@ import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError, NotInGalleryError
-from passerby.gallery.records import Event, Identity, IdentityRecord, Moment, to_seconds
+from passerby.gallery.answers import Identity
+from passerby.gallery.events import Event
 from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.rows import IdentityRecord
 
 CHANGES = frozenset({"enroll", "observe", "import", "merge", "split", "update", "threshold", "forget", "purge"})
 """Actions that change what the gallery knows; other entries of the log only note that something happened."""
@@ -51,13 +53,6 @@ def find(store: Store, name: str) -> IdentityRecord:
     if record is None:
         raise NotInGalleryError(f"{store.location}: no identity {name!r} (names are case-sensitive)")
     return record
-
-
-def retention(expires: Moment | None) -> float | None:
-    """A retention date in seconds; inf for "never", None for "as it was"."""
-    if expires is None:
-        return None
-    return float("inf") if expires == "never" else to_seconds(expires, what="expires")
 
 
 def log(

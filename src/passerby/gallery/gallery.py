@@ -15,6 +15,18 @@ import numpy as np
 from passerby.array_types import Float32
 from passerby.errors import GalleryError, GalleryRequestError
 from passerby.gallery import changes, transfer
+from passerby.gallery.answers import Forgotten, Identification, Identity, Match, Observation, Sighting
+from passerby.gallery.arguments import (
+    Camera,
+    camera_name,
+    camera_names,
+    checked_threshold,
+    identity_name,
+    retention_date,
+    search_filter,
+    times_in_seconds,
+)
+from passerby.gallery.events import Event, Note
 from passerby.gallery.inputs import (
     VectorEncoder,
     encode_pictures,
@@ -24,24 +36,10 @@ from passerby.gallery.inputs import (
     thumbnail,
     unit_vectors,
 )
-from passerby.gallery.records import (
-    Camera,
-    Event,
-    Forgotten,
-    Identification,
-    Identity,
-    IdentityRecord,
-    Match,
-    Moment,
-    Note,
-    Observation,
-    Ranking,
-    Sighting,
-    Where,
-    to_seconds,
-)
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.rows import IdentityRecord, Ranking, Where
+from passerby.gallery.times import Moment, to_seconds
 from passerby.search.score import Score, ScoreName
 
 __all__ = ["Event", "Forgotten", "Gallery", "Identification", "Identity", "Match", "Observation", "Sighting"]
@@ -162,10 +160,9 @@ class Gallery:
 
     def set_threshold(self, threshold: float | None, *, actor: str = "") -> None:
         """Give the gallery its own threshold (None: the encoder's). Logged, can be undone."""
-        if threshold is not None and not threshold >= 0:
-            raise GalleryRequestError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
+        checked = checked_threshold(threshold)
         with self._store.transaction():
-            changes.set_threshold(self._store, None if threshold is None else float(threshold), actor)
+            changes.set_threshold(self._store, checked, actor)
 
     # -- enrol -------------------------------------------------------------------------------------------------------
 
@@ -207,13 +204,13 @@ class Gallery:
             ImageError: an image cannot be read.
             StorageError: it cannot be written.
         """
-        name = _checked_name(identity)
+        name = identity_name(identity)
         rows, pictures = self._vectors_and_thumbnails(images, vectors)
         if tracklet:
             rows, pictures = mean_vector(rows), [pictures[len(pictures) // 2]]
-        cameras = [_camera(c) for c in _for_each(camera, len(rows), "camera")]
-        times = _times(time, len(rows))
-        retention = changes.retention(expires)
+        cameras = camera_names(camera, len(rows))
+        times = times_in_seconds(time, len(rows))
+        retention = retention_date(expires)
         with self._store.transaction():
             self._adopt(rows)
             record = changes.find_or_none(self._store, name)
@@ -247,14 +244,14 @@ class Gallery:
         rows = self._checked_vectors(vectors)
         if len(identities) != len(rows):
             raise GalleryRequestError(f"enroll_many: {len(identities)} identities for {len(rows)} vectors")
-        names = {identity: _checked_name(identity) for identity in set(identities)}
-        camera_names = [_camera(c) for c in _for_each(cameras, len(rows), "camera")]
-        seconds = _times(times, len(rows))
+        names = {identity: identity_name(identity) for identity in set(identities)}
+        names_of_cameras = camera_names(cameras, len(rows))
+        seconds = times_in_seconds(times, len(rows))
         pictures = [None] * len(rows) if thumbnails is None else list(thumbnails)
         with self._store.transaction():
             self._adopt(rows)
             ids = changes.enroll_many(
-                self._store, [names[i] for i in identities], rows, camera_names, seconds, pictures, actor
+                self._store, [names[i] for i in identities], rows, names_of_cameras, seconds, pictures, actor
             )
         return tuple(ids.tolist())
 
@@ -292,7 +289,7 @@ class Gallery:
             ImageError: the image cannot be read.
         """
         row = mean_vector(self._probe_vectors(probe))
-        where = _where(camera, exclude_camera, after, before)
+        where = search_filter(camera_name(camera), exclude_camera, after, before)
         return self._identify(row, [where], threshold, top, score)[0]
 
     def identify_many(
@@ -312,8 +309,8 @@ class Gallery:
         Faster than one by one. `cameras[i]` is that of probe i; the other arguments hold for all.
         """
         rows = self._probe_vectors(probes)
-        own = _for_each(cameras, len(rows), "camera")
-        wheres = [_where(camera, exclude_camera, after, before) for camera in own]
+        own = camera_names(cameras, len(rows))
+        wheres = [search_filter(camera, exclude_camera, after, before) for camera in own]
         return self._identify(rows, wheres, threshold, top, score)
 
     def observe(
@@ -348,9 +345,9 @@ class Gallery:
             GalleryError: no threshold, or vectors of another encoder.
         """
         rows, pictures = self._vectors_and_thumbnails(probe, None)
-        camera_name = _camera(camera)
-        times = _times(time, len(rows))
-        where = _where(camera, exclude_camera, None, None)
+        own = camera_name(camera)
+        times = times_in_seconds(time, len(rows))
+        where = search_filter(own, exclude_camera, None, None)
         with self._store.transaction():
             self._adopt(rows)
             found = self._identify(mean_vector(rows), [where], threshold, top, score)[0]
@@ -363,11 +360,11 @@ class Gallery:
             ids: tuple[int, ...] = ()
             if new or keep:
                 owners = np.full(len(rows), record.id, np.int64)
-                stored = self._store.add_observations(owners, rows, [camera_name] * len(rows), times, pictures)
+                stored = self._store.add_observations(owners, rows, [own] * len(rows), times, pictures)
                 changes.log_enroll(self._store, "observe", record.id, stored, new, actor)
                 ids = tuple(stored.tolist())
             else:
-                changes.log_seen(self._store, record.id, camera_name, times[0], found.matches[0].distance, actor)
+                changes.log_seen(self._store, record.id, own, times[0], found.matches[0].distance, actor)
         return Sighting(record.name, new, found, ids)
 
     def _identify(
@@ -375,9 +372,8 @@ class Gallery:
     ) -> list[Identification]:
         if top < 1:
             raise GalleryRequestError(f"top: expected at least 1, found {top}")
-        if threshold is not None and not threshold >= 0:
-            raise GalleryRequestError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
-        limit = self.threshold if threshold is None else float(threshold)
+        own = checked_threshold(threshold)
+        limit = self.threshold if own is None else own
         chosen = self._score if score is None else Score(score, self._score.k)
         rankings = self._store.search(rows, wheres, top=top, score=chosen)
         names = self._store.names({i for ranking in rankings for i in ranking.identities.tolist()})
@@ -458,8 +454,8 @@ class Gallery:
         Raises:
             GalleryError: no such identity, or the new name is taken.
         """
-        new_name = None if name is None else _checked_name(name)
-        retention = changes.retention(expires)
+        new_name = None if name is None else identity_name(name)
+        retention = retention_date(expires)
         with self._store.transaction():
             record = self._record(identity)
             changes.describe(self._store, record, notes, consent, retention, actor, name=new_name)
@@ -480,7 +476,7 @@ class Gallery:
         self, identity: str | int, observations: Sequence[int], *, name: str | None = None, actor: str = ""
     ) -> Identity:
         """Some observations turn out to be somebody else: move them to a new identity (default: a new unknown)."""
-        new_name = None if name is None else _checked_name(name)
+        new_name = None if name is None else identity_name(name)
         with self._store.transaction():
             made = changes.split(self._store, self._record(identity), list(observations), new_name, actor)
         return changes.summaries(self._store, [made])[0]
@@ -544,7 +540,7 @@ class Gallery:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _record(self, identity: str | int) -> IdentityRecord:
-        return changes.find(self._store, _checked_name(identity))
+        return changes.find(self._store, identity_name(identity))
 
     def _check_encoder(self) -> None:
         settings = self._store.settings()
@@ -619,48 +615,3 @@ def _answer(ranking: Ranking, names: Mapping[int, str], threshold: float | None)
         if identity in names  # else another process has forgotten it since the search
     )
     return Identification(matches, threshold, ranking.considered, ranking.stored - ranking.considered)
-
-
-def _checked_name(identity: str | int) -> str:
-    name = str(identity) if isinstance(identity, (int, np.integer)) and not isinstance(identity, bool) else identity
-    if not isinstance(name, str) or not name.strip() or len(name) > 200 or not name.isprintable():
-        raise GalleryRequestError(f"identity: expected a name of 1 to 200 printable characters, found {identity!r}")
-    return name
-
-
-def _camera(camera: object) -> str | None:
-    if camera is None:
-        return None
-    name = str(camera) if isinstance(camera, (str, int, np.integer)) and not isinstance(camera, bool) else ""
-    if not name or len(name) > 200 or not name.isprintable():
-        raise GalleryRequestError(f"camera: expected a name or a number, found {camera!r}")
-    return name
-
-
-def _for_each(value: Any, count: int, what: str) -> list[Any]:
-    """One value for all, or one for each."""
-    if isinstance(value, (list, tuple, np.ndarray)):
-        if len(value) != count:
-            raise GalleryRequestError(f"{what}: {len(value)} values for {count} observations")
-        return list(value)
-    return [value] * count
-
-
-def _times(value: Any, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    moments = _for_each(value, count, "time")
-    return np.array([np.nan if m is None else to_seconds(m, what="time") for m in moments], np.float64)
-
-
-def _where(camera: object, exclude: Any, after: Moment | None, before: Moment | None) -> Where:
-    own = _camera(camera)
-    if exclude is True:
-        cameras = [own]
-    elif exclude is False or exclude is None:
-        cameras = []
-    else:
-        cameras = [_camera(c) for c in (exclude if isinstance(exclude, (list, tuple, set, frozenset)) else [exclude])]
-    start = None if after is None else to_seconds(after, what="after")
-    end = None if before is None else to_seconds(before, what="before")
-    if start is not None and end is not None and start > end:
-        raise GalleryRequestError(f"time window: it starts ({start:g}) after its end ({end:g})")
-    return Where(frozenset(name for name in cameras if name is not None), start, end)

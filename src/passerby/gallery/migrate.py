@@ -12,9 +12,9 @@ import numpy as np
 from passerby.array_types import Int64
 from passerby.errors import GalleryError
 from passerby.gallery import changes
-from passerby.gallery.records import IdentityRecord, Observations, Where
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.rows import IdentityRecord, Observations, Where
 from passerby.progress import progress_bar
 from passerby.search.score import Score
 

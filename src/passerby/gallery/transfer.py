@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from passerby.errors import GalleryError, StorageError
 from passerby.gallery import changes
 from passerby.gallery.inputs import unit_vectors
-from passerby.gallery.records import IdentityRecord
 from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.rows import IdentityRecord
 from passerby.progress import progress_bar
 
 FORMAT = "passerby-gallery-1"

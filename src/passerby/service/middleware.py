@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from passerby.errors import GalleryError, StorageError
+from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import Note
 from passerby.service import logs
 from passerby.service.bodies import ClientLeft, Incoming, Message, Receive, Send, closing
 from passerby.service.errors import Refusal

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
-from passerby.gallery.records import Event, Identification, Identity, Match, Observation
+from passerby.gallery.answers import Identification, Identity, Match, Observation
+from passerby.gallery.events import Event
 from passerby.search.score import ScoreName
 
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]

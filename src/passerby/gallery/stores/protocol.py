@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
-from passerby.gallery.records import Event, IdentityRecord, Observations, Ranking, Where
+from passerby.gallery.events import Event
+from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.search.score import Score
 
 

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
+from passerby.gallery.answers import Sighting
+from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import Note, Sighting
 from passerby.service.dependencies import (
     PROBLEMS,
     checked_vectors,

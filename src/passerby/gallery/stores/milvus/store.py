@@ -33,9 +33,10 @@ import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryError, GalleryRequestError, MissingExtraError, NotInGalleryError, StorageError
-from passerby.gallery.records import Event, IdentityRecord, Observations, Ranking, Where
+from passerby.gallery.events import Event
 from passerby.gallery.stores.names import free_name
 from passerby.gallery.stores.protocol import Settings
+from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.search.score import Score
 from passerby.search.slot_groups import mean_of_nearest
 

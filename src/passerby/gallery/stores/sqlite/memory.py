@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from passerby.array_types import Bool, Float32, Int64
 from passerby.errors import DamagedGalleryError, NotInGalleryError
-from passerby.gallery.records import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.protocol import Settings
+from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.slots import DTYPES, by_block
 from passerby.gallery.stores.sqlite.texts import read_text

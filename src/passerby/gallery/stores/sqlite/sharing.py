@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from passerby.errors import GalleryError, StorageError
-from passerby.gallery.records import Event
+from passerby.gallery.events import Event
 from passerby.gallery.stores.sqlite.file_guard import Inode, inode
 from passerby.gallery.stores.sqlite.new_file import ensure_file
 from passerby.gallery.stores.sqlite.store import SqliteStore

@@ -23,9 +23,10 @@ import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestError, StorageError
-from passerby.gallery.records import Event, IdentityRecord, Observations, Ranking, Where
+from passerby.gallery.events import Event
 from passerby.gallery.stores.names import name_hint
 from passerby.gallery.stores.protocol import Settings
+from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite import schema
 from passerby.gallery.stores.sqlite.connection import (
     BUSY_SECONDS,

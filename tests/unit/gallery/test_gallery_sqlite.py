@@ -17,8 +17,9 @@ from tests.contracts.galleries import DIM, TinyEncoder, people, picture
 
 from passerby.errors import GalleryError, GalleryRequestError, StorageError
 from passerby.gallery import transfer
+from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import IdentityRecord, Note
+from passerby.gallery.stores.rows import IdentityRecord
 from passerby.gallery.stores.sqlite import schema
 from passerby.gallery.stores.sqlite import store as sqlite
 
