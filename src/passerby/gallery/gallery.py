@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from passerby.array_types import Float32
-from passerby.errors import GalleryError, GalleryRequestError
-from passerby.gallery import changes, transfer
+from passerby.errors import GalleryRequestError
+from passerby.gallery import changes, enrolment, identification, identities, transfer, undo
 from passerby.gallery.answers import Forgotten, Identification, Identity, Match, Observation, Sighting
 from passerby.gallery.arguments import (
     Camera,
@@ -26,19 +26,13 @@ from passerby.gallery.arguments import (
     search_filter,
     times_in_seconds,
 )
+from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors
+from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.events import Event, Note
-from passerby.gallery.inputs import (
-    VectorEncoder,
-    encode_pictures,
-    looks_like_vectors,
-    mean_vector,
-    read_pictures,
-    thumbnail,
-    unit_vectors,
-)
+from passerby.gallery.inputs import VectorEncoder, mean_vector
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
-from passerby.gallery.stores.rows import IdentityRecord, Ranking, Where
+from passerby.gallery.stores.rows import IdentityRecord, Where
 from passerby.gallery.times import Moment, to_seconds
 from passerby.search.score import Score, ScoreName
 
@@ -56,13 +50,19 @@ class Gallery:
     processes may open the same gallery.
     """
 
-    def __init__(self, store: Store, encoder: VectorEncoder | None, *, fingerprint: str = "", score: Score) -> None:
+    def __init__(
+        self,
+        store: Store,
+        encoder: VectorEncoder | None,
+        *,
+        fingerprint: str = "",
+        score: Score,
+        thumbnails: bool = True,
+    ) -> None:
         self._store = store
-        self._encoder = encoder
-        self._fingerprint = encoder.fingerprint if encoder is not None else fingerprint
+        self._inputs = EncoderVectors(store, encoder, fingerprint)
         self._score = score
-        self._thumbnails = True
-        self._check_encoder()
+        self._thumbnails = thumbnails
 
     @classmethod
     def open(
@@ -99,12 +99,10 @@ class Gallery:
         chosen = Score(score, score_k)
         store = open_store(os.fspath(location), read_only=read_only, storage=storage)
         try:
-            gallery = cls(store, encoder, fingerprint=fingerprint, score=chosen)
+            return cls(store, encoder, fingerprint=fingerprint, score=chosen, thumbnails=thumbnails)
         except BaseException:
             store.close()
             raise
-        gallery._thumbnails = thumbnails
-        return gallery
 
     def close(self) -> None:
         """Close the gallery; nothing is lost if this is forgotten."""
@@ -154,9 +152,7 @@ class Gallery:
     def threshold(self) -> float | None:
         """The gallery's own threshold, else the encoder's calibrated one, else None."""
         own = self._store.settings().threshold
-        if own is not None or self._encoder is None:
-            return own
-        return self._encoder.threshold
+        return self._inputs.threshold if own is None else own
 
     def set_threshold(self, threshold: float | None, *, actor: str = "") -> None:
         """Give the gallery its own threshold (None: the encoder's). Logged, can be undone."""
@@ -205,23 +201,16 @@ class Gallery:
             StorageError: it cannot be written.
         """
         name = identity_name(identity)
-        rows, pictures = self._vectors_and_thumbnails(images, vectors)
-        if tracklet:
-            rows, pictures = mean_vector(rows), [pictures[len(pictures) // 2]]
-        cameras = camera_names(camera, len(rows))
-        times = times_in_seconds(time, len(rows))
+        if (images is None) == (vectors is None):
+            raise GalleryRequestError("enroll: pass images or vectors, one of the two")
+        given = self._inputs.read(images) if vectors is None else self._inputs.read_vectors(vectors)
+        observations = self._new_observations(given.pooled() if tracklet else given, camera, time)
         retention = retention_date(expires)
         with self._store.transaction():
-            self._adopt(rows)
-            record = changes.find_or_none(self._store, name)
-            created = record is None
-            if record is None:
-                record = changes.new_identity(self._store, name)
-            if notes is not None or consent is not None or expires is not None:
-                changes.describe(self._store, record, notes, consent, retention, actor, log=not created)
-            owners = np.full(len(rows), record.id, np.int64)
-            ids = self._store.add_observations(owners, rows, cameras, times, pictures)
-            changes.log_enroll(self._store, "enroll", record.id, ids, created, actor)
+            self._inputs.adopt(observations.dim)
+            ids = enrolment.enroll(
+                self._store, name, observations, notes=notes, consent=consent, expires=retention, actor=actor
+            )
         return tuple(ids.tolist())
 
     def enroll_many(
@@ -241,19 +230,22 @@ class Gallery:
         Returns:
             Ids of the new observations.
         """
-        rows = self._checked_vectors(vectors)
-        if len(identities) != len(rows):
-            raise GalleryRequestError(f"enroll_many: {len(identities)} identities for {len(rows)} vectors")
+        given = self._inputs.read_vectors(vectors)
+        if len(identities) != len(given.vectors):
+            raise GalleryRequestError(f"enroll_many: {len(identities)} identities for {len(given.vectors)} vectors")
         names = {identity: identity_name(identity) for identity in set(identities)}
-        names_of_cameras = camera_names(cameras, len(rows))
-        seconds = times_in_seconds(times, len(rows))
-        pictures = [None] * len(rows) if thumbnails is None else list(thumbnails)
+        observations = self._new_observations(given, cameras, times)
+        if thumbnails is not None:
+            observations = replace(observations, thumbnails=list(thumbnails))
         with self._store.transaction():
-            self._adopt(rows)
-            ids = changes.enroll_many(
-                self._store, [names[i] for i in identities], rows, names_of_cameras, seconds, pictures, actor
-            )
+            self._inputs.adopt(observations.dim)
+            ids = enrolment.enroll_many(self._store, [names[i] for i in identities], observations, actor)
         return tuple(ids.tolist())
+
+    def _new_observations(self, given: EncodedInput, cameras: Any, times: Any) -> NewObservations:
+        count = len(given.vectors)
+        thumbnails = given.thumbnails() if self._thumbnails else [None] * count
+        return NewObservations(given.vectors, camera_names(cameras, count), times_in_seconds(times, count), thumbnails)
 
     # -- identify ----------------------------------------------------------------------------------------------------
 
@@ -288,7 +280,7 @@ class Gallery:
             GalleryError: the probe cannot be compared with this gallery's vectors.
             ImageError: the image cannot be read.
         """
-        row = mean_vector(self._probe_vectors(probe))
+        row = mean_vector(self._inputs.read(probe).vectors)
         where = search_filter(camera_name(camera), exclude_camera, after, before)
         return self._identify(row, [where], threshold, top, score)[0]
 
@@ -308,7 +300,7 @@ class Gallery:
 
         Faster than one by one. `cameras[i]` is that of probe i; the other arguments hold for all.
         """
-        rows = self._probe_vectors(probes)
+        rows = self._inputs.read(probes).vectors
         own = camera_names(cameras, len(rows))
         wheres = [search_filter(camera, exclude_camera, after, before) for camera in own]
         return self._identify(rows, wheres, threshold, top, score)
@@ -344,46 +336,32 @@ class Gallery:
         Raises:
             GalleryError: no threshold, or vectors of another encoder.
         """
-        rows, pictures = self._vectors_and_thumbnails(probe, None)
         own = camera_name(camera)
-        times = times_in_seconds(time, len(rows))
+        observations = self._new_observations(self._inputs.read(probe), own, time)
         where = search_filter(own, exclude_camera, None, None)
         with self._store.transaction():
-            self._adopt(rows)
-            found = self._identify(mean_vector(rows), [where], threshold, top, score)[0]
-            if found.threshold is None:
-                raise GalleryRequestError("observe needs a threshold: calibrate the encoder, or pass threshold=")
-            record = None if found.identity is None else changes.find_or_none(self._store, found.identity)
-            new = record is None
-            if record is None:
-                record = changes.new_unknown(self._store)
-            ids: tuple[int, ...] = ()
-            if new or keep:
-                owners = np.full(len(rows), record.id, np.int64)
-                stored = self._store.add_observations(owners, rows, [own] * len(rows), times, pictures)
-                changes.log_enroll(self._store, "observe", record.id, stored, new, actor)
-                ids = tuple(stored.tolist())
-            else:
-                changes.log_seen(self._store, record.id, own, times[0], found.matches[0].distance, actor)
-        return Sighting(record.name, new, found, ids)
+            self._inputs.adopt(observations.dim)
+            found = self._identify(mean_vector(observations.vectors), [where], threshold, top, score)[0]
+            return enrolment.observe(self._store, found, observations, store_known=keep, actor=actor)
 
     def _identify(
         self, rows: Float32, wheres: Sequence[Where], threshold: float | None, top: int, score: ScoreName | None
     ) -> list[Identification]:
-        if top < 1:
-            raise GalleryRequestError(f"top: expected at least 1, found {top}")
         own = checked_threshold(threshold)
-        limit = self.threshold if own is None else own
-        chosen = self._score if score is None else Score(score, self._score.k)
-        rankings = self._store.search(rows, wheres, top=top, score=chosen)
-        names = self._store.names({i for ranking in rankings for i in ranking.identities.tolist()})
-        return [_answer(ranking, names, limit) for ranking in rankings]
+        return identification.identify(
+            self._store,
+            rows,
+            wheres,
+            threshold=self.threshold if own is None else own,
+            top=top,
+            score=self._score if score is None else Score(score, self._score.k),
+        )
 
     # -- look ----------------------------------------------------------------------------------------------------
 
     def identities(self) -> list[Identity]:
         """All identities, in the order in which they were made."""
-        return changes.summaries(self._store)
+        return identities.summaries(self._store)
 
     def describe(self, identity: str | int) -> Identity:
         """One identity and what is known of it.
@@ -391,7 +369,7 @@ class Gallery:
         Raises:
             GalleryError: there is none of this name.
         """
-        return changes.summaries(self._store, [self._record(identity).id])[0]
+        return self._summary(self._record(identity).id)
 
     def observations(self, identity: str | int | None = None) -> list[Observation]:
         """Stored sightings of an identity, or all, in the order in which they were stored."""
@@ -431,7 +409,7 @@ class Gallery:
         An identity that there is none of (any more) is left out of its entry.
         """
         names = list({entry.identity for entry in entries if entry.identity is not None})
-        known = {name: record.id for name, record in changes.find_all(self._store, names).items()}
+        known = {name: record.id for name, record in identities.find_all(self._store, names).items()}
         now = clock.time()
         self._store.append_events(
             [Event(0, now, e.action, e.actor, known.get(e.identity or ""), detail=e.detail) for e in entries]
@@ -459,7 +437,7 @@ class Gallery:
         with self._store.transaction():
             record = self._record(identity)
             changes.describe(self._store, record, notes, consent, retention, actor, name=new_name)
-        return changes.summaries(self._store, [record.id])[0]
+        return self._summary(record.id)
 
     def rename(self, identity: str | int, name: str, *, actor: str = "") -> Identity:
         """Give an identity another name (an unknown one that is named is no longer unknown)."""
@@ -470,7 +448,7 @@ class Gallery:
         with self._store.transaction():
             target, source = self._record(into), self._record(other)
             changes.merge(self._store, target, source, actor)
-        return changes.summaries(self._store, [target.id])[0]
+        return self._summary(target.id)
 
     def split(
         self, identity: str | int, observations: Sequence[int], *, name: str | None = None, actor: str = ""
@@ -479,7 +457,7 @@ class Gallery:
         new_name = None if name is None else identity_name(name)
         with self._store.transaction():
             made = changes.split(self._store, self._record(identity), list(observations), new_name, actor)
-        return changes.summaries(self._store, [made])[0]
+        return self._summary(made)
 
     def forget(self, identity: str | int, *, actor: str = "") -> Forgotten:
         """Erase an identity: vectors, thumbnails, names, notes, and what the log says of it, from all files.
@@ -499,7 +477,7 @@ class Gallery:
         """Forget every identity whose retention date has come; also finishes what erasure was still pending."""
         moment = clock.time() if now is None else to_seconds(now, what="now")
         with self._store.transaction():
-            expired = changes.expired(self._store, moment)
+            expired = identities.expired(self._store, moment)
             count = changes.forget(self._store, [record.id for record in expired], "purge", actor)
         return Forgotten(tuple(record.name for record in expired), count, self._store.settle_erasure())
 
@@ -511,7 +489,7 @@ class Gallery:
                 name that it would bring back is another identity's by now.
         """
         with self._store.transaction():
-            undone = changes.undo(self._store, event, actor)
+            undone = undo.undo(self._store, event, actor)
         self._store.settle_erasure()
         return undone
 
@@ -535,83 +513,10 @@ class Gallery:
 
     def import_parquet(self, source: str | os.PathLike[str], *, actor: str = "") -> int:
         """Add what `export_parquet` wrote; identities of the same name are joined. Number of observations."""
-        return transfer.import_parquet(self._store, Path(source), self._expected_fingerprint(), actor)
-
-    # -- inside ------------------------------------------------------------------------------------------------------
+        return transfer.import_parquet(self._store, Path(source), self._inputs.fingerprint, actor)
 
     def _record(self, identity: str | int) -> IdentityRecord:
-        return changes.find(self._store, identity_name(identity))
+        return identities.find(self._store, identity_name(identity))
 
-    def _check_encoder(self) -> None:
-        settings = self._store.settings()
-        if self._fingerprint and settings.fingerprint and self._fingerprint != settings.fingerprint:
-            raise GalleryError(
-                f"{self.location}: a gallery of the encoder {settings.fingerprint!r}, opened with the encoder "
-                f"{self._fingerprint!r}: their vectors cannot be compared; open it with its own encoder, or enrol the "
-                "images anew in a new gallery"
-            )
-        if self._encoder is not None and settings.dim not in (0, self._encoder.dim):
-            raise GalleryError(
-                f"{self.location}: holds vectors of {settings.dim} numbers; the encoder gives {self._encoder.dim}"
-            )
-
-    def _expected_fingerprint(self) -> str:
-        return self._fingerprint or self._store.settings().fingerprint
-
-    def _adopt(self, rows: Float32) -> None:
-        """A gallery belongs to the encoder of its first vectors."""
-        self._check_encoder()
-        settings = self._store.settings()
-        if not settings.dim:
-            self._store.change_settings(replace(settings, dim=rows.shape[1], fingerprint=self._fingerprint))
-        elif settings.dim != rows.shape[1]:
-            raise GalleryRequestError(
-                f"{self.location}: holds vectors of {settings.dim} numbers, found {rows.shape[1]}"
-            )
-
-    def _checked_vectors(self, vectors: Any) -> Float32:
-        settings = self._store.settings()
-        if settings.fingerprint and not self._fingerprint:
-            raise GalleryRequestError(
-                f"{self.location}: holds vectors of the encoder {settings.fingerprint!r}; say where yours come from: "
-                "open the gallery with the encoder, or with fingerprint="
-            )
-        dim = self._encoder.dim if self._encoder is not None else settings.dim
-        return unit_vectors(vectors, dim or None)
-
-    def _encode(self, images: Any) -> tuple[Float32, list[Any]]:
-        if self._encoder is None:
-            raise GalleryRequestError(f"{self.location}: opened without an encoder; images need one, vectors do not")
-        pictures = read_pictures(images)
-        return encode_pictures(self._encoder, pictures), cast("list[Any]", pictures)
-
-    def _probe_vectors(self, probe: Any) -> Float32:
-        return self._checked_vectors(probe) if looks_like_vectors(probe) else self._encode(probe)[0]
-
-    def _vectors_and_thumbnails(self, images: Any, vectors: Any) -> tuple[Float32, list[bytes | None]]:
-        if (images is None) == (vectors is None):
-            raise GalleryRequestError("enroll: pass images or vectors, one of the two")
-        if vectors is None and looks_like_vectors(images):
-            vectors = images
-        if vectors is not None:
-            rows = self._checked_vectors(vectors)
-            return rows, [None] * len(rows)
-        rows, pictures = self._encode(images)
-        return rows, [thumbnail(picture) if self._thumbnails else None for picture in pictures]
-
-
-def _answer(ranking: Ranking, names: Mapping[int, str], threshold: float | None) -> Identification:
-    columns = zip(
-        ranking.identities.tolist(),
-        ranking.distances.tolist(),
-        ranking.cameras,
-        ranking.times.tolist(),
-        ranking.observations.tolist(),
-        strict=True,
-    )
-    matches = tuple(
-        Match(names[identity], distance, camera, None if moment != moment else moment, observation)
-        for identity, distance, camera, moment, observation in columns
-        if identity in names  # else another process has forgotten it since the search
-    )
-    return Identification(matches, threshold, ranking.considered, ranking.stored - ranking.considered)
+    def _summary(self, identity: int) -> Identity:
+        return identities.summaries(self._store, [identity])[0]

@@ -11,7 +11,7 @@ import numpy as np
 
 from passerby.array_types import Int64
 from passerby.errors import GalleryError
-from passerby.gallery import changes
+from passerby.gallery.changes import write_event
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Where
@@ -122,7 +122,7 @@ def _copy_log(old: Store, new: Store, identities: dict[int, int]) -> int:
         # observation ids in the detail would be wrong here, and former names belong to the old gallery
         detail = {"migrated": True, **({"undone": True} if event.undone else {})}
         new.append_event(replace(event, identity=identity, other=other, detail=detail, private={}))
-    changes.log(new, "migrate", None, "", detail={"events": len(events)})
+    write_event(new, "migrate", None, "", detail={"events": len(events)})
     return len(events)
 
 
