@@ -16,7 +16,9 @@ from passerby.gallery.gallery import Gallery
 
 if importlib.util.find_spec("milvus_lite") is None:
     pytest.skip("milvus-lite is not installed (extra `milvus`)", allow_module_level=True)
-from passerby.gallery.stores.milvus.store import MilvusStore, effort
+from passerby.gallery.stores.milvus.records import Records
+from passerby.gallery.stores.milvus.search import effort
+from passerby.gallery.stores.milvus.store import MilvusStore
 
 SIZE, DIM = 3000, 64
 
@@ -24,7 +26,9 @@ SIZE, DIM = 3000, 64
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["people.db", *(["server"] if SERVER else [])])
 def test_filtered_recall_is_that_of_exact_search(tmp_path: Path, name: str) -> None:
-    rows = people(SIZE, 1, spread=0.0, dim=DIM)[:, 0]  # everybody once, no clusters: the hard case for a graph
+    rows = people(SIZE, 1, spread=0.0, dim=DIM)[
+        :, 0
+    ]  # one image of each person, no clusters: the hard case for a graph
     names = [f"p{i}" for i in range(SIZE)]
     cameras = [f"camera {i % 8}" for i in range(SIZE)]
     times = [float(i) for i in range(SIZE)]
@@ -98,18 +102,18 @@ def test_a_change_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.slow
-def test_twins_of_an_older_version_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_names_of_an_older_version_are_made_unique(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = people(3, 2)
     with Gallery.open(tmp_path / "people.db") as gallery:
         for number, name in enumerate(["Bob", "Rob", "Rab"]):
             gallery.enroll(name, vectors=rows[number])
         store = gallery._store
         with monkeypatch.context() as patch:  # as it was once
-            patch.setattr(MilvusStore, "_check_names", lambda self: None)
+            patch.setattr(Records, "check_names", lambda self: None)
             for name in ("Rob", "Rab"):
                 with store.transaction():
                     store.put_identity(replace(store.find([name])[name], name="Bob"))
-        store._client.delete(store._records_name, ids=["format:0"])  # type: ignore[attr-defined]
+        store._records.delete("format:0")  # type: ignore[attr-defined]
     for _ in range(2):  # the second time there is nothing to do
         with Gallery.open(tmp_path / "people.db") as gallery:
             assert [i.name for i in gallery.identities()] == ["Bob", "Bob (2)", "Bob (3)"]
