@@ -131,7 +131,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What `Gallery.forget` erased; `pending` says what could not be erased yet, and is empty when all is gone."""
+    """What `Gallery.forget` erased; `pending` says what could not be erased yet ("": nothing)."""
 
     identities: tuple[str, ...]
     observations: int

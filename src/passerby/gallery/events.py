@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Event:
-    """One entry of the audit log. Names are not in the log: they are looked up, and gone once forgotten."""
+    """One entry of the audit log. Names are not in the log: they are looked up, as long as there is the identity."""
 
     id: int
     at: float
@@ -27,7 +27,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Note:
-    """An entry of one's own for the log. No names in `detail`."""
+    """An entry that a program adds to the log itself. No names in `detail`."""
 
     action: str
     identity: str | None = None

@@ -43,8 +43,8 @@ class Gallery:
     """Known people and their sightings, searched by the vectors of one encoder.
 
     Distances are Euclidean between unit vectors (0 to 2). A probe is *known* if its nearest admissible identity is
-    at a distance strictly below the threshold. Every change is durable when the call returns, stands in the log
-    (`history`), and can be taken back (`undo`), except forgetting: what is forgotten is gone.
+    at a distance strictly below the threshold. Every change is durable when the call returns, is in the log
+    (`history`), and can be taken back (`undo`), except forgetting, which erases.
 
     Use `Gallery.open`, and close it (or use it as a context manager). One object may be shared by threads; several
     processes may open the same gallery.
@@ -105,7 +105,7 @@ class Gallery:
             raise
 
     def close(self) -> None:
-        """Close the gallery; nothing is lost if this is forgotten."""
+        """Close the gallery; nothing is lost without it."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -126,7 +126,7 @@ class Gallery:
     def __repr__(self) -> str:
         return f"Gallery({self.location!r}, {len(self)} identities, {self._store.count()} observations)"
 
-    # -- what it is --------------------------------------------------------------------------------------------------
+    # -- properties --------------------------------------------------------------------------------------------------
 
     @property
     def location(self) -> str:
@@ -327,7 +327,7 @@ class Gallery:
             exclude_camera: as in `identify`, but False by default: a person seen twice by one camera is one person,
                 and must not become two unknowns.
             keep: add the vectors of a known person to the gallery, too. Off by default: every wrong acceptance would
-                pull the identity towards somebody else. The sighting stands in the history either way.
+                move the identity towards another person. The sighting is in the history either way.
             threshold: see `identify`; without any threshold nothing can be observed.
             top: number of candidates in the answer.
             score: another score than the gallery's.
@@ -357,7 +357,7 @@ class Gallery:
             score=self._score if score is None else Score(score, self._score.k),
         )
 
-    # -- look ----------------------------------------------------------------------------------------------------
+    # -- read --------------------------------------------------------------------------------------------------------
 
     def identities(self) -> list[Identity]:
         """All identities, in the order in which they were made."""
@@ -399,7 +399,7 @@ class Gallery:
         return [replace(event, name=names.get(event.identity or 0)) for event in events]
 
     def log(self, action: str, *, identity: str | int | None = None, actor: str = "", **detail: float | str) -> None:
-        """Write an entry of one's own to the log (for example: who asked for whom). No names in `detail`."""
+        """Write an entry to the log (for example: who asked for whom). No names in `detail`."""
         known = None if identity is None else self._record(identity).id
         self._store.append_events([Event(0, clock.time(), action, actor, known, detail=detail)])
 
@@ -444,7 +444,7 @@ class Gallery:
         return self.update(identity, name=name, actor=actor)
 
     def merge(self, into: str | int, other: str | int, *, actor: str = "") -> Identity:
-        """`other` turns out to be `into`: move its observations there. Its name goes on as a second name of `into`."""
+        """`other` is the same person as `into`: move its observations there; its name becomes a second one of `into`."""
         with self._store.transaction():
             target, source = self._record(into), self._record(other)
             changes.merge(self._store, target, source, actor)
@@ -453,7 +453,7 @@ class Gallery:
     def split(
         self, identity: str | int, observations: Sequence[int], *, name: str | None = None, actor: str = ""
     ) -> Identity:
-        """Some observations turn out to be somebody else: move them to a new identity (default: a new unknown)."""
+        """Some observations show another person: move them to a new identity (default: a new unknown)."""
         new_name = None if name is None else identity_name(name)
         with self._store.transaction():
             made = changes.split(self._store, self._record(identity), list(observations), new_name, actor)
@@ -462,8 +462,8 @@ class Gallery:
     def forget(self, identity: str | int, *, actor: str = "") -> Forgotten:
         """Erase an identity: vectors, thumbnails, names, notes, and what the log says of it, from all files.
 
-        What was merged into it goes with it. The log keeps that somebody was forgotten, when and by whom, not who.
-        This cannot be undone. Backups and exports made before still hold the person.
+        What was merged into it is erased, too. The log records that an identity was forgotten, when and by
+        whom, not which. This cannot be undone. Backups and exports made before still hold the person.
 
         Raises:
             GalleryError: there is none of this name.
@@ -493,7 +493,7 @@ class Gallery:
         self._store.settle_erasure()
         return undone
 
-    # -- keep --------------------------------------------------------------------------------------------------------
+    # -- copies and upkeep -------------------------------------------------------------------------------------------
 
     def backup(self, target: str | os.PathLike[str]) -> None:
         """Write a consistent copy to a new file, while others read and write."""

@@ -165,7 +165,7 @@ def _difference(new: Store, what: str) -> GalleryError:
 
 
 def _compare_answers(old: Store, new: Store, columns: Observations) -> tuple[int, float]:
-    """Ask both who stored people are, each without the camera it was seen by; how often the names agree."""
+    """Identify stored observations in both, each without its own camera; number of probes and share of equal names."""
     if not len(columns):
         return 0, 1.0
     chosen = np.unique(np.linspace(0, len(columns) - 1, _PROBES).astype(np.int64))

@@ -1,4 +1,4 @@
-"""From a location to the engine that keeps it."""
+"""Opens the store at a location."""
 
 from __future__ import annotations
 
