@@ -132,7 +132,7 @@ def test_an_address_must_name_a_collection(location: str) -> None:
         Gallery.open(location)
 
 
-def test_places_that_cannot_be(tmp_path: Path) -> None:
+def test_locations_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "file.db").write_bytes(b"SQLite format 3\0")
     with pytest.raises(GalleryError, match="cannot use"):
         Gallery.open(tmp_path / "file.db")

@@ -444,7 +444,7 @@ class Gallery:
         return self.update(identity, name=name, actor=actor)
 
     def merge(self, into: str | int, other: str | int, *, actor: str = "") -> Identity:
-        """`other` is the same person as `into`: move its observations there; its name becomes a second one of `into`."""
+        """`other` is the same person as `into`: move its observations there; its name becomes an alias."""
         with self._store.transaction():
             target, source = self._record(into), self._record(other)
             changes.merge(self._store, target, source, actor)

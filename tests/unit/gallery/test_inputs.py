@@ -1,4 +1,4 @@
-"""From what callers hold to vectors and thumbnails, and how answers read."""
+"""Vectors and thumbnails from every form of input, and answers as text."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_an_encoder_without_threshold_gives_candidates_and_the_gallerys_own_goes
         assert gallery.threshold == 0.3
 
 
-def test_answers_read_well(gallery: Gallery) -> None:
+def test_answers_as_text(gallery: Gallery) -> None:
     gallery.enroll("Ada", picture(1), camera="door", time="2026-05-01T12:00:00+00:00")
     known = gallery.identify(picture(1), camera="hall")
     assert str(known).splitlines() == [
