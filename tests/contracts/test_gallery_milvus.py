@@ -16,6 +16,7 @@ from passerby.gallery.gallery import Gallery
 
 if importlib.util.find_spec("milvus_lite") is None:
     pytest.skip("milvus-lite is not installed (extra `milvus`)", allow_module_level=True)
+from passerby.gallery.stores.milvus.connection import parse_address
 from passerby.gallery.stores.milvus.records import Records
 from passerby.gallery.stores.milvus.search import effort
 from passerby.gallery.stores.milvus.store import MilvusStore
@@ -125,17 +126,53 @@ def test_equal_names_of_an_older_version_are_made_unique(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    "location", ["milvus://", "milvus://host:19530", "milvus://host:19530/a/b", "milvus://host/a-b"]
+    "location",
+    [
+        "milvus://",
+        "milvus://host:19530",
+        "milvus://host:19530/a/b",
+        "milvus://host/a-b",
+        "milvus:http://host:19530",
+        "milvus:ftp://host/people",
+    ],
 )
 def test_an_address_must_name_a_collection(location: str) -> None:
     with pytest.raises(GalleryError, match="milvus://host:19530/NAME"):
         Gallery.open(location)
 
 
+def test_addresses_name_server_and_collection_and_hide_the_password() -> None:
+    address = parse_address("milvus://ann:secret@host/people")
+    assert (address.location, address.uri) == ("milvus://host:19530/people", "http://host:19530")
+    assert (address.token, address.name, address.embedded) == ("ann:secret", "people", False)
+    address = parse_address("milvus:https://ann:secret@host:443/people")
+    assert (address.location, address.uri) == ("milvus:https://host:443/people", "https://host:443")
+    assert parse_address(address.location).uri == address.uri
+    for path in ("folder/people.db", "milvus:folder/people.db"):
+        address = parse_address(path)
+        assert (address.location, address.uri, address.embedded) == (path, "folder/people.db", True)
+
+
+def test_only_float32_is_stored(tmp_path: Path) -> None:
+    with pytest.raises(GalleryError, match="Milvus stores float32"):
+        Gallery.open(tmp_path / "people.db", storage="float16")
+    assert not (tmp_path / "people.db").exists()
+
+
+@pytest.mark.slow
+def test_a_path_may_say_that_it_is_of_milvus(tmp_path: Path) -> None:
+    with Gallery.open(f"milvus:{tmp_path / 'people.db'}", storage="float32") as gallery:
+        gallery.enroll("Ada", vectors=people(1, 2)[0])
+    with Gallery.open(tmp_path / "people.db") as gallery:
+        assert "Ada" in gallery
+
+
 def test_locations_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "file.db").write_bytes(b"SQLite format 3\0")
     with pytest.raises(GalleryError, match="cannot use"):
         Gallery.open(tmp_path / "file.db")
+    with pytest.raises(GalleryError, match=r"ends in \.db"):
+        Gallery.open(f"milvus:{tmp_path / 'people.gallery'}")
     with pytest.raises(GalleryError, match="does not exist"):
         Gallery.open(tmp_path / "missing" / "people.db")
     with pytest.raises(GalleryError, match="no such gallery"):

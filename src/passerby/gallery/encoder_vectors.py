@@ -80,6 +80,16 @@ class EncoderVectors:
         pictures = read_pictures(images_or_vectors)
         return EncodedInput(encode_pictures(self._encoder, pictures), pictures)
 
+    def read_one_of(self, images: Any, vectors: Any, expected: str) -> EncodedInput:
+        """`read` of images, or `read_vectors` of vectors.
+
+        Raises:
+            GalleryError: both are given or none (`expected` says what was); see `read` and `read_vectors`.
+        """
+        if (images is None) == (vectors is None):
+            raise GalleryRequestError(expected)
+        return self.read(images) if vectors is None else self.read_vectors(vectors)
+
     def read_vectors(self, vectors: Any) -> EncodedInput:
         """One vector [D] or several [n, D], brought to unit length.
 

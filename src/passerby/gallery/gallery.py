@@ -72,7 +72,7 @@ class Gallery:
         *,
         fingerprint: str = "",
         read_only: bool = False,
-        storage: Literal["float32", "float16"] = "float32",
+        storage: Literal["float32", "float16"] | None = None,
         thumbnails: bool = True,
         score: ScoreName = "min",
         score_k: int = 3,
@@ -80,20 +80,21 @@ class Gallery:
         """Open a gallery, or make a new one.
 
         Args:
-            location: a file (SQLite, exact search in memory); "milvus://host:19530/NAME" or a path ending in ".db"
-                for Milvus (extra `milvus`).
+            location: a file (SQLite, exact search in memory); or Milvus (extra `milvus`): "milvus://host:19530/NAME",
+                "milvus:https://host:19530/NAME", "milvus:PATH.db" or a path ending in ".db".
             encoder: turns images into vectors. None for administration, and for galleries filled with bare vectors.
             fingerprint: without an encoder: that of the encoder your vectors come from (`Encoder.fingerprint`,
                 `Embeddings.fingerprint`). A gallery that knows its encoder takes no vectors of unknown origin.
             read_only: refuse every change.
-            storage: of a new gallery: float32, or float16, which halves the file.
+            storage: of vectors: "float32" (default of a new gallery), or "float16", which halves the file. An existing
+                gallery must have it; Milvus stores float32.
             thumbnails: store a small JPEG of each enrolled image.
             score: how the distances to an identity's observations become one number: "min", "mean" (of the
                 `score_k` nearest) or "centroid".
             score_k: see `score`.
 
         Raises:
-            GalleryError: not a gallery, damaged, of another encoder, or of a newer version.
+            GalleryError: not a gallery, damaged, of another encoder or storage, or of a newer version.
             StorageError: it cannot be made here.
         """
         chosen = Score(score, score_k)
@@ -201,9 +202,7 @@ class Gallery:
             StorageError: it cannot be written.
         """
         name = identity_name(identity)
-        if (images is None) == (vectors is None):
-            raise GalleryRequestError("enroll: pass images or vectors, one of the two")
-        given = self._inputs.read(images) if vectors is None else self._inputs.read_vectors(vectors)
+        given = self._inputs.read_one_of(images, vectors, "enroll: pass images or vectors, one of the two")
         observations = self._new_observations(given.pooled() if tracklet else given, camera, time)
         retention = retention_date(expires)
         with self._store.transaction():
@@ -215,31 +214,45 @@ class Gallery:
 
     def enroll_many(
         self,
-        identities: Sequence[str | int],
-        vectors: Any,
+        names: Sequence[str | int],
+        vectors: Any = None,
         *,
-        cameras: Sequence[Camera | None] | None = None,
-        times: Sequence[Moment | None] | None = None,
+        images: Any = None,
+        cameras: Camera | Sequence[Camera | None] | None = None,
+        times: Moment | Sequence[Moment | None] | None = None,
         thumbnails: Sequence[bytes | None] | None = None,
         actor: str = "",
     ) -> tuple[int, ...]:
-        """Add vectors [n, D] of many identities at once; row i belongs to `identities[i]`.
+        """Add observations of many identities at once; row i belongs to the identity `names[i]`.
 
         All are stored, or none. It can be undone as one change.
 
+        Args:
+            names: for each observation that of its identity, which is made if there is none.
+            vectors: one vector for each name [n, D], brought to unit length.
+            images: instead of vectors, one image for each name, in the forms that `enroll` takes.
+            cameras: one for all, or one for each.
+            times: one for all, or one for each.
+            thumbnails: for each a JPEG of at most 4000 bytes, or None; default: made of the images.
+            actor: who asked, for the log.
+
         Returns:
             Ids of the new observations.
+
+        Raises:
+            GalleryError: vectors of another encoder or dimension, or not as many rows as names.
+            ImageError: an image cannot be read.
         """
-        given = self._inputs.read_vectors(vectors)
-        if len(identities) != len(given.vectors):
-            raise GalleryRequestError(f"enroll_many: {len(identities)} identities for {len(given.vectors)} vectors")
-        names = {identity: identity_name(identity) for identity in set(identities)}
+        given = self._inputs.read_one_of(images, vectors, "enroll_many: pass images or vectors, one of the two")
+        if len(names) != len(given.vectors):
+            raise GalleryRequestError(f"enroll_many: {len(names)} identities for {len(given.vectors)} vectors")
+        checked = {name: identity_name(name) for name in set(names)}
         observations = self._new_observations(given, cameras, times)
         if thumbnails is not None:
             observations = replace(observations, thumbnails=list(thumbnails))
         with self._store.transaction():
             self._inputs.adopt(observations.dim)
-            ids = enrolment.enroll_many(self._store, [names[i] for i in identities], observations, actor)
+            ids = enrolment.enroll_many(self._store, [checked[name] for name in names], observations, actor)
         return tuple(ids.tolist())
 
     def _new_observations(self, given: EncodedInput, cameras: Any, times: Any) -> NewObservations:
@@ -286,9 +299,10 @@ class Gallery:
 
     def identify_many(
         self,
-        probes: Any,
+        probes: Any = None,
         *,
-        cameras: Sequence[Camera | None] | None = None,
+        vectors: Any = None,
+        cameras: Camera | Sequence[Camera | None] | None = None,
         exclude_camera: bool | Camera | Sequence[Camera] | None = True,
         after: Moment | None = None,
         before: Moment | None = None,
@@ -296,11 +310,22 @@ class Gallery:
         top: int = 10,
         score: ScoreName | None = None,
     ) -> list[Identification]:
-        """`identify` for several images or vectors [n, D] of people who have nothing to do with each other.
+        """`identify` for several images or vectors [n, D], each of a person of its own; faster than one by one.
 
-        Faster than one by one. `cameras[i]` is that of probe i; the other arguments hold for all.
+        Args:
+            probes: images, or vectors [n, D].
+            vectors: instead of probes, vectors [n, D].
+            cameras: where the probes were taken: one for all, or one for each.
+            exclude_camera: see `identify`; this and all that follow hold for every probe.
+            after: see `identify`.
+            before: see `identify`.
+            threshold: see `identify`.
+            top: see `identify`.
+            score: see `identify`.
         """
-        rows = self._inputs.read(probes).vectors
+        rows = self._inputs.read_one_of(
+            probes, vectors, "identify_many: pass probes or vectors, one of the two"
+        ).vectors
         own = camera_names(cameras, len(rows))
         wheres = [search_filter(camera, exclude_camera, after, before) for camera in own]
         return self._identify(rows, wheres, threshold, top, score)

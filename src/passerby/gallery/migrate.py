@@ -45,7 +45,7 @@ class Migration:
         )
 
 
-def migrate(source: str | os.PathLike[str], target: str | os.PathLike[str], *, storage: str = "float32") -> Migration:
+def migrate(source: str | os.PathLike[str], target: str | os.PathLike[str], *, storage: str | None = None) -> Migration:
     """Copy a gallery into a new one, with its identities, thumbnails, settings and log, and compare the two.
 
     Ids are new, so what happened before can be read in the new log but not undone. The source is not changed.
@@ -53,7 +53,7 @@ def migrate(source: str | os.PathLike[str], target: str | os.PathLike[str], *, s
     Args:
         source: location of the gallery (see `Gallery.open`).
         target: location of a gallery that is empty or does not exist yet.
-        storage: of a new file: "float32" or "float16".
+        storage: of a new file: "float32" (default) or "float16".
 
     Raises:
         GalleryError: the target is not empty, or the copy differs from the source.

@@ -664,3 +664,13 @@ def test_a_closed_gallery_says_so(tmp_path: Path) -> None:
         gallery.identify(np.ones(DIM))
     with pytest.raises(GalleryError, match="closed"):
         gallery.log("asked")
+
+
+def test_another_storage_than_the_files_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    Gallery.open(path, storage="float16").close()
+    with pytest.raises(GalleryRequestError, match="stores vectors as float16, opened with storage='float32'"):
+        Gallery.open(path, storage="float32")
+    Gallery.open(path, storage="float16").close()
+    with Gallery.open(path) as gallery:  # without a wish: as it is
+        gallery.enroll("Ada", vectors=PEOPLE[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,10 +22,12 @@ class Connection:
     """A client and the names of a gallery's two collections; arguments and errors are those of `MilvusStore`."""
 
     def __init__(self, location: str, *, read_only: bool) -> None:
-        self.location = _without_password(location)
+        address = parse_address(location)
+        self.location = address.location
         self.read_only = read_only
-        self.embedded = not location.startswith("milvus://")
-        self.client, self.observations_name = _connect(location, read_only=read_only)
+        self.embedded = address.embedded
+        self.client = _connect(address, read_only=read_only)
+        self.observations_name = address.name
         self.records_name = f"{self.observations_name}_records"
         self._lock = threading.RLock()
 
@@ -65,38 +68,61 @@ class Connection:
         return [dict(row) for row in rows]
 
 
-def _connect(location: str, *, read_only: bool) -> tuple[Any, str]:
+@dataclass(frozen=True)
+class Address:
+    """Where a gallery in Milvus is: what the client takes, and the location to show (which has no password)."""
+
+    location: str
+    uri: str
+    token: str
+    name: str
+    embedded: bool
+
+
+def parse_address(location: str) -> Address:
+    """The address of a location: PATH.db, milvus:PATH.db, milvus://HOST:PORT/NAME or milvus:http[s]://HOST:PORT/NAME.
+
+    Raises:
+        GalleryError: not of one of these forms.
+    """
+    rest = location.removeprefix("milvus:")
+    if "://" not in location:
+        if not rest.endswith(".db"):
+            raise GalleryError(f"{location}: expected a path that ends in .db, which milvus-lite asks for, or a server")
+        return Address(location, str(Path(rest).expanduser()), "", "gallery", embedded=True)
+    parts = urlsplit(location if rest.startswith("//") else rest)
+    name = parts.path.strip("/")
+    if parts.scheme not in ("milvus", "http", "https") or not parts.hostname or not name.isidentifier():
+        raise GalleryError(f"{location}: expected milvus://host:19530/NAME, NAME of letters, digits and _")
+    server = f"{parts.hostname}:{parts.port or 19530}"
+    token = f"{parts.username}:{parts.password or ''}" if parts.username else ""
+    if parts.scheme == "milvus":
+        return Address(f"milvus://{server}{parts.path}", f"http://{server}", token, name, embedded=False)
+    uri = f"{parts.scheme}://{server}"
+    return Address(f"milvus:{uri}{parts.path}", uri, token, name, embedded=False)
+
+
+def _connect(address: Address, *, read_only: bool) -> Any:
     try:
         import pymilvus
         from pymilvus.exceptions import MilvusException
     except ImportError:
         raise MissingExtraError("pymilvus", "milvus", "a gallery in Milvus") from None
-    if not location.startswith("milvus://"):
-        path = Path(location).expanduser()
-        if read_only and not path.exists():
-            raise GalleryError(f"{location}: no such gallery")
-        if not path.parent.is_dir():
-            raise GalleryError(f"{location}: the folder {path.parent} does not exist")
-        if path.is_file():
-            raise GalleryError(
-                f"{location}: a file that milvus-lite cannot use; paths ending in .db are Milvus galleries"
-            )
-        uri, token, name = str(path), "", "gallery"
-    else:
-        parts = urlsplit(location)
-        name = parts.path.strip("/")
-        if not parts.hostname or not name.isidentifier():
-            raise GalleryError(f"{location}: expected milvus://host:19530/NAME, NAME of letters, digits and _")
-        uri = f"http://{parts.hostname}:{parts.port or 19530}"
-        token = f"{parts.username}:{parts.password or ''}" if parts.username else ""
+    if address.embedded:
+        _check_path(address, must_exist=read_only)
     try:
-        return pymilvus.MilvusClient(uri, token=token), name
+        return pymilvus.MilvusClient(address.uri, token=address.token)
     except (MilvusException, ConnectionError) as error:
-        raise StorageError(f"{_without_password(location)}: cannot be opened ({error})") from error
+        raise StorageError(f"{address.location}: cannot be opened ({error})") from error
 
 
-def _without_password(location: str) -> str:
-    if not location.startswith("milvus://"):
-        return location
-    parts = urlsplit(location)
-    return f"milvus://{parts.hostname}:{parts.port or 19530}{parts.path}"
+def _check_path(address: Address, *, must_exist: bool) -> None:
+    path = Path(address.uri)
+    if must_exist and not path.exists():
+        raise GalleryError(f"{address.location}: no such gallery")
+    if not path.parent.is_dir():
+        raise GalleryError(f"{address.location}: the folder {path.parent} does not exist")
+    if path.is_file():
+        raise GalleryError(
+            f"{address.location}: a file that milvus-lite cannot use; paths ending in .db are Milvus galleries"
+        )

@@ -66,8 +66,8 @@ class Records:
         if new:
             self._reversals.append(partial(self._client.delete, self._name, ids=[key]))
         elif key not in self._pending:
-            before = self._client.query(self._name, ids=[key], output_fields=["*"], consistency_level="Strong")
-            old = [{**dict(found), "unused": [0.0, 0.0]} for found in before]
+            before = self._connection.by_ids(self._name, [key], ["*"])
+            old = [{**found, "unused": [0.0, 0.0]} for found in before]
             known = old[0] if old else None
             self._reversals.append(
                 partial(self._client.upsert, self._name, old)

@@ -47,7 +47,8 @@ class MilvusStore:
     """A gallery in Milvus.
 
     Args:
-        location: "milvus://[user:password@]host:port/NAME", or a path ending in ".db" for milvus-lite.
+        location: "milvus://[user:password@]host:port/NAME" ("milvus:https://..." for TLS), or for milvus-lite a path
+            that ends in ".db", with or without "milvus:" before it.
         read_only: refuse every change.
 
     Raises:
