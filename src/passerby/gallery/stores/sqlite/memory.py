@@ -1,4 +1,4 @@
-"""What a process keeps of a gallery's file in memory: settings, identities, and the index of all observations."""
+"""What a process holds of a gallery's file in memory: settings, identities, and the index of all observations."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Memory:
             raise DamagedGalleryError(f"{self.location}: damaged: {missing:,} vectors are missing")
 
     def _read_changed_observations(self, db: sqlite3.Connection) -> None:
-        rows = db.execute(  # told which index, or else SQLite goes through all rows to have them in order
+        rows = db.execute(  # names the index, or else SQLite goes through all rows to have them in order
             "SELECT slot, id, identity, camera, time FROM observations INDEXED BY observations_revision "
             "WHERE revision > ? ORDER BY slot",
             (self.revision,),
