@@ -111,6 +111,13 @@ MOVED: dict[str, tuple[str, ...]] = {
         "models.export.writers",
     ),
     "gallery.probes": ("gallery.inputs",),
+    "gallery.records": (
+        "gallery.answers",
+        "gallery.arguments",
+        "gallery.events",
+        "gallery.stores.rows",
+        "gallery.times",
+    ),
     "gallery.search": ("search.index", "search.slot_groups"),
     "gallery.service": ("service",),
     "gallery.service.app": ("service.app", "service.error_handlers"),

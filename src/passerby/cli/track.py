@@ -32,7 +32,7 @@ def track(
     truth: _File = (),
     film_out: bool = False,
     thumbnails: bool = True,
-    tracking: TrackingFlags = TrackingFlags(),
+    tracking: TrackingFlags = TrackingFlags(),  # noqa: B008  (frozen)
     json: Json = False,
 ) -> None:
     """Follow people through films: one number a person, over time and over cameras.
