@@ -103,7 +103,7 @@ def _draw_timeline(
     axes.set_facecolor("none")
     for spine in axes.spines.values():
         spine.set_color(theme.grid)
-    axes.legend(loc="upper right", frameon=False, labelcolor=theme.ink)
+    figure.legend(loc="outside upper right", ncols=6, frameon=False, labelcolor=theme.ink)
     return figure
 
 
