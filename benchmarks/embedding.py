@@ -21,8 +21,8 @@ from benchmarks.measure import interleaved
 from passerby.cli import run
 from passerby.cli.arguments import images_below
 from passerby.config import InputConfig, ModelConfig
-from passerby.data.loader import EvaluationLoader
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.image_batches import prepared_batches
 from passerby.models.model import build_model
 
 
@@ -45,8 +45,7 @@ def main() -> None:
         for number, sample in enumerate(samples):
             os.symlink(sample.path.absolute(), place / "images" / f"{number:06}{sample.path.suffix}")
         encoder = load_encoder(place / "encoder")
-        loader = EvaluationLoader(samples, 256, 128, arguments.batch_size)
-        batches = [batch.images for batch in loader]
+        batches = list(prepared_batches([s.path for s in samples], 256, 128, arguments.batch_size))
 
         def alone() -> None:
             for images in batches:

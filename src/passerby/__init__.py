@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from passerby.data.records import ReIDDataset, Sample
     from passerby.demo import demo
     from passerby.doctor import doctor
-    from passerby.embedding.embed import Embeddings, embed
-    from passerby.evaluation.closed_set.protocols import Report, evaluate_embeddings
+    from passerby.embedding.embed import embed
+    from passerby.embedding.embeddings import Embeddings
+    from passerby.evaluation.closed_set.protocols import evaluate_embeddings
+    from passerby.evaluation.closed_set.result import Report
     from passerby.evaluation.closed_set.splits import CrossDomain, average_splits, cross_domain, evaluate_splits
     from passerby.evaluation.evaluate import evaluate
     from passerby.evaluation.open_set.calibration import calibrate
-    from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, calibrate_threshold, evaluate_open_set
+    from passerby.evaluation.open_set.curves import OpenSetReport, evaluate_open_set
+    from passerby.evaluation.open_set.thresholds import Threshold, calibrate_threshold
     from passerby.evaluation.rank import rank
     from passerby.experiments.benchmark_encoder import bench_encoder
     from passerby.experiments.compare.compare import compare
@@ -40,20 +43,22 @@ if TYPE_CHECKING:
     from passerby.gallery.gallery import Gallery, Match
     from passerby.gallery.records import Identification
     from passerby.losses import LOSSES
+    from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
-    from passerby.models.model import BACKBONES, build_model
+    from passerby.models.model import build_model
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
     from passerby.training.objective import Objective
-    from passerby.training.trainer import Run, train
+    from passerby.training.run import Run
+    from passerby.training.trainer import train
 
 _HOME = {
-    "BACKBONES": "passerby.models.model",
+    "BACKBONES": "passerby.models.backbones.table",
     "Config": "passerby.config",
     "CrossDomain": "passerby.evaluation.closed_set.splits",
     "DATASETS": "passerby.data.datasets",
-    "Embeddings": "passerby.embedding.embed",
+    "Embeddings": "passerby.embedding.embeddings",
     "Encoder": "passerby.models.encoder",
     "Gallery": "passerby.gallery.gallery",
     "Identification": "passerby.gallery.records",
@@ -62,15 +67,15 @@ _HOME = {
     "Objective": "passerby.training.objective",
     "OpenSetReport": "passerby.evaluation.open_set.curves",
     "ReIDDataset": "passerby.data.records",
-    "Report": "passerby.evaluation.closed_set.protocols",
-    "Run": "passerby.training.trainer",
+    "Report": "passerby.evaluation.closed_set.result",
+    "Run": "passerby.training.run",
     "Sample": "passerby.data.records",
-    "Threshold": "passerby.evaluation.open_set.curves",
+    "Threshold": "passerby.evaluation.open_set.thresholds",
     "average_splits": "passerby.evaluation.closed_set.splits",
     "bench_encoder": "passerby.experiments.benchmark_encoder",
     "build_model": "passerby.models.model",
     "calibrate": "passerby.evaluation.open_set.calibration",
-    "calibrate_threshold": "passerby.evaluation.open_set.curves",
+    "calibrate_threshold": "passerby.evaluation.open_set.thresholds",
     "check_dataset": "passerby.data.datasets",
     "combine_datasets": "passerby.data.datasets",
     "compare": "passerby.experiments.compare.compare",

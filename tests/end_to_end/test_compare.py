@@ -5,7 +5,8 @@ import pytest
 from passerby.config import load_recipe
 from passerby.data.synthetic.dataset import draw_dataset
 from passerby.errors import ConfigError
-from passerby.experiments.compare.compare import compare, variants, with_budget
+from passerby.experiments.compare.compare import compare
+from passerby.experiments.compare.plan import variants, with_budget
 
 
 @pytest.mark.slow

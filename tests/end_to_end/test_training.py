@@ -17,7 +17,7 @@ import passerby.training.checkpoint as checkpoint_module
 from passerby.config import Config, parse_config
 from passerby.data.datasets import load_dataset
 from passerby.data.records import ReIDDataset
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, DataError, StorageError, TrainingError, WeightsError
 from passerby.training.trainer import Run, train
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import passerby as pb
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.open_set.calibration import calibrate_on_people
-from passerby.evaluation.open_set.curves import camera_thresholds
 from passerby.evaluation.open_set.stream import enroll_stream
+from passerby.evaluation.open_set.thresholds import camera_thresholds
 from passerby.evaluation.open_set.verification import verify_pairs
 
 

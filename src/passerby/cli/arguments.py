@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tomllib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import tyro
 from pydantic import ValidationError
 
+from passerby.cli import speaks
+from passerby.config.toml import read_value
 from passerby.errors import ConfigError, DataError, UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from passerby.config import DataConfig
     from passerby.data.records import ReIDDataset, Sample
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 Json = Annotated[bool, tyro.conf.arg(help="Print JSON for machines instead of a table.")]
 ReaderArguments = Annotated[
@@ -97,14 +101,44 @@ class DataChoice:
 
         if self.name is not None:
             return load_dataset(self.name, self.root, split=self.split, **reader_arguments(self.arguments))
-        settings = run / "config.toml" if run is not None else None
-        if settings is None or not settings.exists():
+        trained_on = _trained_on(run)
+        if trained_on is None:
             raise DataError("which data? name it with --data.name NAME and --data.root FOLDER")
-        trained_on = tomllib.loads(settings.read_text("utf-8"))["data"]
-        root = self.root if self.root is not None else trained_on.get("root")
-        return load_dataset(
-            trained_on["name"], root, split=trained_on.get("split", 0), **trained_on.get("arguments", {})
-        )
+        from passerby.data.configured import load_configured
+
+        root = {} if self.root is None else {"root": self.root}
+        return load_configured(trained_on.model_copy(update=root), run=run)
+
+    def load_held_out(self, run: Path, wanted: int | None) -> ReIDDataset:
+        """Query and gallery of training identities that `run` was not trained on.
+
+        Args:
+            run: a run's folder, or an encoder's.
+            wanted: how many; default: as many as the run held out.
+
+        Raises:
+            DataError: nothing says how many, or more than the run held out, so that it was trained on some of them.
+        """
+        trained_on = _trained_on(run)
+        held_out = 0 if trained_on is None else trained_on.held_out_identities
+        if self.name is None and (wanted or 1) > held_out:
+            raise DataError(
+                f"{run}: the run held {held_out} training identities out, and calibration needs people it was not "
+                "trained on. Train with --data.held-out-identities N, or name other data"
+            )
+        if wanted is None and self.name is not None:
+            raise DataError(
+                "other data than the run's: say how many of its training identities with --held-out-identities N"
+            )
+        return self.load(run).hold_out(held_out if wanted is None else wanted)[1]
+
+
+def _trained_on(run: Path | None) -> DataConfig | None:
+    """Settings of a run's data; None for an encoder without a run."""
+    from passerby.config import load_recipe
+
+    settings = None if run is None else run / "config.toml"
+    return load_recipe(settings).data if settings is not None and settings.exists() else None
 
 
 def reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:
@@ -118,10 +152,7 @@ def reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:
         key, separator, value = pair.partition("=")
         if not separator:
             raise UsageError(f"--data.arguments: expected KEY=VALUE, found {pair!r}")
-        try:
-            parsed[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            parsed[key] = value
+        parsed[key] = read_value(value)
     return parsed
 
 
@@ -134,10 +165,7 @@ def varied(pairs: Sequence[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for pair in pairs:
         key, _, text = pair.partition("=")
-        try:
-            values = tomllib.loads(f"values = {text}")["values"]
-        except tomllib.TOMLDecodeError:
-            values = None
+        values = read_value(text)
         if not isinstance(values, list) or not values:
             raise UsageError(f"--vary: expected KEY=[VALUE,...] such as objective.lin.weight=[0.2,0.6], found {pair!r}")
         found[key] = values
@@ -163,55 +191,25 @@ class Judging:
         return {"protocol": self.protocol, "metric": self.metric, "ap": self.ap, "rerank": rerank}
 
 
-def held_out_of(run: Path, wanted: int | None, *, same_data: bool) -> int:
-    """How many training identities to hold out for calibration: those the run itself held out, unless told.
-
-    Args:
-        run: the run's folder.
-        wanted: the number asked for, if any.
-        same_data: the data are those the run was trained on.
-
-    Raises:
-        DataError: nothing says how many; or more than the run held out, so that it was trained on some of them.
-    """
-    settings = run / "config.toml"
-    held_out = tomllib.loads(settings.read_text("utf-8"))["data"]["held_out_identities"] if settings.exists() else 0
-    if same_data and (wanted or 1) > held_out:
-        raise DataError(
-            f"{run}: the run held {held_out} training identities out, and calibration needs people it was not trained "
-            "on. Train with --data.held-out-identities N, or name other data"
-        )
-    if wanted is None and not same_data:
-        raise DataError(
-            "other data than the run's: say how many of its training identities with --held-out-identities N"
-        )
-    return int(held_out if wanted is None else wanted)
-
-
 def images_below(folder: Path) -> tuple[Sample, ...]:
     """Every image file below a folder, in order of its path, as samples of nobody in particular (pid 0).
+
+    Other files are counted by extension in the log.
 
     Raises:
         DataError: no such folder, or no image in it.
     """
+    from passerby.data.readers.tree import is_image_name, is_litter, not_read_by_extension
     from passerby.data.records import Sample
 
-    endings = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of images, found none")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings)
+    below = [p for p in folder.rglob("*") if not any(map(is_litter, p.relative_to(folder).parts)) and not p.is_dir()]
+    found = sorted(p for p in below if is_image_name(p.name))
+    others = [str(p.relative_to(folder)) for p in sorted(below) if not is_image_name(p.name)]
+    left = not_read_by_extension(others) if others else ""
     if not found:
-        raise DataError(f"{folder}: no image below it ({', '.join(sorted(endings))})")
+        raise DataError(f"{folder}: no image below it{'; ' if left else ''}{left}")
+    if left and speaks():
+        _log.warning("%s: %s", folder, left)
     return tuple(Sample(path, 0) for path in found)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as a dict.
-
-    Raises:
-        ConfigError: it cannot be read, or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not a readable TOML file ({error})") from None

@@ -13,7 +13,7 @@ import tyro
 from tyro.conf import Positional
 
 from passerby.cli import speaks
-from passerby.cli.arguments import DataChoice, Json, Judging, held_out_of, images_below, parse, show
+from passerby.cli.arguments import DataChoice, Json, Judging, images_below, parse, show
 from passerby.errors import EmbeddingError, UsageError
 
 
@@ -159,7 +159,7 @@ class _RankOptions:
 def rank(arguments: Sequence[str]) -> None:
     """Rank a gallery for every query, and score the ranking where person ids are known."""
     options = parse(_RankOptions, arguments, "rank", doc=rank.__doc__)
-    from passerby.embedding.embed import Embeddings
+    from passerby.embedding.embeddings import Embeddings
     from passerby.evaluation.rank import rank as run_rank
 
     ranked = run_rank(
@@ -194,8 +194,7 @@ def calibrate(arguments: Sequence[str]) -> None:
     options = parse(_CalibrateOptions, arguments, "calibrate", doc=calibrate.__doc__)
     from passerby.evaluation.open_set.calibration import calibrate as run_calibrate
 
-    held_out = held_out_of(options.encoder, options.held_out_identities, same_data=options.data.name is None)
-    _, people = options.data.load(options.encoder).hold_out(held_out, seed=0)
+    people = options.data.load_held_out(options.encoder, options.held_out_identities)
     threshold = run_calibrate(options.encoder, people, far=options.far, metric=options.metric, seed=options.seed)
     show(threshold, as_json=options.json)
 

@@ -12,8 +12,9 @@ import tyro
 from tyro.conf import Positional
 
 from passerby.cli import speaks
-from passerby.cli.arguments import DataChoice, Json, ReaderArguments, parse, read_toml, reader_arguments, show, varied
+from passerby.cli.arguments import DataChoice, Json, ReaderArguments, parse, reader_arguments, show, varied
 from passerby.config import Config, load_recipe, recipe_names
+from passerby.config.toml import read_toml
 from passerby.errors import UsageError
 
 

@@ -1,4 +1,4 @@
-"""Batches for training and for evaluation, made ahead of time in background threads.
+"""Batches for training, made ahead of time in background threads.
 
 Training:
 
@@ -17,9 +17,8 @@ import queue
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -28,11 +27,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from passerby.array_types import Int64, UInt8
+from passerby.array_types import Int64
 from passerby.data.augment import Augmenter, Draw
-from passerby.data.records import Sample
 from passerby.data.sampling.sampler import Sampler
-from passerby.images.cache import ImageStore, read_into
+from passerby.images.cache import ImageStore
 from passerby.images.decode import decoding_threads
 
 
@@ -52,8 +50,8 @@ class Batch:
     """Some images and what is known of them.
 
     Attributes:
-        images: [B, 3, H, W], channels-last: uint8 as stored, or float32 ready for the network (TrainLoader).
-        labels: int64 [B]: training labels 0..n-1; person ids in evaluation.
+        images: [B, 3, H, W], channels-last: uint8 as stored, or float32 ready for the network.
+        labels: int64 [B]: training labels 0..n-1.
         indices: int64 [B]: positions in the list of samples.
         camids: int64 [B]: 0-based cameras, -1 unknown.
     """
@@ -188,73 +186,6 @@ class TrainLoader:
         """What decides the random changes of a batch."""
         seed = (self.seed, epoch, step, 0)
         return {"generator_seed": seed, "rank": self.rank, "world_size": self.world_size}
-
-
-class EvaluationLoader:
-    """Images in order, decoded ahead in background threads.
-
-    Args:
-        samples: which images; a batch's labels are their person ids.
-        height: pixels.
-        width: pixels.
-        batch_size: images a batch (the last one may be smaller).
-        threads: decoding threads (default: the processor's cores, at most 8).
-    """
-
-    def __init__(
-        self, samples: Sequence[Sample], height: int, width: int, batch_size: int = 128, *, threads: int | None = None
-    ) -> None:
-        self.samples = samples
-        self.height, self.width = height, width
-        self.batch_size = batch_size
-        self.threads = threads or decoding_threads()
-
-    def __len__(self) -> int:
-        """How many batches."""
-        return -(-len(self.samples) // self.batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Batches of uint8 images.
-
-        Raises:
-            ImageError: an image cannot be read.
-        """
-        starts = iter(range(0, len(self.samples), self.batch_size))
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="evaluate") as pool:
-            waiting: deque[tuple[int, UInt8, list[Future[None]]]] = deque()
-            try:
-                while True:
-                    while len(waiting) < 2 and (start := next(starts, None)) is not None:
-                        waiting.append(self._submit(pool, start))
-                    if not waiting:
-                        return
-                    start, pixels, futures = waiting.popleft()
-                    for future in futures:
-                        future.result()
-                    yield self._batch(start, pixels)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-
-    def _submit(self, pool: ThreadPoolExecutor, start: int) -> tuple[int, UInt8, list[Future[None]]]:
-        samples = self.samples[start : start + self.batch_size]
-        pixels = np.empty((len(samples), self.height, self.width, 3), np.uint8)
-        step = -(-len(samples) // self.threads)
-        parts = range(0, len(samples), step)
-        return start, pixels, [pool.submit(_decode, samples[p : p + step], pixels[p : p + step]) for p in parts]
-
-    def _batch(self, start: int, pixels: UInt8) -> Batch:
-        samples = self.samples[start : start + len(pixels)]
-        return Batch(
-            torch.from_numpy(pixels).permute(0, 3, 1, 2),
-            torch.tensor([s.pid for s in samples], dtype=torch.int64),
-            torch.arange(start, start + len(samples)),
-            torch.tensor([s.camid for s in samples], dtype=torch.int64),
-        )
-
-
-def _decode(samples: Sequence[Sample], out: UInt8) -> None:
-    for place, sample in enumerate(samples):
-        read_into(sample.path, out[place])
 
 
 # References that count for an array which only a list holds. A tensor made from it, whose memory it is, holds one more

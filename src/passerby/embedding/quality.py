@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from passerby.array_types import Float64
-from passerby.data.loader import EvaluationLoader
 from passerby.data.records import Sample
 from passerby.data.tracklets import sharpness
 from passerby.embedding.embed import Embedder
 from passerby.errors import ConfigError, unknown_name
 from passerby.models.encoder import Encoder
+from passerby.models.image_batches import prepared_batches
 from passerby.progress import progress_bar
 
 QUALITIES = ("sharpness", "norm")
@@ -49,9 +49,9 @@ def frame_quality(
     size = encoder.preprocessing
     found: list[Float64] = []
     with progress_bar(f"weigh frames ({quality})", len(samples), quiet=not progress) as bar:
-        for batch in EvaluationLoader(samples, size.height, size.width, batch_size):
-            found.append(_sharpness(batch.images) if quality == "sharpness" else _norm(encoder, batch.images))
-            bar.advance(len(batch.images))
+        for images in prepared_batches([s.path for s in samples], size.height, size.width, batch_size):
+            found.append(_sharpness(images) if quality == "sharpness" else _norm(encoder, images))
+            bar.advance(len(images))
     return np.concatenate(found)
 
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from passerby.data.records import ReIDDataset
-from passerby.embedding.embed import Embedder, Embeddings, embed
+from passerby.embedding.embed import Embedder, embed
+from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.quality import QUALITIES, frame_quality
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation.closed_set.protocols import Report, check_settings, evaluate_embeddings
+from passerby.evaluation.closed_set.protocols import check_settings, evaluate_embeddings
+from passerby.evaluation.closed_set.result import Report
 
 
 def evaluate(

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from passerby.array_types import Float32, Int64
-from passerby.embedding.embed import Embeddings
-from passerby.evaluation.closed_set.protocols import Report, relevance_by_protocol
+from passerby.embedding.embeddings import Embeddings
+from passerby.evaluation.closed_set.protocols import relevance_by_protocol
+from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
 from passerby.files import replace_file
 from passerby.search.arrays import check_same_dim
-from passerby.search.ranking import top_k
+from passerby.search.neighbors import top_k
 
 _SHOWN = 5
 

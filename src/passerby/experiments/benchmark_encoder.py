@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from torch import Tensor
 
 from passerby.errors import MissingExtraError, WeightsError
 from passerby.models.encoder import Encoder, load_encoder
-from passerby.models.engines.engine import GraphEngine
-from passerby.models.export import FILES, export
+from passerby.models.engines.graph_engine import GraphEngine
+from passerby.models.engines.timing import seconds_of_each
+from passerby.models.export.encoder_export import export
+from passerby.models.export.writers import FILES
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,7 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
     )
     expected = reference.encode_batch(images)
     differences = {name: float((run(images) - expected).abs().max()) for name, run in ways.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, run in ways.items():
-            start = time.perf_counter()
-            run(images)
-            seconds[name].append(time.perf_counter() - start)
+    seconds = seconds_of_each({name: partial(run, images) for name, run in ways.items()}, rounds=rounds)
     measured = [
         EngineSpeed(
             name=name,

@@ -11,10 +11,11 @@ from passerby.data.records import ReIDDataset
 from passerby.errors import ConfigError
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import evaluate
-from passerby.models import export as exporting
 from passerby.models.encoder import Encoder, load_encoder
-from passerby.models.engines.engine import GraphEngine
-from passerby.models.export import FILES, TOLERANCE, Export
+from passerby.models.engines.graph_engine import GraphEngine
+from passerby.models.export.check import TOLERANCE, Export
+from passerby.models.export.encoder_export import export as write
+from passerby.models.export.writers import FILES
 from passerby.models.image_inputs import Images
 
 
@@ -72,12 +73,12 @@ def export(
     """
     if data is not None and not int8:
         raise ConfigError(f"data: only int8 changes how an encoder ranks; any other export differs by {TOLERANCE:.0e}")
-    written = exporting.export(encoder, to, out=out, int8=int8, images=images)
+    written = write(encoder, to, out=out, int8=int8, images=images)
     if data is None:
         return RankedExport(**vars(written))
     source = load_encoder(encoder, engine="torch")
     with tempfile.TemporaryDirectory(prefix="passerby-export-") as temporary:
-        exact = exporting.export(encoder, to, out=Path(temporary) / FILES["onnx"])
+        exact = write(encoder, to, out=Path(temporary) / FILES["onnx"])
         before = _ranked(source, exact.path, data)
     return RankedExport(**vars(written), before=before, after=_ranked(source, written.path / FILES["onnx"], data))
 

@@ -1,4 +1,4 @@
-"""Other people's ONNX or OpenVINO re-ID models, told about in a small description file.
+"""Other people's ONNX or OpenVINO re-ID models, described in a small file beside them.
 
 # person-reidentification-retail-0277.toml, beside the model
 file = "person-reidentification-retail-0277.xml"
@@ -11,7 +11,6 @@ licence = "Apache-2.0"
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tomllib
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from passerby.errors import WeightsError
-from passerby.models.engines.engine import Preprocessing
+from passerby.models.engines.preprocessing import Preprocessing
 
 
 class ForeignModel(BaseModel):
@@ -78,19 +77,3 @@ def read_description(path: Path) -> ForeignModel:
         ) from error
     except ValueError as error:
         raise WeightsError(f"{path}: not a model description ({error})") from error
-
-
-def fingerprint_of(model: Path, preprocessing: Preprocessing) -> str:
-    """SHA-256 (32 hex digits) of a foreign model's files and its preprocessing.
-
-    Raises:
-        WeightsError: a file is missing.
-    """
-    digest = hashlib.sha256(json.dumps(preprocessing.model_dump(mode="json"), sort_keys=True).encode())
-    files = [model, model.with_suffix(".bin")] if model.suffix == ".xml" else [model]
-    for file in files:
-        if not file.is_file():
-            raise WeightsError(f"{file}: no such model file")
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:32]

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +19,14 @@ from torch import Tensor
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ConfigError, ImageError, WeightsError, unknown_name
 from passerby.files import replace_file, replace_folder
-from passerby.images.decode import decoding_threads, resize_image
-from passerby.models.description import fingerprint_of, read_description
-from passerby.models.engines.engine import ENGINES, Engine, GraphEngine, Preprocessing, TorchEngine
-from passerby.models.image_inputs import Images, as_list, pixels_of
+from passerby.models.description import read_description
+from passerby.models.engines.engine import ENGINES, Engine
+from passerby.models.engines.graph_engine import GraphEngine
+from passerby.models.engines.preprocessing import Preprocessing
+from passerby.models.engines.torch_engine import TorchEngine
+from passerby.models.fingerprint import fingerprint_of_file, fingerprint_of_weights
+from passerby.models.image_batches import prepared_batches
+from passerby.models.image_inputs import Images, as_list
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import read_checkpoint
 
@@ -35,7 +35,6 @@ WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "encoder.json"
 FOREIGN_FILE = "encoder.toml"
 THRESHOLD_FILE = "threshold.json"
-_AHEAD = 2  # batches that are being prepared while one is encoded
 EXPORTED = {"onnxruntime": "encoder.onnx", "openvino": "encoder.xml"}
 
 
@@ -47,7 +46,6 @@ class Encoder:
     Attributes:
         preprocessing: input size and normalisation.
         provenance: where it comes from: configuration, data fingerprint, versions, licence note.
-        fingerprint: hash of weights and preprocessing.
         calibration: what `passerby calibrate` found, {} before.
     """
 
@@ -63,7 +61,8 @@ class Encoder:
     ) -> None:
         self.engine = engine
         self.preprocessing = preprocessing
-        self.fingerprint = fingerprint
+        self._fingerprint = fingerprint
+        self._fingerprinted = self._weights_version()
         self.model_config = dict(model_config)
         self.provenance = dict(provenance)
         self.calibration = dict(calibration or {})
@@ -89,10 +88,23 @@ class Encoder:
         return cls(
             TorchEngine(model, preprocessing),
             preprocessing,
-            fingerprint=_fingerprint(model.state_dict(), preprocessing, architecture),
+            fingerprint=fingerprint_of_weights(model.state_dict(), preprocessing, architecture),
             model_config=architecture,
             provenance=provenance or {},
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of weights and preprocessing; another one once the weights of a torch model have changed."""
+        version = self._weights_version()
+        if version != self._fingerprinted:
+            state = self.model.state_dict()
+            self._fingerprint = fingerprint_of_weights(state, self.preprocessing, self.model_config)
+            self._fingerprinted = version
+        return self._fingerprint
+
+    def _weights_version(self) -> object:
+        return self.engine.weights_version() if isinstance(self.engine, TorchEngine) else None
 
     @property
     def dim(self) -> int:
@@ -149,7 +161,8 @@ class Encoder:
         """
         if batch_size < 1:
             raise ImageError(f"batch_size: expected at least 1, found {batch_size}")
-        for batch in self._batches(as_list(images), batch_size):
+        size = self.preprocessing
+        for batch in prepared_batches(as_list(images), size.height, size.width, batch_size):
             yield self.encode_batch(batch, flip=flip).cpu().numpy()
 
     def encode_batch(self, images: Tensor, *, flip: bool = False) -> Tensor:
@@ -167,35 +180,6 @@ class Encoder:
         # Each view is a unit vector first, so that every engine averages the same things
         return F.normalize(vectors + self.engine(images.flip(3))) if flip else vectors
 
-    def _batches(self, items: Any, batch_size: int) -> Iterator[Tensor]:
-        """Decoded, resized batches; threads prepare the next two while the caller works on this one."""
-        chunks = iter([items[i : i + batch_size] for i in range(0, len(items), batch_size)])
-        with ThreadPoolExecutor(decoding_threads(), thread_name_prefix="prepare") as pool:
-            waiting = deque(self._submit(pool, chunk) for chunk in islice(chunks, _AHEAD))
-            try:
-                while waiting:
-                    parts = [future.result() for future in waiting.popleft()]
-                    waiting.extend(self._submit(pool, chunk) for chunk in islice(chunks, 1))
-                    yield torch.cat(parts) if len(parts) > 1 else parts[0]
-            finally:  # an unreadable image, or a caller who has seen enough
-                pool.shutdown(cancel_futures=True)
-
-    def _submit(self, pool: ThreadPoolExecutor, items: Any) -> list[Future[Tensor]]:
-        """Prepare a batch in as many parts as there are threads."""
-        if self._is_prepared(items):
-            return [pool.submit(lambda: items)]
-        step = -(-len(items) // decoding_threads())
-        return [pool.submit(self._prepare, items[i : i + step]) for i in range(0, len(items), step)]
-
-    def _is_prepared(self, items: Any) -> bool:
-        size = (self.preprocessing.height, self.preprocessing.width)
-        return isinstance(items, Tensor) and tuple(items.shape[2:]) == size
-
-    def _prepare(self, items: Any) -> Tensor:
-        height, width = self.preprocessing.height, self.preprocessing.width
-        batch = np.stack([resize_image(pixels_of(item), height, width) for item in items])
-        return torch.from_numpy(batch).permute(0, 3, 1, 2)
-
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write weights.safetensors and encoder.json (and threshold.json) into `folder`, replacing what is there.
 
@@ -205,10 +189,10 @@ class Encoder:
         """
         # safetensors refuses shared or strided memory
         state = {k: v.detach().cpu().contiguous().clone() for k, v in self.model.state_dict().items()}
-        self.fingerprint = _fingerprint(state, self.preprocessing, self.model_config)
+        fingerprint = fingerprint_of_weights(state, self.preprocessing, self.model_config)
         description = {
             "format": FORMAT,
-            "fingerprint": self.fingerprint,
+            "fingerprint": fingerprint,
             "dim": self.dim,
             "model": self.model_config,
             "input": self.preprocessing.model_dump(mode="json"),
@@ -231,7 +215,7 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None) -> E
     """Read an encoder's folder, or the folder of the training run that made it.
 
     Args:
-        folder: an encoder's or a run's folder; or the description file (.toml, .json) of somebody else's ONNX or
+        folder: an encoder's or a run's folder; or the description file (.toml, .json) of a foreign ONNX or
             OpenVINO model (see `models.description`), or a folder that holds it as encoder.toml or encoder.json.
         engine: "torch", "onnxruntime" or "openvino". The latter two run what `passerby export` put into the folder
             (encoder.onnx, encoder.xml). None: torch; for foreign models the one that their file needs.
@@ -277,7 +261,7 @@ def _load_torch(
 ) -> TorchEngine:
     weights = path.parent / WEIGHTS_FILE
     state = read_checkpoint(weights)
-    found = _fingerprint(state, preprocessing, description["model"])
+    found = fingerprint_of_weights(state, preprocessing, description["model"])
     if found != description["fingerprint"]:
         raise WeightsError(
             f"{path.parent}: the weights' fingerprint is {found}, {path.name} says {description['fingerprint']}: "
@@ -313,7 +297,7 @@ def _load_foreign(path: Path, engine: str | None) -> Encoder:
     chosen = engine or ("onnxruntime" if file.suffix == ".onnx" else "openvino")
     if chosen == "torch":
         raise WeightsError(f"{path}: a foreign model runs on onnxruntime or openvino, not on torch")
-    fingerprint = fingerprint_of(file, foreign.preprocessing)
+    fingerprint = fingerprint_of_file(file, foreign.preprocessing)
     return Encoder(
         GraphEngine(file, chosen, foreign.preprocessing, output=foreign.output),
         foreign.preprocessing,
@@ -368,22 +352,6 @@ def save_threshold(folder: str | os.PathLike[str], calibration: Mapping[str, Any
         raise ConfigError(f"calibration: expected a number under 'value', found {calibration.get('value')!r}")
     with replace_file(_threshold_path(description_path(folder))) as temporary:
         _write_json(temporary, calibration)
-
-
-def _fingerprint(state: Mapping[str, Tensor], preprocessing: Preprocessing, architecture: Mapping[str, Any]) -> str:
-    """SHA-256 (32 hex digits) of everything that decides a vector."""
-    digest = hashlib.sha256(
-        json.dumps(
-            [preprocessing.model_dump(mode="json", exclude_defaults=True), dict(architecture)], sort_keys=True
-        ).encode()
-    )
-    for name in sorted(state):
-        if name.endswith("num_batches_tracked"):  # a counter of training steps that no vector depends on
-            continue
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:32]
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

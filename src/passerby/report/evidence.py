@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Float64, Int64
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.pooling import Groups, group_rows, group_tracklets, pool
 from passerby.errors import EmbeddingError
 from passerby.evaluation.closed_set.protocols import relevance_by_protocol
 from passerby.evaluation.closed_set.result import Report
 from passerby.search.arrays import check_same_dim
-from passerby.search.ranking import pairwise
+from passerby.search.distances import pairwise, row_blocks
 
 MAX_QUERIES = 1000
 MAX_PAIRS = 50_000_000
@@ -123,9 +123,8 @@ def collect_evidence(
     same, everyone = np.zeros(_BINS, dtype=np.int64), np.zeros(_BINS, dtype=np.int64)
     precision = np.zeros(_RECALL_LEVELS)
     valid = 0
-    block = max(1, _BLOCK_ENTRIES // len(gallery))
-    for start in range(0, len(rows), block):
-        part = rows[start : start + block]
+    for block in row_blocks(len(rows), len(gallery), _BLOCK_ENTRIES):
+        part = rows[block]
         distances = pairwise(query.vectors[part], gallery.vectors, metric)
         kept = relevance.kept(part)
         match = kept & (query.pids[part][:, None] == gallery.pids[None, :])

@@ -13,26 +13,33 @@ import numpy as np
 import torch
 
 from passerby.config import load_recipe
-from passerby.data.datasets import load_dataset
+from passerby.data.configured import load_configured
 from passerby.data.records import ReIDDataset
-from passerby.embedding.embed import Embeddings, embed
+from passerby.embedding.embed import embed
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.protocols import PROTOCOLS
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import score
-from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, evaluate_open_set
+from passerby.evaluation.open_set.curves import OpenSetReport
+from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
+from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.models.encoder import Encoder, load_encoder
-from passerby.report import picture_sections, sections
 from passerby.report.evidence import as_evaluated, collect_evidence
 from passerby.report.page import Section, render_page, write_page
+from passerby.report.sections import pairs, pictures, provenance, scores
 from passerby.version import __version__
 
 
 class Described(Protocol):
     """What the provenance needs of an encoder; `passerby.Encoder` is one."""
 
-    fingerprint: str
     provenance: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of weights and preprocessing."""
+        ...
 
 
 def write_report(
@@ -84,19 +91,19 @@ def write_report(
     described = {} if encoder is None else dict(encoder.provenance)
     inside = described.pop("config", None)
     parts: list[Section | None] = [
-        sections.numbers(reports),
-        sections.curves(reports, evidence),
-        sections.distances(evidence, first, threshold),
-        sections.open_set(open_set, threshold) if open_set is not None else None,
-        picture_sections.rankings(first, query, gallery, seed=seed),
+        scores.numbers(reports),
+        scores.curves(reports, evidence),
+        pairs.distances(evidence, first, threshold),
+        pairs.open_set(open_set, threshold) if open_set is not None else None,
+        pictures.rankings(first, query, gallery, seed=seed),
         *extra_sections,
-        sections.cameras(evidence, first, query, gallery),
-        picture_sections.identity_map(query, gallery, seed=seed),
-        picture_sections.activations(encoder, query, seed=seed)
+        scores.cameras(evidence, first, query, gallery),
+        pictures.identity_map(query, gallery, seed=seed),
+        pictures.activations(encoder, query, seed=seed)
         if isinstance(encoder, Encoder) and encoder.engine.name == "torch"
         else None,
-        sections.training(Path(metrics)) if metrics is not None else None,
-        sections.provenance(
+        provenance.training(Path(metrics)) if metrics is not None else None,
+        provenance.provenance(
             {
                 "encoder": query.fingerprint or (encoder.fingerprint if encoder is not None else ""),
                 **described,
@@ -107,12 +114,12 @@ def write_report(
             },
             str(config) if config is not None else inside,
         ),
-        sections.RESPONSIBLE_USE,
+        provenance.RESPONSIBLE_USE,
     ]
     html = render_page(
         title,
         f"{first.queries:,} queries in a gallery of {first.gallery:,} images, protocol {first.protocol}",
-        sections.tiles(reports, open_set, threshold),
+        scores.tiles(reports, open_set, threshold),
         [part for part in parts if part is not None],
         notes=notes,
         footer=f"Written by passerby {__version__}. Everything on this page is inside this one file.",
@@ -167,7 +174,7 @@ def report(
     if data is None:
         if config is None:
             raise ConfigError(f"{folder}: holds no config.toml that names a dataset; say which one to evaluate on")
-        data = load_dataset(config.data.name, config.data.root, split=config.data.split, **config.data.arguments)
+        data = load_configured(config.data, run=folder)
     query = embed(encoder, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(encoder, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
 
@@ -184,32 +191,19 @@ def report(
         reports=reports,
         query=query,
         gallery=gallery,
-        open_set=_half_enrolled(*as_evaluated(query, gallery, plain), plain, seed),
+        open_set=evaluate_half_enrolled(
+            *as_evaluated(query, gallery, plain),
+            plain.per_query.pid,
+            metric=plain.metric,
+            exclude=PROTOCOLS[plain.protocol].exclude,
+            seed=seed,
+        ),
         threshold=encoder.threshold,
         metrics=folder / "metrics.jsonl",
         encoder=encoder,
         config=config,
         notes=data.notes,
         seed=seed,
-    )
-
-
-def _half_enrolled(query: Embeddings, gallery: Embeddings, plain: Report, seed: int) -> OpenSetReport | None:
-    """Search everybody among half of the people; None where there are too few."""
-    people = np.unique(plain.per_query.pid)
-    if len(people) < 2:
-        return None
-    known = np.random.default_rng(seed).permutation(people)[: len(people) // 2]
-    enrolled = gallery.select(np.isin(gallery.pids, known))
-    return evaluate_open_set(
-        query.vectors,
-        enrolled.vectors,
-        query.pids,
-        enrolled.pids,
-        query.camids,
-        enrolled.camids,
-        metric=plain.metric,
-        exclude=PROTOCOLS[plain.protocol].exclude,
     )
 
 

@@ -1,8 +1,11 @@
-"""Every request passes here first: key, rate, size and time are checked before anything is parsed."""
+"""Every request passes here first: key, rate, size and time are checked before anything is parsed.
+
+No body is read before the key is known, and none of an endpoint that takes none. An answer that goes out before the
+whole request came in ends the connection.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import secrets
@@ -10,19 +13,22 @@ import time as clock
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from passerby.errors import GalleryError, StorageError
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.records import Note
 from passerby.service import logs
+from passerby.service.bodies import ClientLeft, Incoming, Message, Receive, Send, closing
 from passerby.service.errors import Refusal
-from passerby.service.idempotency import Replays
+from passerby.service.heads import check_head
+from passerby.service.idempotency import ALTERING, ASKING, Attempt, Replays, altered_since, gone
 from passerby.service.keys import Key
+from passerby.service.page import PAGE
 from passerby.service.state import Service
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN_PATHS = frozenset({"/", "/app.css", "/app.js", "/icon.svg", "/health", "/ready", "/openapi.json"})
+OPEN_PATHS = frozenset({*PAGE, "/health", "/ready", "/openapi.json"})
 """What may be had without a key: the page (not what it shows), liveness, and the description of the API."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -39,10 +45,11 @@ _CLIENT_LEFT = 499
 
 
 class Gate:
-    """ASGI middleware around the application of a service."""
+    """ASGI middleware around the application of a service; `bodies`: the paths whose POST takes a body."""
 
-    def __init__(self, app: App, service: Service) -> None:
+    def __init__(self, app: App, service: Service, bodies: frozenset[str]) -> None:
         self._app = app
+        self._bodies = bodies
         self._service = service
         self._replays = Replays()
 
@@ -56,6 +63,8 @@ class Gate:
         state = scope.setdefault("state", {})
         state["request"] = request
         status = _CLIENT_LEFT
+        incoming = Incoming(dict(scope["headers"]), receive, self._service.bodies, self._service.limits)
+        send_closing = closing(send, incoming)
 
         async def reply(message: Message) -> None:
             nonlocal status
@@ -63,65 +72,90 @@ class Gate:
                 status = message["status"]
                 own = [(b"x-request-id", request.encode()), *_ENCODED]
                 message["headers"] = [*message.get("headers", []), *own]
-            await send(message)
+            await send_closing(message)
 
         try:
-            await self._admit(scope, receive, reply, state)
+            await self._admit(scope, receive, reply, state, incoming)
         except Refusal as refusal:
             await _refuse(reply, refusal, request)
-        except _ClientLeft:
+        except ClientLeft:
             pass
         except Exception:  # the last door: a fault of ours must not take the connection down unexplained
             logs.write("fault", {"request": request}, level=logging.ERROR, trace=True)
             if status == _CLIENT_LEFT:
                 await _refuse(reply, Refusal(500, "a fault of the service; its log says more"), request)
         finally:
+            incoming.release()
             self._note(scope, state, request, status, clock.perf_counter() - started)
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send, state: dict[str, Any]) -> None:
+    async def _admit(
+        self, scope: Scope, receive: Receive, send: Send, state: dict[str, Any], incoming: Incoming
+    ) -> None:
+        check_head(scope)
         headers = dict(scope["headers"])
         if scope["path"] not in OPEN_PATHS:
             key = self._service.keys.find(_token(headers))
             state["caller"] = key
             self._service.keys.spend(key)
-        body = await self._body(headers, receive)
+        takes_body = scope["method"] == "POST" and scope["path"] in self._bodies
+        body = await incoming.read() if takes_body else b""
         state["bytes"] = len(body)
         mark = headers.get(b"idempotency-key")
-        if mark is None or scope["method"] != "POST" or "caller" not in state:
-            await self._app(scope, _replay(body, receive), send)
+        if mark is None or scope["method"] != "POST" or "caller" not in state or scope["path"] in ASKING:
+            await self._app(scope, _replay(body, receive), self._giving_up(scope, send))
         else:
             await self._once(mark, scope, body, receive, send)
 
     async def _once(self, mark: bytes, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Do a marked request, or repeat the answer that it got before."""
-        caller = scope["state"]["caller"].name
-        attempt, repeated = self._replays.begin(caller, mark, scope["path"], body)
+        caller, request = scope["state"]["caller"], scope["state"]["request"]
+        attempt, repeated = self._replays.begin(caller, mark, request, scope["path"], body)
         if repeated:
-            for message in attempt.answer:
+            for message in await self._kept(attempt, caller, request):
                 await send(dict(message))
             return
+        answer: list[Message] = []
 
         async def keep(message: Message) -> None:
-            attempt.answer.append(dict(message))
+            if not answer:  # before the caller can know, and have somebody forgotten elsewhere
+                attempt.answered = clock.time()
+            answer.append(dict(message))
             await send(message)
 
         try:
-            await self._app(scope, _replay(body, receive), keep)
-            attempt.done = bool(attempt.answer) and attempt.answer[0]["status"] < 500
+            await self._app(scope, _replay(body, receive), self._giving_up(scope, keep, attempt))
         finally:
-            if not attempt.done:
-                self._replays.drop(caller, mark)
+            self._replays.end(caller, mark, attempt, answer)
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        limit, seconds = self._service.limits.body_bytes, self._service.limits.body_seconds
-        declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit:
-            raise Refusal(413, f"a body of {int(declared):,} bytes is more than the limit of {limit:,}")
+    async def _kept(self, attempt: Attempt, caller: Key, request: str) -> list[Message]:
+        """The answer that an attempt got, once it is on record that it is given again."""
+        answer = attempt.answer
+
+        def task(gallery: Gallery) -> None:
+            if altered_since(gallery, attempt.answered):
+                raise gone()
+            detail = {"request": request, "first": attempt.request, "path": attempt.path}
+            self._service.audit(gallery, [Note("repeat", None, caller.name, detail)])
+
         try:
-            async with asyncio.timeout(seconds):
-                return await _read(receive, limit)
-        except TimeoutError:
-            raise Refusal(408, f"the body did not arrive within {seconds:g} seconds") from None
+            await self._service.work(task)
+        except (GalleryError, StorageError) as error:
+            raise Refusal(503, self._service.gallery.clean(str(error)), retry_after=30) from error
+        if attempt.overtaken:  # while it was put on record
+            raise gone()
+        return answer
+
+    def _giving_up(self, scope: Scope, send: Send, own: Attempt | None = None) -> Send:
+        """`send`, but before the success of what alters people is acknowledged, kept answers are given up."""
+        if scope["method"] != "POST" or scope["path"] not in ALTERING:
+            return send
+
+        async def first(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 300:
+                self._replays.give_up(own)
+            await send(message)
+
+        return first
 
     def _note(self, scope: Scope, state: dict[str, Any], request: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or (scope["path"] if scope["path"] in OPEN_PATHS else "other")
@@ -142,10 +176,6 @@ class Gate:
         logs.write("request", fields, level=logging.WARNING if status >= 500 else logging.INFO)
 
 
-class _ClientLeft(Exception):
-    """The client closed the connection before its request was complete."""
-
-
 def _token(headers: dict[bytes, bytes]) -> str:
     scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
@@ -154,20 +184,6 @@ def _token(headers: dict[bytes, bytes]) -> str:
     if not other:
         raise Refusal(401, "a key is needed; send it as 'Authorization: Bearer KEY'")
     return other
-
-
-async def _read(receive: Receive, limit: int) -> bytes:
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _ClientLeft
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise Refusal(413, f"a body of more than {limit:,} bytes")
-        more = message.get("more_body", False)
-    return b"".join(parts)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from passerby.config import Config, parse_config
+from passerby.data.configured import with_absolute_paths
 from passerby.distributed import world_size
 from passerby.errors import ConfigError, WeightsError
 from passerby.files import replace_file
@@ -85,7 +86,7 @@ def load_checkpoint(folder: Path, config: Config) -> dict[str, Any] | None:
         ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise WeightsError(f"{path}: not a checkpoint of this version of passerby; choose another output folder")
-    changed = differing_settings(str(state["config"]), config)
+    changed = differing_settings(str(state["config"]), config, run=folder)
     if changed:
         raise ConfigError(
             f"{folder} holds a run with other settings ({'; '.join(changed)}): "
@@ -95,15 +96,27 @@ def load_checkpoint(folder: Path, config: Config) -> dict[str, Any] | None:
     return state
 
 
-def differing_settings(saved: str, config: Config) -> list[str]:
+def differing_settings(saved: str, config: Config, *, run: Path | None = None) -> list[str]:
     """Settings of a saved run that differ from `config`, other than those that may, as "name: old -> new".
 
-    Settings that the saved run did not know yet had their defaults.
+    Settings that the saved run did not know yet had their defaults. Paths of the data are the same where they mean
+    the same place.
+
+    Args:
+        saved: the run's settings as TOML.
+        config: the settings now.
+        run: the run's folder.
     """
-    before = _flat(tomllib.loads(parse_config(tomllib.loads(saved), where="the saved run").to_toml()))
-    now = _flat(tomllib.loads(config.to_toml()))
+    before = _flat(_located(parse_config(tomllib.loads(saved), where="the saved run"), run))
+    now = _flat(_located(config, run))
     names = sorted((before.keys() | now.keys()) - FREE)
     return [f"{n}: {before.get(n)} -> {now.get(n)}" for n in names if before.get(n) != now.get(n)]
+
+
+def _located(config: Config, run: Path | None) -> dict[str, Any]:
+    """Settings as plain values, the data's paths absolute."""
+    data = with_absolute_paths(config.data, run=run)
+    return tomllib.loads(config.model_copy(update={"data": data}).to_toml())
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:

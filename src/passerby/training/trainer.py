@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import logging
 import math
 import os
-import platform
 import time
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +16,9 @@ from torch import Tensor, nn
 from passerby import distributed
 from passerby.config import Config
 from passerby.data.augment import Augmenter
-from passerby.data.datasets import load_dataset
+from passerby.data.configured import load_configured, split_held_out, with_absolute_paths
 from passerby.data.loader import TrainLoader
-from passerby.data.records import ReIDDataset, Sample, labels_of
+from passerby.data.records import ReIDDataset, labels_of
 from passerby.data.sampling.hard_identity import HardIdentitySampler
 from passerby.data.sampling.sampler import make_sampler
 from passerby.embedding.embed import embed_together
@@ -30,12 +26,12 @@ from passerby.errors import ConfigError, DataError
 from passerby.evaluation.evaluate import score
 from passerby.files import replace_file
 from passerby.images.cache import ImageStore
-from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
 from passerby.progress import ProgressBar, progress_bar
 from passerby.training.checkpoint import load_checkpoint, save_checkpoint
 from passerby.training.collapse import warn_of_collapse
+from passerby.training.devices import choose_device, choose_precision, cpu_threads
 from passerby.training.distillation import read_teacher
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
@@ -48,35 +44,12 @@ from passerby.training.optim import (
     parameter_groups,
     set_learning_rate,
 )
+from passerby.training.run import CONFIG_FILE, Run
 from passerby.training.shares import drop_shares, load_share, save_share
+from passerby.training.snapshot import provenance_of, snapshot
 from passerby.training.step import Step
-from passerby.version import __version__
 
 log = logging.getLogger("passerby")
-
-
-@dataclass(frozen=True)
-class Run:
-    """A training run on disk.
-
-    Attributes:
-        path: the run's folder: config.toml, metrics.jsonl, checkpoint.pt and encoder/.
-        config: its settings.
-    """
-
-    path: Path
-    config: Config
-
-    @cached_property
-    def encoder(self) -> Encoder:
-        """The trained encoder: the best on the held-out identities, or the last where none are held out."""
-        return load_encoder(self.path)
-
-    @property
-    def metrics(self) -> list[dict[str, Any]]:
-        """Rows of metrics.jsonl: one an epoch, one an evaluation."""
-        lines = (self.path / "metrics.jsonl").read_text("utf-8").splitlines()
-        return [json.loads(line) for line in lines]
 
 
 def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.PathLike[str]) -> Run:
@@ -101,18 +74,32 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
     """
     check_terms(config.objective)
     device = choose_device(config.run.device)
-    if config.run.threads:
-        torch.set_num_threads(config.run.threads)
+    config = config.model_copy(update={"data": with_absolute_paths(config.data)})
     # the signal handlers stay while an error unwinds: a launcher ends the others at once when a process fails
-    with Interruption() as stopped, distributed.processes(device, timeout_minutes=config.run.timeout_minutes):
+    with (
+        Interruption() as stopped,
+        cpu_threads(config.run.threads),
+        distributed.processes(device, timeout_minutes=config.run.timeout_minutes),
+        _log_of_the_first_process(),
+    ):
         return _train(config, data, Path(out), device, stopped)
+
+
+@contextmanager
+def _log_of_the_first_process() -> Iterator[None]:
+    """While it lasts, the other processes log warnings alone."""
+    before = log.level
+    if distributed.rank() != 0:
+        log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch.device, stopped: Interruption) -> Run:
     # ---- 1. What is already there ------------------------------------------------------------------------------
     main = distributed.rank() == 0
-    if not main:
-        log.setLevel(logging.WARNING)
     saved = load_checkpoint(folder, config)
     if not distributed.alike(*((saved["epoch"], saved["step"]) if saved is not None else (-1, -1))):
         raise ConfigError(
@@ -125,13 +112,12 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
 
     # ---- 2. Data -----------------------------------------------------------------------------------------------
     if data is None:
-        data = load_dataset(config.data.name, config.data.root, split=config.data.split, **config.data.arguments)
+        data = load_configured(config.data)
     if not data.train:
         raise DataError(
             f"{data.name}: has no training images; expected at least {config.sampler.identities} identities"
         )
-    # Always the same identities whatever the seed, so that runs with other seeds can be compared.
-    training, validation = data.hold_out(config.data.held_out_identities, seed=0)
+    training, validation = split_held_out(config.data, data)
     labels, pids = labels_of(training.train)
     camids = [s.camid for s in training.train]
     sampler = make_sampler(
@@ -184,11 +170,11 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         seen_before = saved["losses"] if first_step else None
         log.info("resuming %s at epoch %d, step %d", folder, first_epoch + 1, first_step)
     if main:  # only now: what was refused above leaves no folder behind
-        with replace_file(folder / "config.toml") as temporary:
+        with replace_file(folder / CONFIG_FILE) as temporary:
             temporary.write_text(config.to_toml(), "utf-8")
     journal = Journal(folder, first_epoch) if main else None
     may_collapse = "feature" in objective.reads.values()  # what lies before a neck has no scale otherwise
-    provenance = _provenance(config, data, training.train)
+    provenance = provenance_of(config, data, training.train)
 
     def save(epoch: int, step: int, losses: LossesSeen | None, *, finished: bool = False) -> None:
         if objective.sharded:
@@ -247,7 +233,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                     device=device,
                 )
             if isinstance(sampler, HardIdentitySampler) and first_step == 0 and sampler.needs_search(epoch):
-                encoder = _encoder(model, average, config, {})
+                encoder = snapshot(model, average, config, {})
                 features = embed_together(encoder, training.train, flip=False, progress=main).vectors
                 if main:
                     sampler.update(features, labels)
@@ -317,7 +303,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
 
             # ---- the best checkpoint is chosen on held-out training identities, never on the test set
             if validation.query and _is_due(epoch, config):
-                encoder = _encoder(model, average, config, provenance | {"epochs": epoch + 1})
+                encoder = snapshot(model, average, config, provenance | {"epochs": epoch + 1})
                 parts = (embed_together(encoder, p, progress=False) for p in (validation.query, validation.gallery))
                 query, gallery = parts
                 if journal is not None:  # the first process
@@ -334,45 +320,13 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
 
     # ---- 6. The encoder ----------------------------------------------------------------------------------------
     if not validation.query:
-        encoder = _encoder(model, average, config, provenance | {"epochs": epochs})
+        encoder = snapshot(model, average, config, provenance | {"epochs": epochs})
         if main:
             encoder.save(folder / "encoder")
     save(epochs, 0, None, finished=True)
     if journal is not None:
         journal.close()
     return run
-
-
-def choose_device(name: str) -> torch.device:
-    """The device by name; "auto" takes a GPU where there is one.
-
-    Raises:
-        ConfigError: no such device here.
-    """
-    if name == "auto":
-        name = next((n for n in ("cuda", "mps") if getattr(torch, n).is_available()), "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"run.device: {name!r} cannot be used here ({str(error).splitlines()[0]})") from None
-    if device == torch.device("cuda"):
-        return torch.device("cuda", distributed.local_rank())
-    return device
-
-
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of the network's arithmetic by name; "auto" is bfloat16 on GPUs that have it, else float32.
-
-    Raises:
-        ConfigError: float16 on a CPU, where it neither is fast nor trains.
-    """
-    if name == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if fast else torch.float32
-    if name == "float16" and device.type == "cpu":
-        raise ConfigError("run.precision: float16 does not train on a CPU; choose bfloat16 or float32")
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
 def image_size(config: Config, epoch: int) -> tuple[int, int]:
@@ -394,30 +348,6 @@ def _is_due(epoch: int, config: Config) -> bool:
     last = epoch + 1 == config.schedule.epochs
     every = config.run.evaluate_epochs
     return last or (every > 0 and (epoch + 1) % every == 0)
-
-
-def _encoder(model: ReIDModel, average: AveragedWeights | None, config: Config, provenance: dict[str, Any]) -> Encoder:
-    """The model as it is now (or its averaged weights), apart from the one in training; the first process's in all."""
-    snapshot = copy.deepcopy(model).requires_grad_(False).eval()
-    if average is not None:
-        snapshot.load_state_dict(average.tensors)
-    distributed.broadcast(snapshot.state_dict().values())  # each process has seen other images in its batch norm
-    return Encoder.from_model(snapshot, config.input, config.model, provenance)
-
-
-def _provenance(config: Config, data: ReIDDataset, samples: tuple[Sample, ...]) -> dict[str, Any]:
-    return {
-        "recipe": config.name,
-        "config": config.to_toml(),
-        "data": {
-            "name": data.name,
-            "fingerprint": data.fingerprint(),
-            "train_images": len(samples),
-            "train_identities": len({s.pid for s in samples}),
-            "notes": list(data.notes),
-        },
-        "versions": {"passerby": __version__, "torch": torch.__version__, "python": platform.python_version()},
-    }
 
 
 def _show(bar: ProgressBar, losses: LossesSeen, config: Config, started: float, start: int) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from passerby.service.event_loop import run
 from passerby.service.limits import Limits
+from passerby.service.protocol import BoundedProtocol
 from passerby.service.server import listen
 
 KEYS = {"reader-token": "read", "writer-token": "write", "admin-token": "admin"}
@@ -63,15 +64,14 @@ class Running:
         with self.lock:
             if token not in self.clients:
                 headers = bearer(token) if token else {}
-                self.clients[token] = httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+                self.clients[token] = httpx.Client(base_url=self.url, headers=headers, timeout=None, trust_env=False)
             return self.clients[token]
 
     def stop(self) -> None:
         for client in self.clients.values():
             client.close()
         self.server.should_exit = True
-        self.thread.join(30)
-        assert not self.thread.is_alive()
+        self.thread.join()
 
 
 def launch(app: Any, path: Path, limits: Limits) -> Running:
@@ -79,7 +79,7 @@ def launch(app: Any, path: Path, limits: Limits) -> Running:
     listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         log_config=None,
         access_log=False,

@@ -131,10 +131,32 @@ def test_the_fingerprint_follows_weights_and_preprocessing(encoder: Encoder) -> 
     same = Encoder.from_model(encoder.model, INPUT, CONFIG, {"other": "provenance"})
     assert same.fingerprint == encoder.fingerprint
     larger = Encoder.from_model(encoder.model, InputConfig(height=128, width=32), CONFIG)
-    assert larger.fingerprint != encoder.fingerprint
+    before = encoder.fingerprint
+    assert larger.fingerprint != before
     with torch.no_grad():
         encoder.model.head.neck.running_mean[0] += 1e-3
-    assert Encoder.from_model(encoder.model, INPUT, CONFIG).fingerprint != encoder.fingerprint
+    assert Encoder.from_model(encoder.model, INPUT, CONFIG).fingerprint != before
+
+
+def test_saving_leaves_the_encoder_as_it_is(encoder: Encoder, tmp_path: Path) -> None:
+    before = dict(vars(encoder))
+    encoder.save(tmp_path)
+    assert vars(encoder) == before
+    assert load_encoder(tmp_path).fingerprint == encoder.fingerprint
+
+
+def test_the_fingerprint_is_that_of_the_present_weights(encoder: Encoder, tmp_path: Path) -> None:
+    """... saved or not."""
+    before = encoder.fingerprint
+    with torch.no_grad():
+        encoder.model.head.neck.running_mean[0] += 1e-3
+    assert encoder.fingerprint not in (before, "")
+    encoder.save(tmp_path)
+    loaded = load_encoder(tmp_path)
+    assert loaded.fingerprint == encoder.fingerprint
+    with torch.no_grad():
+        loaded.model.head.neck.running_mean[0] -= 1e-3
+    assert loaded.fingerprint != encoder.fingerprint
 
 
 def test_a_threshold_is_kept_beside_the_weights(encoder: Encoder, tmp_path: Path) -> None:

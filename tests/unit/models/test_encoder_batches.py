@@ -36,7 +36,7 @@ def paths(tmp_path: Path) -> list[Path]:
 def test_batches_hold_the_pixels_of_a_plain_loop_in_order(
     encoder: Encoder, paths: list[Path], monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    monkeypatch.setattr("passerby.models.encoder.decoding_threads", lambda: threads)
+    monkeypatch.setattr("passerby.models.image_batches.decoding_threads", lambda: threads)
     seen: list[torch.Tensor] = []
     monkeypatch.setattr(encoder, "encode_batch", lambda batch, flip: seen.append(batch) or torch.zeros(len(batch), 1))
     encoder.encode(paths, batch_size=4)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import time as clock
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 
 from passerby.errors import MissingExtraError, WeightsError
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.engines.engine import ENGINES
+from passerby.models.engines.timing import seconds_of_each
 
 AUTO = "auto"
 _IMAGES, _ROUNDS = 8, 3
@@ -50,11 +51,5 @@ def measure(encoders: Mapping[str, Encoder]) -> dict[str, float]:
     """Images per second of each, the best of a few rounds in which they take turns."""
     size = next(iter(encoders.values())).preprocessing
     images = torch.zeros((_IMAGES, 3, size.height, size.width), dtype=torch.uint8)
-    seconds = dict.fromkeys(encoders, float("inf"))
-    for round_ in range(1 + _ROUNDS):
-        for name, encoder in encoders.items():
-            started = clock.perf_counter()
-            encoder.encode_batch(images, flip=True)
-            if round_:  # the first is for warming up
-                seconds[name] = min(seconds[name], clock.perf_counter() - started)
-    return {name: _IMAGES / taken for name, taken in seconds.items()}
+    ways = {name: partial(encoder.encode_batch, images, flip=True) for name, encoder in encoders.items()}
+    return {name: _IMAGES / min(taken) for name, taken in seconds_of_each(ways, rounds=_ROUNDS).items()}

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from passerby.errors import WeightsError
 from passerby.models.backbones import inception
+from passerby.models.backbones.table import BACKBONES
 from passerby.models.backbones.timm_backbone import TimmBackbone
-from passerby.models.model import BACKBONES, ReIDModel
+from passerby.models.model import ReIDModel
 
 # Where code bases keep the parameters inside what they save: torchreid and others, fast-reid, EMA copies.
 _CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")

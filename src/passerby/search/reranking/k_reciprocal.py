@@ -25,15 +25,18 @@ import numpy as np
 from passerby.array_types import Float32, Float64, Int32, Int64
 from passerby.errors import ConfigError, unknown_name
 from passerby.search import arrays
+from passerby.search.bonus import Bonus
 from passerby.search.counting import exact_keys
-from passerby.search.neighbors import WORKERS, neighbors
-from passerby.search.ranking import Bonus, match_ranks, pairwise, rank_rows
+from passerby.search.distances import pairwise, rank_rows, row_blocks
+from passerby.search.neighbors import neighbors
+from passerby.search.ranking import match_ranks
 from passerby.search.ranks import Ranks
 from passerby.search.relevance import Relevance
 from passerby.search.reranking.sparse_encoding import average_rows, invert, jaccard_rows, reciprocal_sets
+from passerby.search.tiles import WORKERS
 
 _ROWS = 2048  # sparse rows that are made at once
-_BLOCK = 2**21  # entries of a block of distances
+_SPARSE_ENTRIES = 2**19  # of sparse rows that are held at once
 _SMALLEST_LAMBDA = 1e-4  # below, differences of D drown in the rounding of J
 
 DEFAULTS: dict[str, Any] = {
@@ -83,14 +86,10 @@ def rerank_k_reciprocal(
     """
     given = {"k1": k1, "k2": k2, "lambda_value": lambda_value, "overlap": overlap, "half": half, "blend": blend}
     settings = rerank_settings(given)
-    query = arrays.as_vectors(query_vectors, "query_vectors")
-    gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
-    arrays.check_same_dim(query, gallery, "query_vectors", "gallery_vectors")
+    query, gallery = arrays.as_vector_pair(query_vectors, gallery_vectors, "query_vectors", "gallery_vectors")
     hoods = neighborhoods(np.concatenate([query, gallery]), len(query), settings, device=device, progress=progress)
     result = np.empty((len(query), len(gallery)), dtype=np.float32)
-    step = max(1, _BLOCK // len(gallery))
-    for start in range(0, len(query), step):
-        rows = slice(start, min(start + step, len(query)))
+    for rows in row_blocks(len(query), len(gallery)):
         result[rows] = hoods.distances(rows)
     return result
 
@@ -192,7 +191,7 @@ class Neighborhoods:
         wanted = np.arange(self.queries)[rows]
         starts, columns, values = [np.zeros(1, dtype=np.int64)], [], []
         gallery = len(self.joint) - self.queries
-        out_columns = np.empty(max(gallery, _BLOCK // 4), dtype=np.int32)
+        out_columns = np.empty(max(gallery, _SPARSE_ENTRIES), dtype=np.int32)
         out_values = np.empty(len(out_columns))
         # runs of neighbouring queries, which are all there are but under rules that group queries by camera
         for run in np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1):

@@ -33,8 +33,8 @@ from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryError, MissingExtraError, NotInGalleryError, StorageError
 from passerby.gallery.records import Event, IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.protocol import Settings
-from passerby.search.index import mean_of_nearest
 from passerby.search.score import Score
+from passerby.search.slot_groups import mean_of_nearest
 
 _NO_TIME = -1e300
 _LINKS, _BUILD_EFFORT = 16, 200  # HNSW's M and efConstruction

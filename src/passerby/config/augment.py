@@ -1,0 +1,24 @@
+"""Random changes of training images."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from passerby.config.settings import NonNegative, Settings, Share
+
+
+class AugmentConfig(Settings):
+    """Random changes of training images (Luo et al. 2019, arXiv:1903.07071, unless said otherwise)."""
+
+    flip: Share = 0.5
+    """Probability of a left-right flip."""
+    pad: NonNegative = 10
+    """Pixels of zero padding before a random crop back to the input size (at 256x128; scales with the height)."""
+    color_jitter: Share = 0.0
+    """Strength of random brightness, contrast and saturation; 0 leaves colours alone."""
+    erasing: Share = 0.5
+    """Probability of random erasing (Zhong et al. 2020, arXiv:1708.04896)."""
+    erasing_area: tuple[float, float] = (0.02, 0.4)
+    """Smallest and largest share of the image that is erased."""
+    erasing_aspect: float = Field(0.3, gt=0.0, le=1.0)
+    """Smallest height-to-width ratio of the erased box; the largest is its inverse."""

@@ -1,0 +1,25 @@
+"""Which dataset, and what of it is held out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from passerby.config.settings import NonNegative, Settings
+
+
+class DataConfig(Settings):
+    """Which dataset, and what of it is held out to choose the best checkpoint."""
+
+    name: str = "synthetic"
+    """A name of `passerby data list`, or one's own: a .csv or .parquet manifest, or a folder of folders."""
+    root: Path | None = None
+    """Folder that holds the dataset (or the images a manifest names)."""
+    split: NonNegative = 0
+    """Which split, for datasets with several."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of the dataset's reader (for example mode = "labeled" for cuhk03)."""
+    held_out_identities: NonNegative = 0
+    """Training identities set aside to choose the best checkpoint; 0 keeps the last one."""

@@ -1,0 +1,32 @@
+"""How gradients move the weights."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from passerby.config.settings import Settings
+
+
+class OptimizerConfig(Settings):
+    """How gradients move the weights."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    """Optimiser."""
+    lr: float = Field(3.5e-4, gt=0.0)
+    """Base learning rate, after warm-up."""
+    weight_decay: float = Field(5e-4, ge=0.0)
+    """L2 penalty (adam, sgd) or decoupled decay (adamw); never on biases and normalisation layers."""
+    momentum: float = Field(0.9, ge=0.0, lt=1.0)
+    """sgd's momentum, Adam's first beta."""
+    beta2: float = Field(0.999, ge=0.0, lt=1.0)
+    """Adam's second beta."""
+    head_lr_factor: float = Field(1.0, gt=0.0)
+    """Learning-rate factor of everything that does not come from the pretrained backbone."""
+    fused: bool = True
+    """Update all weights in one kernel, where torch has one for the device."""
+    clip_norm: float = Field(0.0, ge=0.0)
+    """Clip the gradient's global norm; 0 does not."""
+    ema_decay: float = Field(0.0, ge=0.0, lt=1.0)
+    """Decay a step of an exponential moving average of the weights, which is then what is evaluated; 0: none."""

@@ -1,0 +1,79 @@
+"""Changes of a recipe: one table of settings laid over another, and settings by their dotted names.
+
+Everything here is a function from plain values to plain values; the recipe that results is checked like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from passerby.config.checking import parse_config
+from passerby.config.recipe import Config
+from passerby.config.settings import NONE
+from passerby.errors import ConfigError, unknown_name
+
+
+def with_overrides(config: Config, changes: Mapping[str, Any], *, where: str) -> Config:
+    """The recipe with some of its settings replaced, added or removed.
+
+    Args:
+        config: the recipe.
+        changes: tables as in TOML, or values by dotted name: {"objective.center.arguments.alpha": 0.3}. Tables are
+            laid over the recipe's; "none" removes a term of the objective (or any other table).
+        where: what error messages call the result.
+
+    Raises:
+        ConfigError: an unknown setting (with the nearest known one), or a value that does not fit.
+    """
+    content = config.model_dump(mode="json", exclude_none=True)
+    return parse_config(merged(content, nested(changes), where=where), where=where)
+
+
+def nested(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by dotted name as tables in tables; a later name wins over an earlier one."""
+    tables: dict[str, Any] = {}
+    for name, value in changes.items():
+        for key in reversed(name.split(".")):
+            value = {key: value}
+        tables = _laid_over(tables, value)
+    return tables
+
+
+def _laid_over(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(first)
+    for key, value in second.items():
+        before = result.get(key)
+        inside = isinstance(value, Mapping) and isinstance(before, Mapping)
+        result[key] = _laid_over(result[key], value) if inside else value
+    return result
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """`second` laid over `first`, table by table; "none" in the place of a table removes it.
+
+    Args:
+        first: what is changed.
+        second: the changes.
+        where: what error messages call the result.
+
+    Raises:
+        ConfigError: a term of the objective is removed that is not there.
+    """
+    return _merged(first, second, (), where)
+
+
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any], path: tuple[str, ...], where: str) -> dict[str, Any]:
+    result = dict(first)
+    for key, value in second.items():
+        before = result.get(key)
+        if value == NONE and isinstance(before, Mapping):
+            del result[key]
+        elif value == NONE and path == ("objective",):
+            terms = [name for name, term in first.items() if isinstance(term, Mapping)]
+            raise ConfigError(f"{where}: nothing to remove: {unknown_name('term of the objective', key, terms)}")
+        elif isinstance(value, Mapping) and isinstance(before, Mapping):
+            result[key] = _merged(before, value, (*path, key), where)
+        else:
+            result[key] = value
+    return result

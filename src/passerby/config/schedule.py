@@ -1,0 +1,34 @@
+"""Learning rate over epochs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from passerby.config.settings import NonNegative, Positive, Settings, Share
+
+
+class ScheduleConfig(Settings):
+    """Learning rate over epochs."""
+
+    epochs: Positive = 120
+    """Passes over the training set (see sampler.epoch)."""
+    warmup_epochs: float = Field(10.0, ge=0.0)
+    """Length of the linear warm-up."""
+    warmup_start: float = Field(0.01, ge=0.0, le=1.0)
+    """Factor of the base rate at the first step of the warm-up."""
+    decay: Literal["step", "cosine", "constant"] = "step"
+    """What follows the warm-up."""
+    milestones: tuple[int, ...] = (40, 70)
+    """step: epochs after which the rate is multiplied by gamma."""
+    gamma: float = Field(0.1, gt=0.0, le=1.0)
+    """step: that factor."""
+    final: float = Field(0.01, ge=0.0, le=1.0)
+    """cosine: factor of the base rate at the end."""
+    per: Literal["epoch", "step"] = "epoch"
+    """Whether the rate changes once an epoch (as the papers do) or at every step."""
+    freeze_backbone_epochs: NonNegative = 0
+    """Train only the head and the losses for so many epochs first."""
+    small_until: Share = 0.0
+    """Train at half the height and width for this share of the epochs first, which costs a quarter each."""

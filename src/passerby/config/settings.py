@@ -1,0 +1,41 @@
+"""What all groups of settings share: frozen, strict, and documented by the text under each field."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(gt=0)]
+NonNegative = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+NONE = "none"
+"""TOML has no null: this stands for it, in settings that may be absent and in the arguments of losses."""
+
+
+class Settings(BaseModel):
+    """A frozen group of settings in which an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_is_null(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping):
+            return content
+        optional = _optional_fields(cls)
+        return {key: None if value == NONE and key in optional else value for key, value in content.items()}
+
+
+@cache
+def _optional_fields(group: type[Settings]) -> frozenset[str]:
+    """Fields whose type admits None."""
+    return frozenset(
+        name
+        for name, field in group.model_fields.items()
+        if get_origin(field.annotation) in (Union, types.UnionType) and type(None) in get_args(field.annotation)
+    )

@@ -1,0 +1,36 @@
+"""From pixels to what a network reads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+
+class Preprocessing(BaseModel):
+    """From RGB uint8 pixels to what a network reads; it travels with the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int = Field(gt=0)
+    """Pixels."""
+    width: int = Field(gt=0)
+    """Pixels."""
+    mean: tuple[float, float, float]
+    """Subtracted per channel, after scaling."""
+    std: tuple[float, float, float]
+    """Divided by per channel."""
+    scale: float = Field(255.0, gt=0)
+    """Pixels are divided by this first: 255 gives 0..1, 1 keeps 0..255."""
+    colors: Literal["RGB", "BGR"] = "RGB"
+    """Order of the network's input channels (and of `mean` and `std`)."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """RGB [n, 3, height, width], uint8 or float in 0..255 -> float32, normalised, channels last."""
+        x = images.to(torch.float32, memory_format=torch.channels_last)
+        if self.colors == "BGR":
+            x = x.flip(1)
+        mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in (self.mean, self.std))
+        return (x / self.scale - mean) / std

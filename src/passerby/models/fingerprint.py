@@ -1,0 +1,55 @@
+"""Fingerprints: vectors of two encoders can be compared where these are equal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from passerby.errors import WeightsError
+from passerby.models.engines.preprocessing import Preprocessing
+
+
+def fingerprint_of_weights(
+    state: Mapping[str, Tensor], preprocessing: Preprocessing, architecture: Mapping[str, Any]
+) -> str:
+    """SHA-256 (32 hex digits) of everything that decides a vector.
+
+    Args:
+        state: the network's `state_dict`.
+        preprocessing: its input.
+        architecture: how it was built, as plain values.
+    """
+    digest = hashlib.sha256(
+        json.dumps(
+            [preprocessing.model_dump(mode="json", exclude_defaults=True), dict(architecture)], sort_keys=True
+        ).encode()
+    )
+    for name in sorted(state):
+        if name.endswith("num_batches_tracked"):  # a counter of training steps that no vector depends on
+            continue
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def fingerprint_of_file(model: Path, preprocessing: Preprocessing) -> str:
+    """SHA-256 (32 hex digits) of a foreign model's files and its preprocessing.
+
+    Raises:
+        WeightsError: a file is missing.
+    """
+    digest = hashlib.sha256(json.dumps(preprocessing.model_dump(mode="json"), sort_keys=True).encode())
+    files = [model, model.with_suffix(".bin")] if model.suffix == ".xml" else [model]
+    for file in files:
+        if not file.is_file():
+            raise WeightsError(f"{file}: no such model file")
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:32]
