@@ -19,7 +19,7 @@ from passerby.evaluation.open_set.impostor_distances import (
 from passerby.evaluation.open_set.impostor_fit import fit_impostor_law, written_down
 from passerby.evaluation.open_set.impostor_law import ImpostorLaw
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors
-from passerby.search.ranking import pairwise
+from passerby.search.distances import pairwise
 
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000)
 _TAIL = 0.2  # up to this p-value the largest size's law is carried to the smaller ones

@@ -97,45 +97,56 @@ def impostor_distances(
     same = list(one_person)
     observations, gallery = _as_one(observations, same), _as_one(gallery, same)
     probes = observations.select(calibrating(observations.identities, most))
-    wide = search_nearest_identities(probes, gallery, metric=metric, exclude_camera=False)
-    if not exclude_camera:
-        return chosen_distances(probes, gallery, None, wide)
-    narrow = search_nearest_identities(probes, gallery, metric=metric, exclude_camera=True)
-    return chosen_distances(probes, gallery, narrow, wide)
+    searched = _others(probes, gallery)
+    narrow = ~too_few_of_other_cameras(probes, gallery) if exclude_camera else np.zeros(len(probes), dtype=np.bool_)
+    distances = np.empty(len(probes))
+    for rows, other_cameras in ((narrow, True), (~narrow, False)):
+        found = search_nearest_identities(probes.select(rows), gallery, metric=metric, exclude_camera=other_cameras)
+        distances[rows] = found.distances[:, 0]
+    share = float((person_weights(probes.identities) * ~narrow).sum()) if exclude_camera and len(probes) else 0.0
+    return ImpostorDistances(distances, probes.identities, searched, share)
 
 
 def chosen_distances(
     probes: LabelledVectors, gallery: LabelledVectors, narrow: NearestIdentities | None, wide: NearestIdentities
 ) -> ImpostorDistances:
-    """`impostor_distances` of searches that are there already.
+    """`impostor_distances` of searches that are kept up to date.
 
     Args:
         probes: the observations, [n].
-        gallery: whom they were compared with.
+        gallery: whom they were compared with; of its vectors nothing is read.
         narrow: the searches that left out each probe's camera, [n]; None: no camera is left out.
         wide: the searches among all cameras, [n].
     """
-    searched = len(np.union1d(np.unique(gallery.identities), np.unique(probes.identities))) - 1
+    searched = _others(probes, gallery)
     if narrow is None:
-        return ImpostorDistances(wide.distances[:, 0], probes.identities, max(searched, 0))
-    fallback = _too_few(probes, gallery, searched)
+        return ImpostorDistances(wide.distances[:, 0], probes.identities, searched)
+    fallback = too_few_of_other_cameras(probes, gallery)
     distances = np.where(fallback, wide.distances[:, 0], narrow.distances[:, 0])
     share = float((person_weights(probes.identities) * fallback).sum()) if len(probes) else 0.0
-    return ImpostorDistances(distances, probes.identities, max(searched, 0), share)
+    return ImpostorDistances(distances, probes.identities, searched, share)
 
 
-def _too_few(probes: LabelledVectors, gallery: LabelledVectors, searched: int) -> Bool:
-    """Where the identities seen by another camera than the probe's are fewer than half of all others, [n]."""
+def too_few_of_other_cameras(probes: LabelledVectors, gallery: LabelledVectors) -> Bool:
+    """Where other cameras than the probe's saw fewer than half of the other identities, [n]."""
+    if len(gallery) == 0 or len(probes) == 0:
+        return np.zeros(len(probes), dtype=np.bool_)
     pairs = np.unique(np.stack([gallery.identities, gallery.cameras], axis=1), axis=0)
     identities, first, count = np.unique(pairs[:, 0], return_index=True, return_counts=True)
-    only = np.where(count == 1, pairs[first, 1], -2)  # the single camera that saw this identity
+    only = np.where(count == 1, pairs[first, 1], -1)  # the single camera that saw this identity
     own = identities.searchsorted(probes.identities).clip(0, len(identities) - 1)
-    own_only = np.where(identities[own] == probes.identities, only[own], -2)
+    own_only = np.where(identities[own] == probes.identities, only[own], -1)
     cameras, hidden = np.unique(only, return_counts=True)
     at = cameras.searchsorted(probes.cameras).clip(0, len(cameras) - 1)
-    lost = np.where((cameras[at] == probes.cameras) & (probes.cameras >= 0), hidden[at], 0)
-    lost = lost - ((own_only == probes.cameras) & (probes.cameras >= 0))
-    return np.asarray(searched - lost < _LEAST_SHARE * searched)
+    known = probes.cameras >= 0
+    lost = np.where(known & (cameras[at] == probes.cameras), hidden[at], 0) - (known & (own_only == probes.cameras))
+    others = _others(probes, gallery)
+    return np.asarray(others - lost < _LEAST_SHARE * others)
+
+
+def _others(probes: LabelledVectors, gallery: LabelledVectors) -> int:
+    """How many identities a search with one left out sees."""
+    return max(len(np.union1d(gallery.identities, probes.identities)) - 1, 0)
 
 
 def pseudo_tracklets(observations: LabelledVectors, *, frames: int = LEAST_FRAMES) -> LabelledVectors:

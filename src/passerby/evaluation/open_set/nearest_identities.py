@@ -13,6 +13,7 @@ import numpy as np
 
 from passerby.array_types import Bool, Float32, Float64, Int64
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.evaluation.inputs import as_cameras
 from passerby.search import arrays
 from passerby.search.counting import exact_keys
 from passerby.search.relevance import METRICS
@@ -46,7 +47,7 @@ class LabelledVectors:
             raise EmbeddingError(f"identities: expected numbers of 0 or more, found {identities.min()}")
         object.__setattr__(self, "vectors", vectors)
         object.__setattr__(self, "identities", identities)
-        object.__setattr__(self, "cameras", arrays.as_cameras(self.cameras, n, "cameras", "vectors"))
+        object.__setattr__(self, "cameras", as_cameras(self.cameras, n, "cameras", "vectors"))
 
     def _is_empty(self) -> bool:
         return isinstance(self.vectors, np.ndarray) and self.vectors.ndim == 2 and len(self.vectors) == 0
