@@ -24,7 +24,7 @@ from passerby.search.distances import pairwise
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000)
 _TAIL = 0.2  # up to this p-value the largest size's law is carried to the smaller ones
 _PRIOR_PEOPLE = 50.0
-_ENOUGH = 200  # from so many people on the gallery speaks alone
+_ENOUGH = 200  # from so many people on the encoder's laws are left out
 _SCALE_PEOPLE = 20.0
 _SHIFT = 1.5  # standard errors that a gallery's median may lie off before the law is moved
 _QUARTILES = (0.25, 0.5, 0.75)

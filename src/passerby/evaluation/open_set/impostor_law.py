@@ -69,11 +69,11 @@ class ImpostorLaw:
         """The smallest rate that can be asked for (infinity: none can)."""
         if self.source == "none":
             return math.inf
-        return 0.0 if self.form == "fitted" else self.p_values[0] if self.form == "guaranteed" else 1 / self.people
+        return 0.0 if self.form == "fitted" else self.p_values[0]
 
     def extrapolated(self, far: float) -> bool:
-        """Whether n * far < 1: the people are too few to show this rate, and the fitted tail speaks alone."""
-        return self.form == "fitted" and self.people * far < 1 - 1e-9
+        """Whether n * far < 1: the people are too few to show this rate, and the fitted tail alone gives it."""
+        return self.source != "none" and self.form == "fitted" and self.people * far < 1 - 1e-9
 
     @overload
     def p_value(self, distance: float) -> float: ...
