@@ -97,8 +97,8 @@ def impostor_distances(
     same = list(one_person)
     observations, gallery = _as_one(observations, same), _as_one(gallery, same)
     probes = observations.select(calibrating(observations.identities, most))
-    searched = _others(probes, gallery)
-    narrow = ~too_few_of_other_cameras(probes, gallery) if exclude_camera else np.zeros(len(probes), dtype=np.bool_)
+    too_few, searched = _too_few(probes, gallery)
+    narrow = ~too_few if exclude_camera else np.zeros(len(probes), dtype=np.bool_)
     distances = np.empty(len(probes))
     for rows, other_cameras in ((narrow, True), (~narrow, False)):
         found = search_nearest_identities(probes.select(rows), gallery, metric=metric, exclude_camera=other_cameras)
@@ -118,10 +118,9 @@ def chosen_distances(
         narrow: the searches that left out each probe's camera, [n]; None: no camera is left out.
         wide: the searches among all cameras, [n].
     """
-    searched = _others(probes, gallery)
+    fallback, searched = _too_few(probes, gallery)
     if narrow is None:
         return ImpostorDistances(wide.distances[:, 0], probes.identities, searched)
-    fallback = too_few_of_other_cameras(probes, gallery)
     distances = np.where(fallback, wide.distances[:, 0], narrow.distances[:, 0])
     share = float((person_weights(probes.identities) * fallback).sum()) if len(probes) else 0.0
     return ImpostorDistances(distances, probes.identities, searched, share)
@@ -129,24 +128,34 @@ def chosen_distances(
 
 def too_few_of_other_cameras(probes: LabelledVectors, gallery: LabelledVectors) -> Bool:
     """Where other cameras than the probe's saw fewer than half of the other identities, [n]."""
-    if len(gallery) == 0 or len(probes) == 0:
-        return np.zeros(len(probes), dtype=np.bool_)
-    pairs = np.unique(np.stack([gallery.identities, gallery.cameras], axis=1), axis=0)
-    identities, first, count = np.unique(pairs[:, 0], return_index=True, return_counts=True)
-    only = np.where(count == 1, pairs[first, 1], -1)  # the single camera that saw this identity
-    own = identities.searchsorted(probes.identities).clip(0, len(identities) - 1)
-    own_only = np.where(identities[own] == probes.identities, only[own], -1)
+    return _too_few(probes, gallery)[0]
+
+
+def _too_few(probes: LabelledVectors, gallery: LabelledVectors) -> tuple[Bool, int]:
+    """`too_few_of_other_cameras`, and how many identities a search with one left out sees."""
+    identities, only = _only_cameras(gallery)
+    own = identities.searchsorted(probes.identities).clip(0, max(len(identities) - 1, 0))
+    enrolled = identities[own] == probes.identities if len(identities) else np.zeros(len(probes), dtype=np.bool_)
+    others = max(len(identities) + len(np.unique(probes.identities[~enrolled])) - 1, 0)
+    if len(identities) == 0:
+        return np.zeros(len(probes), dtype=np.bool_), others
     cameras, hidden = np.unique(only, return_counts=True)
     at = cameras.searchsorted(probes.cameras).clip(0, len(cameras) - 1)
     known = probes.cameras >= 0
-    lost = np.where(known & (cameras[at] == probes.cameras), hidden[at], 0) - (known & (own_only == probes.cameras))
-    others = _others(probes, gallery)
-    return np.asarray(others - lost < _LEAST_SHARE * others)
+    lost = np.where(known & (cameras[at] == probes.cameras), hidden[at], 0)
+    lost = lost - (known & enrolled & (only[own] == probes.cameras))
+    return np.asarray(others - lost < _LEAST_SHARE * others), others
 
 
-def _others(probes: LabelledVectors, gallery: LabelledVectors) -> int:
-    """How many identities a search with one left out sees."""
-    return max(len(np.union1d(gallery.identities, probes.identities)) - 1, 0)
+def _only_cameras(gallery: LabelledVectors) -> tuple[Int64, Int64]:
+    """The identities, ascending, and the single camera that saw each (-1: several did, or it is not known)."""
+    cameras = np.unique(gallery.cameras)
+    # one sort of one number for each observation: this runs at every change of a gallery
+    pairs = np.unique(gallery.identities * len(cameras) + cameras.searchsorted(gallery.cameras))
+    person, camera = np.divmod(pairs, max(len(cameras), 1))
+    first = np.flatnonzero(np.diff(person, prepend=-1))
+    count = np.diff(np.append(first, len(person)))
+    return person[first], np.where(count == 1, cameras[camera[first]], -1) if len(first) else first
 
 
 def pseudo_tracklets(observations: LabelledVectors, *, frames: int = LEAST_FRAMES) -> LabelledVectors:

@@ -171,13 +171,16 @@ def _search(
     distances: Float64,
     identities: Int64,
 ) -> None:
+    # stable, so that where the identities ascend already nothing moves
     order = np.argsort(enrolled.identities, kind="stable")
+    in_order = bool((np.diff(enrolled.identities) >= 0).all())
     people, starts = np.unique(enrolled.identities[order], return_index=True)
     bounds = np.append(starts, len(order))
     probe, _ = _prepared(observations.vectors, cosine)
     for first, last in _tiles(bounds):
         rows = order[bounds[first] : bounds[last]]
-        vectors, squared = _prepared(enrolled.vectors[rows], cosine)
+        part_of = enrolled.vectors[bounds[first] : bounds[last]] if in_order else enrolled.vectors[rows]
+        vectors, squared = _prepared(part_of, cosine)
         step = max(1, _TILE // len(rows))
         for top in range(0, len(probe), step):
             part = slice(top, min(top + step, len(probe)))
@@ -228,9 +231,12 @@ def _two_in_tile(keys: Float32, bounds: Int64, people: Int64, observations: Labe
     for place in range(min(2, len(people))):
         nearest = np.argmin(best, axis=1)
         there = np.isfinite(best[np.arange(len(best)), nearest])
-        for row in np.flatnonzero(there):
-            start, end = bounds[nearest[row]], bounds[nearest[row] + 1]
-            chosen[row, place] = start + np.argmin(keys[row, start:end])
+        rows = np.flatnonzero(there)
+        start, end = bounds[nearest[rows]], bounds[nearest[rows] + 1]
+        columns = start[:, None] + np.arange(int((end - start).max(initial=1)))
+        inside = columns < end[:, None]
+        own_keys = np.where(inside, keys[rows[:, None], np.where(inside, columns, start[:, None])], np.inf)
+        chosen[rows, place] = start + np.argmin(own_keys, axis=1)
         best[np.arange(len(best)), nearest] = np.inf
     return chosen
 
