@@ -96,14 +96,13 @@ def laws_of_people(
     Returns:
         The laws; without a kind that these people give none for.
     """
-    unknown = np.full(len(query) + len(gallery), -1, dtype=np.int64)
-    rows = LabelledVectors(
-        np.concatenate([query.vectors, gallery.vectors]),
-        np.concatenate([query.pids, gallery.pids]),
-        np.concatenate([query.camids, gallery.camids]) if cameras else unknown,
+    vectors, pids, camids = (
+        np.concatenate([getattr(p, n) for p in (query, gallery)]) for n in ("vectors", "pids", "camids")
     )
+    person = pids > 0
+    rows = LabelledVectors(vectors[person], pids[person], camids[person] if cameras else np.full(person.sum(), -1))
     found = {
-        kind: fit_held_out_laws(rows.select(rows.identities > 0), exclude_camera=kind == "identify", metric=metric)
+        kind: fit_held_out_laws(rows, exclude_camera=kind == "identify", metric=metric)
         for kind in ("identify", "observe")
     }
     return {kind: laws for kind, laws in found.items() if laws is not None}
