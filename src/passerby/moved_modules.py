@@ -32,7 +32,12 @@ MOVED: dict[str, tuple[str, ...]] = {
     "data.image_check": ("data.check.image_files",),
     "data.layouts.cast": ("data.layouts.drawn_people",),
     "data.images": ("images.cache",),
-    "data.pedestrian": ("data.synthetic.pedestrian",),
+    "data.pedestrian": (
+        "data.synthetic.pedestrian",
+        "data.synthetic.camera",
+        "data.synthetic.figure",
+        "data.synthetic.person",
+    ),
     "data.pk": ("data.sampling.pk",),
     "data.readers.pairs": ("data.readers.two_cameras",),
     "data.resize": ("images.resize",),
@@ -136,6 +141,8 @@ MOVED: dict[str, tuple[str, ...]] = {
     "models.resnet": ("models.backbones.resnet",),
     "models.timm_backbone": ("models.backbones.timm_backbone",),
     "pixels": ("images.decode",),
+    "training.losses_seen": ("training.epoch_losses",),
+    "training.shares": ("training.sharded_state",),
     "training.teacher": ("training.distillation",),
 }
 """Old module -> where its names are now; below `passerby`."""

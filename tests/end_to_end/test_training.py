@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import passerby.training.checkpoint as checkpoint_module
+import passerby.training.trainer as trainer_module
 from passerby.config import Config, parse_config
 from passerby.data.datasets import load_dataset
 from passerby.data.records import ReIDDataset
@@ -79,11 +81,11 @@ class Kill(BaseException):
 def test_killed_at_any_step_it_ends_in_the_same_weights(
     root: Path, uninterrupted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
-    from passerby.training.losses_seen import LossesSeen
+    from passerby.training.epoch_losses import EpochLosses
 
-    record, steps = LossesSeen.record, 0
+    record, steps = EpochLosses.record, 0
 
-    def record_and_die(self: LossesSeen, terms: dict[str, torch.Tensor]) -> None:
+    def record_and_die(self: EpochLosses, terms: dict[str, torch.Tensor]) -> None:
         nonlocal steps
         steps += 1
         if steps == stop_at:
@@ -92,10 +94,10 @@ def test_killed_at_any_step_it_ends_in_the_same_weights(
 
     # every step is saved, so that epochs are also resumed in their middle
     often = settings(root, run__checkpoint_minutes=1e-9)
-    monkeypatch.setattr(LossesSeen, "record", record_and_die)
+    monkeypatch.setattr(EpochLosses, "record", record_and_die)
     with pytest.raises(Kill):
         train(often, out=tmp_path)
-    monkeypatch.setattr(LossesSeen, "record", record)
+    monkeypatch.setattr(EpochLosses, "record", record)
     run = train(often, out=tmp_path)
     assert_same_weights(run, uninterrupted)
     whole = [row for row in uninterrupted.metrics if row["kind"] == "epoch"]
@@ -203,13 +205,13 @@ def test_held_out_identities_are_not_trained_on(root: Path) -> None:
 def test_a_run_in_groups_resumes_to_the_same_weights(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from passerby.training.losses_seen import LossesSeen
+    from passerby.training.epoch_losses import EpochLosses
 
     changes: dict[str, object] = {"run__micro_batch": 5, "schedule__epochs": 1, "optimizer__clip_norm": 1.0}
     whole = train(settings(root, **changes), out=tmp_path / "whole")
-    record, steps = LossesSeen.record, 0
+    record, steps = EpochLosses.record, 0
 
-    def record_and_die(self: LossesSeen, terms: dict[str, torch.Tensor]) -> None:
+    def record_and_die(self: EpochLosses, terms: dict[str, torch.Tensor]) -> None:
         nonlocal steps
         steps += 1
         if steps == 3:
@@ -217,10 +219,10 @@ def test_a_run_in_groups_resumes_to_the_same_weights(
         record(self, terms)
 
     often = settings(root, **changes, run__checkpoint_minutes=1e-9)
-    monkeypatch.setattr(LossesSeen, "record", record_and_die)
+    monkeypatch.setattr(EpochLosses, "record", record_and_die)
     with pytest.raises(Kill):
         train(often, out=tmp_path / "killed")
-    monkeypatch.setattr(LossesSeen, "record", record)
+    monkeypatch.setattr(EpochLosses, "record", record)
     assert_same_weights(train(often, out=tmp_path / "killed"), whole)
 
 
@@ -267,6 +269,45 @@ def test_settings_that_a_saved_run_did_not_know_had_their_defaults(root: Path) -
     assert checkpoint_module.differing_settings(old, now) == []
     grouped = settings(root, run__micro_batch=8)
     assert checkpoint_module.differing_settings(old, grouped) == ["run.micro_batch: 0 -> 8"]
+
+
+def test_how_it_is_evaluated_never_stops_a_run_from_going_on(root: Path) -> None:
+    now = settings(root, evaluation={"metric": "cosine", "rerank": {"k1": 7}, "batch_size": 16, "protocol": "video"})
+    assert checkpoint_module.differing_settings(settings(root).to_toml(), now) == []
+    assert checkpoint_module.differing_settings(now.to_toml(), settings(root)) == []
+
+
+def test_held_out_identities_are_evaluated_as_the_recipe_says(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    score, embed = trainer_module.score_dataset, trainer_module.embed_together
+
+    def scored(*arguments: Any, **rest: Any) -> Any:
+        report = score(*arguments, **rest)
+        seen.append(report.settings)
+        return report
+
+    def embedded(*arguments: Any, **rest: Any) -> Any:
+        seen.append(rest)
+        return embed(*arguments, **rest)
+
+    monkeypatch.setattr(trainer_module, "score_dataset", scored)
+    monkeypatch.setattr(trainer_module, "embed_together", embedded)
+    wanted = {"metric": "cosine", "ap": "trapezoid", "rerank": {"k1": 3, "k2": 2}, "flip": False, "batch_size": 7}
+    train(settings(root, evaluation=wanted, schedule__epochs=1), out=tmp_path / "run")
+    *parts, report = seen
+    assert [(part["flip"], part["batch_size"]) for part in parts] == [(False, 7), (False, 7)]
+    assert {name: report[name] for name in ("metric", "ap", "flip")} == {
+        "metric": "cosine", "ap": "trapezoid", "flip": False,
+    }  # fmt: skip
+    assert report["rerank"]["k1"] == 3
+
+
+def test_a_wrong_evaluation_stops_a_training_before_it_begins(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'market1501'"):
+        train(settings(root, evaluation={"protocol": "market1502"}), out=tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
 def test_announces_collapse_once(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import passerby as pb
@@ -61,6 +61,7 @@ def slow_search(p, g, pp, gp, pc, gc):
               st.integers(1, 3), st.integers(0, 3)),
     st.sampled_from([0.0, 0.1, 0.25, 0.29, 0.5, 1.0]),
 )  # fmt: skip
+@example(world_of(416123850, 2, 10, 3, 2, 1), 0.0)  # somebody nearer has another image as far away as the own one
 def test_rates_equal_the_slow_loop(world, far):
     rows = slow_search(*world)
     report = pb.evaluate_open_set(*world, far=(far,), ranks=(1, 2))

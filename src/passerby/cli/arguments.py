@@ -18,6 +18,7 @@ from passerby.errors import ConfigError, DataError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from passerby.config import DataConfig
+    from passerby.config.evaluation import EvaluationSettings
     from passerby.data.records import ReIDDataset, Sample
 
 _log = logging.getLogger(__name__)
@@ -173,22 +174,30 @@ def varied(pairs: Sequence[str]) -> dict[str, list[Any]]:
 
 
 @dataclass(frozen=True)
-class Judging:
-    """How rankings are judged."""
+class EvaluationFlags:
+    """How rankings are scored; what is not given is as the run's recipe says."""
 
     protocol: str | None = None
     """Protocol by name; default: the dataset's own."""
-    metric: Literal["euclidean", "cosine"] = "euclidean"
-    """Distance of two vectors."""
-    ap: Literal["step", "trapezoid"] = "step"
-    """Definition of average precision: step as in recent papers' code, trapezoid as in the official Market-1501 one."""
-    rerank: Literal["none", "k_reciprocal"] = "none"
+    metric: Literal["euclidean", "cosine"] | None = None
+    """Distance of two vectors (default: euclidean)."""
+    ap: Literal["step", "trapezoid"] | None = None
+    """Definition of average precision: step as in recent papers' code (the default), trapezoid as in the official
+    Market-1501 one."""
+    rerank: Literal["none", "k_reciprocal"] | None = None
     """Re-rank with k-reciprocal neighbours (transductive: uses the other queries)."""
 
-    def settings(self) -> dict[str, Any]:
-        """Keyword arguments of the evaluation functions."""
-        rerank = None if self.rerank == "none" else self.rerank
-        return {"protocol": self.protocol, "metric": self.metric, "ap": self.ap, "rerank": rerank}
+    def changes(self) -> dict[str, Any]:
+        """The settings that were given, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def evaluation_of(run: Path) -> EvaluationSettings | None:
+    """How the recipe of a run evaluates; None for an encoder without a run."""
+    from passerby.config import load_recipe
+
+    recipe = run / "config.toml"
+    return load_recipe(recipe).evaluation if recipe.exists() else None
 
 
 def images_below(folder: Path) -> tuple[Sample, ...]:

@@ -13,7 +13,7 @@ import tyro
 from tyro.conf import Positional
 
 from passerby.cli import speaks
-from passerby.cli.arguments import DataChoice, Json, Judging, images_below, parse, show
+from passerby.cli.arguments import DataChoice, EvaluationFlags, Json, evaluation_of, images_below, parse, show
 from passerby.errors import EmbeddingError, UsageError
 
 
@@ -22,8 +22,8 @@ class _EvaluateOptions:
     encoder: Positional[Path]
     """Folder of a run or an encoder."""
     data: DataChoice = DataChoice()
-    judging: Annotated[Judging, tyro.conf.arg(name="")] = Judging()
-    pooling: Literal["mean", "max", "attention", "sharpness", "norm", "min_distance"] = "mean"
+    scoring: Annotated[EvaluationFlags, tyro.conf.arg(name="")] = EvaluationFlags()
+    pooling: Literal["mean", "max", "attention", "sharpness", "norm", "min_distance"] | None = None
     """How the frames of a tracklet, or a person's queries under multi_query, become one vector."""
     all_splits: bool = False
     """Mean and deviation over every split of a dataset that the encoder was not trained on."""
@@ -39,7 +39,9 @@ def evaluate(arguments: Sequence[str]) -> None:
     from passerby.models.encoder import load_encoder
 
     encoder = load_encoder(options.encoder)
-    settings = {"flip": options.flip, "pooling": options.pooling, **options.judging.settings()}
+    settings = {"settings": evaluation_of(options.encoder), **options.scoring.changes()}
+    settings |= {} if options.pooling is None else {"pooling": options.pooling}
+    settings |= {} if options.flip else {"flip": False}
     if options.all_splits:
         from passerby.evaluation.closed_set.splits import evaluate_splits
 
@@ -54,7 +56,7 @@ class _CrossDomainOptions:
     """Folders of runs or encoders."""
     on: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=ROOT ...")]
     """Datasets: a name of `passerby data list` and its folder; or one's own manifest or folder, without =ROOT."""
-    judging: Annotated[Judging, tyro.conf.arg(name="")] = Judging()
+    scoring: Annotated[EvaluationFlags, tyro.conf.arg(name="")] = EvaluationFlags()
     json: Json = False
 
 
@@ -68,7 +70,7 @@ def cross_domain(arguments: Sequence[str]) -> None:
     places = [(place, *place.partition("=")) for place in options.on]
     datasets = {place: load_dataset(name, root or None) for place, name, _, root in places}
     encoders = {str(folder): load_encoder(folder) for folder in options.encoders}
-    show(run_cross_domain(encoders, datasets, **options.judging.settings()), as_json=options.json)
+    show(run_cross_domain(encoders, datasets, **options.scoring.changes()), as_json=options.json)
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class _RankOptions:
     """Vectors of the queries: a Parquet file of `passerby embed`."""
     gallery: Positional[Path]
     """Vectors of the gallery, by the same encoder."""
-    judging: Annotated[Judging, tyro.conf.arg(name="")] = Judging()
+    scoring: Annotated[EvaluationFlags, tyro.conf.arg(name="")] = EvaluationFlags()
     top: int = 10
     """Candidates to list for each query."""
     out: Path | None = None
@@ -166,7 +168,7 @@ def rank(arguments: Sequence[str]) -> None:
         Embeddings.from_parquet(options.query),
         Embeddings.from_parquet(options.gallery),
         top=options.top,
-        **options.judging.settings(),
+        **options.scoring.changes(),
     )
     if options.out is not None:
         ranked.to_csv(options.out)
@@ -206,7 +208,7 @@ class _ReportOptions:
     out: Path | None = None
     """The HTML file (default: report.html in the run)."""
     data: DataChoice = DataChoice()
-    judging: Annotated[Judging, tyro.conf.arg(name="")] = Judging(rerank="k_reciprocal")
+    scoring: Annotated[EvaluationFlags, tyro.conf.arg(name="")] = EvaluationFlags()
 
 
 def report(arguments: Sequence[str]) -> None:
@@ -214,5 +216,5 @@ def report(arguments: Sequence[str]) -> None:
     options = parse(_ReportOptions, arguments, "report", doc=report.__doc__)
     from passerby.report.report import report as run_report
 
-    settings = options.judging.settings()
+    settings = options.scoring.changes()
     print(run_report(options.run, options.data.load(options.run), options.out, **settings))

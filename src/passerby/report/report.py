@@ -13,19 +13,20 @@ import numpy as np
 import torch
 
 from passerby.config import load_recipe
+from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.data.configured import load_configured
 from passerby.data.records import ReIDDataset
 from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation.closed_set.protocols import PROTOCOLS
+from passerby.evaluation.closed_set.protocols import check_settings, exclusion
 from passerby.evaluation.closed_set.result import Report
-from passerby.evaluation.evaluate import score
+from passerby.evaluation.evaluate import score_dataset
 from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
 from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.models.encoder import Encoder, load_encoder
-from passerby.report.evidence import as_evaluated, collect_evidence
+from passerby.report.evidence import as_evaluated, collect_evidence, left_out_by
 from passerby.report.page import Section, render_page, write_page
 from passerby.report.sections import pairs, pictures, provenance, scores
 from passerby.version import __version__
@@ -67,7 +68,7 @@ def write_report(
             an empty frame.
         gallery: what they were searched in.
         title: heading.
-        open_set: adds the section about strangers.
+        open_set: adds the section about impostors.
         threshold: drawn into the distances.
         metrics: a run's metrics.jsonl, for the training curves; left out where there is none.
         encoder: its fingerprint and provenance are shown.
@@ -87,7 +88,14 @@ def write_report(
         raise EmbeddingError("write_report: expected at least one report by name, found none")
     first = next(iter(reports.values()))
     query, gallery = as_evaluated(query, gallery, first)
-    evidence = collect_evidence(query, gallery, protocol=first.protocol, metric=first.metric, seed=seed)
+    evidence = collect_evidence(
+        query,
+        gallery,
+        protocol=first.protocol,
+        metric=first.metric,
+        seed=seed,
+        **left_out_by(first),
+    )
     described = {} if encoder is None else dict(encoder.provenance)
     inside = described.pop("config", None)
     parts: list[Section | None] = [
@@ -132,31 +140,24 @@ def report(
     data: ReIDDataset | None = None,
     out: str | os.PathLike[str] | None = None,
     *,
-    protocol: str | None = None,
-    metric: str = "euclidean",
-    ap: str = "step",
-    rerank: str | Mapping[str, Any] | None = "k_reciprocal",
-    batch_size: int = 128,
-    flip: bool = True,
+    settings: EvaluationSettings | None = None,
     seed: int = 0,
     progress: bool = True,
+    **changes: Any,
 ) -> Path:
     """Evaluate a trained encoder on a dataset and write the report.
 
-    Half of the people (drawn by `seed`) stay enrolled for the section about strangers; the others are the strangers.
+    Half of the people (drawn by `seed`) are enrolled for the section about impostors; the others are the impostors.
 
     Args:
         run: folder of a training run, or of an encoder.
         data: its query and gallery are used; default: the dataset that the run was trained on.
         out: the .html file; default: report.html in `run`.
-        protocol: by name; default: the dataset's own.
-        metric: "euclidean" or "cosine".
-        ap: definition of average precision, "step" or "trapezoid".
-        rerank: also evaluate re-ranked ("k_reciprocal" or its settings); None: only plain.
-        batch_size: images a forward pass.
-        flip: average the vectors of an image and of its mirror image.
+        settings: how to evaluate; default: as the run's recipe says. Without a protocol: the dataset's own.
+            Re-ranked results are shown beside the plain ones, by "k_reciprocal" where nothing else is set.
         seed: of the random choices.
         progress: show bars on stderr.
+        **changes: single settings by name, instead of those of `settings`; `rerank=None` shows only plain results.
 
     Returns:
         the file's path.
@@ -169,22 +170,25 @@ def report(
     """
     folder = Path(run)
     encoder = load_encoder(folder)
-    settings = folder / "config.toml"
-    config = load_recipe(settings) if settings.exists() else None
+    recipe = folder / "config.toml"
+    config = load_recipe(recipe) if recipe.exists() else None
     if data is None:
         if config is None:
             raise ConfigError(f"{folder}: holds no config.toml that names a dataset; say which one to evaluate on")
         data = load_configured(config.data, run=folder)
-    query = embed(encoder, data.query, batch_size=batch_size, flip=flip, progress=progress)
-    gallery = embed(encoder, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
-
-    rules = protocol or data.protocol
-
-    def judge(settings: str | Mapping[str, Any] | None) -> Report:
-        return score(query, gallery, protocol=rules, metric=metric, ap=ap, rerank=settings)
-
-    plain = judge(None)
-    reports = {"plain": plain} if rerank is None else {"plain": plain, "re-ranked": judge(rerank)}
+    of_run = config.evaluation if config is not None else None
+    chosen = with_changes(of_run if settings is None else settings, changes)
+    if chosen.rerank is None and "rerank" not in changes:
+        chosen = with_changes(chosen, {"rerank": "k_reciprocal"})
+    check_settings(chosen, chosen.protocol or data.protocol)
+    query, gallery = (
+        embed(encoder, part, batch_size=chosen.batch_size, flip=chosen.flip, progress=progress)
+        for part in (data.query, data.gallery)
+    )
+    plain = score_dataset(encoder, data, query, gallery, with_changes(chosen, {"rerank": None}), progress=progress)
+    reports = {"plain": plain}
+    if chosen.rerank is not None:
+        reports["re-ranked"] = score_dataset(encoder, data, query, gallery, chosen, progress=progress)
     return write_report(
         folder / "report.html" if out is None else out,
         title=f"{config.name if config is not None else folder.name} on {data.name}",
@@ -195,7 +199,7 @@ def report(
             *as_evaluated(query, gallery, plain),
             plain.per_query.pid,
             metric=plain.metric,
-            exclude=PROTOCOLS[plain.protocol].exclude,
+            exclude=exclusion(plain.protocol, chosen.exclude),
             seed=seed,
         ),
         threshold=encoder.threshold,

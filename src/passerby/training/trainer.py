@@ -23,20 +23,22 @@ from passerby.data.sampling.hard_identity import HardIdentitySampler
 from passerby.data.sampling.sampler import make_sampler
 from passerby.embedding.embed import embed_together
 from passerby.errors import ConfigError, DataError
-from passerby.evaluation.evaluate import score
+from passerby.evaluation.closed_set.protocols import check_settings
+from passerby.evaluation.evaluate import score_dataset
 from passerby.files import replace_file
 from passerby.images.cache import ImageStore
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
 from passerby.progress import ProgressBar, progress_bar
+from passerby.training.batch_requirements import check_batch_norm, warn_of_copies, warn_of_idle_terms
 from passerby.training.checkpoint import load_checkpoint, save_checkpoint
 from passerby.training.collapse import warn_of_collapse
 from passerby.training.devices import choose_device, choose_precision, cpu_threads
 from passerby.training.distillation import read_teacher
+from passerby.training.epoch_losses import EpochLosses
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
-from passerby.training.losses_seen import LossesSeen
-from passerby.training.objective import Objective, check_terms
+from passerby.training.objective import Objective
 from passerby.training.optim import (
     AveragedWeights,
     build_optimizer,
@@ -45,9 +47,10 @@ from passerby.training.optim import (
     set_learning_rate,
 )
 from passerby.training.run import CONFIG_FILE, Run
-from passerby.training.shares import drop_shares, load_share, save_share
+from passerby.training.sharded_state import drop_shares, load_share, save_share
 from passerby.training.snapshot import provenance_of, snapshot
 from passerby.training.step import Step
+from passerby.training.terms import check_terms
 
 log = logging.getLogger("passerby")
 
@@ -72,9 +75,9 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
         TrainingError: a loss became NaN or Inf, or another process was lost; the last good checkpoint is kept.
         StorageError: the disk is full; the previous checkpoint is kept.
     """
-    check_terms(config.objective)
+    check_terms(config.objective, config.sampler)
     device = choose_device(config.run.device)
-    config = config.model_copy(update={"data": with_absolute_paths(config.data)})
+    config = config.model_copy(update={"data": with_absolute_paths(config.data, run=Path(out))})
     # the signal handlers stay while an error unwinds: a launcher ends the others at once when a process fails
     with (
         Interruption() as stopped,
@@ -118,6 +121,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             f"{data.name}: has no training images; expected at least {config.sampler.identities} identities"
         )
     training, validation = split_held_out(config.data, data)
+    check_settings(config.evaluation, config.evaluation.protocol or validation.protocol)
     labels, pids = labels_of(training.train)
     camids = [s.camid for s in training.train]
     sampler = make_sampler(
@@ -128,7 +132,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         rank=distributed.rank(),
         world_size=distributed.world_size(),
     )
-
+    if main:
+        warn_of_copies(labels, config.sampler)
     teacher = None
     if config.distillation.vectors is not None:
         teacher = read_teacher(config.distillation.vectors, training.train).to(device)
@@ -136,6 +141,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     # ---- 3. Model, objective, optimiser ------------------------------------------------------------------------
     torch.manual_seed(config.run.seed)
     model = build_model(config.model)
+    check_batch_norm(model, config.sampler, processes=distributed.world_size())
     if config.model.weights is not None and saved is None:
         log.info("%s", load_weights(model, config.model.weights))
     model.to(device)
@@ -169,14 +175,14 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         first_epoch, first_step, best = saved["epoch"], saved["step"], saved["best"]
         seen_before = saved["losses"] if first_step else None
         log.info("resuming %s at epoch %d, step %d", folder, first_epoch + 1, first_step)
-    if main:  # only now: what was refused above leaves no folder behind
+    if main:  # only now: what was refused above has written no folder
         with replace_file(folder / CONFIG_FILE) as temporary:
             temporary.write_text(config.to_toml(), "utf-8")
     journal = Journal(folder, first_epoch) if main else None
     may_collapse = "feature" in objective.reads.values()  # what lies before a neck has no scale otherwise
     provenance = provenance_of(config, data, training.train)
 
-    def save(epoch: int, step: int, losses: LossesSeen | None, *, finished: bool = False) -> None:
+    def save(epoch: int, step: int, losses: EpochLosses | None, *, finished: bool = False) -> None:
         if objective.sharded:
             share = {"objective": objective.state_dict(), "optimizer": optimizer.state_dict()}
             if not main:
@@ -198,7 +204,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             }
             save_checkpoint(folder, state, config)
             drop_shares(folder, but=(epoch, step))
-        distributed.wait()  # nobody leaves before it is written: a launcher would end the one who writes
+        distributed.wait()  # no process ends before it is written: a launcher would end the one that writes
 
     # ---- 5. Epochs ---------------------------------------------------------------------------------------------
     epochs = config.schedule.epochs
@@ -243,7 +249,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             if epoch in (first_epoch, frozen):  # what is replicated is what learns
                 backpropagate.replicate()
             names = (*objective.names, "spread")
-            losses = LossesSeen(names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
+            losses = EpochLosses(names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
             if seen_before is not None:
                 losses.load_state_dict(seen_before)
                 seen_before = None
@@ -288,6 +294,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 images_seen = (losses.steps - first_step) * config.sampler.batch_size
                 means = losses.means()
                 spread = means.pop("spread")
+                if epoch == 0:
+                    warn_of_idle_terms(means, config.sampler, epoch=epoch)
                 if may_collapse and warn_of_collapse(spread, epoch=epoch):
                     may_collapse = False  # said once
                 journal.epoch(
@@ -304,10 +312,13 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             # ---- the best checkpoint is chosen on held-out training identities, never on the test set
             if validation.query and _is_due(epoch, config):
                 encoder = snapshot(model, average, config, provenance | {"epochs": epoch + 1})
-                parts = (embed_together(encoder, p, progress=False) for p in (validation.query, validation.gallery))
-                query, gallery = parts
+                rules = config.evaluation
+                query, gallery = (
+                    embed_together(encoder, part, batch_size=rules.batch_size, flip=rules.flip, progress=False)
+                    for part in (validation.query, validation.gallery)
+                )
                 if journal is not None:  # the first process
-                    report = score(query, gallery, protocol=validation.protocol, progress=False)
+                    report = score_dataset(encoder, validation, query, gallery, rules, progress=False)
                     numbers = {"mAP": report.mAP, "rank1": report.rank(1), "queries": report.queries}
                     journal.evaluation(epoch, **numbers)
                     log.info(
@@ -350,7 +361,7 @@ def _is_due(epoch: int, config: Config) -> bool:
     return last or (every > 0 and (epoch + 1) % every == 0)
 
 
-def _show(bar: ProgressBar, losses: LossesSeen, config: Config, started: float, start: int) -> None:
+def _show(bar: ProgressBar, losses: EpochLosses, config: Config, started: float, start: int) -> None:
     if losses.steps % 5 and losses.steps > 5:
         bar.advance()
         return

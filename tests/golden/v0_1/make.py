@@ -30,6 +30,7 @@ import torch
 from passerby.data.pedestrian import Camera, Person, draw_person
 from passerby.gallery.service.keys import add_key
 from passerby.gallery.stores.schema import VECTORS_PER_BLOCK
+from passerby.training.losses_seen import LossesSeen
 from PIL import Image
 from tests.golden.answers import QUESTIONS, digests, unpack
 
@@ -38,7 +39,6 @@ from passerby.config import parse_config
 from passerby.data.synthetic import draw_dataset
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.records import Note
-from passerby.training.losses_seen import LossesSeen
 
 PEOPLE = Path("people")
 ANSWERS = Path("answers.json")

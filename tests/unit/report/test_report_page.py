@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.config import InputConfig, ModelConfig
+from passerby.config import InputConfig, ModelConfig, parse_config
 from passerby.data.datasets import load_dataset
 from passerby.data.synthetic.dataset import draw_dataset
 from passerby.embedding.embeddings import Embeddings
@@ -223,6 +223,13 @@ def test_report_of_a_run(tmp_path: Path) -> None:
     assert sum(tag == "img" for tag, _ in page.tags) > 60
     with pytest.raises(ConfigError, match=r"config\.toml"):
         report(tmp_path / "run", progress=False)
+    recipe = {"evaluation": {"metric": "cosine", "ap": "trapezoid", "rerank": {"k1": 3, "k2": 2}, "flip": False}}
+    (tmp_path / "run" / "config.toml").write_text(parse_config(recipe, where="test").to_toml())
+    cells = Page(report(tmp_path / "run", data, ap="step", progress=False).read_text("utf-8")).words["td"]
+    assert {"cosine", "step", "False"} <= set(cells)
+    assert any(cell.startswith("k_reciprocal (k1 3, k2 2") for cell in cells)
+    with pytest.raises(ConfigError, match="did you mean 'market1501'"):
+        report(tmp_path / "run", data, protocol="market1502", progress=False)
 
 
 def luminance(color: str) -> float:

@@ -7,15 +7,20 @@ from dataclasses import replace
 import numpy as np
 
 from passerby.array_types import Float32, Float64
-from passerby.embedding.pooling import Groups, group_rows, group_tracklets, pool
+from passerby.embedding.pooling import QUALITIES, Groups, group_rows, group_tracklets, pool
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.places import places_of
 from passerby.evaluation.closed_set.result import Report
-from passerby.evaluation.closed_set.scoring import Settings, report_of_ranks
+from passerby.evaluation.closed_set.scoring import Scoring, report_of_ranks
 from passerby.evaluation.inputs import SearchInputs
 from passerby.search import arrays
 from passerby.search.distances import pairwise, rank_rows
 from passerby.search.relevance import Relevance
+
+
+def unweighted(pooling: str) -> str:
+    """How vectors are pooled apart from their weights: the mean, where the pooling names what the weights are."""
+    return "mean" if pooling in QUALITIES else pooling
 
 
 def check_weights(weights: arrays.Vectors | None, n: int, name: str, protocol: str, pooling: str) -> Float64 | None:
@@ -23,11 +28,15 @@ def check_weights(weights: arrays.Vectors | None, n: int, name: str, protocol: s
 
     Raises:
         EmbeddingError: not n finite numbers of 0 or more.
-        ConfigError: the protocol or the pooling uses no weights.
+        ConfigError: the protocol or the pooling uses no weights, or the pooling is one by weights that are missing.
     """
     if weights is None:
+        if pooling in QUALITIES and (protocol == "video" or (protocol == "multi_query" and name == "query_weights")):
+            raise ConfigError(
+                f"pooling {pooling!r}: expected {name}, the {pooling} of each image (`passerby.evaluate` computes it)"
+            )
         return None
-    if protocol not in ("video", "multi_query") or pooling not in ("mean", "attention"):
+    if protocol not in ("video", "multi_query") or unweighted(pooling) not in ("mean", "attention"):
         raise ConfigError(f"{name}: nothing is weighted under the protocol {protocol!r} with the pooling {pooling!r}")
     array = np.asarray(weights, dtype=np.float64)
     if array.shape != (n,) or not np.isfinite(array).all() or (array < 0).any():
@@ -60,7 +69,7 @@ def pool_tracklets(
         numbers = arrays.as_labels(tracklets, len(vectors), f"{name}_tracklets", f"{name}_vectors")
         groups = group_tracklets(numbers, pids, camids, f"{name}_tracklets")
         notes.append(f"{name}: {len(vectors):,} frames pooled ({pooling}) into {len(groups.first):,} tracklets")
-        parts.append((pool(vectors, groups, pooling, own), pids[groups.first], camids[groups.first]))
+        parts.append((pool(vectors, groups, unweighted(pooling), own), pids[groups.first], camids[groups.first]))
     (query, q_pids, q_cams), (gallery, g_pids, g_cams) = parts
     return SearchInputs(query, gallery, q_pids, g_pids, q_cams, g_cams)
 
@@ -69,12 +78,12 @@ def multi_query(
     query: Float32,
     gallery: Float32,
     relevance: Relevance,
-    settings: Settings,
+    scoring: Scoring,
     notes: list[str],
-    pooling: str,
     weights: Float64 | None,
 ) -> Report:
     """Pool a person's queries of one camera, then rank as usual; "min_distance" takes the nearest of them instead."""
+    pooling = scoring.settings.pooling
     groups = group_rows(relevance.query_labels, relevance.query_sources)
     notes.append(f"{len(query):,} query images pooled ({pooling}) into {len(groups.first):,} person-camera queries")
     pooled = replace(
@@ -83,12 +92,12 @@ def multi_query(
         query_sources=relevance.query_sources[groups.first],
     )
     if pooling != "min_distance":
-        ranks = places_of(pool(query, groups, pooling, weights), gallery, pooled, settings)
-    elif settings.rerank is not None:
+        ranks = places_of(pool(query, groups, unweighted(pooling), weights), gallery, pooled, scoring)
+    elif scoring.settings.rerank is not None:
         raise ConfigError("rerank needs one vector for each query: pool by 'mean' or 'max' instead of 'min_distance'")
     else:
-        ranks = rank_rows(lambda rows: _nearest_of_group(query, gallery, groups, rows, settings.metric), pooled)
-    return report_of_ranks(ranks, pooled, settings, notes)
+        ranks = rank_rows(lambda rows: _nearest_of_group(query, gallery, groups, rows, scoring.settings.metric), pooled)
+    return report_of_ranks(ranks, pooled, scoring, notes)
 
 
 def _nearest_of_group(query: Float32, gallery: Float32, groups: Groups, rows: slice, metric: str) -> Float64:

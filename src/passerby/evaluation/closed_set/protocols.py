@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from passerby.array_types import Int64
+from passerby.config.evaluation import BY_PROTOCOL, EvaluationSettings, with_changes
 from passerby.embedding.embeddings import Embeddings
-from passerby.embedding.pooling import FRAME_POOLINGS, POOLINGS
+from passerby.embedding.pooling import FRAME_POOLINGS, POOLINGS, QUALITIES
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.drawn_galleries import single_gallery_shot, single_shot
-from passerby.evaluation.closed_set.metrics import AP_DEFINITIONS
 from passerby.evaluation.closed_set.places import places_of
 from passerby.evaluation.closed_set.pooled import check_weights, multi_query, pool_tracklets
 from passerby.evaluation.closed_set.result import Report
-from passerby.evaluation.closed_set.scoring import Settings, report_of_ranks
-from passerby.evaluation.inputs import check_inputs, check_name
-from passerby.evaluation.relevance import EXCLUSIONS, relevance_of
+from passerby.evaluation.closed_set.scoring import Scoring, report_of_ranks
+from passerby.evaluation.inputs import SearchInputs, check_inputs, check_name
 from passerby.search import arrays
 from passerby.search.products import check_device
-from passerby.search.relevance import METRICS, Relevance
-from passerby.search.reranking.k_reciprocal import rerank_settings
+from passerby.search.relevance import Relevance
 
 
 @dataclass(frozen=True)
@@ -63,12 +61,29 @@ PROTOCOLS: dict[str, ProtocolRules] = {
 
 
 def relevance_by_protocol(
-    query: Embeddings, gallery: Embeddings, protocol: str, junk_pids: Sequence[int] = (-1,)
+    query: Embeddings,
+    gallery: Embeddings,
+    protocol: str,
+    *,
+    exclude: str = BY_PROTOCOL,
+    junk_pids: Sequence[int] = (-1,),
 ) -> Relevance:
-    """Who is who, and what a protocol leaves out of a query's ranking."""
-    counted = ~np.isin(gallery.pids, np.asarray(junk_pids, dtype=np.int64))
-    exclude = PROTOCOLS[protocol].exclude
-    return relevance_of(query.pids, gallery.pids, query.camids, gallery.camids, counted, exclude)
+    """Who is who, and what is left out of a query's ranking.
+
+    Args:
+        query: what is searched for.
+        gallery: what it is searched in.
+        protocol: a name of `PROTOCOLS`.
+        exclude: a name of `passerby.evaluation.relevance.EXCLUSIONS`, or "protocol": what the protocol says.
+        junk_pids: gallery images of these ids count for nobody.
+    """
+    inputs = SearchInputs(query.vectors, gallery.vectors, query.pids, gallery.pids, query.camids, gallery.camids)
+    return inputs.relevance(exclusion(protocol, exclude), junk_pids)
+
+
+def exclusion(protocol: str, exclude: str = BY_PROTOCOL) -> str:
+    """What is left out for a query: `exclude`, or where that is "protocol" what the protocol says."""
+    return PROTOCOLS[protocol].exclude if exclude == BY_PROTOCOL else exclude
 
 
 def evaluate_embeddings(
@@ -79,23 +94,14 @@ def evaluate_embeddings(
     query_camids: arrays.Labels | None = None,
     gallery_camids: arrays.Labels | None = None,
     *,
-    protocol: str = "market1501",
-    metric: str = "euclidean",
-    ap: str = "step",
-    max_rank: int = 50,
-    junk_pids: Sequence[int] = (-1,),
-    rerank: str | Mapping[str, Any] | None = None,
-    device: str | None = None,
-    empty: str = "skip",
-    exclude: str | None = None,
-    repeats: int | None = None,
-    seed: int = 0,
-    pooling: str = "mean",
+    settings: EvaluationSettings | None = None,
     query_tracklets: arrays.Labels | None = None,
     gallery_tracklets: arrays.Labels | None = None,
     query_weights: arrays.Vectors | None = None,
     gallery_weights: arrays.Vectors | None = None,
+    device: str | None = None,
     progress: bool = True,
+    **changes: Any,
 ) -> Report:
     """Score anyone's embeddings.
 
@@ -106,86 +112,69 @@ def evaluate_embeddings(
         gallery_pids: [g] person ids; 0 is a distractor, a different person each time.
         query_camids: [q] cameras, -1 unknown; None where there are none.
         gallery_camids: [g] likewise.
-        protocol: a name of `PROTOCOLS`.
-        metric: "euclidean" or "cosine".
-        ap: "step" or "trapezoid" (see `passerby.evaluation.closed_set.metrics`).
-        max_rank: length of the CMC curve.
-        junk_pids: gallery images of these ids count for nobody.
-        rerank: None, "k_reciprocal", or its settings.
-        device: where products are computed: None or "cpu", "cuda", ..., or "auto"; the numbers are the same.
-        empty: queries without a true match are left out ("skip") or count with AP 0 ("zero", the official Matlab).
-        exclude: gallery images left out for a query: "same_id_same_camera", "same_camera" or "none"; None: the
-            protocol's own rule.
-        repeats: cuhk03: so many random draws, None for the exact expectation; single_shot: so many draws, None for 10.
-        seed: of the draws.
-        pooling: multi_query and video: "mean", "max" or "attention" (see `passerby.embedding.pooling.pool`);
-            multi_query also "min_distance" (the nearest of the person's queries).
+        settings: how to evaluate; None: the defaults of `passerby.config.EvaluationSettings`. Without a protocol:
+            "market1501".
         query_tracklets: video: tracklet of each row, -1 for a row that stands for itself.
         gallery_tracklets: likewise.
         query_weights: multi_query and video, "mean" or "attention": [q], 0 or more: how much each row counts in what
             it is pooled into (its quality); None: all alike.
         gallery_weights: video: likewise, [g].
+        device: where products are computed: None or "cpu", "cuda", ..., or "auto"; the numbers are the same.
         progress: show a bar on stderr where there is much to do.
+        **changes: single settings by name, instead of those of `settings`: `protocol="cuhk03"`, `metric="cosine"`,
+            `ap="trapezoid"`, `max_rank=20`, `rerank="k_reciprocal"`, ...
 
     Raises:
         EmbeddingError: vectors and labels that do not fit each other, or no query with a true match.
-        ConfigError: an unknown protocol, metric, AP definition or setting, or settings that exclude each other.
+        ConfigError: an unknown setting, protocol, metric or AP definition, or settings that exclude each other.
     """
-    check_settings(protocol, metric, ap, rerank, device)
-    check_name("way to treat empty queries", empty, ("skip", "zero"))
-    check_name("pooling", pooling, POOLINGS if protocol == "multi_query" else FRAME_POOLINGS)
-    check_name("exclusion", exclude or "none", EXCLUSIONS)
-    for name, value in (("max_rank", max_rank), ("repeats", repeats)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{name}: expected 1 or more, found {value}")
+    chosen = with_changes(settings, changes)
+    protocol = chosen.protocol or "market1501"
+    check_settings(chosen, protocol, device)
     inputs = check_inputs(query_vectors, gallery_vectors, query_pids, gallery_pids, query_camids, gallery_camids)
     _check_query_pids(inputs.query_pids)
     weights = (
-        check_weights(query_weights, len(inputs.query), "query_weights", protocol, pooling),
-        check_weights(gallery_weights, len(inputs.gallery), "gallery_weights", protocol, pooling),
+        check_weights(query_weights, len(inputs.query), "query_weights", protocol, chosen.pooling),
+        check_weights(gallery_weights, len(inputs.gallery), "gallery_weights", protocol, chosen.pooling),
     )
     notes: list[str] = []
     if protocol == "video":
-        inputs = pool_tracklets(inputs, query_tracklets, gallery_tracklets, pooling, weights, notes)
+        inputs = pool_tracklets(inputs, query_tracklets, gallery_tracklets, chosen.pooling, weights, notes)
     elif query_tracklets is not None or gallery_tracklets is not None:
         raise ConfigError(f"query_tracklets, gallery_tracklets: only the protocol 'video' uses them, not {protocol!r}")
     query, gallery = inputs.query, inputs.gallery
-    relevance = inputs.relevance(exclude or PROTOCOLS[protocol].exclude, junk_pids)
+    relevance = inputs.relevance(exclusion(protocol, chosen.exclude), chosen.junk_pids)
     protocol, relevance = _adapt_to_cameras(protocol, relevance, notes)
-    settings = Settings(
-        protocol,
-        metric,
-        ap,
-        max_rank,
-        None if rerank is None else rerank_settings(rerank),
-        empty,
-        repeats,
-        seed,
-        device,
-        progress,
-    )
-    if settings.rerank is not None:
+    if chosen.rerank is not None:
         notes.append("re-ranking is transductive: each result depends on the other queries")
     if not relevance.counted.any():
         raise EmbeddingError("gallery_pids: every gallery image is junk, nothing is left to search")
+    scoring = Scoring(protocol, chosen, device, progress)
     if protocol == "cuhk03":
-        return single_gallery_shot(query, gallery, relevance, settings, notes)
+        return single_gallery_shot(query, gallery, relevance, scoring, notes)
     if protocol == "single_shot":
-        return single_shot(query, gallery, relevance, settings, notes)
+        return single_shot(query, gallery, relevance, scoring, notes)
     if protocol == "multi_query":
-        return multi_query(query, gallery, relevance, settings, notes, pooling, weights[0])
-    return report_of_ranks(places_of(query, gallery, relevance, settings), relevance, settings, notes)
+        return multi_query(query, gallery, relevance, scoring, notes, weights[0])
+    return report_of_ranks(places_of(query, gallery, relevance, scoring), relevance, scoring, notes)
 
 
-def check_settings(
-    protocol: str, metric: str, ap: str, rerank: str | Mapping[str, Any] | None = None, device: str | None = None
-) -> None:
-    """Raise `ConfigError` for a setting that `evaluate_embeddings` would refuse, before long work begins."""
+def check_settings(settings: EvaluationSettings, protocol: str, device: str | None = None) -> None:
+    """Refuse settings that `evaluate_embeddings` would refuse, before long work begins.
+
+    Args:
+        settings: how to evaluate.
+        protocol: the settings', or the dataset's own.
+        device: where products are computed.
+
+    Raises:
+        ConfigError: an unknown protocol, a pooling that the protocol does not have, or no such device here.
+    """
     check_name("protocol", protocol, PROTOCOLS)
-    check_name("metric", metric, METRICS)
-    check_name("AP definition", ap, AP_DEFINITIONS)
-    if rerank is not None:
-        rerank_settings(rerank)
+    if settings.pooling in QUALITIES and protocol not in ("video", "multi_query"):
+        raise ConfigError(f"pooling {settings.pooling!r}: the protocol {protocol!r} pools nothing")
+    known = POOLINGS if protocol == "multi_query" else (*FRAME_POOLINGS, *QUALITIES)
+    check_name(f"pooling under the protocol {protocol!r}", settings.pooling, known)
     check_device(device)
 
 

@@ -116,6 +116,8 @@ def _search_block(
     for row in np.flatnonzero(np.isfinite(own) & ((best == own[:, None]).sum(axis=1) > 1)):
         # equally near identities: the one whose nearest image has the smaller gallery index stands first
         at = np.flatnonzero(distances[row] == own[row])
-        first = order[at[relevance.gallery_labels[at] == pids[row]]].min()
-        rank[row] += len(np.unique(relevance.gallery_labels[at[order[at] < first]]))
+        labels = relevance.gallery_labels[at]
+        first = order[at[labels == pids[row]]].min()
+        as_near = best[row, np.searchsorted(ids, labels)] == own[row]  # not those who have a nearer image besides
+        rank[row] += len(np.unique(labels[as_near & (order[at] < first)]))
     return best.min(axis=1), own, rank

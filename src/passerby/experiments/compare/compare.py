@@ -27,7 +27,7 @@ def compare(
     vary: Mapping[str, Sequence[Any]] | None = None,
     engine: str | None = None,
 ) -> Comparison:
-    """Train recipes under equal conditions and judge them on the test set, once, at the end.
+    """Train recipes under equal conditions and evaluate them on the test set, once, at the end.
 
     Run again with the same `out`, it goes on where it stopped: finished trainings are kept.
 

@@ -43,7 +43,7 @@ class Comparison:
         rows: one a recipe.
         trials: every training.
         conditions: what all of them shared, as lines of TOML.
-        protocol: how they were judged.
+        protocol: how they were evaluated.
     """
 
     rows: tuple[Row, ...]
@@ -73,7 +73,7 @@ class Comparison:
         return lines
 
     def to_markdown(self) -> str:
-        """The table, with what was shared and how it was judged."""
+        """The table, with what was shared and how it was evaluated."""
         header, *rows = self.cells()
         lines = [" | ".join(header), " | ".join("---" for _ in header), *(" | ".join(row) for row in rows)]
         return "\n".join([*(f"| {line} |" for line in lines), "", self.protocol])

@@ -14,7 +14,7 @@ from passerby.evaluation.closed_set.result import Report
 from passerby.models.encoder import Encoder
 from passerby.report import figures
 from passerby.report.activation_maps import activation_maps
-from passerby.report.evidence import RankedList, ranked_lists
+from passerby.report.evidence import RankedList, left_out_by, ranked_lists
 from passerby.report.formatting import percent
 from passerby.report.identity_map import choose_images, tsne
 from passerby.report.page import Picture, Plot, Section, Strip
@@ -41,6 +41,7 @@ def rankings(report: Report, query: Embeddings, gallery: Embeddings, *, seed: in
         length=_LIST_LENGTH,
         protocol=report.protocol,
         metric=report.metric,
+        **left_out_by(report),
     )
     strips = tuple(
         _strip(f"{kind}: AP {percent(float(own.ap[number]))}, {_first_match(int(own.first_rank[number]))}",

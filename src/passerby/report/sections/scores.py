@@ -10,13 +10,13 @@ import numpy as np
 
 from passerby.embedding.embeddings import Embeddings
 from passerby.evaluation.closed_set.camera_pairs import evaluate_camera_pairs
-from passerby.evaluation.closed_set.result import Report
+from passerby.evaluation.closed_set.result import Report, unusual_settings
 from passerby.evaluation.closed_set.statistics import intervals
 from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.report import figures
 from passerby.report.evidence import Evidence
-from passerby.report.formatting import percent, settings_text
+from passerby.report.formatting import percent, plain_text, settings_text
 from passerby.report.page import Plot, Section, Table, Tile
 from passerby.report.sections.pairs import looked_at, threshold_value
 
@@ -60,6 +60,7 @@ def numbers(reports: Mapping[str, Report]) -> Section:
             "distance": report.metric,
             "re-ranking": "none" if report.rerank is None else settings_text(report.rerank),
         }
+        cells |= {f"setting: {name}": plain_text(value) for name, value in unusual_settings(report.settings).items()}
         if report.repeats is not None:
             cells["random repeats"] = f"{report.repeats:,}"
         for name, spread in report.std.items():
