@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.cli import VERBS, run
+from passerby.cli import run
 from passerby.embedding.embeddings import Embeddings
 
 pytestmark = pytest.mark.slow
@@ -77,6 +77,20 @@ def test_evaluate_embed_rank_and_report_agree(world: Path, capsys: pytest.Captur
     assert "<html" in (tmp_path / "report.html").read_text()
 
 
+def test_vectors_of_any_program_score_alike(world: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert say(capsys, "embed", world / "run", "--out", tmp_path).code == 0
+    own = json.loads(say(capsys, "score", tmp_path / "query.parquet", tmp_path / "gallery.parquet", "--json").out)
+    for side in ("query", "gallery"):
+        assert say(capsys, "export-vectors", tmp_path / f"{side}.parquet", tmp_path / f"{side}.npy").code == 0
+    labels = ["--labels", tmp_path / "query.labels.csv", tmp_path / "gallery.labels.csv"]
+    arrays = [tmp_path / "query.npy", tmp_path / "gallery.npy"]
+    assert json.loads(say(capsys, "score", *arrays, *labels, "--json").out) == own
+    assert json.loads(say(capsys, "rank", *arrays, *labels, "--json").out)["report"] == own
+    expanded = json.loads(say(capsys, "rank", *arrays, *labels, "--expand-queries", "2", "--json").out)["report"]
+    assert "queries expanded by their 2 nearest (alpha 0)" in expanded["notes"]
+    assert "one for each file" in say(capsys, "score", *arrays, *labels[:2]).err
+
+
 def test_a_folder_is_embedded_in_parts(world: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ["embed", world / "run", "--images", world / "people", "--batch-size", "16", "--shard-size", "16"]
     assert "images.parquet: " in say(capsys, *words, "--out", tmp_path / "whole").out
@@ -130,6 +144,10 @@ def test_calibrate_enroll_identify_forget(world: Path, capsys: pytest.CaptureFix
     assert found[0]["matches"][0]["identity"] == "visitor-17"
     assert found[0]["matches"][0]["distance"] == pytest.approx(0, abs=2e-3)
     assert "visitor-17" in say(capsys, "gallery", "list", gallery).out
+    copy = say(capsys, "gallery", "backup", gallery, tmp_path / "copy.gallery")
+    assert "2 observations copied to" in copy.out
+    (tmp_path / "copy.gallery").unlink()  # it would keep the name that is forgotten below
+    assert "no change" in say(capsys, "gallery", "undo", gallery, "999").err
     assert say(capsys, "forget", gallery, "visitor-17").code == 0
     assert "visitor-17" not in say(capsys, "gallery", "list", gallery).out
     assert b"visitor-17" not in b"".join(p.read_bytes() for p in tmp_path.iterdir())
@@ -205,6 +223,9 @@ def test_a_refused_training_leaves_no_folder(world: Path, capsys: pytest.Capture
         (["trian"], "did you mean 'train'"),
         (["recipes", "strong_baselin"], "did you mean 'strong_baseline'"),
         (["train", "strong_baselin"], "did you mean 'strong_baseline'"),
+        (["gallery", "undo", "nowhere.gallery", "x"], "unable to convert"),
+        (["gallery", "purge", "nowhere.gallery", "ann"], "surplus argument: 'ann'"),
+        (["identify", "nowhere.gallery", "--encoder", "nowhere"], "missing: IMAGE"),
         (["train", "demo", "--optimizer.lrr", "1"], "lrr"),
         (["train", "demo", "--optimizer.lr", "-1"], "greater than 0"),
         (["evaluate", "nowhere"], "nowhere"),
@@ -263,13 +284,6 @@ def test_another_encoders_gallery_is_refused(world: Path, capsys: pytest.Capture
     said = say(capsys, "identify", gallery, picture, "--encoder", world / "run")
     assert said.code == 2
     assert "g.gallery" in said.err
-
-
-def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in VERBS:
-        said = say(capsys, verb, "--help")
-        assert said.code == 0, verb
-        assert f"passerby {verb}" in said.out
 
 
 def test_help_imports_no_torch_and_answers_at_once() -> None:

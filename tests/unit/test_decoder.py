@@ -83,11 +83,11 @@ def test_postscript_called_jpg_is_refused_and_not_run(entrance: str, disguised: 
 
 def test_the_service_refuses_postscript(started: list[str]) -> None:
     pytest.importorskip("fastapi")
-    from passerby.service.errors import Refusal
-    from passerby.service.image_headers import open_picture
+    from passerby.service.errors import ServiceError
+    from passerby.service.uploads import open_image
 
-    with pytest.raises(Refusal, match="expected a JPEG, PNG or WebP picture"):
-        open_picture(EPS, 0, max_pixels=1000)
+    with pytest.raises(ServiceError, match="expected a JPEG, PNG or WebP picture"):
+        open_image(EPS, 0, max_pixels=1000)
     assert started == []
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.cli.arguments import images_below
+from passerby.cli.image_folder import images_below
 from passerby.data.datasets import check_dataset, load_dataset
 from passerby.data.manifest import FROM_ZERO
 from passerby.errors import DataError

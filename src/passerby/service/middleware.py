@@ -1,7 +1,7 @@
 """Every request passes here first: key, rate, size and time are checked before anything is parsed.
 
-No body is read before the key is known, and none of an endpoint that takes none. An answer that goes out before the
-whole request came in ends the connection.
+No body is read before the key is known, and none of an endpoint that takes none. An answer that is sent before the
+whole request was read closes the connection.
 """
 
 from __future__ import annotations
@@ -10,27 +10,21 @@ import json
 import logging
 import secrets
 import time as clock
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from passerby.errors import GalleryError, StorageError
-from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import Note
 from passerby.service import logs
-from passerby.service.bodies import ClientLeft, Incoming, Message, Receive, Send, closing
-from passerby.service.errors import Refusal
-from passerby.service.heads import check_head
-from passerby.service.idempotency import ALTERING, ASKING, Attempt, Replays, altered_since, gone
+from passerby.service.asgi import App, Message, Receive, Scope, Send
+from passerby.service.authentication import token_of
+from passerby.service.context import ServiceContext
+from passerby.service.errors import ServiceError
 from passerby.service.keys import Key
 from passerby.service.page import PAGE
-from passerby.service.state import Service
-
-Scope = MutableMapping[str, Any]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from passerby.service.request_bodies import ClientDisconnected, RequestBody, close_if_unread
+from passerby.service.request_head import check_request_head
 
 OPEN_PATHS = frozenset({*PAGE, "/health", "/ready", "/openapi.json"})
-"""What may be had without a key: the page (not what it shows), liveness, and the description of the API."""
-HEADERS = {
+"""Paths without a key: the page (not the data it shows), liveness, and the description of the API."""
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -40,18 +34,25 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-_ENCODED = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-_CLIENT_LEFT = 499
+_ENCODED = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+_CLIENT_CLOSED_REQUEST = 499  # nginx's status for the log of a request that got no answer
 
 
-class Gate:
-    """ASGI middleware around the application of a service; `bodies`: the paths whose POST takes a body."""
+class RequestMiddleware:
+    """Outermost ASGI middleware of a service: checks requests, adds headers to answers, logs and counts them.
 
-    def __init__(self, app: App, service: Service, bodies: frozenset[str]) -> None:
+    It sets `state` of the request: `request_id`, `caller` (a `Key`; absent on `OPEN_PATHS`) and `body`.
+
+    Args:
+        app: what it calls.
+        context: of the service.
+        paths_with_body: whose POST takes a body.
+    """
+
+    def __init__(self, app: App, context: ServiceContext, paths_with_body: frozenset[str]) -> None:
         self._app = app
-        self._bodies = bodies
-        self._service = service
-        self._replays = Replays()
+        self._context = context
+        self._paths_with_body = paths_with_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -59,134 +60,71 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started = clock.perf_counter()
-        request = secrets.token_hex(8)
-        state = scope.setdefault("state", {})
-        state["request"] = request
-        status = _CLIENT_LEFT
-        incoming = Incoming(dict(scope["headers"]), receive, self._service.bodies, self._service.limits)
-        send_closing = closing(send, incoming)
+        request_id = secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = _CLIENT_CLOSED_REQUEST
+        body = RequestBody(dict(scope["headers"]), receive, self._context.bodies, self._context.limits)
+        send_and_close = close_if_unread(send, body)
 
         async def reply(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = [(b"x-request-id", request.encode()), *_ENCODED]
+                own = [(b"x-request-id", request_id.encode()), *_ENCODED]
                 message["headers"] = [*message.get("headers", []), *own]
-            await send_closing(message)
+            await send_and_close(message)
 
         try:
-            await self._admit(scope, receive, reply, state, incoming)
-        except Refusal as refusal:
-            await _refuse(reply, refusal, request)
-        except ClientLeft:
+            await self._checked(scope, receive, reply, body)
+        except ServiceError as error:
+            await _answer_error(reply, error, request_id)
+        except ClientDisconnected:
             pass
-        except Exception:  # the last door: a fault of ours must not take the connection down unexplained
-            logs.write("fault", {"request": request}, level=logging.ERROR, trace=True)
-            if status == _CLIENT_LEFT:
-                await _refuse(reply, Refusal(500, "a fault of the service; its log says more"), request)
+        except Exception:  # of any class: a fault of the service must not close the connection without an answer
+            logs.write("fault", {"request": request_id}, level=logging.ERROR, trace=True)
+            if status == _CLIENT_CLOSED_REQUEST:
+                await _answer_error(
+                    reply, ServiceError(500, "a fault of the service; its log has the details"), request_id
+                )
         finally:
-            incoming.release()
-            self._note(scope, state, request, status, clock.perf_counter() - started)
+            body.release()
+            self._record(scope, status, clock.perf_counter() - started)
 
-    async def _admit(
-        self, scope: Scope, receive: Receive, send: Send, state: dict[str, Any], incoming: Incoming
-    ) -> None:
-        check_head(scope)
-        headers = dict(scope["headers"])
+    async def _checked(self, scope: Scope, receive: Receive, send: Send, request_body: RequestBody) -> None:
+        check_request_head(scope)
+        state = scope["state"]
         if scope["path"] not in OPEN_PATHS:
-            key = self._service.keys.find(_token(headers))
+            key = self._context.keys.find(token_of(dict(scope["headers"])))
             state["caller"] = key
-            self._service.keys.spend(key)
-        takes_body = scope["method"] == "POST" and scope["path"] in self._bodies
-        body = await incoming.read() if takes_body else b""
-        state["bytes"] = len(body)
-        mark = headers.get(b"idempotency-key")
-        if mark is None or scope["method"] != "POST" or "caller" not in state or scope["path"] in ASKING:
-            await self._app(scope, _replay(body, receive), self._giving_up(scope, send))
-        else:
-            await self._once(mark, scope, body, receive, send)
+            self._context.rates.count(key)
+        takes_body = scope["method"] == "POST" and scope["path"] in self._paths_with_body
+        body = await request_body.read() if takes_body else b""
+        state["body"] = body
+        await self._app(scope, _receive_again(body, receive), send)
 
-    async def _once(self, mark: bytes, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        """Do a marked request, or repeat the answer that it got before."""
-        caller, request = scope["state"]["caller"], scope["state"]["request"]
-        attempt, repeated = self._replays.begin(caller, mark, request, scope["path"], body)
-        if repeated:
-            for message in await self._kept(attempt, caller, request):
-                await send(dict(message))
-            return
-        answer: list[Message] = []
-
-        async def keep(message: Message) -> None:
-            if not answer:  # before the caller can know, and have somebody forgotten elsewhere
-                attempt.answered = clock.time()
-            answer.append(dict(message))
-            await send(message)
-
-        try:
-            await self._app(scope, _replay(body, receive), self._giving_up(scope, keep, attempt))
-        finally:
-            self._replays.end(caller, mark, attempt, answer)
-
-    async def _kept(self, attempt: Attempt, caller: Key, request: str) -> list[Message]:
-        """The answer that an attempt got, once it is on record that it is given again."""
-        answer = attempt.answer
-
-        def task(gallery: Gallery) -> None:
-            if altered_since(gallery, attempt.answered):
-                raise gone()
-            detail = {"request": request, "first": attempt.request, "path": attempt.path}
-            self._service.audit(gallery, [Note("repeat", None, caller.name, detail)])
-
-        try:
-            await self._service.work(task)
-        except (GalleryError, StorageError) as error:
-            raise Refusal(503, self._service.gallery.clean(str(error)), retry_after=30) from error
-        if attempt.overtaken:  # while it was put on record
-            raise gone()
-        return answer
-
-    def _giving_up(self, scope: Scope, send: Send, own: Attempt | None = None) -> Send:
-        """`send`, but before the success of what alters people is acknowledged, kept answers are given up."""
-        if scope["method"] != "POST" or scope["path"] not in ALTERING:
-            return send
-
-        async def first(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] < 300:
-                self._replays.give_up(own)
-            await send(message)
-
-        return first
-
-    def _note(self, scope: Scope, state: dict[str, Any], request: str, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count and log an answer."""
+        state = scope["state"]
         route = getattr(scope.get("route"), "path", None) or (scope["path"] if scope["path"] in OPEN_PATHS else "other")
         # the method comes from the caller: an invented one must not make a new counter each time
         method = scope["method"] if scope["method"] in {"GET", "HEAD", "POST"} else "other"
-        self._service.metrics.request(method, route, status, seconds)
+        self._context.metrics.count_request(method, route, status, seconds)
         caller: Key | None = state.get("caller")
-        fields = {
-            "request": request,
+        fields: dict[str, Any] = {
+            "request": state["request_id"],
             "method": method,
             "route": route,
             "status": status,
             "seconds": round(seconds, 4),
             "key": None if caller is None else caller.name,
             "client": (scope.get("client") or ("",))[0],
-            "bytes": state.get("bytes", 0),
+            "bytes": len(state.get("body", b"")),
         }
         logs.write("request", fields, level=logging.WARNING if status >= 500 else logging.INFO)
 
 
-def _token(headers: dict[bytes, bytes]) -> str:
-    scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    other = headers.get(b"x-api-key", b"").decode("latin-1").strip()
-    if not other:
-        raise Refusal(401, "a key is needed; send it as 'Authorization: Bearer KEY'")
-    return other
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
+def _receive_again(body: bytes, receive: Receive) -> Receive:
+    """ASGI's `receive` for a body that was read already; then what comes after it."""
     given = False
 
     async def again() -> Message:
@@ -199,9 +137,9 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-async def _refuse(send: Send, refusal: Refusal, request: str) -> None:
-    body = json.dumps({"detail": str(refusal), "request": request}).encode()
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **refusal.headers}
+async def _answer_error(send: Send, error: ServiceError, request_id: str) -> None:
+    body = json.dumps({"detail": str(error), "request": request_id}).encode()
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **error.headers}
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": encoded})
+    await send({"type": "http.response.start", "status": error.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})

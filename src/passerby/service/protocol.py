@@ -1,7 +1,7 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on what a client can have parsed before anybody sees its request.
+"""uvicorn's HTTP/1.1 protocol, with bounds on what a client can have parsed before the middleware gets its request.
 
-h11 looks at the length of a head only while the head is incomplete, and sockets are read by 256 KiB: fifty thousand
-headers, or as many chunks of one byte, were parsed in one go, by the event loop, for a client without a key.
+h11 checks the length of the headers only while they are incomplete, and sockets are read by 256 KiB: fifty thousand
+headers, or as many chunks of one byte, would be parsed at once, by the event loop, for a client without a key.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from passerby.service.bodies import LINGER_SECONDS
+from passerby.service.request_bodies import LINGER_SECONDS
 
-_PIECE = 16 * 1024  # bytes that h11 gets at once; it refuses a head that needs more than one of them beside the last
+_PIECE = 16 * 1024  # bytes that h11 gets at once; it refuses headers that need more than one of them beside the last
 _FREE_CHUNKS = 1000
 _SMALLEST_CHUNK = 1024  # bytes, on average, beyond the free ones
 
@@ -62,25 +62,25 @@ class BoundedConnection(h11.Connection):
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's protocol on a `BoundedConnection`; what is no HTTP gets the JSON of every other refusal."""
+    """uvicorn's protocol on a `BoundedConnection`; what is not HTTP is answered with JSON like every other error."""
 
     conn: BoundedConnection
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.conn = BoundedConnection(h11.SERVER, _PIECE)
-        self._refused = False
+        self._failed = False
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
-        if not self._refused:
+        if not self._failed:
             super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, where no answer has begun, and end the connection."""
-        self._refused = True
+        self._failed = True
         if self.cycle is not None:
-            self.cycle.disconnected = True  # whoever still reads this body or writes an answer
+            self.cycle.disconnected = True  # for an endpoint that still reads this body or writes an answer
             self.cycle.message_event.set()
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             self.transport.close()
@@ -91,7 +91,7 @@ class BoundedProtocol(H11Protocol):
         headers = [("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close")]
         for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
-        # closed on a client that still sends, it would lose the answer: what it sends is thrown away for a moment
+        # closing while the client sends can lose the answer: what it sends is dropped for a moment
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -1,4 +1,4 @@
-"""Requests that cost the sender little and the service much: each is refused at a bound, and nobody else waits."""
+"""Requests that cost the sender little and the service much: each is refused at a bound, and no other request waits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 from tests.end_to_end.service.harness import Running, files, person
 
-from passerby.service import uploads as forms
+from passerby.service import multipart
 from passerby.service.limits import Limits
 
 Start = Callable[..., Running]
@@ -44,7 +44,7 @@ def test_json_of_too_many_values_is_never_built(start: Start, monkeypatch: pytes
         assert len(answer.text) < 400
 
 
-def test_what_is_wrong_with_json_is_said_once(start: Start) -> None:
+def test_errors_of_json_are_short(start: Start) -> None:
     client = start().client("reader-token")
     bodies = {
         '{"vectors": [[' + ",".join(['""'] * 32) + "]]}": "body.vectors.0.0: ",
@@ -69,18 +69,18 @@ def test_the_role_is_checked_before_the_body(start: Start) -> None:
     ("module", "parser", "path", "sent"),
     [
         (json, "loads", "/v1/identify/vectors", {"json": {"vectors": [[1]]}}),
-        (forms, "_parts", "/v1/identify", {"files": files(person(1)), "data": {"top": "0"}}),
+        (multipart, "_parts", "/v1/identify", {"files": files(person(1)), "data": {"top": "0"}}),
     ],
 )
 def test_others_are_answered_while_a_body_is_parsed(
     start: Start, monkeypatch: pytest.MonkeyPatch, module: Any, parser: str, path: str, sent: dict[str, Any]
 ) -> None:
     client = start().client("reader-token")
-    real, entered, gate = getattr(module, parser), threading.Event(), threading.Event()
+    real, entered, resume = getattr(module, parser), threading.Event(), threading.Event()
 
     def held(*arguments: Any, **options: Any) -> Any:
         entered.set()
-        gate.wait(20)
+        resume.wait(20)
         return real(*arguments, **options)
 
     monkeypatch.setattr(module, parser, held)
@@ -91,12 +91,12 @@ def test_others_are_answered_while_a_body_is_parsed(
         assert entered.wait(20)
         assert client.get("/health", timeout=10).status_code == 200
     finally:
-        gate.set()
+        resume.set()
         thread.join()
     assert [answer.status_code for answer in answers] == [422]
 
 
-def test_forms_with_heads_that_go_on_and_on(start: Start) -> None:
+def test_forms_with_very_long_part_headers(start: Start) -> None:
     client = start().client("reader-token")
     kind = {"Content-Type": "multipart/form-data; boundary=b"}
     for head in (b";a=1" * 10_000, b';a="' * 10_000, b"x" * 10_000):
@@ -140,20 +140,20 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str,
         (b"POST /v1/purge", b"Authorization: Bearer admin-token\r\n", 200),
     ],
 )
-def test_bodies_nobody_asked_for_are_not_read(
+def test_bodies_that_no_endpoint_takes_are_not_read(
     start: Start, monkeypatch: pytest.MonkeyPatch, line: bytes, key: bytes, status: int
 ) -> None:
-    monkeypatch.setattr("passerby.service.bodies.LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("passerby.service.request_bodies.LINGER_SECONDS", 0.1)
     service = start(limits=Limits(rate=0, body_seconds=1))
     taken: list[int] = []
-    service.app.state.service.bodies.take = taken.append
+    service.app.state.context.bodies.take = taken.append
     found, headers, answer = answer_of(begin(service, line + b" HTTP/1.1\r\nHost: x\r\n" + key + NO_END))
     assert (found, headers["connection"], taken) == (status, "close", []), answer
 
 
 def test_bodies_in_flight_are_bounded_together(start: Start) -> None:
     service = start(limits=Limits(rate=0, body_bytes=100_000, bodies_bytes=100_000))
-    held = service.app.state.service.bodies
+    held = service.app.state.context.bodies
     client = service.client("reader-token")
     head = (
         b"POST /v1/identify/vectors HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer reader-token\r\nConnection: close\r\n"
@@ -176,14 +176,14 @@ def test_bodies_in_flight_are_bounded_together(start: Start) -> None:
     assert client.post("/v1/identify/vectors", content=b" " * 60_000, headers=AS_JSON).status_code == 422
 
 
-def test_too_large_is_said_in_json_to_a_client_that_goes_on_sending(start: Start) -> None:
+def test_too_large_is_answered_in_json_to_a_client_that_goes_on_sending(start: Start) -> None:
     service = start(limits=Limits(rate=0, body_bytes=100_000))
     head = b"POST /v1/identify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer reader-token\r\n"
     connection = begin(service, head + b"Transfer-Encoding: chunked\r\n\r\n493e0\r\n")
     connection.sendall(b"x" * 250_000)
     status, headers, answer = answer_of(connection)
     assert (status, headers["connection"], "100,000" in answer["detail"]) == (413, "close", True)
-    assert service.app.state.service.bodies.held == 0
+    assert service.app.state.context.bodies.held == 0
 
 
 def test_the_endpoints_that_take_a_body_are_those_that_describe_one(start: Start) -> None:
@@ -217,7 +217,7 @@ GET = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, "Invalid"),
     ],
 )
-def test_heads_are_bounded(start: Start, sent: bytes, status: int, said: str) -> None:
+def test_addresses_and_headers_are_bounded(start: Start, sent: bytes, status: int, said: str) -> None:
     service = start()
     found, headers, answer = answer_of(begin(service, sent))
     assert (found, headers["connection"], said in answer["detail"]) == (status, "close", True), answer
@@ -225,12 +225,12 @@ def test_heads_are_bounded(start: Start, sent: bytes, status: int, said: str) ->
     assert service.client().get("/health").status_code == 200
 
 
-def test_chunks_that_are_too_small_end_the_connection(start: Start) -> None:
+def test_chunks_that_are_too_small_close_the_connection(start: Start) -> None:
     service = start()
     head = b"POST /v1/identify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin-token\r\n" + NO_END
     status, headers, _ = answer_of(begin(service, head + b"1\r\nx\r\n" * 3000))
     assert (status, headers["connection"]) == (400, "close")
-    held = service.app.state.service.bodies
+    held = service.app.state.context.bodies
     while held.held:
         time.sleep(0.005)
     assert service.client().get("/health").status_code == 200

@@ -1,4 +1,4 @@
-"""`serve` as its own process: TLS, signals, and what was acknowledged."""
+"""`serve` as a process of its own: TLS, signals, durability."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def launch() -> Iterator[Callable[..., Process]]:
 
 
 @pytest.mark.slow
-def test_it_starts_with_a_key_of_its_own_and_stops_cleanly(
+def test_it_starts_with_a_generated_key_and_stops_cleanly(
     launch: Callable[..., Process], folder: str, tmp_path: Path, encoder: Encoder
 ) -> None:
     service = launch(gallery=str(tmp_path / "people.gallery"), encoder=folder)
@@ -145,7 +145,7 @@ def test_nothing_acknowledged_is_lost_when_it_is_killed(
 
 
 @pytest.mark.slow
-def test_nobody_learns_who_somebody_is_without_a_trace_even_when_it_is_killed(
+def test_every_answered_identification_is_audited_even_when_it_is_killed(
     launch: Callable[..., Process], folder: str, tmp_path: Path, encoder: Encoder
 ) -> None:
     with Gallery.open(tmp_path / "people.gallery", encoder) as gallery:
@@ -180,7 +180,7 @@ def test_nobody_learns_who_somebody_is_without_a_trace_even_when_it_is_killed(
 
 
 @pytest.mark.slow
-def test_the_fastest_engine_of_those_that_are_there(
+def test_the_fastest_available_engine_is_used(
     launch: Callable[..., Process], folder: str, tmp_path: Path, encoder: Encoder
 ) -> None:
     pytest.importorskip("onnxruntime", reason="extra export")
@@ -225,7 +225,7 @@ def test_tls(launch: Callable[..., Process], folder: str, tmp_path: Path) -> Non
         client.get(service.url.replace("https", "http"))
 
 
-def test_wrong_usage_is_told_before_anything_starts(encoder: Encoder, tmp_path: Path) -> None:
+def test_wrong_usage_is_an_error_before_anything_starts(encoder: Encoder, tmp_path: Path) -> None:
     gallery = tmp_path / "g"
     with pytest.raises(ConfigError, match="keys: no such file"):
         serve(gallery, encoder, keys=tmp_path / "none.json")

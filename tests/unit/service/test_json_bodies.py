@@ -11,34 +11,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from passerby.service import json_bodies
-from passerby.service import schemas as messages
-from passerby.service.errors import Refusal
+from passerby.service import json_bodies, schemas
+from passerby.service.errors import ServiceError
 from passerby.service.json_bodies import Bounds, bounds_of, check_structure, parse_json
-from passerby.service.schemas import EnrollVectors, Forget, IdentifyVectors, Split
+from passerby.service.schemas import EnrollVectorsRequest, ForgetRequest, IdentifyVectorsRequest, SplitRequest
 
 MODELS = [
-    messages.IdentifyVectors,
-    messages.EnrollVectors,
-    messages.ObserveVectors,
-    messages.Merge,
-    messages.Split,
-    messages.Forget,
-    messages.Update,
-    messages.Undo,
-    messages.Decision,
-    messages.SetThreshold,
+    schemas.IdentifyVectorsRequest,
+    schemas.EnrollVectorsRequest,
+    schemas.ObserveVectorsRequest,
+    schemas.MergeRequest,
+    schemas.SplitRequest,
+    schemas.ForgetRequest,
+    schemas.UpdateRequest,
+    schemas.UndoRequest,
+    schemas.DecisionRequest,
+    schemas.ThresholdRequest,
 ]
 VECTORS, DIM = 4, 8
 
 
-def read(body: str | bytes, model: type[BaseModel] = IdentifyVectors) -> Any:
+def read(body: str | bytes, model: type[BaseModel] = IdentifyVectorsRequest) -> Any:
     data = body if isinstance(body, bytes) else body.encode()
     return parse_json(data, model, bounds_of(model, vectors=VECTORS, dim=DIM))
 
 
-def refused(body: str | bytes, model: type[BaseModel] = IdentifyVectors) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def error_of(body: str | bytes, model: type[BaseModel] = IdentifyVectorsRequest) -> ServiceError:
+    with pytest.raises(ServiceError) as caught:
         read(body, model)
     return caught.value
 
@@ -48,10 +47,12 @@ def test_what_is_within_bounds_is_read() -> None:
     asked = {"identity": "[" * 200, "notes": text, "consent": '"\\' * 2000, "camera": "1" * 200, "time": 1}
     vectors = [[0.123456789012345678 * i for i in range(DIM)]] * VECTORS
     for indent in (None, 8):
-        wanted = read(json.dumps(asked | {"vectors": vectors}, indent=indent), EnrollVectors)
+        wanted = read(json.dumps(asked | {"vectors": vectors}, indent=indent), EnrollVectorsRequest)
         assert (wanted.notes, wanted.vectors) == (text, vectors)
-    assert read(b'\xef\xbb\xbf{"identity": "a", "confirm": "a"}', Forget).confirm == "a"
-    assert len(read(json.dumps({"identity": "a", "observations": [2**62] * 10_000}), Split).observations) == 10_000
+    assert read(b'\xef\xbb\xbf{"identity": "a", "confirm": "a"}', ForgetRequest).confirm == "a"
+    assert (
+        len(read(json.dumps({"identity": "a", "observations": [2**62] * 10_000}), SplitRequest).observations) == 10_000
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,17 +81,17 @@ def test_what_is_within_bounds_is_read() -> None:
     ],
 )
 def test_bounds(body: str | bytes, status: int, said: str) -> None:
-    refusal = refused(body)
-    assert (refusal.status, said in str(refusal)) == (status, True), refusal
-    assert len(str(refusal)) < 400
-    str(refusal).encode()
+    error = error_of(body)
+    assert (error.status, said in str(error)) == (status, True), error
+    assert len(str(error)) < 400
+    str(error).encode()
 
 
 def test_what_is_too_much_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[int] = []
     monkeypatch.setattr(json_bodies.json, "loads", lambda text, **_: built.append(len(text)))
     for body in ('{"vectors": [[' + ",".join(['""'] * 1000) + "]]}", '{"k": 1' + ', "k": 1' * 1000 + "}", "[" * 1000):
-        refused(body)
+        error_of(body)
     assert built == []
 
 
@@ -103,8 +104,8 @@ def test_counting_stops_at_the_bound() -> None:
             seen += 1
             return super().__getitem__(at)
 
-    with pytest.raises(Refusal):
-        check_structure(Counted(b'["",' * 100_000), Bounds(10**9, 50, 5), IdentifyVectors)
+    with pytest.raises(ServiceError):
+        check_structure(Counted(b'["",' * 100_000), Bounds(10**9, 50, 5), IdentifyVectorsRequest)
     assert seen < 200
 
 
@@ -118,7 +119,7 @@ def test_errors_are_few() -> None:
                     model.model_validate(dict.fromkeys(names, value))
                 assert caught.value.error_count() <= 10, model
     with pytest.raises(ValidationError) as caught:
-        Split.model_validate({"identity": "a", "observations": [""] * 10_000})
+        SplitRequest.model_validate({"identity": "a", "observations": [""] * 10_000})
     assert caught.value.error_count() == 1
 
 
@@ -148,10 +149,10 @@ def test_counts_are_those_of_what_is_built(value: Any, indent: int | None, ascii
     values, keys, levels = sizes(value)
     if levels <= 8:
         # an empty array opens, but holds nothing: what is counted is at most twice what is there
-        check_structure(body, Bounds(10**9, 2 * values + 1, keys), IdentifyVectors)
+        check_structure(body, Bounds(10**9, 2 * values + 1, keys), IdentifyVectorsRequest)
     if keys:
-        with pytest.raises(Refusal):
-            check_structure(body, Bounds(10**9, 10**9, keys - 1), IdentifyVectors)
+        with pytest.raises(ServiceError):
+            check_structure(body, Bounds(10**9, 10**9, keys - 1), IdentifyVectorsRequest)
     if values:
-        with pytest.raises(Refusal):
-            check_structure(body, Bounds(10**9, values // 2, 10**9), IdentifyVectors)
+        with pytest.raises(ServiceError):
+            check_structure(body, Bounds(10**9, values // 2, 10**9), IdentifyVectorsRequest)

@@ -1,4 +1,4 @@
-"""HTTP is parsed piece by piece: whatever arrives at once, heads, trailers and chunks stay within bounds."""
+"""HTTP is parsed piece by piece: headers, trailers and chunks are bounded, also where they arrive at once."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_bodies_come_through(body: bytes, size: int) -> None:
         CHUNKED + b"0\r\n" + b"a:b\r\n" * 50_000 + b"\r\n",
     ],
 )
-def test_heads_are_bounded_though_they_arrive_whole(sent: bytes) -> None:
+def test_headers_are_bounded_though_they_arrive_at_once(sent: bytes) -> None:
     with pytest.raises(h11.RemoteProtocolError) as caught:
         events(sent)
     assert caught.value.error_status_hint == 431
 
 
-def test_a_request_sent_ahead_is_bounded_too() -> None:
+def test_a_pipelined_request_is_bounded_too() -> None:
     connection = BoundedConnection(h11.SERVER, 16 * 1024)
     connection.receive_data(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n" + POST + b"a:b\r\n" * 50_000 + b"\r\n")
     assert isinstance(connection.next_event(), h11.Request)

@@ -55,13 +55,13 @@ export async function ask() {
     $("pictures").focus();
     return;
   }
-  const told = { camera: $("camera").value.trim(), time: isoTime($("taken").value) };
-  const form = formWith(files, { camera: told.camera, exclude_camera: $("exclude").checked, top: 10 });
+  const given = { camera: $("camera").value.trim(), time: isoTime($("taken").value) };
+  const form = formWith(files, { camera: given.camera, exclude_camera: $("exclude").checked, top: 10 });
   $("ask-button").disabled = true;
   const answer = await attempt(() => call("/v1/identify", { form }));
   $("ask-button").disabled = false;
   if (!answer) return;
-  state.asked = { answer, files, ...told };
+  state.asked = { answer, files, ...given };
   showAnswer();
 }
 
@@ -186,8 +186,8 @@ export function enrolNew() {
     run: async () => {
       const identity = name.input.value.trim();
       if (await exists(identity)) throw new Problem(400, `There is a person ${identity} already; confirm that candidate instead.`);
-      const told = { notes: notes.input.value, consent: consent.input.value, expires: expires.input.value };
-      await call("/v1/enroll", { form: formWith(files, { identity, camera, time, ...told }) });
+      const given = { notes: notes.input.value, consent: consent.input.value, expires: expires.input.value };
+      await call("/v1/enroll", { form: formWith(files, { identity, camera, time, ...given }) });
       await refreshAbout();
       say(`Enrolled: ${identity}.`);
     },
