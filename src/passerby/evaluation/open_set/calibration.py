@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,10 +14,16 @@ from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import EmbeddingError
 from passerby.evaluation.open_set.enrolment import enroll, half_of
+from passerby.evaluation.open_set.error_rates import SIZES
+from passerby.evaluation.open_set.held_out_laws import HeldOutLaws, fit_held_out_laws
+from passerby.evaluation.open_set.nearest_identities import LabelledVectors
 from passerby.evaluation.open_set.probes import join_scores, search_probes
 from passerby.evaluation.open_set.thresholds import Threshold, threshold_of
 from passerby.models.encoder import load_encoder, save_threshold
 from passerby.version import __version__
+
+LAWS = "impostor_laws"
+"""Key of the impostor laws in threshold.json; files of version 0.1 have none."""
 
 
 def calibrate(
@@ -30,6 +38,9 @@ def calibrate(
     progress: bool = True,
 ) -> Threshold:
     """Choose the threshold for a false accept rate and write it into the encoder's folder, with its provenance.
+
+    Beside it stand the impostor laws of the encoder (`held_out_laws`), from all images of all these people, by which
+    small galleries of this encoder calibrate themselves.
 
     Half of the people of `data` are enrolled with their gallery images, the other half are impostors, and then the
     other way round. Every query is a probe, and so are the impostors' gallery images.
@@ -61,8 +72,76 @@ def calibrate(
     query = embed(model, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(model, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
     threshold = calibrate_on_people(query, gallery, far=far, metric=metric, cameras=data.has_cameras, seed=seed)
-    save_threshold(encoder, _with_provenance(threshold.to_dict(), data, model.fingerprint, seed))
+    laws = laws_of_people(query, gallery, metric=metric, cameras=data.has_cameras)
+    identify = laws.get("identify")
+    if identify is not None:
+        expected = tuple((size, identify.at(size).p_value(threshold.value)) for size in SIZES)
+        threshold = replace(threshold, expected_far=expected)
+    content = threshold.to_dict() | {LAWS: {kind: law.to_list() for kind, law in laws.items()}}
+    save_threshold(encoder, _with_provenance(content, data, model.fingerprint, seed))
     return threshold
+
+
+def laws_of_people(
+    query: Embeddings, gallery: Embeddings, *, metric: str = "euclidean", cameras: bool = True
+) -> dict[str, HeldOutLaws]:
+    """Impostor laws by the kind of search: "identify" leaves out the probe's camera, "observe" does not.
+
+    Args:
+        query: images of people who served neither training nor the test.
+        gallery: more images of theirs.
+        metric: "euclidean" or "cosine".
+        cameras: whether their cameras are known.
+
+    Returns:
+        The laws; without a kind that these people give none for.
+    """
+    vectors, pids, camids = (
+        np.concatenate([getattr(p, n) for p in (query, gallery)]) for n in ("vectors", "pids", "camids")
+    )
+    person = pids > 0
+    rows = LabelledVectors(vectors[person], pids[person], camids[person] if cameras else np.full(person.sum(), -1))
+    found = {
+        kind: fit_held_out_laws(rows, exclude_camera=kind == "identify", metric=metric)
+        for kind in ("identify", "observe")
+    }
+    return {kind: laws for kind, laws in found.items() if laws is not None}
+
+
+def stored_laws(calibration: Mapping[str, Any], kind: Literal["identify", "observe"]) -> HeldOutLaws | None:
+    """The impostor laws of an encoder's calibration (`Encoder.calibration`, the content of threshold.json).
+
+    Args:
+        calibration: what `calibrate` wrote, or an earlier version.
+        kind: which search they are for.
+
+    Returns:
+        The laws; None before calibration and where version 0.1 calibrated: its threshold holds for about as many
+        enrolled people as it was measured with (`describe_calibration` says how many).
+
+    Raises:
+        EmbeddingError: damaged laws.
+    """
+    laws = calibration.get(LAWS)
+    if not isinstance(laws, Mapping) or kind not in laws:
+        return None
+    return HeldOutLaws.from_list(laws[kind])
+
+
+def describe_calibration(calibration: Mapping[str, Any]) -> str:
+    """One sentence on what an encoder's calibration holds for."""
+    if "value" not in calibration:
+        return "not calibrated: no threshold and no impostor law (`passerby calibrate`)"
+    people = calibration.get("identities", "an unknown number of")
+    text = (
+        f"threshold {calibration['value']:.4f} for a FAR of {calibration.get('target')} with {people} people enrolled"
+    )
+    if stored_laws(calibration, "identify") is None:
+        return (
+            f"{text}; no impostor law, so that it says nothing about galleries of other sizes: its FAR grows about in "
+            "proportion to their number of people (`passerby calibrate` of this version adds the law)"
+        )
+    return f"{text}, and impostor laws for galleries of every size"
 
 
 def calibrate_on_people(

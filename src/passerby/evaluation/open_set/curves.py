@@ -18,7 +18,7 @@ import numpy as np
 
 from passerby.array_types import Float64
 from passerby.errors import EmbeddingError
-from passerby.evaluation.open_set.error_rates import threshold_at
+from passerby.evaluation.open_set.error_rates import SIZES, far_at_size, threshold_at
 from passerby.evaluation.open_set.probes import ProbeScores, search_probes
 from passerby.search import arrays
 
@@ -91,8 +91,17 @@ class OpenSetReport:
             {"target": p.target, "far": p.far, "threshold": p.threshold, "dir": {str(k): v for k, v in p.dir.items()}}
             for p in self.points
         ]
+        for point, found in zip(points, self.points, strict=True):
+            point["expected_far"] = [{"identities": g, "far": f} for g, f in self.expected_far(found.far)]
         names = ("genuine", "impostors", "skipped", "identities", "finest_far", "metric")
         return {"points": points, **{n: getattr(self, n) for n in names}, "notes": list(self.notes)}
+
+    def expected_far(self, far: float) -> tuple[tuple[int, float], ...]:
+        """What a threshold with this FAR here will have among 10, 30, 100 and 300 enrolled people.
+
+        1 - (1 - FAR)^(G / G here); exact to a few percent of the rate for small rates, above it for large ones.
+        """
+        return tuple((size, far_at_size(far, self.identities, size)) for size in SIZES)
 
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
@@ -108,6 +117,9 @@ class OpenSetReport:
             f"{self.genuine:,} genuine probes, {self.impostors:,} impostors, {self.skipped:,} skipped, "
             f"{self.identities:,} identities enrolled, {self.metric} distance; finest FAR {self.finest_far:.2g}"
         )
+        for point in self.points:
+            sizes = ", ".join(f"{far:.2%} with {size}" for size, far in self.expected_far(point.far))
+            lines.append(f"FAR expected of threshold {point.threshold:.4f}: {sizes} people enrolled")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 

@@ -6,6 +6,9 @@ import math
 
 from passerby.array_types import Float64
 
+SIZES = (10, 30, 100, 300)
+"""Numbers of enrolled people that an expected false accept rate is given for."""
+
 
 def allowed_errors(rate: float, trials: int) -> int:
     """floor(rate * trials): how many of so many trials may go wrong."""
@@ -23,3 +26,14 @@ def threshold_at(sorted_impostors: Float64, rate: float, trials: int | None = No
     """
     allowed = allowed_errors(rate, len(sorted_impostors) if trials is None else trials)
     return float(sorted_impostors[allowed]) if allowed < len(sorted_impostors) else math.inf
+
+
+def far_at_size(far: float, measured: int, wanted: int) -> float:
+    """False accept rate among `wanted` enrolled people of a threshold that had `far` among `measured`.
+
+    1 - (1 - far)^(wanted / measured), as if each enrolled person added the same chance. Small rates were found to grow
+    in proportion (docs/open-set.md); large ones grow more slowly than this.
+    """
+    if not 0 <= far < 1 or measured < 1:
+        return far
+    return -math.expm1(wanted / measured * math.log1p(-far))

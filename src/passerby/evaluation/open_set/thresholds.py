@@ -35,6 +35,7 @@ class Threshold:
         metric: which distance.
         notes: what a reader must know.
         curve: (threshold, FAR, DIR at rank 1) at other operating points, ascending.
+        expected_far: (number of enrolled people, FAR that the threshold will have there), where a law is known.
     """
 
     value: float
@@ -49,6 +50,7 @@ class Threshold:
     metric: str
     notes: tuple[str, ...] = ()
     curve: tuple[tuple[float, float, float], ...] = ()
+    expected_far: tuple[tuple[int, float], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and texts, ready for JSON."""
@@ -56,6 +58,7 @@ class Threshold:
             "interval": list(self.interval),
             "notes": list(self.notes),
             "curve": [{"threshold": t, "far": far, "dir": hit} for t, far, hit in self.curve],
+            "expected_far": [{"identities": size, "far": far} for size, far in self.expected_far],
         }
 
     def __str__(self) -> str:
@@ -65,7 +68,9 @@ class Threshold:
             f"{self.impostors:,} impostors (wanted {self.target:.4f}, finest reachable {self.finest_far:.2g}), "
             f"DIR {self.dir:.4f} of {self.genuine:,} genuine probes, {self.identities:,} identities enrolled"
         )
-        return "\n".join([text, *(f"note: {note}" for note in self.notes)])
+        sizes = [f"{far:.2%} with {size:,}" for size, far in self.expected_far]
+        expected = [f"expected FAR of this threshold: {', '.join(sizes)} people enrolled"] if sizes else []
+        return "\n".join([text, *expected, *(f"note: {note}" for note in self.notes)])
 
 
 def calibrate_threshold(

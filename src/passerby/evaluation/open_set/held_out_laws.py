@@ -1,0 +1,221 @@
+"""An encoder's impostor laws: from people held out of its training, for galleries of several sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from passerby.array_types import Float64, Int64
+from passerby.errors import EmbeddingError
+from passerby.evaluation.open_set.impostor_distances import (
+    MOST_IDENTITIES,
+    ImpostorDistances,
+    calibrating,
+    person_weights,
+)
+from passerby.evaluation.open_set.impostor_fit import fit_impostor_law, written_down
+from passerby.evaluation.open_set.impostor_law import ImpostorLaw
+from passerby.evaluation.open_set.nearest_identities import LabelledVectors
+from passerby.search.distances import pairwise
+
+SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000)
+_TAIL = 0.2  # up to this p-value the largest size's law is carried to the smaller ones
+_PRIOR_PEOPLE = 50.0
+_ENOUGH = 200  # from so many people on the encoder's laws are left out
+_SCALE_PEOPLE = 20.0
+_SHIFT = 1.5  # standard errors that a gallery's median may lie off before the law is moved
+_QUARTILES = (0.25, 0.5, 0.75)
+_BLOCK = 2**22
+_GRID = 1000
+
+
+@dataclass(frozen=True)
+class HeldOutLaws:
+    """Laws of one encoder, ascending by size.
+
+    Attributes:
+        laws: each with source "encoder".
+    """
+
+    laws: tuple[ImpostorLaw, ...]
+
+    def __post_init__(self) -> None:
+        if not self.laws or any(law.source == "none" for law in self.laws):
+            raise EmbeddingError("held-out laws: expected at least one impostor law, found none")
+
+    def at(self, identities: int) -> ImpostorLaw:
+        """The law for a gallery of this size, carried from the nearest size that was measured.
+
+        Raises:
+            EmbeddingError: fewer than 1 identity.
+        """
+        nearest = min(self.laws, key=lambda law: abs(np.log(law.identities / max(identities, 1))))
+        return nearest.carried(identities)
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Plain numbers and texts, ready for JSON."""
+        return [law.to_dict() for law in self.laws]
+
+    @classmethod
+    def from_list(cls, content: Sequence[Mapping[str, Any]]) -> HeldOutLaws:
+        """What `to_list` made.
+
+        Raises:
+            EmbeddingError: it is not that.
+        """
+        return cls(tuple(ImpostorLaw.from_dict(entry) for entry in content))
+
+
+def fit_held_out_laws(
+    observations: LabelledVectors,
+    *,
+    exclude_camera: bool = True,
+    metric: str = "euclidean",
+    most: int = MOST_IDENTITIES,
+) -> HeldOutLaws | None:
+    """Impostor laws from people who served no training.
+
+    For a size G below that of all of them, the p-value is the mean over all galleries of G of these people; in the
+    tail, where these are too few to show it, the fitted law of all of them is carried to the size.
+
+    Args:
+        observations: their images, [n].
+        exclude_camera: leave out what the probe's camera took, as `identify` does.
+        metric: "euclidean" or "cosine".
+        most: people that are used at most.
+
+    Returns:
+        The laws; None from fewer than three people, or where cameras leave nothing to compare.
+    """
+    rows = observations.select(calibrating(observations.identities, most))
+    distances, people = identity_distances(rows, exclude_camera=exclude_camera, metric=metric)
+    if len(people) < 3:
+        return None
+    nearest = ImpostorDistances(distances.min(axis=1), rows.identities, len(people) - 1)
+    whole = fit_impostor_law(nearest, metric=metric)
+    if whole.source == "none":
+        return None
+    whole = replace(whole, source="encoder")
+    weights, ascending = person_weights(rows.identities), np.sort(distances, axis=1)
+    smaller = [_of_size(size, whole, ascending, weights) for size in SIZES if size < len(people) - 1]
+    return HeldOutLaws((*smaller, whole))
+
+
+def identity_distances(rows: LabelledVectors, *, exclude_camera: bool, metric: str) -> tuple[Float64, Int64]:
+    """Each observation's distance to each identity's nearest observation, [n, people], and the people.
+
+    Infinity for its own identity, and for identities that only its own camera saw.
+    """
+    order = np.argsort(rows.identities, kind="stable")
+    people, starts, own = np.unique(rows.identities[order], return_index=True, return_inverse=True)
+    found = np.empty((len(rows), len(people)))
+    step = max(1, _BLOCK // max(len(rows), 1))
+    for top in range(0, len(rows), step):
+        part = slice(top, top + step)
+        distances = pairwise(rows.vectors[part], rows.vectors[order], metric)
+        if exclude_camera:
+            cameras = rows.cameras[part]
+            distances[(cameras[:, None] == rows.cameras[order]) & (cameras[:, None] >= 0)] = np.inf
+        found[part] = np.minimum.reduceat(distances, starts, axis=1)
+    found[order, own] = np.inf
+    return found, people
+
+
+def _of_size(size: int, whole: ImpostorLaw, ascending: Float64, weights: Float64) -> ImpostorLaw:
+    """The law for galleries of `size` of these people."""
+    grid = np.linspace(whole.distances[0], whole.distances[-1], _GRID)
+    others = ascending.shape[1] - 1
+    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, others + 1)))])
+    # a random gallery misses the c identities within d with probability C(others - c, size) / C(others, size)
+    beyond = np.arange(others, -1, -1)
+    left = np.maximum(beyond - size, 0)
+    miss = np.where(
+        beyond >= size,
+        np.exp(factorials[beyond] - factorials[left] - factorials[others] + factorials[others - size]),
+        0,
+    )
+    within = np.stack([np.searchsorted(row, grid, side="right") for row in ascending])
+    observed = weights @ (1 - miss[np.minimum(within, others)])
+    carried = np.asarray(whole.carried(size).p_value(grid))
+    p = np.where(np.asarray(whole.p_value(grid)) <= _TAIL, carried, observed)
+    at, p = written_down(grid, p)
+    return replace(whole, distances=tuple(at.tolist()), p_values=tuple(p.tolist()), identities=size, form="fitted")
+
+
+def blend_with_encoder(gallery: ImpostorLaw, impostors: ImpostorDistances, encoder: HeldOutLaws) -> ImpostorLaw:
+    """A small gallery's law, blended with its encoder's.
+
+    log p is the mean of the two laws' with weight n / (n + m) for the gallery's n people, m falling from 50 to 0 at 200
+    people. Where the gallery's median distance lies off the encoder's by more than 1.5 standard errors, the place is
+    another one, and the encoder's law is moved (and stretched) towards the gallery's quartiles first.
+
+    Args:
+        gallery: of `fit_impostor_law`, or without p-values.
+        impostors: what it was fitted to.
+        encoder: of `fit_held_out_laws`.
+
+    Returns:
+        The blend with source "blend"; "encoder" where the gallery has no law; the gallery's own law where it has
+        enough people, or is "guaranteed".
+
+    Raises:
+        EmbeddingError: two different metrics.
+    """
+    if gallery.metric != encoder.laws[0].metric:
+        raise EmbeddingError(
+            f"the gallery's law is of {gallery.metric} distances and the encoder's of {encoder.laws[0].metric}: "
+            "calibrate the encoder with the gallery's metric"
+        )
+    size = max(gallery.identities, 1)
+    if gallery.source == "none":
+        return encoder.at(size)
+    if gallery.form == "guaranteed" or gallery.people >= _ENOUGH:
+        return gallery
+    law = _moved(encoder.at(size), encoder.at(max(impostors.searched, 1)), impostors)
+    prior = _PRIOR_PEOPLE * (1 - gallery.people / _ENOUGH)
+    # a law that fits no tail says nothing below what it observed
+    share = 0.0 if gallery.form == "empirical" else gallery.people / (gallery.people + prior)
+    grid = np.linspace(
+        min(gallery.distances[0], law.distances[0]), max(gallery.distances[-1], law.distances[-1]), _GRID
+    )
+    own, foreign = (np.log(np.asarray(part.p_value(grid))) for part in (gallery, law))
+    at, p = written_down(grid, np.exp(share * np.maximum(own, -50) + (1 - share) * np.maximum(foreign, -50)))
+    return replace(
+        gallery,
+        distances=tuple(at.tolist()),
+        p_values=tuple(p.tolist()),
+        people=gallery.people + law.people * prior / _PRIOR_PEOPLE,
+        source="blend",
+        form="fitted",
+    )
+
+
+def _moved(law: ImpostorLaw, expected: ImpostorLaw, impostors: ImpostorDistances) -> ImpostorLaw:
+    """The encoder's law, moved towards the gallery's quartiles as far as these differ significantly."""
+    order = np.argsort(impostors.distances, kind="stable")
+    d, weights = impostors.distances[order], impostors.weights[order]
+    kept = np.isfinite(d)
+    if not kept.any():
+        return law
+    found = np.interp(_QUARTILES, (np.cumsum(weights) - weights / 2)[kept], d[kept])
+    there = np.interp(_QUARTILES, expected.p_values, expected.distances)
+    spread = there[2] - there[0]
+    if not spread > 0:
+        return law
+    # a median's standard error is 1.25 sd / sqrt(n), and the quartiles of a bell lie 1.35 sd apart
+    error = 0.93 * spread * np.sqrt(1 / impostors.people + 1 / max(expected.people, 1))
+    surprise = abs(found[1] - there[1]) / error
+    moved = max(0.0, 1 - (_SHIFT / max(surprise, 1e-9)) ** 2)
+    shift = moved * (found[1] - there[1])
+    people = impostors.people
+    stretch = max((found[2] - found[0]) / spread, 1e-3) ** (moved * people / (people + _SCALE_PEOPLE))
+    distances = (np.array(law.distances) - there[1]) * stretch + there[1] + shift
+    kept = distances > 0
+    if kept.sum() < 2:
+        return law
+    return replace(
+        law, distances=tuple(distances[kept].tolist()), p_values=tuple(np.array(law.p_values)[kept].tolist())
+    )
