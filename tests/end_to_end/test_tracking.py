@@ -15,7 +15,7 @@ from passerby.cli import run
 from passerby.data.synthetic.film import DrawnFilm, draw_films
 from passerby.errors import ConfigError, DataError, EmbeddingError, ImageError
 from passerby.models.encoder import Encoder
-from passerby.models.engines.engine import Preprocessing
+from passerby.models.engines.preprocessing import Preprocessing
 from passerby.tracking.films import film_info, read_frames
 
 av = pytest.importorskip("av")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time as clock
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -214,7 +215,7 @@ class Gallery:
 
     def enroll_many(
         self,
-        names: Sequence[str | int],
+        names: Sequence[str | int] | None = None,
         vectors: Any = None,
         *,
         images: Any = None,
@@ -222,6 +223,7 @@ class Gallery:
         times: Moment | Sequence[Moment | None] | None = None,
         thumbnails: Sequence[bytes | None] | None = None,
         actor: str = "",
+        identities: Sequence[str | int] | None = None,
     ) -> tuple[int, ...]:
         """Add observations of many identities at once; row i belongs to the identity `names[i]`.
 
@@ -235,6 +237,7 @@ class Gallery:
             times: one for all, or one for each.
             thumbnails: for each a JPEG of at most 4000 bytes, or None; default: made of the images.
             actor: who asked, for the log.
+            identities: what `names` was called in 0.1; goes with version 0.3.
 
         Returns:
             Ids of the new observations.
@@ -243,6 +246,11 @@ class Gallery:
             GalleryError: vectors of another encoder or dimension, or not as many rows as names.
             ImageError: an image cannot be read.
         """
+        if identities is not None:
+            warnings.warn("enroll_many: `identities` is called `names`", DeprecationWarning, stacklevel=2)
+            names = identities
+        if names is None:
+            raise GalleryRequestError("enroll_many: expected a name for each observation, found none")
         given = self._inputs.read_one_of(images, vectors, "enroll_many: pass images or vectors, one of the two")
         if len(names) != len(given.vectors):
             raise GalleryRequestError(f"enroll_many: {len(names)} identities for {len(given.vectors)} vectors")

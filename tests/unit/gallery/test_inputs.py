@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from tests.contracts.galleries import DIM, TinyEncoder, picture
 
-from passerby.errors import GalleryError, ImageError
+from passerby.errors import GalleryError, GalleryRequestError, ImageError
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.inputs import THUMBNAIL_BYTES, looks_like_vectors, mean_vector, thumbnail, unit_vectors
 from passerby.gallery.times import show_time, to_seconds
@@ -206,3 +206,12 @@ def test_one_of_images_and_vectors(gallery: Gallery) -> None:
             wrong()
     with pytest.raises(GalleryError, match="2 identities for 1 vectors"):
         gallery.enroll_many(["Ada", "Bob"], images=[picture(1)])
+
+
+def test_the_old_name_of_enroll_many_s_names_still_works(tmp_path: Path) -> None:
+    with Gallery.open(tmp_path / "people.gallery") as gallery:
+        with pytest.warns(DeprecationWarning, match="called `names`"):
+            gallery.enroll_many(identities=["Ada", "Bob"], vectors=np.eye(2, 8))
+        assert [person.name for person in gallery.identities()] == ["Ada", "Bob"]
+        with pytest.raises(GalleryRequestError, match="a name for each observation"):
+            gallery.enroll_many(vectors=np.eye(2, 8))
