@@ -118,9 +118,9 @@ def follow_film(
             found.size = (frame.image.shape[1], frame.image.shape[0])
             detections = detect(moment, frame.image)
             waiting += sampler.see(moment, detections)
-            if len(waiting) >= _BATCH:
-                found.crops += encode_crops(encoder, waiting, flip=settings.flip, thumbnails=thumbnails)
-                waiting = []
+            while len(waiting) >= _BATCH:  # always the same number: graphs are slow to change their batch
+                batch, waiting = waiting[:_BATCH], waiting[_BATCH:]
+                found.crops += encode_crops(encoder, batch, flip=settings.flip, thumbnails=thumbnails)
             rows.append((moment.index, moment.time, detections.select(detections.tracks >= 0)))
     except DataError as error:
         if not rows:
