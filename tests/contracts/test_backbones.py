@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from passerby.config import ModelConfig
+from passerby.errors import ConfigError
 from passerby.models.backbones.resnet import IBN
 from passerby.models.engines.fusion import fused
 from passerby.models.model import BACKBONES, ReIDModel, build_model
@@ -135,3 +136,16 @@ def test_instance_norms_stand_where_ibn_net_puts_them() -> None:
     assert "layer4.0.bn1.weight" in keys
     assert {k.split(".IN.")[0] for k in b if ".IN." in k} == {"layer1.2", "layer2.3"}
     assert "bn1.running_mean" not in b
+
+
+@pytest.mark.parametrize("name", ["osnet_x0_25", "osnet_ain_x1_0"])
+def test_without_its_last_pooling_osnet_keeps_weights_and_doubles_the_map(name: str) -> None:
+    published, finer = tiny(name), tiny(name, last_pool=False)
+    finer.load_state_dict(published.state_dict())
+    assert published.backbone(images()).shape[2:] == (4, 2)
+    assert finer.backbone(images()).shape[2:] == (8, 4)
+
+
+def test_only_osnet_has_a_last_pooling() -> None:
+    with pytest.raises(ConfigError, match=r"last_pool: false needs an OSNet, found model\.backbone = 'tiny:resnet18'"):
+        tiny("resnet18", last_pool=False)

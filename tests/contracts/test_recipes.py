@@ -38,7 +38,7 @@ def test_recipe_trains_a_step(name: str) -> None:
     check_terms(config.objective)
     tiny: ModelConfig = config.model.model_copy(update={"backbone": f"tiny:{config.model.backbone}"})
     model = build_model(tiny)
-    objective = Objective(config.objective, num_ids=40, dim=model.dim)
+    objective = Objective(config.objective, num_ids=40, dim=model.widths)
     labels = [pid for pid in range(40) for _ in range(4)]
     sampler = make_sampler(config.sampler, labels, [i % 2 for i in range(160)], seed=0)
     assert sampler.epoch_batches(0).shape[1] == config.sampler.batch_size

@@ -25,5 +25,9 @@ class ModelConfig(Settings):
     """Fully connected layers after pooling (HAP2S: 1024, 128); the last one is the feature's dimension."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Dropout before the fully connected layers."""
+    last_pool: bool = True
+    """OSNet: halve the map before the last stage, as published; false keeps its resolution."""
+    tail: Literal["none", "branches"] = "none"
+    """branches (OSNet): further vectors of stripes and channel groups (LightMBN, see `passerby.models.branches`)."""
     weights: Path | None = None
     """Start from this checkpoint (torchvision's, IBN-Net's, torchreid's or fast-reid's parameter names)."""

@@ -85,6 +85,9 @@ class Encoder:
         """
         preprocessing = Preprocessing(height=input.height, width=input.width, mean=input.mean, std=input.std)
         architecture = model_config.model_dump(mode="json", exclude={"weights"})
+        for name in ("last_pool", "tail"):  # younger than the first encoders, which keep their fingerprint
+            if name not in model_config.model_dump(exclude_defaults=True):
+                del architecture[name]
         return cls(
             TorchEngine(model, preprocessing),
             preprocessing,

@@ -8,7 +8,7 @@ gradient on every process and need no synchronisation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 import torch
@@ -55,10 +55,13 @@ class Objective(nn.Module):
     reads the vector that its `reads` setting names, or else the loss's own `reads`; foreign losses read `embedding` if
     they own class weights and `feature` if not. A term of weight 0 is switched off: checked, but not built.
 
+    Vectors of several parts (a model's branches) learn the labels part by part: each part has losses of its own, and a
+    term's value is their mean. A teacher's vectors are learnt from the whole.
+
     Args:
         terms: settings by term name.
         num_ids: training identities.
-        dim: length of the vectors.
+        dim: length of the vectors, or of each of their parts.
         teacher_dim: length of a teacher's vectors, to learn from them as well; 0: no teacher.
         teacher_weight: factor of that term, which is called "distillation" and reads `embedding`.
 
@@ -72,11 +75,12 @@ class Objective(nn.Module):
         terms: Mapping[str, TermConfig],
         *,
         num_ids: int,
-        dim: int,
+        dim: int | Sequence[int],
         teacher_dim: int = 0,
         teacher_weight: float = 1.0,
     ) -> None:
         super().__init__()
+        self.parts = (dim,) if isinstance(dim, int) else tuple(dim)
         for name in terms:
             check_name(name)
         active = {name: term for name, term in terms.items() if term.weight != 0}
@@ -85,11 +89,15 @@ class Objective(nn.Module):
         if not active:
             raise ConfigError("objective needs at least one term with a weight other than 0")
         self.terms = nn.ModuleDict(
-            {name: build_term(name, term, num_ids=num_ids, dim=dim) for name, term in active.items()}
+            {
+                _key(name, part): build_term(name, term, num_ids=num_ids, dim=width)
+                for name, term in active.items()
+                for part, width in enumerate(self.parts)
+            }
         )
         self.weights = {name: term.weight for name, term in active.items()}
         self.reads = {name: reads_of(name, term) for name, term in active.items()}
-        self.distillation = DistillationLoss(dim, teacher_dim) if teacher_dim else None
+        self.distillation = DistillationLoss(sum(self.parts), teacher_dim) if teacher_dim else None
         if self.distillation is not None:
             self.weights["distillation"] = teacher_weight
             self.reads["distillation"] = "embedding"
@@ -117,13 +125,24 @@ class Objective(nn.Module):
         read = {name: _gather_full(getattr(output, name)) for name in sorted(set(self.reads.values()))}
         labels = gather(labels)
         with torch.autocast(labels.device.type, enabled=False):
-            values = {name: loss(read[self.reads[name]], labels) for name, loss in self.terms.items()}
+            values = {
+                name: self._value(name, read[reads], labels)
+                for name, reads in self.reads.items()
+                if name != "distillation"
+            }
             if self.distillation is not None and teacher is not None:
                 values["distillation"] = self.distillation(read["embedding"], gather(teacher))
         total = sum(
             (self.weights[name] * value for name, value in values.items()), next(iter(read.values())).new_zeros(())
         )
         return {"total": total, **{name: value.detach() for name, value in values.items()}}
+
+    def _value(self, name: str, x: Tensor, labels: Tensor) -> Tensor:
+        """A term's value: the mean over the parts of the vectors."""
+        if len(self.parts) == 1:
+            return cast(Tensor, self.terms[name](x, labels))
+        parts = torch.split(x, list(self.parts), dim=1)
+        return torch.stack([self.terms[_key(name, i)](part, labels) for i, part in enumerate(parts)]).mean()
 
     @property
     def sharded(self) -> bool:
@@ -158,6 +177,11 @@ class Objective(nn.Module):
                 for tensor in (*loss.parameters(), *loss.buffers()):
                     dist.broadcast(tensor.data, src=0)
         self._alike = True
+
+
+def _key(name: str, part: int) -> str:
+    """Name of a term's loss of one part of the vectors in `state_dict`; the first one's is the term's own."""
+    return name if part == 0 else f"{name}@{part}"
 
 
 def _gather_full(x: Tensor) -> Tensor:

@@ -150,7 +150,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     objective = Objective(
         config.objective,
         num_ids=len(pids),
-        dim=model.dim,
+        dim=model.widths,
         teacher_dim=0 if teacher is None else teacher.shape[1],
         teacher_weight=config.distillation.weight,
     ).to(device)

@@ -25,14 +25,14 @@ from passerby.models.model import build_model
 CONFIG = ModelConfig(backbone="tiny:osnet_x0_25")
 
 
-def make(folder: Path, seed: int = 0) -> Encoder:
+def make(folder: Path, seed: int = 0, config: ModelConfig = CONFIG) -> Encoder:
     torch.manual_seed(seed)
-    model = build_model(CONFIG)
+    model = build_model(config)
     for module in model.modules():  # statistics as after training, so that the neck is more than a copy
         if isinstance(module, torch.nn.BatchNorm1d):
             torch.nn.init.uniform_(module.running_mean, 0.0, 0.5)  # type: ignore[arg-type]
             torch.nn.init.uniform_(module.running_var, 0.5, 2.0)  # type: ignore[arg-type]
-    encoder = Encoder.from_model(model, InputConfig(height=64, width=32), CONFIG, {"licence": "CC0", "data": "drawn"})
+    encoder = Encoder.from_model(model, InputConfig(height=64, width=32), config, {"licence": "CC0", "data": "drawn"})
     encoder.save(folder)
     return encoder
 
@@ -85,6 +85,15 @@ def test_the_graph_alone_takes_pixels_of_any_size_and_tells_its_origin(exported:
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
         # Pillow rounds to whole grey levels when it resizes and the graph does not
         assert np.abs(vectors - encoder.encode(images, flip=False)).max() < (1e-5 if height == 64 else 0.02)
+
+
+@pytest.mark.slow
+def test_branches_are_exported_as_one_graph(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    encoder = make(tmp_path, config=ModelConfig(backbone="tiny:osnet_x0_25", tail="branches"))
+    assert export(tmp_path, "onnx").difference < 1e-4
+    assert load_encoder(tmp_path, engine="onnxruntime").dim == encoder.dim
 
 
 @pytest.mark.slow

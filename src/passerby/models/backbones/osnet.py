@@ -6,7 +6,7 @@ Parameter names are torchreid's, so its public checkpoints load as they are.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -183,11 +183,22 @@ class OSNet(nn.Module):
         self.fc = nn.Sequential(nn.Linear(stages[-1], feature_dim), nn.BatchNorm1d(feature_dim), nn.ReLU(inplace=True))
         self.apply(_initialise)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """[B, 3, H, W] -> feature map [B, channels, H / 16, W / 16]."""
+    def forward(self, images: Tensor, *, last: bool = True) -> Tensor:
+        """[B, 3, H, W] -> feature map [B, channels, H / 16, W / 16]; without `last`, the map before `last_layers`."""
         x = F.max_pool2d(self.conv1(images), 3, 2, 1)
-        blocks = (*self.conv2, self.pool2, *self.conv3, self.pool3, *self.conv4, self.conv5)
-        return through(blocks, x, recompute=self.recompute)
+        blocks = (*self.conv2, self.pool2, *self.conv3, self.pool3, *list(self.conv4)[:-1])
+        x = through(blocks, x, recompute=self.recompute)
+        return through(self.last_layers, x, recompute=self.recompute) if last else x
+
+    def keep_resolution(self) -> None:
+        """Halve the map no more before the last stage: it becomes [B, channels, H / 8, W / 8]."""
+        shrink = cast(nn.Sequential, self.pool3 if self.kind == "ain" else self.conv3[-1])
+        shrink[-1] = nn.Identity()
+
+    @property
+    def last_layers(self) -> tuple[nn.Module, ...]:
+        """The last block and the convolution behind it, which branches copy."""
+        return (self.conv4[-1], self.conv5)
 
 
 def _stage(channels: int, out: int, blocks: int, *, instance: bool = False, shrink: bool = False) -> nn.Sequential:

@@ -116,6 +116,8 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     if isinstance(getattr(model, "backbone", model), TimmBackbone):
         prefix += "model."
     renamed = _best_naming(tensors, own, prefix)
+    if isinstance(model, ReIDModel):
+        renamed = {name: renamed[source] for name, source in model.copies.items() if source in renamed} | renamed
     matched = [k for k, v in renamed.items() if k in own and v.shape == own[k].shape]
     mismatched = [k for k, v in renamed.items() if k in own and v.shape != own[k].shape]
     report = LoadReport(
