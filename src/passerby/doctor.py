@@ -26,6 +26,7 @@ _EXTRAS = {
     "tensorboard": ("tensorboard",),
     "milvus": ("pymilvus", "milvus-lite"),
     "video": ("av",),
+    "track": ("av", "trackers", "trackeval", "scipy"),
     "mat": ("scipy", "h5py"),
     "timm": ("timm", "torchvision"),
     "faiss": ("faiss-cpu",),

@@ -1,4 +1,4 @@
-"""What every store must do, told through the gallery's own doors."""
+"""What every store must do, tested through the public methods of a gallery."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from tests.contracts.galleries import DIM, STORES, TinyEncoder, open_gallery, people, picture
 
 from passerby.errors import GalleryError, GalleryRequestError, NotInGalleryError, StorageError
+from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import IdentityRecord, Note
+from passerby.gallery.stores.rows import IdentityRecord
 
 PEOPLE = people(4, 3)
 
@@ -191,7 +192,7 @@ def test_forgetting_leaves_nothing_to_find(filled: Gallery) -> None:
     assert filled.identify(PEOPLE[1, 0], threshold=0.1).identity == "person-1"
 
 
-def test_merge_joins_two_and_undo_parts_them(filled: Gallery) -> None:
+def test_merge_joins_two_and_undo_separates_them(filled: Gallery) -> None:
     merged = filled.merge("person-0", "person-1")
     assert merged.observations == 6
     assert merged.aliases == ("person-1",)
@@ -206,7 +207,7 @@ def test_merge_joins_two_and_undo_parts_them(filled: Gallery) -> None:
         filled.merge("person-0", "person-0")
 
 
-def test_forgetting_takes_what_was_merged_along(filled: Gallery) -> None:
+def test_forgetting_erases_what_was_merged(filled: Gallery) -> None:
     filled.merge("person-0", "person-1")
     filled.merge("person-2", "person-0")
     assert filled.forget("person-2").observations == 9

@@ -26,7 +26,7 @@ TINY = [
 KILLED = """
 import os, signal
 from passerby.cli import main
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 write = Embeddings.to_parquet
 def write_and_die(*arguments):
     write(*arguments)

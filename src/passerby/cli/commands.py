@@ -57,6 +57,9 @@ COMMANDS: dict[str, Command] = {
     "data from-video": Command(
         _CLI + "data:crop_video", "", "crop tracklets from a video and a tracker's boxes (MOT format)"
     ),
+    "track": Command(
+        _CLI + "track:track", "Film", "follow people through films: one number a person, over time and cameras"
+    ),
     "recipes": Command(_CLI + "recipes:recipes", "Training", "list the recipes, or show one with every setting"),
     "train": Command(_CLI + "train:train", "Training", "train a recipe, or resume a training that was interrupted"),
     "compare": Command(

@@ -12,7 +12,8 @@ from passerby.cli.output import iso_time, show, table
 from passerby.cli.parameters import GalleryLocation, Json
 
 if TYPE_CHECKING:
-    from passerby.gallery.records import Event, Identity, Observation
+    from passerby.gallery.answers import Identity, Observation
+    from passerby.gallery.events import Event
 
 OneName: TypeAlias = Annotated[str | None, Parameter(help="Of this person only.")]
 

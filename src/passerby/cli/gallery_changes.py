@@ -13,7 +13,7 @@ from passerby.cli.parameters import GalleryLocation, Json, Name
 from passerby.errors import UsageError
 
 if TYPE_CHECKING:
-    from passerby.gallery.records import Identity
+    from passerby.gallery.answers import Identity
 
 NewName: TypeAlias = Annotated[str | None, Parameter(metavar="NAME")]
 Text: TypeAlias = Annotated[str | None, Parameter(metavar="TEXT")]

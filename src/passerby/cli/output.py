@@ -79,7 +79,7 @@ def _cell(value: Any) -> str:
 
 def iso_time(seconds: float | None) -> str:
     """Seconds since 1970 as ISO 8601 in UTC; other numbers (seconds of a film) as they are; "" where unknown."""
-    from passerby.gallery.records import show_time
+    from passerby.gallery.times import show_time
 
     shown = show_time(seconds)
     return "" if shown == "-" else shown.replace(" ", "T")

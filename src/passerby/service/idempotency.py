@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from passerby.errors import GalleryError, StorageError
+from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import Note
 from passerby.service.asgi import App, Message, Receive, Scope, Send
 from passerby.service.context import ServiceContext
 from passerby.service.errors import ServiceError

@@ -1,4 +1,4 @@
-"""One name, one identity: how stores tell names apart, and what becomes of two that older versions let be equal."""
+"""One name, one identity: hints to find names by, and new names where older versions let two identities have one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LONGEST = 200
 
 
 def name_hint(name: str) -> int:
-    """16 bits of a name's hash: enough to find it by, too few to tell it from others once it is forgotten."""
+    """16 bits of a name's hash: enough to find it by, too few to identify it once it is forgotten."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:2], "big")
 
 

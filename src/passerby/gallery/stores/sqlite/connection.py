@@ -14,7 +14,7 @@ from passerby.gallery.stores.sqlite.file_guard import FileGuard
 
 BUSY_SECONDS = 30.0
 PRIVATE = 0o600
-"""Biometric data are nobody else's; SQLite gives the files beside it the same mode."""
+"""Biometric data: for the owner alone; SQLite gives the files beside it the same mode."""
 ELSEWHERE = "go back to a backup, or name another file to start a new gallery"
 
 
@@ -65,7 +65,7 @@ def close_files(connections: list[sqlite3.Connection], guard: FileGuard) -> None
 
 
 def sync_file(path: Path) -> None:
-    """Flush a folder, or a file that nobody has open yet: closing it drops the locks of those who have."""
+    """Flush a folder, or a file that is not open yet: closing it drops the locks of this process on it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,8 +2,8 @@
 
 SQLite keeps other processes from deleting its write-ahead log by POSIX locks. Those belong to the process, and closing
 *any* descriptor of the file drops them all (fcntl(2)): `open(path, "rb").close()` is enough, and SQLite does not
-notice. To another process that closes the gallery it then looks as if nobody else had it open: it deletes the log, and
-what the first process goes on writing there is lost.
+notice. To another process that closes the gallery it then looks as if no other process had it open: it deletes the
+log, and what the first process still writes there is lost.
 
 So the same bytes are locked a second time by open file description locks (Linux), which belong to a descriptor of ours
 and stay until that one is closed. Where there are none, the POSIX locks are taken anew before and after each change.
@@ -85,7 +85,7 @@ class FileGuard:
         """Lock what is in use; locks that are there already stay."""
         for descriptor, region in ((self._descriptor, _OPEN), (self._memory_descriptor, _MAPPED)):
             if descriptor is not None and not self._take(descriptor, _SHARED, region, _CLOSING_SECONDS):
-                raise StorageError(f"{self._path}: another process keeps the file locked; nothing was changed")
+                raise StorageError(f"{self._path}: another process holds a lock on the file; nothing was changed")
 
     def _take(self, descriptor: int, kind: int, region: Region, seconds: float) -> bool:
         """Lock, waiting for at most `seconds`; whether it was possible."""

@@ -1,4 +1,4 @@
-"""What a process keeps of a gallery's file in memory: settings, identities, and the index of all observations."""
+"""What a process holds of a gallery's file in memory: settings, identities, and the index of all observations."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from passerby.array_types import Bool, Float32, Int64
 from passerby.errors import DamagedGalleryError, NotInGalleryError
-from passerby.gallery.records import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.protocol import Settings
+from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.slots import DTYPES, by_block
 from passerby.gallery.stores.sqlite.texts import read_text
@@ -111,7 +111,7 @@ class Memory:
             raise DamagedGalleryError(f"{self.location}: damaged: {missing:,} vectors are missing")
 
     def _read_changed_observations(self, db: sqlite3.Connection) -> None:
-        rows = db.execute(  # told which index, or else SQLite goes through all rows to have them in order
+        rows = db.execute(  # names the index, or else SQLite goes through all rows to have them in order
             "SELECT slot, id, identity, camera, time FROM observations INDEXED BY observations_revision "
             "WHERE revision > ? ORDER BY slot",
             (self.revision,),

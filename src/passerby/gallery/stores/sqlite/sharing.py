@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from passerby.errors import GalleryError, StorageError
-from passerby.gallery.records import Event
+from passerby.gallery.events import Event
 from passerby.gallery.stores.sqlite.file_guard import Inode, inode
 from passerby.gallery.stores.sqlite.new_file import ensure_file
 from passerby.gallery.stores.sqlite.store import SqliteStore
@@ -95,7 +95,7 @@ def open_shared(path: Path, *, read_only: bool, storage: str) -> SharedStore:
     Args:
         path: the file; made where it does not exist (unless `read_only`).
         read_only: refuse every change of this user; others may make some.
-        storage: what a new file stores; an existing one keeps its own.
+        storage: what a new file stores; an existing one has its own.
 
     Raises:
         GalleryError: not a gallery, damaged, of a newer version of passerby, or a file with several names.
@@ -110,7 +110,7 @@ def open_shared(path: Path, *, read_only: bool, storage: str) -> SharedStore:
             raise _was_open_at_fork(str(path))
         store = None if key is None else _open.get(key)
         if store is not None and store.log_fault():
-            _close(store)  # its users were told, or will be, that they cannot go on
+            _close(store)  # its users got an error, or will, at their next call
             store = None
         if store is None or store.path != real:
             _check_one_name(path, real)

@@ -23,9 +23,10 @@ import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestError, StorageError
-from passerby.gallery.records import Event, IdentityRecord, Observations, Ranking, Where
+from passerby.gallery.events import Event
 from passerby.gallery.stores.names import name_hint
 from passerby.gallery.stores.protocol import Settings
+from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite import schema
 from passerby.gallery.stores.sqlite.connection import (
     BUSY_SECONDS,
@@ -158,7 +159,7 @@ class SqliteStore:
         with self._lock, translated(self.location):
             if self._depth == 0:
                 self._refresh()
-                if not self._guard.lasting:  # else nobody who keeps to SQLite's locks can have deleted the log
+                if not self._guard.lasting:  # else no process that obeys SQLite's locks can have deleted the log
                     self._check_log()
             yield
 
@@ -198,7 +199,7 @@ class SqliteStore:
             self._db.execute("ROLLBACK")
 
     def _check_writable(self) -> None:
-        """SQLite goes on writing to a file that was deleted, and what is written there is lost."""
+        """SQLite still writes to a file that was deleted, and what is written there is lost."""
         if self._read_only:
             raise StorageError(f"{self.location}: opened for reading only; nothing was changed")
         self._check_file()

@@ -1,4 +1,4 @@
-"""One file, several users: two openings in one process, other processes, readers that know nothing of locks."""
+"""One file, several users: two openings in one process, other processes, readers that take no locks."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_locks_dropped_in_the_middle_of_a_change(
 
 @posix
 @pytest.mark.parametrize("end", ["-wal", "-shm"])
-def test_a_log_that_somebody_deletes_is_missed_and_saved(tmp_path: Path, end: str) -> None:
+def test_a_log_that_another_program_deletes_is_noticed_and_restored(tmp_path: Path, end: str) -> None:
     path = tmp_path / "people.gallery"
     with Gallery.open(path) as gallery:
         gallery.enroll("Ada", vectors=PEOPLE[0])
@@ -234,7 +234,7 @@ def test_two_openings_are_one_store(tmp_path: Path) -> None:
 def test_each_opening_has_its_own_encoder(tmp_path: Path) -> None:
     path = tmp_path / "people.gallery"
     with Gallery.open(path, TinyEncoder()) as gallery:
-        with Gallery.open(path, TinyEncoder("tiny-2")) as other:  # the gallery is nobody's yet
+        with Gallery.open(path, TinyEncoder("tiny-2")) as other:  # the gallery has no encoder yet
             gallery.enroll("Ada", picture(1))
             with pytest.raises(GalleryError, match=r"encoder 'tiny-1'.*'tiny-2'"):
                 other.enroll("Bob", picture(2))
@@ -263,7 +263,7 @@ def test_each_opening_may_change_what_it_was_opened_for(tmp_path: Path) -> None:
             reader.forget("Ada")
 
 
-def test_a_gallery_that_nobody_closed(tmp_path: Path) -> None:
+def test_a_gallery_that_was_not_closed(tmp_path: Path) -> None:
     path = tmp_path / "people.gallery"
     gallery = Gallery.open(path)
     second = Gallery.open(path)

@@ -1,4 +1,4 @@
-"""From what callers hold to vectors and thumbnails, and how answers read."""
+"""Vectors and thumbnails from every form of input, and answers as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.contracts.galleries import DIM, TinyEncoder, picture
 from passerby.errors import GalleryError, ImageError
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.inputs import THUMBNAIL_BYTES, looks_like_vectors, mean_vector, thumbnail, unit_vectors
-from passerby.gallery.records import show_time, to_seconds
+from passerby.gallery.times import show_time, to_seconds
 from passerby.images.decode import decode_image
 
 
@@ -132,7 +132,7 @@ def test_an_encoder_without_threshold_gives_candidates_and_the_gallerys_own_goes
         assert gallery.threshold == 0.3
 
 
-def test_answers_read_well(gallery: Gallery) -> None:
+def test_answers_as_text(gallery: Gallery) -> None:
     gallery.enroll("Ada", picture(1), camera="door", time="2026-05-01T12:00:00+00:00")
     known = gallery.identify(picture(1), camera="hall")
     assert str(known).splitlines() == [
@@ -180,3 +180,29 @@ def test_a_tracklet_is_enrolled_as_one_observation(gallery: Gallery) -> None:
     assert found.matches[0].distance == pytest.approx(0, abs=1e-3)
     gallery.enroll("bob", frames)
     assert gallery.observation_count == 4
+
+
+def test_many_images_are_enrolled_and_identified_by_one_camera_for_all(gallery: Gallery) -> None:
+    ids = gallery.enroll_many(["Ada", "Bob"], images=[picture(1), picture(2)], cameras="door", times=5.0)
+    assert [(o.identity, o.camera, o.time) for o in gallery.observations()] == [("Ada", "door", 5), ("Bob", "door", 5)]
+    assert all(gallery.thumbnail(observation) is not None for observation in ids)
+    for cameras in ("hall", ["hall", "hall"], None):
+        found = gallery.identify_many([picture(1), picture(2)], cameras=cameras)
+        assert [answer.identity for answer in found] == ["Ada", "Bob"]
+    assert [len(answer) for answer in gallery.identify_many([picture(1), picture(2)], cameras="door")] == [0, 0]
+    rows = gallery.vectors(ids)
+    assert [answer.identity for answer in gallery.identify_many(vectors=rows)] == ["Ada", "Bob"]
+
+
+def test_one_of_images_and_vectors(gallery: Gallery) -> None:
+    row = np.ones((1, DIM))
+    for wrong in (
+        lambda: gallery.enroll_many(["Ada"]),
+        lambda: gallery.enroll_many(["Ada"], row, images=[picture(1)]),
+        lambda: gallery.identify_many(),
+        lambda: gallery.identify_many(row, vectors=row),
+    ):
+        with pytest.raises(GalleryError, match="one of the two"):
+            wrong()
+    with pytest.raises(GalleryError, match="2 identities for 1 vectors"):
+        gallery.enroll_many(["Ada", "Bob"], images=[picture(1)])

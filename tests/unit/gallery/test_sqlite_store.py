@@ -17,8 +17,9 @@ from tests.contracts.galleries import DIM, TinyEncoder, people, picture
 
 from passerby.errors import GalleryError, GalleryRequestError, StorageError
 from passerby.gallery import transfer
+from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import IdentityRecord, Note
+from passerby.gallery.stores.rows import IdentityRecord
 from passerby.gallery.stores.sqlite import schema
 from passerby.gallery.stores.sqlite import store as sqlite
 
@@ -198,7 +199,7 @@ def test_a_flipped_vector_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing/people.gallery", "ftp://host/people"])
-def test_a_place_that_cannot_be(tmp_path: Path, name: str) -> None:
+def test_a_location_that_cannot_be_opened(tmp_path: Path, name: str) -> None:
     location = name if "://" in name else str(tmp_path / name)
     with pytest.raises(GalleryError):
         Gallery.open(location)
@@ -398,7 +399,7 @@ def called(old: str, new: str) -> str:
     )
 
 
-def test_twins_of_an_older_format_are_told_apart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_equal_names_of_an_older_format_are_made_unique(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "people.gallery"
     with Gallery.open(path) as gallery:
         for number, name in enumerate(["Bob", "Rob", "Rab", "Bob (2)", "Rib"]):
@@ -422,7 +423,7 @@ def test_twins_of_an_older_format_are_told_apart(tmp_path: Path, caplog: pytest.
     assert traces(every_byte(path), {"names": [b'"Bob']}) == []
 
 
-def test_the_name_of_a_twin_fits(tmp_path: Path) -> None:
+def test_a_name_made_unique_has_at_most_200_characters(tmp_path: Path) -> None:
     path = tmp_path / "people.gallery"
     with Gallery.open(path) as gallery:
         gallery.enroll("B" + 199 * "o", vectors=PEOPLE[0])
@@ -663,3 +664,13 @@ def test_a_closed_gallery_says_so(tmp_path: Path) -> None:
         gallery.identify(np.ones(DIM))
     with pytest.raises(GalleryError, match="closed"):
         gallery.log("asked")
+
+
+def test_another_storage_than_the_files_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    Gallery.open(path, storage="float16").close()
+    with pytest.raises(GalleryRequestError, match="stores vectors as float16, opened with storage='float32'"):
+        Gallery.open(path, storage="float32")
+    Gallery.open(path, storage="float16").close()
+    with Gallery.open(path) as gallery:  # without a wish: as it is
+        gallery.enroll("Ada", vectors=PEOPLE[0])
