@@ -41,25 +41,23 @@ def split(data: Embeddings, seed: int, enrol: int) -> tuple[Embeddings, Embeddin
     return data.select(first), data.select(probes), data.select(np.isin(data.pids, order[ENROLLED:]))
 
 
-def drawn(strangers: Embeddings, probes: Embeddings, enrolled: Embeddings) -> Draw:
-    return Draw(
-        nearest(strangers.vectors, strangers.camids, enrolled), strangers.pids, genuine_distances(probes, enrolled)
-    )
+def drawn(others: Embeddings, probes: Embeddings, enrolled: Embeddings) -> Draw:
+    return Draw(nearest(others.vectors, others.camids, enrolled), others.pids, genuine_distances(probes, enrolled))
 
 
 def twice_enrolled(data: Embeddings, seed: int, enrol: int) -> tuple[Draw, dict[str, ImpostorDistances]]:
     """Five of 100 people have half of their images under a second name."""
-    enrolled, probes, strangers = split(data, seed, enrol)
+    enrolled, probes, others = split(data, seed, enrol)
     rows = labelled(enrolled)
     names = rows.identities.copy()
     for person in np.unique(names)[:: ENROLLED // 5]:
         names[np.flatnonzero(rows.identities == person)[: enrol // 2]] = person + 10**6
     wrong = LabelledVectors(rows.vectors, names, rows.cameras)
     pairs = [(int(p), int(p) - 10**6) for p in np.unique(names[names >= 10**6])]
-    return drawn(strangers, probes, enrolled), {
+    return drawn(others, probes, enrolled), {
         "nobody twice": impostor_distances(rows),
         "5 % twice, not noticed": impostor_distances(wrong),
-        "5 % twice, pairs judged": impostor_distances(wrong, one_person=pairs),
+        "5 % twice, pairs named": impostor_distances(wrong, one_person=pairs),
     }
 
 
@@ -67,22 +65,22 @@ def one_camera(data: Embeddings, seed: int, enrol: int) -> tuple[Draw, dict[str,
     """Everybody is enrolled by one camera and seen by the others."""
     camera = np.bincount(data.camids).argmax()
     here = data.select(np.isin(data.pids, np.unique(data.pids[data.camids == camera])))
-    enrolled, _, strangers = split(here.select(here.camids == camera), seed, 2)
+    enrolled, _, others = split(here.select(here.camids == camera), seed, 2)
     away = here.select(here.camids != camera)
     probes = away.select(np.isin(away.pids, enrolled.pids))
-    strangers = away.select(np.isin(away.pids, strangers.pids))
-    return drawn(strangers, probes, enrolled), {"one camera": impostor_distances(labelled(enrolled))}
+    others = away.select(np.isin(away.pids, others.pids))
+    return drawn(others, probes, enrolled), {"one camera": impostor_distances(labelled(enrolled))}
 
 
 def tracklet_probes(data: Embeddings, seed: int, enrol: int) -> tuple[Draw, dict[str, ImpostorDistances]]:
     """Probes are means of at least three images of one camera."""
-    enrolled, probes, strangers = split(data, seed, enrol)
+    enrolled, probes, others = split(data, seed, enrol)
 
     def joined(rows: Embeddings) -> Embeddings:
         means = pseudo_tracklets(labelled(rows), frames=3)
         return Embeddings(means.vectors, means.identities, means.cameras)
 
-    return drawn(joined(strangers), joined(probes), enrolled), {
+    return drawn(joined(others), joined(probes), enrolled), {
         "tracklets, calibrated by images": impostor_distances(labelled(enrolled)),
         "tracklets, by pseudo-tracklets": impostor_distances(pseudo_tracklets(labelled(enrolled)), labelled(enrolled)),
     }
@@ -111,10 +109,10 @@ def show(
 
 def stream(data: Embeddings, seed: int, enrol: int) -> None:
     """Images of 300 people nobody enrolled, one after the other; who is not recognised becomes a new identity."""
-    enrolled, _, strangers = split(data, seed, enrol)
+    enrolled, _, others = split(data, seed, enrol)
     rng = np.random.default_rng(seed)
-    people = rng.permutation(np.unique(strangers.pids))[:STREAM]
-    coming = np.flatnonzero(np.isin(strangers.pids, people))
+    people = rng.permutation(np.unique(others.pids))[:STREAM]
+    coming = np.flatnonzero(np.isin(others.pids, people))
     coming = coming[rng.permutation(len(coming))]
     base = labelled(enrolled)
     law = fit_impostor_law(impostor_distances(base, exclude_camera=False))
@@ -130,17 +128,17 @@ def stream(data: Embeddings, seed: int, enrol: int) -> None:
         state = search_nearest_identities(base, base, exclude_camera=False)
         for i in coming:
             stored = np.concatenate(vectors)
-            similar = stored @ strangers.vectors[i]
+            similar = stored @ others.vectors[i]
             distance = float(np.sqrt(max(2 - 2 * similar.max(), 0)))
-            person = int(strangers.pids[i])
+            person = int(others.pids[i])
             returns += person in seen
             if distance < own:
                 continue
             missed += person in seen
             seen.add(person)
             made.append(person)
-            vectors.append(strangers.vectors[i : i + 1])
-            new = LabelledVectors(vectors[-1], np.array([10**7 + len(made)]), np.array([strangers.camids[i]]))
+            vectors.append(others.vectors[i : i + 1])
+            new = LabelledVectors(vectors[-1], np.array([10**7 + len(made)]), np.array([others.camids[i]]))
             if policy.startswith("law of the enrolled"):
                 known = len(seen) if policy.endswith("people met") else len(made)
                 own = law.carried(law.identities + known).threshold(FAR)

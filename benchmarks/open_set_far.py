@@ -50,15 +50,15 @@ HELD_OUT = 100
 
 @dataclass(frozen=True)
 class Draw:
-    """What one gallery met: distances of strangers' images, and of images of enrolled people to themselves."""
+    """What one gallery met: distances of other people's images, and of images of enrolled people to themselves."""
 
-    strangers: np.ndarray
+    others: np.ndarray
     people: np.ndarray
     genuine: np.ndarray
 
     def far(self, threshold: float) -> tuple[float, float, float]:
         """Share of images accepted; the same with each person counting once; share of people ever accepted."""
-        hit = self.strangers < threshold
+        hit = self.others < threshold
         row = np.unique(self.people, return_inverse=True)[1]
         return float(hit.mean()), float(person_weights(self.people) @ hit), float((np.bincount(row, hit) > 0).mean())
 
@@ -68,7 +68,7 @@ class Draw:
 
     def ideal(self, far: float) -> float:
         """The largest threshold whose rate is at most the asked one here."""
-        return float(np.sort(self.strangers)[int(far * len(self.strangers) + 1e-9)])
+        return float(np.sort(self.others)[int(far * len(self.others) + 1e-9)])
 
 
 def samples_of(place: str, folder: Path) -> list[Sample]:
@@ -142,10 +142,8 @@ def thresholds_of_draw(data: Embeddings, size: int, seed: int, enrol: int, far: 
     first = chosen(rng, rows, known, enrol)
     left = {int(p): np.setdiff1d(rows[p], first) for p in known}
     probes, enrolled = data.select(chosen(rng, left, known, 6)), data.select(first)
-    strangers = data.select(np.isin(data.pids, order[size : len(order) - len(held)]))
-    draw = Draw(
-        nearest(strangers.vectors, strangers.camids, enrolled), strangers.pids, genuine_distances(probes, enrolled)
-    )
+    others = data.select(np.isin(data.pids, order[size : len(order) - len(held)]))
+    draw = Draw(nearest(others.vectors, others.camids, enrolled), others.pids, genuine_distances(probes, enrolled))
     impostors = impostor_distances(labelled(enrolled))
     law = fit_impostor_law(impostors)
     found = {

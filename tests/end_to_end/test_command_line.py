@@ -135,7 +135,11 @@ def test_reranking_is_named_in_the_result(world: Path, capsys: pytest.CaptureFix
 
 
 def test_calibrate_enroll_identify_forget(world: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert json.loads(say(capsys, "calibrate", world / "run", "--far", "0.2", "--json").out)["value"] > 0
+    calibrated = json.loads(say(capsys, "calibrate", world / "run", "--far", "0.2", "--json").out)
+    assert calibrated["value"] > 0
+    assert [row["identities"] for row in calibrated["expected_far"]] == [10, 30, 100, 300]
+    kept = json.loads((world / "run" / "encoder" / "threshold.json").read_text())
+    assert {law["source"] for law in kept["impostor_laws"]["identify"]} == {"encoder"}
     gallery, encoder = tmp_path / "people.gallery", ["--encoder", world / "run"]
     pictures = sorted((world / "people" / "bounding_box_test").glob("0*_c1*.jpg"))
     person = [p for p in pictures if p.name.startswith(pictures[-1].name[:4])]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,7 +59,14 @@ def test_junk_and_too_few_people_give_no_law():
     assert laws_of_people(junk, junk) == {}
 
 
-def test_an_old_threshold_file_says_what_it_is():
+def test_the_threshold_file_of_0_1_says_what_it_is():
+    golden = Path(__file__).parents[2] / "golden" / "v0_1" / "encoder" / "threshold.json"
+    content = json.loads(golden.read_text("utf-8"))
+    assert stored_laws(content, "identify") is None
+    assert "with 2 people enrolled; no impostor law" in describe_calibration(content)
+
+
+def test_a_threshold_without_laws_says_what_it_is():
     assert stored_laws(OLD, "identify") is None
     said = describe_calibration(OLD)
     assert "20 people enrolled" in said

@@ -35,9 +35,9 @@ def law_of(rows, **options):
     return fit_impostor_law(impostor_distances(rows), **options)
 
 
-def rate_of(threshold, enrolled, strangers):
-    keys = 2 - 2 * strangers.vectors.astype(np.float64) @ enrolled.vectors.astype(np.float64).T
-    keys[strangers.cameras[:, None] == enrolled.cameras] = np.inf
+def rate_of(threshold, enrolled, others):
+    keys = 2 - 2 * others.vectors.astype(np.float64) @ enrolled.vectors.astype(np.float64).T
+    keys[others.cameras[:, None] == enrolled.cameras] = np.inf
     return (np.sqrt(np.maximum(keys.min(axis=1), 0)) < threshold).mean()
 
 
@@ -68,8 +68,8 @@ def test_asked_and_obtained_agree_on_drawn_people():
     rates = []
     for seed in range(8):
         rows = people_of(seed, 160)
-        enrolled, strangers = rows.select(rows.identities < 80), rows.select(rows.identities >= 80)
-        rates.append(rate_of(law_of(enrolled).threshold(0.05), enrolled, strangers))
+        enrolled, others = rows.select(rows.identities < 80), rows.select(rows.identities >= 80)
+        rates.append(rate_of(law_of(enrolled).threshold(0.05), enrolled, others))
     assert 0.03 < np.mean(rates) < 0.07
 
 

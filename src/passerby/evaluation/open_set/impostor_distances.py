@@ -1,7 +1,7 @@
 """Impostor distances of a gallery without labels: each enrolled identity in turn is a person whom nobody enrolled.
 
-For each of its observations the distance to the nearest *other* identity is what a stranger's probe would meet, in this
-gallery, at this size, with these cameras. One identity is missing in such a search: it is one among G - 1, not G.
+For each of its observations the distance to the nearest *other* identity is what an impostor's probe would meet, in
+this gallery, at this size, with these cameras. One identity is missing in such a search: it is one among G - 1, not G.
 """
 
 from __future__ import annotations
