@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 
 SIZES = {"market1501": (3_368, 15_913, 750), "msmt17": (11_659, 82_161, 3_060), "distractors": (3_368, 515_913, 750)}
 

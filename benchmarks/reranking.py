@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.measure import interleaved
 from benchmarks.people import SIZES, PeakMemory, blocked_product, draw
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.evaluation.closed_set.protocols import evaluate_embeddings
 from passerby.evaluation.closed_set.result import Report
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.evaluation.closed_set.protocols import evaluate_embeddings
 from passerby.gallery.gallery import Gallery
 

@@ -13,11 +13,12 @@ from passerby.config import load_recipe
 from passerby.data.datasets import load_dataset
 from passerby.data.records import ReIDDataset, Sample
 from passerby.data.synthetic.dataset import draw_dataset
-from passerby.embedding.embed import Embeddings, embed
-from passerby.evaluation.closed_set.protocols import Report
+from passerby.embedding.embed import embed
+from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import score
 from passerby.evaluation.open_set.calibration import calibrate
-from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, evaluate_open_set
+from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
+from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.gallery.gallery import Gallery
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.report.report import write_report
@@ -124,22 +125,13 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
         reports={"plain": plain, "re-ranked": reranked},
         query=query,
         gallery=gallery,
-        open_set=_open_set(query, gallery),
+        open_set=evaluate_half_enrolled(query, gallery, query.pids),
         threshold=threshold,
         metrics=run.path / "metrics.jsonl",
         encoder=encoder,
         notes=str(identified).splitlines(),
     )
     return Demo(folder, report, plain, reranked, threshold, identified, time.monotonic() - started)
-
-
-def _open_set(query: Embeddings, gallery: Embeddings) -> OpenSetReport:
-    """Half of the people are enrolled, the others are impostors."""
-    known = set(sorted(set(query.pids.tolist()))[::2])
-    enrolled = gallery.select([i for i, pid in enumerate(gallery.pids) if int(pid) in known])
-    return evaluate_open_set(
-        query.vectors, enrolled.vectors, query.pids, enrolled.pids, query.camids, enrolled.camids, far=(0.01, 0.1)
-    )
 
 
 def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.evaluation.closed_set.protocols import PROTOCOLS, evaluate_embeddings
 from passerby.report.report import write_report
 

@@ -8,16 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import passerby.training.checkpoint as checkpoint_module
+import passerby.training.trainer as trainer_module
 from passerby.config import Config, parse_config
 from passerby.data.datasets import load_dataset
 from passerby.data.records import ReIDDataset
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, DataError, StorageError, TrainingError, WeightsError
 from passerby.training.trainer import Run, train
 
@@ -267,6 +269,45 @@ def test_settings_that_a_saved_run_did_not_know_had_their_defaults(root: Path) -
     assert checkpoint_module.differing_settings(old, now) == []
     grouped = settings(root, run__micro_batch=8)
     assert checkpoint_module.differing_settings(old, grouped) == ["run.micro_batch: 0 -> 8"]
+
+
+def test_how_it_is_evaluated_never_stops_a_run_from_going_on(root: Path) -> None:
+    now = settings(root, evaluation={"metric": "cosine", "rerank": {"k1": 7}, "batch_size": 16, "protocol": "video"})
+    assert checkpoint_module.differing_settings(settings(root).to_toml(), now) == []
+    assert checkpoint_module.differing_settings(now.to_toml(), settings(root)) == []
+
+
+def test_held_out_identities_are_evaluated_as_the_recipe_says(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    score, embed = trainer_module.score_dataset, trainer_module.embed_together
+
+    def scored(*arguments: Any, **rest: Any) -> Any:
+        report = score(*arguments, **rest)
+        seen.append(report.settings)
+        return report
+
+    def embedded(*arguments: Any, **rest: Any) -> Any:
+        seen.append(rest)
+        return embed(*arguments, **rest)
+
+    monkeypatch.setattr(trainer_module, "score_dataset", scored)
+    monkeypatch.setattr(trainer_module, "embed_together", embedded)
+    wanted = {"metric": "cosine", "ap": "trapezoid", "rerank": {"k1": 3, "k2": 2}, "flip": False, "batch_size": 7}
+    train(settings(root, evaluation=wanted, schedule__epochs=1), out=tmp_path / "run")
+    *parts, report = seen
+    assert [(part["flip"], part["batch_size"]) for part in parts] == [(False, 7), (False, 7)]
+    assert {name: report[name] for name in ("metric", "ap", "flip")} == {
+        "metric": "cosine", "ap": "trapezoid", "flip": False,
+    }  # fmt: skip
+    assert report["rerank"]["k1"] == 3
+
+
+def test_a_wrong_evaluation_stops_a_training_before_it_begins(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'market1501'"):
+        train(settings(root, evaluation={"protocol": "market1502"}), out=tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
 def test_announces_collapse_once(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import EmbeddingError
 from passerby.evaluation.closed_set.protocols import PROTOCOLS, evaluate_embeddings
 from passerby.report import evidence as evidence_module
-from passerby.report.evidence import as_evaluated, collect_evidence, ranked_lists
+from passerby.report.evidence import as_evaluated, collect_evidence, left_out_by, ranked_lists
 
 
 def world(seed: int, queries: int, gallery: int, *, people: int, cameras: int) -> tuple[Embeddings, Embeddings]:
@@ -188,3 +188,17 @@ def test_a_report_of_other_queries_is_refused() -> None:
         as_evaluated(probe.select([0, 1]), stock, report)
     with pytest.raises(EmbeddingError, match="do not belong together"):
         as_evaluated(replace(probe, pids=probe.pids + 1), stock, report)
+
+
+@pytest.mark.filterwarnings("ignore::passerby.evaluation.closed_set.result.ScoreWarning")
+def test_curves_leave_out_what_the_report_left_out() -> None:
+    probe, stock = world(3, 6, 40, people=4, cameras=3)
+    report = evaluate_embeddings(
+        probe.vectors, stock.vectors, probe.pids, stock.pids, probe.camids, stock.camids,
+        exclude="same_camera", junk_pids=(-1, 0),
+    )  # fmt: skip
+    evidence = collect_evidence(probe, stock, **left_out_by(report))
+    counted = (probe.camids[:, None] != stock.camids) & (stock.pids > 0)
+    assert (evidence.same + evidence.different).sum() == counted.sum() == report.per_query.kept.sum()
+    lists = ranked_lists(probe, stock, range(len(probe)), length=40, **left_out_by(report))
+    assert [len(found.gallery) for found in lists] == counted.sum(axis=1).tolist()

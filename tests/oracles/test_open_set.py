@@ -5,15 +5,15 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import passerby as pb
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.open_set.calibration import calibrate_on_people
-from passerby.evaluation.open_set.curves import camera_thresholds
 from passerby.evaluation.open_set.stream import enroll_stream
+from passerby.evaluation.open_set.thresholds import camera_thresholds
 from passerby.evaluation.open_set.verification import verify_pairs
 
 
@@ -61,6 +61,7 @@ def slow_search(p, g, pp, gp, pc, gc):
               st.integers(1, 3), st.integers(0, 3)),
     st.sampled_from([0.0, 0.1, 0.25, 0.29, 0.5, 1.0]),
 )  # fmt: skip
+@example(world_of(416123850, 2, 10, 3, 2, 1), 0.0)  # somebody nearer has another image as far away as the own one
 def test_rates_equal_the_slow_loop(world, far):
     rows = slow_search(*world)
     report = pb.evaluate_open_set(*world, far=(far,), ranks=(1, 2))

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 import passerby as pb
 from passerby.errors import ConfigError, EmbeddingError
+from passerby.evaluation.closed_set.result import ScoreWarning
 from passerby.evaluation.relevance import relevance_of
-from passerby.search import neighbors, ranking
-from passerby.search.products import torch_product
-from passerby.search.ranking import match_ranks, top_k
+from passerby.search import products, ranking, tiles
+from passerby.search.neighbors import top_k
+from passerby.search.ranking import match_ranks
 from passerby.search.screening import make_screen
 
-pytestmark = pytest.mark.filterwarnings("ignore::passerby.evaluation.closed_set.protocols.ScoreWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::passerby.evaluation.closed_set.result.ScoreWarning")
 
 
 def key(q, g, metric):
@@ -163,11 +164,11 @@ def test_large_worlds_with_copies_offsets_and_extreme_scales(metric, offset, fac
 def test_places_do_not_depend_on_tiles_threads_or_order_of_work(monkeypatch):
     q, g, labels = drawn_world(queries=60, images=500)
     expected = match_ranks(q, g, labels, metric="euclidean")
-    for name, value in (
-        ("_TILE_COLUMNS", 57), ("_TILE_ROWS", 13), ("WORKERS", 5), ("_CLOSE_PAIRS", 1), ("_QUERY_MATCHES", 100),
-        ("_QUERY_BYTES", 2000),
+    for module, name, value in (
+        (ranking, "_TILE_COLUMNS", 57), (ranking, "_TILE_ROWS", 13), (tiles, "WORKERS", 5),
+        (ranking, "_CLOSE_PAIRS", 1), (ranking, "_QUERY_MATCHES", 100), (ranking, "_QUERY_BYTES", 2000),
     ):  # fmt: skip
-        monkeypatch.setattr(ranking, name, value)
+        monkeypatch.setattr(module, name, value)
         found = match_ranks(q, g, labels, metric="euclidean")
         for part in ("positions", "offsets", "kept", "tied"):
             np.testing.assert_array_equal(getattr(found, part), getattr(expected, part))
@@ -202,7 +203,7 @@ def test_numpy_torch_and_lists_give_the_same_report():
 def test_a_collapsed_model_is_called_out():
     vectors = np.ones((30, 8), dtype=np.float32)
     pids = np.arange(30) % 5 + 1
-    with pytest.warns(pb.evaluation.protocols.ScoreWarning, match="collapsed"):
+    with pytest.warns(ScoreWarning, match="collapsed"):
         report = pb.evaluate_embeddings(vectors[:5], vectors, pids[:5], pids)
     assert report.tied == 5
     assert any("collapsed" in note for note in report.notes)
@@ -214,8 +215,7 @@ def test_a_collapsed_model_is_called_out():
 def test_the_device_does_not_change_a_number(monkeypatch):
     q, g, labels = drawn_world(queries=60, images=500)
     expected = match_ranks(q, g, labels, metric="euclidean")
-    for module in (ranking, neighbors):
-        monkeypatch.setattr(module, "product_on", lambda device: torch_product(torch.device("cpu")))
+    monkeypatch.setattr(products, "check_device", lambda device: device and torch.device("cpu"))
     found = match_ranks(q, g, labels, metric="euclidean", device="cuda")
     np.testing.assert_array_equal(found.positions, expected.positions)
     indices, _ = top_k(q, g, 5, relevance=labels, device="cuda")
@@ -229,3 +229,33 @@ def test_a_device_that_is_not_there_is_refused():
         pb.evaluate_embeddings(q, g, labels.query_labels, labels.gallery_labels, device="xpu:7")
     with pytest.raises(ConfigError, match="cannot be used here"):
         pb.evaluate_embeddings(q, g, labels.query_labels, labels.gallery_labels, device="gpu")
+
+
+def test_an_accelerator_computes_in_full_precision_for_a_search_and_no_longer(monkeypatch):
+    """TF32 would break the screen's bound; the setting is the whole process's, so it is made once and taken back."""
+    q, g, labels = drawn_world(queries=60, images=9000)
+    monkeypatch.setattr(products, "check_device", lambda device: torch.device("cpu"))
+    seen, settings = [], []
+    plain, precision = products.torch_product, torch.set_float32_matmul_precision
+
+    def watched(place):
+        product = plain(place)
+
+        def compute(a, b, out):
+            seen.append(torch.get_float32_matmul_precision())
+            product(a, b, out)
+
+        return compute
+
+    monkeypatch.setattr(products, "torch_product", watched)
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda name: (settings.append(name), precision(name)))
+    before = torch.get_float32_matmul_precision()
+    precision("high")
+    try:
+        match_ranks(q, g, labels, metric="euclidean", device="cuda")
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        precision(before)
+    assert len(seen) > 1
+    assert set(seen) == {"highest"}
+    assert settings == ["highest", "high"]

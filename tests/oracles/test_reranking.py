@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import passerby as pb
 from passerby.errors import ConfigError
 
-pytestmark = pytest.mark.filterwarnings("ignore::passerby.evaluation.closed_set.protocols.ScoreWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::passerby.evaluation.closed_set.result.ScoreWarning")
 
 
 def dense(query, gallery, k1=20, k2=6, lambda_value=0.3, overlap="more", half="python", blend="normalized"):

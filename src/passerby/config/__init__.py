@@ -6,10 +6,13 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 from passerby.config.augment import AugmentConfig
 from passerby.config.checking import parse_config
 from passerby.config.data import DataConfig
-from passerby.config.evaluation import EvaluationConfig
+from passerby.config.evaluation import EvaluationSettings, RerankSettings
 from passerby.config.input import InputConfig
 from passerby.config.model import ModelConfig
 from passerby.config.objective import DistillationConfig, TermConfig
@@ -27,12 +30,13 @@ __all__ = [
     "Config",
     "DataConfig",
     "DistillationConfig",
-    "EvaluationConfig",
+    "EvaluationSettings",
     "InputConfig",
     "ModelConfig",
     "NonNegative",
     "OptimizerConfig",
     "Positive",
+    "RerankSettings",
     "RunConfig",
     "SamplerConfig",
     "ScheduleConfig",
@@ -44,3 +48,14 @@ __all__ = [
     "recipe_names",
     "with_overrides",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "EvaluationConfig":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        "EvaluationConfig is called EvaluationSettings; the old name goes with version 0.3",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return EvaluationSettings

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from passerby.config.augment import AugmentConfig
 from passerby.config.data import DataConfig
-from passerby.config.evaluation import EvaluationConfig
+from passerby.config.evaluation import EvaluationSettings
 from passerby.config.input import InputConfig
 from passerby.config.model import ModelConfig
 from passerby.config.objective import DistillationConfig, TermConfig
@@ -37,7 +37,7 @@ class Config(Settings):
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     run: RunConfig = RunConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: EvaluationSettings = EvaluationSettings()
 
     @model_validator(mode="after")
     def _has_a_term(self) -> Config:

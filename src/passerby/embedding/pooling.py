@@ -10,7 +10,9 @@ from passerby.array_types import Float32, Float64, Int64
 from passerby.errors import EmbeddingError
 
 FRAME_POOLINGS = ("mean", "max", "attention")
-POOLINGS = (*FRAME_POOLINGS, "min_distance")
+QUALITIES = ("sharpness", "norm")
+"""Means weighted by a quality of each frame (`passerby.embedding.quality`)."""
+POOLINGS = (*FRAME_POOLINGS, *QUALITIES, "min_distance")
 _ATTENTION_TEMPERATURE = 0.1
 
 

@@ -12,12 +12,11 @@ from passerby.array_types import Float64
 from passerby.data.records import Sample
 from passerby.data.tracklets import sharpness
 from passerby.embedding.embed import Embedder
+from passerby.embedding.pooling import QUALITIES
 from passerby.errors import ConfigError, unknown_name
 from passerby.models.encoder import Encoder
 from passerby.models.image_batches import prepared_batches
 from passerby.progress import progress_bar
-
-QUALITIES = ("sharpness", "norm")
 
 
 def frame_quality(

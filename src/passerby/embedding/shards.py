@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from passerby.array_types import Float32
 from passerby.data.records import Sample
-from passerby.embedding.embed import Embedder, Embeddings, embeddings_of, encode_in_order
+from passerby.embedding.embed import Embedder, encode_in_order
+from passerby.embedding.embeddings import Embeddings, embeddings_of
 from passerby.errors import EmbeddingError
 from passerby.files import replace_file
 from passerby.progress import progress_bar

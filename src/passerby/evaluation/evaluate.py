@@ -2,102 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.data.records import ReIDDataset
-from passerby.embedding.embed import Embedder, Embeddings, embed
-from passerby.embedding.quality import QUALITIES, frame_quality
-from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation.closed_set.protocols import Report, check_settings, evaluate_embeddings
+from passerby.embedding.embed import Embedder, embed
+from passerby.embedding.embeddings import Embeddings
+from passerby.embedding.pooling import QUALITIES
+from passerby.embedding.quality import frame_quality
+from passerby.errors import EmbeddingError
+from passerby.evaluation.closed_set.protocols import check_settings, evaluate_embeddings
+from passerby.evaluation.closed_set.result import Report
 
 
 def evaluate(
     encoder: Embedder,
     data: ReIDDataset,
     *,
-    protocol: str | None = None,
-    metric: str = "euclidean",
-    ap: str = "step",
-    max_rank: int = 50,
-    rerank: str | Mapping[str, Any] | None = None,
-    pooling: str = "mean",
-    batch_size: int = 128,
-    flip: bool = True,
+    settings: EvaluationSettings | None = None,
     device: str | None = None,
     progress: bool = True,
+    **changes: Any,
 ) -> Report:
     """Embed a dataset's queries and gallery, and score them.
 
     Args:
         encoder: a `passerby.Encoder`.
         data: its `query` and `gallery` are used.
-        protocol: by name; None: the dataset's own.
-        metric: "euclidean" or "cosine".
-        ap: "step" or "trapezoid".
-        max_rank: length of the CMC curve.
-        rerank: None, "k_reciprocal", or its settings.
-        pooling: protocols video and multi_query: how the frames of a tracklet (the queries of a person) become one
-            vector: "mean", "max", "attention", "sharpness" or "norm" (means weighted by the quality of the frames, see
-            `passerby.embedding.quality`); multi_query also "min_distance".
-        batch_size: images a forward pass.
-        flip: average the vectors of an image and of its mirror image.
+        settings: how to evaluate; None: the defaults of `passerby.config.EvaluationSettings`. Without a protocol: the
+            dataset's own.
         device: where to rank (the numbers are the same); None: the CPU.
         progress: show bars on stderr.
+        **changes: single settings by name, instead of those of `settings`: `protocol="cuhk03"`, `flip=False`,
+            `rerank="k_reciprocal"`, `pooling="sharpness"`, ...
 
     Raises:
         EmbeddingError: the dataset has no query or no gallery.
-        ConfigError: an unknown protocol, metric or AP definition.
+        ConfigError: an unknown setting, protocol, metric or AP definition.
     """
     for name in ("query", "gallery"):
         if not getattr(data, name):
             raise EmbeddingError(f"{data.name}: expected images in its {name}, found none; nothing can be evaluated")
-    rules = protocol or data.protocol
-    check_settings(rules, metric, ap, rerank, device)
-    if pooling in QUALITIES and rules not in ("video", "multi_query"):
-        raise ConfigError(f"pooling {pooling!r}: the protocol {rules!r} pools nothing")
-    query = embed(encoder, data.query, batch_size=batch_size, flip=flip, progress=progress)
-    gallery = embed(encoder, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
-    weights: dict[str, Any] = {}
-    if pooling in QUALITIES:
-        weights["query_weights"] = frame_quality(encoder, data.query, pooling, batch_size=batch_size, progress=progress)
-    if pooling in QUALITIES and rules == "video":
-        weights["gallery_weights"] = frame_quality(
-            encoder, data.gallery, pooling, batch_size=batch_size, progress=progress
-        )
-    report = score(
-        query,
-        gallery,
-        protocol=rules,
-        metric=metric,
-        ap=ap,
-        max_rank=max_rank,
-        rerank=rerank,
-        device=device,
-        pooling="mean" if pooling in QUALITIES else pooling,
-        **weights,
-        progress=progress,
+    chosen = with_changes(settings, changes)
+    check_settings(chosen, chosen.protocol or data.protocol, device)
+    query, gallery = (
+        embed(encoder, part, batch_size=chosen.batch_size, flip=chosen.flip, progress=progress)
+        for part in (data.query, data.gallery)
     )
-    quality = (f"frames weighted by their {pooling}",) if weights else ()
-    return replace(report, notes=(*data.notes, *report.notes, *quality))
+    return score_dataset(encoder, data, query, gallery, chosen, device=device, progress=progress)
 
 
-def score(query: Embeddings, gallery: Embeddings, *, protocol: str | None = None, **settings: Any) -> Report:
+def score_dataset(
+    encoder: Embedder,
+    data: ReIDDataset,
+    query: Embeddings,
+    gallery: Embeddings,
+    settings: EvaluationSettings,
+    *,
+    device: str | None = None,
+    progress: bool = True,
+) -> Report:
+    """Score the embeddings of a dataset, which `encoder` made by the same settings.
+
+    Arguments and errors as of `evaluate`.
+    """
+    protocol = settings.protocol or data.protocol
+    weights = {}
+    if settings.pooling in QUALITIES:
+        parts = {"query_weights": data.query} | ({"gallery_weights": data.gallery} if protocol == "video" else {})
+        for name, samples in parts.items():
+            weights[name] = frame_quality(
+                encoder, samples, settings.pooling, batch_size=settings.batch_size, progress=progress
+            )
+    report = score(query, gallery, settings=settings, protocol=protocol, device=device, progress=progress, **weights)
+    quality = (f"frames weighted by their {settings.pooling}",) if weights else ()
+    return replace(
+        report,
+        settings={**report.settings, "flip": settings.flip, "batch_size": settings.batch_size},
+        notes=(*data.notes, *report.notes, *quality),
+    )
+
+
+def score(
+    query: Embeddings, gallery: Embeddings, *, settings: EvaluationSettings | None = None, **arguments: Any
+) -> Report:
     """Score embeddings that are there already: `evaluate_embeddings` on their columns.
 
     Args:
         query: what is searched for.
         gallery: what it is searched in.
-        protocol: by name; None: Market-1501's rules where every camera is known, else "no_cameras".
-        **settings: the other keyword arguments of `evaluate_embeddings`.
+        settings: how to evaluate; without a protocol Market-1501's rules where every camera is known, else
+            "no_cameras".
+        **arguments: the other keyword arguments of `evaluate_embeddings`, single settings among them.
 
     Raises:
         EmbeddingError: vectors of different encoders or dimensions, and as `evaluate_embeddings`.
     """
     check_same_encoder(query, gallery)
-    rules = protocol or rules_for(query, gallery)
-    tracklets = (query.tracklets, gallery.tracklets) if rules == "video" else (None, None)
+    named = arguments.pop("protocol", None) or (settings.protocol if settings is not None else None)
+    protocol = named or rules_for(query, gallery)
+    tracklets = (query.tracklets, gallery.tracklets) if protocol == "video" else (None, None)
     return evaluate_embeddings(
         query.vectors,
         gallery.vectors,
@@ -105,10 +110,11 @@ def score(query: Embeddings, gallery: Embeddings, *, protocol: str | None = None
         gallery.pids,
         query.camids,
         gallery.camids,
-        protocol=rules,
+        settings=settings,
+        protocol=protocol,
         query_tracklets=tracklets[0],
         gallery_tracklets=tracklets[1],
-        **settings,
+        **arguments,
     )
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from passerby.array_types import Float32, Int64
-from passerby.embedding.embed import Embeddings
-from passerby.evaluation.closed_set.protocols import Report, relevance_by_protocol
+from passerby.config.evaluation import EvaluationSettings, with_changes
+from passerby.embedding.embeddings import Embeddings
+from passerby.evaluation.closed_set.protocols import check_settings, relevance_by_protocol
+from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
 from passerby.files import replace_file
 from passerby.search.arrays import check_same_dim
-from passerby.search.ranking import top_k
+from passerby.search.neighbors import top_k
 
 _SHOWN = 5
 
@@ -93,10 +94,8 @@ def rank(
     gallery: Embeddings,
     *,
     top: int = 10,
-    protocol: str | None = None,
-    metric: str = "euclidean",
-    ap: str = "step",
-    rerank: str | Mapping[str, Any] | None = None,
+    settings: EvaluationSettings | None = None,
+    **changes: Any,
 ) -> RankedGallery:
     """Rank a gallery for every query.
 
@@ -104,24 +103,27 @@ def rank(
         query: vectors to search for.
         gallery: vectors to search in, of the same encoder.
         top: candidates of each query.
-        protocol: what is left out of a query's list; default: Market-1501's rules where cameras are known.
-        metric: "euclidean" or "cosine".
-        ap: "step" or "trapezoid".
-        rerank: applies to the score (the lists are those of the plain distances).
+        settings: how to evaluate: the metric, what is left out of a query's list, and the score. Without a protocol
+            Market-1501's rules where cameras are known. Re-ranking applies to the score (the lists are those of the
+            plain distances).
+        **changes: single settings by name, instead of those of `settings`.
 
     Raises:
         EmbeddingError: vectors of different encoders or dimensions.
+        ConfigError: an unknown setting, protocol, metric or AP definition.
     """
     check_same_encoder(query, gallery)
     check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
-    protocol = protocol or rules_for(query, gallery)
-    relevance = relevance_by_protocol(query, gallery, protocol)
+    chosen = with_changes(settings, changes)
+    protocol = chosen.protocol or rules_for(query, gallery)
+    check_settings(chosen, protocol)
+    relevance = relevance_by_protocol(query, gallery, protocol, exclude=chosen.exclude, junk_pids=chosen.junk_pids)
     indices, distances = top_k(
-        query.vectors, gallery.vectors, min(top, len(gallery)), metric=metric, relevance=relevance
+        query.vectors, gallery.vectors, min(top, len(gallery)), metric=chosen.metric, relevance=relevance
     )
     report = None
     if bool((query.pids > 0).all()) and bool(np.isin(query.pids, gallery.pids).any()):
-        report = score(query, gallery, protocol=protocol, metric=metric, ap=ap, rerank=rerank)
+        report = score(query, gallery, settings=chosen, protocol=protocol)
     return RankedGallery(query, gallery, indices, distances, report)
 
 

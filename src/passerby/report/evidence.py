@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Float64, Int64
-from passerby.embedding.embed import Embeddings
+from passerby.config.evaluation import BY_PROTOCOL
+from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.pooling import Groups, group_rows, group_tracklets, pool
 from passerby.errors import EmbeddingError
 from passerby.evaluation.closed_set.protocols import relevance_by_protocol
 from passerby.evaluation.closed_set.result import Report
 from passerby.search.arrays import check_same_dim
-from passerby.search.ranking import pairwise
+from passerby.search.distances import pairwise, row_blocks
 
 MAX_QUERIES = 1000
 MAX_PAIRS = 50_000_000
@@ -93,6 +95,7 @@ def collect_evidence(
     *,
     protocol: str = "market1501",
     metric: str = "euclidean",
+    exclude: str = BY_PROTOCOL,
     junk_pids: Sequence[int] = (-1,),
     max_queries: int | None = None,
     seed: int = 0,
@@ -104,6 +107,7 @@ def collect_evidence(
         gallery: what they are searched in.
         protocol: what counts for a query (see `passerby.evaluation.closed_set.protocols`).
         metric: "euclidean" or "cosine".
+        exclude: what is left out for a query instead of what the protocol says, as in `passerby.evaluate_embeddings`.
         junk_pids: gallery identities that are ignored.
         max_queries: look at a sample of so many queries where there are more; default: 1000, or fewer where they
             would make more than 50 million pairs (some ten seconds).
@@ -113,7 +117,7 @@ def collect_evidence(
         EmbeddingError: vectors of different lengths.
     """
     check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
-    relevance = relevance_by_protocol(query, gallery, protocol, junk_pids)
+    relevance = relevance_by_protocol(query, gallery, protocol, exclude=exclude, junk_pids=junk_pids)
     rows = np.arange(len(query), dtype=np.int64)
     if max_queries is None:
         max_queries = max(1, min(MAX_QUERIES, MAX_PAIRS // len(gallery)))
@@ -123,9 +127,8 @@ def collect_evidence(
     same, everyone = np.zeros(_BINS, dtype=np.int64), np.zeros(_BINS, dtype=np.int64)
     precision = np.zeros(_RECALL_LEVELS)
     valid = 0
-    block = max(1, _BLOCK_ENTRIES // len(gallery))
-    for start in range(0, len(rows), block):
-        part = rows[start : start + block]
+    for block in row_blocks(len(rows), len(gallery), _BLOCK_ENTRIES):
+        part = rows[block]
         distances = pairwise(query.vectors[part], gallery.vectors, metric)
         kept = relevance.kept(part)
         match = kept & (query.pids[part][:, None] == gallery.pids[None, :])
@@ -159,6 +162,7 @@ def ranked_lists(
     length: int = 10,
     protocol: str = "market1501",
     metric: str = "euclidean",
+    exclude: str = BY_PROTOCOL,
     junk_pids: Sequence[int] = (-1,),
 ) -> list[RankedList]:
     """The first `length` kept gallery images of each query of `rows`.
@@ -167,7 +171,7 @@ def ranked_lists(
         EmbeddingError: vectors of different lengths.
     """
     check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
-    relevance = relevance_by_protocol(query, gallery, protocol, junk_pids)
+    relevance = relevance_by_protocol(query, gallery, protocol, exclude=exclude, junk_pids=junk_pids)
     lists = []
     for row in rows:
         part = np.array([row], dtype=np.int64)
@@ -176,6 +180,11 @@ def ranked_lists(
         order = columns[np.argsort(distances[columns], kind="stable")][:length]
         lists.append(RankedList(int(row), order, distances[order], gallery.pids[order] == query.pids[row]))
     return lists
+
+
+def left_out_by(report: Report) -> dict[str, Any]:
+    """What a report's settings leave out of rankings: `exclude` and `junk_pids`, where it says so."""
+    return {name: report.settings[name] for name in ("exclude", "junk_pids") if name in report.settings}
 
 
 def as_evaluated(query: Embeddings, gallery: Embeddings, report: Report) -> tuple[Embeddings, Embeddings]:

@@ -13,18 +13,22 @@ import numpy as np
 import torch
 
 from passerby.config import load_recipe
+from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.data.configured import load_configured
 from passerby.data.records import ReIDDataset
-from passerby.embedding.embed import Embeddings, embed
+from passerby.embedding.embed import embed
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation.closed_set.protocols import PROTOCOLS
+from passerby.evaluation.closed_set.protocols import check_settings, exclusion
 from passerby.evaluation.closed_set.result import Report
-from passerby.evaluation.evaluate import score
-from passerby.evaluation.open_set.curves import OpenSetReport, Threshold, evaluate_open_set
+from passerby.evaluation.evaluate import score_dataset
+from passerby.evaluation.open_set.curves import OpenSetReport
+from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
+from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.models.encoder import Encoder, load_encoder
-from passerby.report import picture_sections, sections
-from passerby.report.evidence import as_evaluated, collect_evidence
+from passerby.report.evidence import as_evaluated, collect_evidence, left_out_by
 from passerby.report.page import Section, render_page, write_page
+from passerby.report.sections import pairs, pictures, provenance, scores
 from passerby.version import __version__
 
 
@@ -64,7 +68,7 @@ def write_report(
             an empty frame.
         gallery: what they were searched in.
         title: heading.
-        open_set: adds the section about strangers.
+        open_set: adds the section about impostors.
         threshold: drawn into the distances.
         metrics: a run's metrics.jsonl, for the training curves; left out where there is none.
         encoder: its fingerprint and provenance are shown.
@@ -84,23 +88,30 @@ def write_report(
         raise EmbeddingError("write_report: expected at least one report by name, found none")
     first = next(iter(reports.values()))
     query, gallery = as_evaluated(query, gallery, first)
-    evidence = collect_evidence(query, gallery, protocol=first.protocol, metric=first.metric, seed=seed)
+    evidence = collect_evidence(
+        query,
+        gallery,
+        protocol=first.protocol,
+        metric=first.metric,
+        seed=seed,
+        **left_out_by(first),
+    )
     described = {} if encoder is None else dict(encoder.provenance)
     inside = described.pop("config", None)
     parts: list[Section | None] = [
-        sections.numbers(reports),
-        sections.curves(reports, evidence),
-        sections.distances(evidence, first, threshold),
-        sections.open_set(open_set, threshold) if open_set is not None else None,
-        picture_sections.rankings(first, query, gallery, seed=seed),
+        scores.numbers(reports),
+        scores.curves(reports, evidence),
+        pairs.distances(evidence, first, threshold),
+        pairs.open_set(open_set, threshold) if open_set is not None else None,
+        pictures.rankings(first, query, gallery, seed=seed),
         *extra_sections,
-        sections.cameras(evidence, first, query, gallery),
-        picture_sections.identity_map(query, gallery, seed=seed),
-        picture_sections.activations(encoder, query, seed=seed)
+        scores.cameras(evidence, first, query, gallery),
+        pictures.identity_map(query, gallery, seed=seed),
+        pictures.activations(encoder, query, seed=seed)
         if isinstance(encoder, Encoder) and encoder.engine.name == "torch"
         else None,
-        sections.training(Path(metrics)) if metrics is not None else None,
-        sections.provenance(
+        provenance.training(Path(metrics)) if metrics is not None else None,
+        provenance.provenance(
             {
                 "encoder": query.fingerprint or (encoder.fingerprint if encoder is not None else ""),
                 **described,
@@ -111,12 +122,12 @@ def write_report(
             },
             str(config) if config is not None else inside,
         ),
-        sections.RESPONSIBLE_USE,
+        provenance.RESPONSIBLE_USE,
     ]
     html = render_page(
         title,
         f"{first.queries:,} queries in a gallery of {first.gallery:,} images, protocol {first.protocol}",
-        sections.tiles(reports, open_set, threshold),
+        scores.tiles(reports, open_set, threshold),
         [part for part in parts if part is not None],
         notes=notes,
         footer=f"Written by passerby {__version__}. Everything on this page is inside this one file.",
@@ -129,31 +140,24 @@ def report(
     data: ReIDDataset | None = None,
     out: str | os.PathLike[str] | None = None,
     *,
-    protocol: str | None = None,
-    metric: str = "euclidean",
-    ap: str = "step",
-    rerank: str | Mapping[str, Any] | None = "k_reciprocal",
-    batch_size: int = 128,
-    flip: bool = True,
+    settings: EvaluationSettings | None = None,
     seed: int = 0,
     progress: bool = True,
+    **changes: Any,
 ) -> Path:
     """Evaluate a trained encoder on a dataset and write the report.
 
-    Half of the people (drawn by `seed`) stay enrolled for the section about strangers; the others are the strangers.
+    Half of the people (drawn by `seed`) are enrolled for the section about impostors; the others are the impostors.
 
     Args:
         run: folder of a training run, or of an encoder.
         data: its query and gallery are used; default: the dataset that the run was trained on.
         out: the .html file; default: report.html in `run`.
-        protocol: by name; default: the dataset's own.
-        metric: "euclidean" or "cosine".
-        ap: definition of average precision, "step" or "trapezoid".
-        rerank: also evaluate re-ranked ("k_reciprocal" or its settings); None: only plain.
-        batch_size: images a forward pass.
-        flip: average the vectors of an image and of its mirror image.
+        settings: how to evaluate; default: as the run's recipe says. Without a protocol: the dataset's own.
+            Re-ranked results are shown beside the plain ones, by "k_reciprocal" where nothing else is set.
         seed: of the random choices.
         progress: show bars on stderr.
+        **changes: single settings by name, instead of those of `settings`; `rerank=None` shows only plain results.
 
     Returns:
         the file's path.
@@ -166,54 +170,44 @@ def report(
     """
     folder = Path(run)
     encoder = load_encoder(folder)
-    settings = folder / "config.toml"
-    config = load_recipe(settings) if settings.exists() else None
+    recipe = folder / "config.toml"
+    config = load_recipe(recipe) if recipe.exists() else None
     if data is None:
         if config is None:
             raise ConfigError(f"{folder}: holds no config.toml that names a dataset; say which one to evaluate on")
         data = load_configured(config.data, run=folder)
-    query = embed(encoder, data.query, batch_size=batch_size, flip=flip, progress=progress)
-    gallery = embed(encoder, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
-
-    rules = protocol or data.protocol
-
-    def judge(settings: str | Mapping[str, Any] | None) -> Report:
-        return score(query, gallery, protocol=rules, metric=metric, ap=ap, rerank=settings)
-
-    plain = judge(None)
-    reports = {"plain": plain} if rerank is None else {"plain": plain, "re-ranked": judge(rerank)}
+    of_run = config.evaluation if config is not None else None
+    chosen = with_changes(of_run if settings is None else settings, changes)
+    if chosen.rerank is None and "rerank" not in changes:
+        chosen = with_changes(chosen, {"rerank": "k_reciprocal"})
+    check_settings(chosen, chosen.protocol or data.protocol)
+    query, gallery = (
+        embed(encoder, part, batch_size=chosen.batch_size, flip=chosen.flip, progress=progress)
+        for part in (data.query, data.gallery)
+    )
+    plain = score_dataset(encoder, data, query, gallery, with_changes(chosen, {"rerank": None}), progress=progress)
+    reports = {"plain": plain}
+    if chosen.rerank is not None:
+        reports["re-ranked"] = score_dataset(encoder, data, query, gallery, chosen, progress=progress)
     return write_report(
         folder / "report.html" if out is None else out,
         title=f"{config.name if config is not None else folder.name} on {data.name}",
         reports=reports,
         query=query,
         gallery=gallery,
-        open_set=_half_enrolled(*as_evaluated(query, gallery, plain), plain, seed),
+        open_set=evaluate_half_enrolled(
+            *as_evaluated(query, gallery, plain),
+            plain.per_query.pid,
+            metric=plain.metric,
+            exclude=exclusion(plain.protocol, chosen.exclude),
+            seed=seed,
+        ),
         threshold=encoder.threshold,
         metrics=folder / "metrics.jsonl",
         encoder=encoder,
         config=config,
         notes=data.notes,
         seed=seed,
-    )
-
-
-def _half_enrolled(query: Embeddings, gallery: Embeddings, plain: Report, seed: int) -> OpenSetReport | None:
-    """Search everybody among half of the people; None where there are too few."""
-    people = np.unique(plain.per_query.pid)
-    if len(people) < 2:
-        return None
-    known = np.random.default_rng(seed).permutation(people)[: len(people) // 2]
-    enrolled = gallery.select(np.isin(gallery.pids, known))
-    return evaluate_open_set(
-        query.vectors,
-        enrolled.vectors,
-        query.pids,
-        enrolled.pids,
-        query.camids,
-        enrolled.camids,
-        metric=plain.metric,
-        exclude=PROTOCOLS[plain.protocol].exclude,
     )
 
 

@@ -1,4 +1,4 @@
-"""Vectors and labels at the door: numpy or torch in, checked float32 and int64 numpy out."""
+"""The entrance check of vectors and labels: numpy, torch or lists in, float32 and int64 numpy out."""
 
 from __future__ import annotations
 
@@ -65,11 +65,17 @@ def as_labels(labels: Labels, count: int, name: str, vectors_name: str) -> Int64
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
-def as_cameras(camids: Labels | None, count: int, name: str, vectors_name: str) -> Int64:
-    """Like `as_labels`; None becomes -1 (camera unknown) everywhere."""
-    if camids is None:
-        return np.full(count, -1, dtype=np.int64)
-    return as_labels(camids, count, name, vectors_name)
+def as_vector_pair(
+    query_vectors: Vectors, gallery_vectors: Vectors, query_name: str, gallery_name: str
+) -> tuple[Float32, Float32]:
+    """Both sets checked by `as_vectors`, and of one length of vector.
+
+    Raises:
+        EmbeddingError: either is refused, or they have different dimensions.
+    """
+    query, gallery = as_vectors(query_vectors, query_name), as_vectors(gallery_vectors, gallery_name)
+    check_same_dim(query, gallery, query_name, gallery_name)
+    return query, gallery
 
 
 def check_same_dim(query: Float32, gallery: Float32, query_name: str, gallery_name: str) -> None:

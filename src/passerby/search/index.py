@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from passerby.array_types import Bool, Float32, Float64, Int64
 from passerby.search.score import Score
+from passerby.search.selection import SEGMENT, Selection, smallest
+from passerby.search.slot_groups import SlotGroups, group_slots, mean_of_nearest, ranges
 
 BLOCK = 262_144
 """Rows of one block of the matrix: it grows block by block, and nothing is ever copied."""
 _PRODUCT = 2**26
 """Numbers of one product that are held at a time (256 MiB); more probes are searched in turns."""
-_SEGMENT = 64
 _MARGIN = 16  # identities beyond those asked for that are looked at exactly, since float32 may confuse near ties
 _REMEMBERED = 16
 _CHUNK = 16_384  # vectors that are summed at a time
@@ -55,7 +56,7 @@ class ExactIndex:
         self.times: Float64 = np.zeros(0, np.float64)
         self._order: Int64 | None = None
         self._alive: Bool | None = None
-        self._owners: _Owners | None = None
+        self._owners: SlotGroups | None = None
         self._lengths: Float64 = np.zeros(0, np.float64)  # of each identity's summed vectors; NaN: not computed
         self._centroids: dict[int, _Centroids] = {}
 
@@ -161,7 +162,7 @@ class ExactIndex:
         of the product.
         """
         used = -(-self.size // BLOCK)
-        width = BLOCK if used > 1 else -(-self.size // _SEGMENT) * _SEGMENT
+        width = BLOCK if used > 1 else -(-self.size // SEGMENT) * SEGMENT
         out = np.empty((used, len(probes), width), np.float32)
         for block in range(used):
             rows = self._blocks[block][: min(width, self.size - block * BLOCK)]
@@ -186,7 +187,7 @@ class ExactIndex:
             return _nothing()
         if score.name == "centroid":
             return self._by_centroid(probe, similarities, mask, top, seen)
-        selection = _Selection(similarities)
+        selection = Selection(similarities)
         wanted = 4 * top + 32
         while True:
             slots = selection.largest(wanted)
@@ -223,7 +224,7 @@ class ExactIndex:
         slots = self._slots_of_identities(mask, nearest.identities)
         rough = mean_of_nearest(self.identities[slots], _distance(similarities.reshape(-1)[slots]), k)
         # the means of float32 similarities choose who is worth an exact look
-        chosen = np.sort(_smallest(rough, top + _MARGIN))
+        chosen = np.sort(smallest(rough, top + _MARGIN))
         places = places[chosen]
         slots = self._slots_of_identities(mask, nearest.identities[places])
         means = mean_of_nearest(self.identities[slots], self._distances(probe, slots), k)
@@ -234,13 +235,13 @@ class ExactIndex:
     def _slots_of_identities(self, mask: Bool, identities: Int64) -> Int64:
         """Slots of these identities that pass the filter, identity by identity."""
         owners = self._by_owner()
-        slots = owners.slots[_ranges(*owners.spans(identities))]
+        slots = owners.slots[ranges(*owners.spans(identities))]
         return slots[mask[slots]]
 
-    def _by_owner(self) -> _Owners:
+    def _by_owner(self) -> SlotGroups:
         if self._owners is None:
             alive = np.flatnonzero(self.alive())
-            self._owners = _owners(alive[np.argsort(self.identities[alive], kind="stable")], self.identities)
+            self._owners = group_slots(alive[np.argsort(self.identities[alive], kind="stable")], self.identities)
         return self._owners
 
     def _by_centroid(self, probe: Float32, similarities: Float32, mask: Bool, top: int, seen: int) -> Ranked:
@@ -248,7 +249,7 @@ class ExactIndex:
         owners = centroids.owners
         sums = np.add.reduceat(similarities.reshape(-1)[owners.slots], owners.starts, dtype=np.float64)
         rough = -sums / centroids.lengths
-        chosen = _smallest(rough, top + _MARGIN)
+        chosen = smallest(rough, top + _MARGIN)
         distances = np.empty(len(chosen))
         nearest = np.empty(len(chosen), np.int64)
         for place, (start, end) in enumerate(zip(*owners.spans(owners.names[chosen]), strict=True)):
@@ -275,11 +276,11 @@ class ExactIndex:
                 self._lengths = _grown(self._lengths, int(owners.names[-1]) * 5 // 4 + 1, np.nan)
             missing = owners.names[np.isnan(self._lengths[owners.names])]
             if len(missing):
-                slots = owners.slots[_ranges(*owners.spans(missing))]
-                self._lengths[missing] = self._sum_lengths(_owners(slots, self.identities))
+                slots = owners.slots[ranges(*owners.spans(missing))]
+                self._lengths[missing] = self._sum_lengths(group_slots(slots, self.identities))
             lengths = self._lengths[owners.names]
         else:
-            owners = _owners(owners.slots[mask[owners.slots]], self.identities)
+            owners = group_slots(owners.slots[mask[owners.slots]], self.identities)
             lengths = self._sum_lengths(owners)
         if len(self._centroids) >= _REMEMBERED:
             self._centroids.clear()
@@ -287,7 +288,7 @@ class ExactIndex:
         self._centroids[id(mask)] = found
         return found
 
-    def _sum_lengths(self, owners: _Owners) -> Float64:
+    def _sum_lengths(self, owners: SlotGroups) -> Float64:
         """Lengths of the sums of the vectors of each owner, in float64, some thousands of vectors at a time."""
         squares = np.empty(len(owners.names), np.float64)
         bounds = np.r_[owners.starts, len(owners.slots)]
@@ -302,87 +303,12 @@ class ExactIndex:
 
 
 @dataclass(frozen=True)
-class _Owners:
-    """Slots identity by identity: those of `names[i]` are `slots[starts[i]:starts[i + 1]]`."""
-
-    names: Int64
-    slots: Int64
-    starts: Int64
-
-    def spans(self, identities: Int64) -> tuple[Int64, Int64]:
-        """First place in `slots` of each of these identities, and the place behind its last."""
-        places = np.searchsorted(self.names, identities)
-        return self.starts[places], np.r_[self.starts, len(self.slots)][places + 1]
-
-
-def _owners(slots: Int64, identities: Int64) -> _Owners:
-    """Group slots that are sorted by their identity."""
-    names = identities[slots]
-    starts = np.flatnonzero(np.r_[True, np.diff(names) > 0])[: len(names)]
-    return _Owners(names[starts], slots, starts)
-
-
-def _ranges(starts: Int64, ends: Int64) -> Int64:
-    """The numbers from each start up to its end, one after the other."""
-    counts = ends - starts
-    shifts = starts - np.r_[0, np.cumsum(counts)[:-1]] if len(counts) else starts
-    ranges: Int64 = np.arange(counts.sum()) + np.repeat(shifts, counts)
-    return ranges
-
-
-@dataclass(frozen=True)
 class _Centroids:
     """Admissible slots identity by identity, and the length of each identity's summed vectors."""
 
     mask: Bool
-    owners: _Owners
+    owners: SlotGroups
     lengths: Float64
-
-
-class _Selection:
-    """The largest values of one probe's similarities [blocks, width], found by way of the maxima of short segments.
-
-    The m segments with the largest maxima contain the m largest values, so a full partition is not needed. A segment
-    is every (width / 64)-th value of a block, so that its maxima are found by comparing long rows.
-    """
-
-    def __init__(self, values: Float32) -> None:
-        self._width = values.shape[1]
-        self._values = values.reshape(values.shape[0], _SEGMENT, -1)
-        self._maxima: Float32 = self._values.max(axis=1).ravel()
-
-    def largest(self, count: int) -> Int64:
-        """Slots of the `count` largest values and of those equal to the last of them, in no order; never -inf."""
-        step = self._width // _SEGMENT
-        block, column = np.divmod(_at_least(self._maxima, count), step)
-        values = self._values[block, :, column]
-        slots = (block * self._width + column)[:, None] + np.arange(_SEGMENT) * step
-        return np.asarray(slots.ravel()[_at_least(values.ravel(), count)], np.int64)
-
-
-def _at_least(values: Float32, count: int) -> Int64:
-    """Positions of values that reach the count-th largest, and are not -inf."""
-    limit = -np.inf if count >= len(values) else float(np.partition(values, len(values) - count)[len(values) - count])
-    return np.flatnonzero(values >= limit) if limit > -np.inf else np.flatnonzero(values > -np.inf)
-
-
-def _smallest(values: Float64, count: int) -> Int64:
-    """Positions of the `count` smallest values, of equal ones the first."""
-    if count < len(values):
-        near = np.flatnonzero(values <= np.partition(values, count - 1)[count - 1])
-    else:
-        near = np.arange(len(values))
-    return near[np.argsort(values[near], kind="stable")[:count]]
-
-
-def mean_of_nearest(owners: Int64, distances: Float64, k: int) -> Float64:
-    """For each identity in ascending order, the mean of its k smallest distances (of all, where there are fewer)."""
-    order = np.lexsort((distances, owners))
-    owners, distances = owners[order], distances[order]
-    starts = np.flatnonzero(np.r_[True, np.diff(owners) > 0])
-    counts = np.diff(np.r_[starts, len(owners)])
-    rank = np.arange(len(owners)) - np.repeat(starts, counts)
-    return np.asarray(np.add.reduceat(np.where(rank < k, distances, 0.0), starts) / np.minimum(counts, k), np.float64)
 
 
 def _distance(similarities: Float32) -> Float64:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -14,14 +11,11 @@ from passerby.array_types import Float32, Float64, Int64
 from passerby.progress import progress_bar
 from passerby.search.candidates import choose, hide, scan_columns, scan_rows, tidy_all
 from passerby.search.counting import exact_keys
-from passerby.search.products import Product, product_on
 from passerby.search.relevance import Relevance
-from passerby.search.screening import Screen, make_screen
+from passerby.search.tiles import Tiles, bar_length, blocks, open_tiles
 
-WORKERS = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 _BLOCK = 768  # rows and columns of a tile
 _PAIRS = 2**20  # exact keys that are held at once
-_LONG = 10**9  # pairs from which on a progress bar is shown
 
 
 @dataclass(frozen=True)
@@ -81,31 +75,24 @@ def neighbors(vectors: Float32, k: int, *, device: str | None = None, progress: 
     """
     n = len(vectors)
     k = min(k, n - 1)
-    product = product_on(device)
-    screen = make_screen(vectors, vectors, cosine=False)
     rows = np.arange(n)
-    squared = np.concatenate([screen.prepare(vectors, part)[1] for part in _blocks(rows)])
-    offset = screen.offsets(squared)
-    found = _Candidates(n, max(k, 1), screen.slack(squared, vectors.shape[1]))
-    blocks = _blocks(rows)
-    tile = np.empty(_BLOCK * _BLOCK, dtype=np.float32)
-    tiles = len(blocks) * (len(blocks) + 1) // 2
-    with (
-        ThreadPoolExecutor(WORKERS) as pool,
-        progress_bar("neighbours", tiles if progress and n * n >= _LONG else 0) as bar,
-    ):
-        # each block with itself first: then the columns of the other tiles meet a high bar already
-        pairs = [(a, a) for a in range(len(blocks))] + list(combinations(range(len(blocks)), 2))
+    parts = blocks(rows, _BLOCK)
+    length = bar_length(len(parts) * (len(parts) + 1) // 2, n * n, progress=progress)
+    with open_tiles(vectors, vectors, cosine=False, device=device) as tiles, progress_bar("neighbours", length) as bar:
+        squared = np.concatenate([tiles.screen.prepare(vectors, part)[1] for part in parts])
+        offset = tiles.screen.offsets(squared)
+        found = _Candidates(n, max(k, 1), tiles.screen.slack(squared, vectors.shape[1]))
+        buffer = np.empty(_BLOCK * _BLOCK, dtype=np.float32)
+        # each block with itself first: then the columns of the other tiles already have a high cut
+        pairs = [(a, a) for a in range(len(parts))] + list(combinations(range(len(parts)), 2))
         prepared = (-1, np.empty((0, 0), dtype=np.float32))
         for a, b in pairs:
             if prepared[0] != a:
-                prepared = a, screen.prepare(vectors, blocks[a])[0] * np.float32(2.0)
-            right = screen.prepare(vectors, blocks[b])[0]
-            scores = tile[: len(blocks[a]) * len(blocks[b])].reshape(len(blocks[a]), len(blocks[b]))
-            product(prepared[1], right, scores)
+                prepared = a, tiles.queries(parts[a]).doubled
+            scores = tiles.scores(prepared[1], tiles.gallery_block(parts[b]), buffer)
             if a == b:
                 np.fill_diagonal(scores, np.nan)
-            _scan_both(pool, scores, offset, blocks[a], blocks[b], found, rows, vectors)
+            _scan_both(tiles, scores, offset, parts[a], parts[b], found, rows)
             bar.advance()
     farthest = exact_keys(vectors, vectors, rows, found.farthest, False)
     if k < 1:
@@ -115,15 +102,16 @@ def neighbors(vectors: Float32, k: int, *, device: str | None = None, progress: 
 
 
 def _scan_both(
-    pool: ThreadPoolExecutor,
+    tiles: Tiles,
     scores: Float32,
     offset: Float32,
     above: Int64,
     across: Int64,
     found: _Candidates,
     rows: Int64,
-    vectors: Float32,
 ) -> None:
+    """Look at a tile by its rows and, as distances are symmetric, by its columns."""
+    vectors = tiles.query
     first_row, first_column = int(above[0]), int(across[0])
 
     def by_row(start: int, end: int) -> None:
@@ -140,20 +128,9 @@ def _scan_both(
             rows, vectors,
         )  # fmt: skip
 
-    _in_parts(pool, len(above), by_row)
+    tiles.share(len(above), by_row)
     if across is not above:
-        _in_parts(pool, len(across), by_column)
-
-
-def _in_parts(pool: ThreadPoolExecutor, count: int, job: Callable[[int, int], None]) -> None:
-    """Run job(start, end) for one part for each worker."""
-    step = -(-count // WORKERS)
-    for running in [pool.submit(job, s, min(s + step, count)) for s in range(0, count, step)]:
-        running.result()
-
-
-def _blocks(rows: Int64) -> list[Int64]:
-    return [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+        tiles.share(len(across), by_column)
 
 
 def top_k(
@@ -182,56 +159,42 @@ def top_k(
     """
     indices = np.full((len(query), k), -1, dtype=np.int64)
     nearest = np.full((len(query), k), np.inf, dtype=np.float32)
-    screen = make_screen(query, gallery, cosine=metric == "cosine")
-    product = product_on(device)
     groups = relevance.groups() if relevance else iter([(np.arange(len(query)), np.arange(len(gallery)))])
-    total = len(query) if progress and len(query) * len(gallery) >= _LONG else 0
-    with ThreadPoolExecutor(WORKERS) as pool, progress_bar("nearest", total) as bar:
+    length = bar_length(len(query), len(query) * len(gallery), progress=progress)
+    cosine = metric == "cosine"
+    with open_tiles(query, gallery, cosine=cosine, device=device) as tiles, progress_bar("nearest", length) as bar:
         for queries, searched in groups:
-            for rows in _blocks(queries):
-                found, keys = _nearest(
-                    pool, query, gallery, rows, searched, min(k, len(searched)), screen, product, relevance
-                )
+            for rows in blocks(queries, _BLOCK):
+                found, keys = _nearest(tiles, rows, searched, min(k, len(searched)), relevance)
                 indices[rows, : found.shape[1]] = found
-                nearest[rows, : found.shape[1]] = keys if screen.cosine else np.sqrt(keys)
+                nearest[rows, : found.shape[1]] = keys if cosine else np.sqrt(keys)
                 bar.advance(len(rows))
     return indices, nearest
 
 
-def _nearest(
-    pool: ThreadPoolExecutor,
-    query: Float32,
-    gallery: Float32,
-    rows: Int64,
-    searched: Int64,
-    k: int,
-    screen: Screen,
-    product: Product,
-    relevance: Relevance | None,
-) -> tuple[Int64, Float64]:
+def _nearest(tiles: Tiles, rows: Int64, searched: Int64, k: int, relevance: Relevance | None) -> tuple[Int64, Float64]:
+    """Indices and keys of the k nearest gallery vectors among `searched`, for the queries `rows`."""
     if k == 0:
         return np.empty((len(rows), 0), dtype=np.int64), np.empty((len(rows), 0))
-    prepared, squared = screen.prepare(query, rows)
-    prepared *= np.float32(2.0)
-    found = _Candidates(len(rows), k, screen.slack(squared, query.shape[1]))
+    block = tiles.queries(rows)
+    found = _Candidates(len(rows), k, block.slack)
     found.farthest_score[:] = -np.inf  # not asked for
-    for columns in _blocks(searched):
-        vectors, lengths = screen.prepare(gallery, columns)
-        offset = screen.offsets(lengths)
-        scores = np.empty((len(rows), len(columns)), dtype=np.float32)
-        product(prepared, vectors, scores)
+    buffer = np.empty(len(rows) * min(_BLOCK, len(searched)), dtype=np.float32)
+    for columns in blocks(searched, _BLOCK):
+        right = tiles.gallery_block(columns)
+        scores = tiles.scores(block.doubled, right, buffer)
         if relevance is not None and relevance.exclude == "same_label_and_source":
             starts, ends, hidden = relevance.own_source(rows, columns)
             hide(scores, 0, starts, ends, hidden)
 
         def by_row(
-            start: int, end: int, scores: Float32 = scores, offset: Float32 = offset, c: Int64 = columns
+            start: int, end: int, scores: Float32 = scores, offset: Float32 = right.offset, c: Int64 = columns
         ) -> None:
             scan_rows(
                 scores[start:end], offset, start, 0, rows, c, found.k, found.slack,
                 found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest,
-                query, gallery, screen.cosine,
+                tiles.query, tiles.gallery, tiles.screen.cosine,
             )  # fmt: skip
 
-        _in_parts(pool, len(rows), by_row)
-    return found.best(query, gallery, rows, screen.cosine)
+        tiles.share(len(rows), by_row)
+    return found.best(tiles.query, tiles.gallery, rows, tiles.screen.cosine)

@@ -17,8 +17,8 @@ EXCLUDED = ("same_label_and_source", "same_source", "none")
 class Relevance:
     """Label and source of queries and gallery, and what is left out of a query's ranking.
 
-    A gallery vector is right for a query where their labels agree. A source is where vectors come from (in re-ID the
-    source); what comes from the query's own source can be left out.
+    A gallery vector is right for a query where their labels agree. A source is where a vector comes from;
+    what comes from the query's own source can be left out.
 
     Attributes:
         query_labels: [q].

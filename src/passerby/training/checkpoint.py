@@ -36,6 +36,8 @@ FREE = frozenset(
         "run.evaluate_epochs",
     }
 )
+FREE_GROUP = "evaluation."
+"""... and how the held-out identities are evaluated: it chooses among checkpoints, and changes none."""
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any], config: Config) -> None:
@@ -109,7 +111,7 @@ def differing_settings(saved: str, config: Config, *, run: Path | None = None) -
     """
     before = _flat(_located(parse_config(tomllib.loads(saved), where="the saved run"), run))
     now = _flat(_located(config, run))
-    names = sorted((before.keys() | now.keys()) - FREE)
+    names = sorted(n for n in (before.keys() | now.keys()) - FREE if not n.startswith(FREE_GROUP))
     return [f"{n}: {before.get(n)} -> {now.get(n)}" for n in names if before.get(n) != now.get(n)]
 
 

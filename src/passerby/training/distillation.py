@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from passerby.data.records import Sample
-from passerby.embedding.embed import Embeddings
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError
 
 

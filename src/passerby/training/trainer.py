@@ -23,7 +23,8 @@ from passerby.data.sampling.hard_identity import HardIdentitySampler
 from passerby.data.sampling.sampler import make_sampler
 from passerby.embedding.embed import embed_together
 from passerby.errors import ConfigError, DataError
-from passerby.evaluation.evaluate import score
+from passerby.evaluation.closed_set.protocols import check_settings
+from passerby.evaluation.evaluate import score_dataset
 from passerby.files import replace_file
 from passerby.images.cache import ImageStore
 from passerby.models.model import ReIDModel, build_model
@@ -122,6 +123,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             f"{data.name}: has no training images; expected at least {config.sampler.identities} identities"
         )
     training, validation = split_held_out(config.data, data)
+    check_settings(config.evaluation, config.evaluation.protocol or validation.protocol)
     labels, pids = labels_of(training.train)
     camids = [s.camid for s in training.train]
     sampler = make_sampler(
@@ -312,10 +314,13 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             # ---- the best checkpoint is chosen on held-out training identities, never on the test set
             if validation.query and _is_due(epoch, config):
                 encoder = snapshot(model, average, config, provenance | {"epochs": epoch + 1})
-                parts = (embed_together(encoder, p, progress=False) for p in (validation.query, validation.gallery))
-                query, gallery = parts
+                rules = config.evaluation
+                query, gallery = (
+                    embed_together(encoder, part, batch_size=rules.batch_size, flip=rules.flip, progress=False)
+                    for part in (validation.query, validation.gallery)
+                )
                 if journal is not None:  # the first process
-                    report = score(query, gallery, protocol=validation.protocol, progress=False)
+                    report = score_dataset(encoder, validation, query, gallery, rules, progress=False)
                     numbers = {"mAP": report.mAP, "rank1": report.rank(1), "queries": report.queries}
                     journal.evaluation(epoch, **numbers)
                     log.info(

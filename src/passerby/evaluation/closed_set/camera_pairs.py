@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from passerby.array_types import Float64, Int64
-from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.errors import EmbeddingError
 from passerby.evaluation.closed_set.metrics import AP_DEFINITIONS, average_precision
-from passerby.evaluation.relevance import relevance_of
+from passerby.evaluation.inputs import check_inputs, check_name
 from passerby.search import arrays
-from passerby.search.ranking import METRICS, match_ranks
+from passerby.search.ranking import match_ranks
+from passerby.search.relevance import METRICS
 
 
 @dataclass(frozen=True)
@@ -79,25 +80,19 @@ def evaluate_camera_pairs(
         EmbeddingError: vectors and labels that do not fit each other, or no known camera.
         ConfigError: an unknown metric or AP definition.
     """
-    for kind, name, known in (("metric", metric, METRICS), ("AP definition", ap, AP_DEFINITIONS)):
-        if name not in known:
-            raise ConfigError(unknown_name(kind, name, known))
-    query = arrays.as_vectors(query_vectors, "query_vectors")
-    gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
-    arrays.check_same_dim(query, gallery, "query_vectors", "gallery_vectors")
-    q_pids = arrays.as_labels(query_pids, len(query), "query_pids", "query_vectors")
-    g_pids = arrays.as_labels(gallery_pids, len(gallery), "gallery_pids", "gallery_vectors")
-    q_cams = arrays.as_labels(query_camids, len(query), "query_camids", "query_vectors")
-    g_cams = arrays.as_labels(gallery_camids, len(gallery), "gallery_camids", "gallery_vectors")
+    check_name("metric", metric, METRICS)
+    check_name("AP definition", ap, AP_DEFINITIONS)
+    inputs = check_inputs(query_vectors, gallery_vectors, query_pids, gallery_pids, query_camids, gallery_camids)
+    q_cams, g_cams = inputs.query_camids, inputs.gallery_camids
     rows, columns = np.unique(q_cams[q_cams >= 0]), np.unique(g_cams[g_cams >= 0])
     if len(rows) == 0 or len(columns) == 0:
         raise EmbeddingError("camera pairs: no query or no gallery image names its camera")
     shape = (len(rows), len(columns))
     result = CameraPairs(rows, columns, np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, np.int64))
-    counted = ~np.isin(g_pids, list(junk_pids))
+    relevance = inputs.relevance("same_id_same_camera", junk_pids)
     for b, camera in enumerate(columns):
-        relevance = relevance_of(q_pids, g_pids, q_cams, g_cams, counted & (g_cams == camera))
-        ranks = match_ranks(query, gallery, relevance, metric=metric)
+        of_camera = replace(relevance, counted=relevance.counted & (g_cams == camera))
+        ranks = match_ranks(inputs.query, inputs.gallery, of_camera, metric=metric)
         precision, first = average_precision(ranks, ap), ranks.first()
         for a, own in enumerate(rows):
             used = (q_cams == own) & (ranks.matches > 0)

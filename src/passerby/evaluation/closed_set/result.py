@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from passerby.array_types import Float64, Int64
+from passerby.config.evaluation import EvaluationSettings
 from passerby.errors import EmbeddingError
 
 _SHOWN_RANKS = (1, 5, 10, 20)
@@ -51,6 +53,13 @@ class PerQuery:
         ]
 
 
+def unusual_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a report's settings that are not the default, besides the ones that every report shows."""
+    usual = EvaluationSettings().model_dump(mode="json")
+    shown = ("protocol", "metric", "ap", "rerank", "batch_size")
+    return {name: value for name, value in settings.items() if name not in shown and value != usual.get(name)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """Closed-set result; fractions, never percents.
@@ -71,6 +80,8 @@ class Report:
         repeats: random repeats that were averaged (None: nothing random).
         std: standard deviation over the repeats, by name of the figure (empty: nothing random).
         rerank: settings of the re-ranking, None without.
+        settings: everything that was set (`passerby.config.EvaluationSettings`) as plain values, by name; `flip` and
+            `batch_size` only where images were embedded for it.
         notes: what a reader must know (adaptations, warnings).
         per_query: every evaluated query's own result.
     """
@@ -90,6 +101,7 @@ class Report:
     repeats: int | None = None
     std: dict[str, float] = field(default_factory=dict)
     rerank: dict[str, Any] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     per_query: PerQuery
 
@@ -132,4 +144,6 @@ class Report:
             f"({self.distractors:,} distractors; {self.junk:,} junk images left out)",
             f"protocol {self.protocol}, {self.metric} distance, {self.ap_definition} AP, {rerank}",
         ]
+        if unusual := unusual_settings(self.settings):
+            lines.append(", ".join(f"{name} {value}" for name, value in unusual.items()))
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from passerby.array_types import Bool, Int64
+from passerby.array_types import Bool, Float64, Int64
+from passerby.config.evaluation import EvaluationSettings
 from passerby.errors import EmbeddingError
 from passerby.evaluation.closed_set.metrics import (
     all_shots_matches,
@@ -21,89 +22,106 @@ from passerby.evaluation.closed_set.single_gallery_shot import RankLaw
 from passerby.search.ranks import Ranks
 from passerby.search.relevance import Relevance
 
+_OF_IMAGES = {"flip", "batch_size"}
 _TIED_SHARE = 0.01
 _SPREAD_RANKS = (1, 5, 10, 20)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How to score, apart from the data; see `passerby.evaluate_embeddings`."""
+class Scoring:
+    """How one evaluation scores.
+
+    Attributes:
+        protocol: by which rules, where the settings name none or no camera is known.
+        settings: everything else.
+        device: where products are computed; None: the CPU.
+        progress: show a bar on stderr where there is much to do.
+    """
 
     protocol: str
-    metric: str
-    ap: str
-    max_rank: int
-    rerank: dict[str, Any] | None
-    empty: str
-    repeats: int | None
-    seed: int
+    settings: EvaluationSettings
     device: str | None
     progress: bool
 
+    def record(self) -> dict[str, Any]:
+        """The settings as plain values; of those that concern images there is nothing to say about vectors."""
+        return {**self.settings.model_dump(mode="json", exclude=_OF_IMAGES), "protocol": self.protocol}
 
-def report_of_law(law: RankLaw, relevance: Relevance, settings: Settings, notes: list[str]) -> Report:
+
+def report_of_law(law: RankLaw, relevance: Relevance, scoring: Scoring, notes: list[str]) -> Report:
     """Score queries whose rank is known by its probabilities, one true match each.
 
     Raises:
         EmbeddingError: no query has a true match.
     """
     place = np.arange(1, law.law.shape[1] + 1, dtype=np.float64)
-    worth = 1 / place if settings.ap == "step" else np.where(place == 1, 1.0, 0.5 / place)
+    worth = 1 / place if scoring.settings.ap == "step" else np.where(place == 1, 1.0, 0.5 / place)
     valid = law.matches > 0
-    used = _used(valid, settings)
+    used = _used(valid, scoring)
     precision, penalty = law.law[used] @ worth, law.law[used] @ (1 / place)
-    curve = np.cumsum(law.law[used].mean(axis=0))[: settings.max_rank]
+    curve = np.cumsum(law.law[used].mean(axis=0))[: scoring.settings.max_rank]
     return Report(
         mAP=float(precision.mean()),
         mINP=float(penalty.mean()),
-        cmc=np.pad(curve, (0, settings.max_rank - len(curve)), mode="edge"),
-        **_counts(valid, used, relevance, settings),
+        cmc=np.pad(curve, (0, scoring.settings.max_rank - len(curve)), mode="edge"),
+        **_counts(valid, used, relevance, scoring),
         notes=tuple(notes),
-        per_query=PerQuery(
-            index=used,
-            pid=relevance.query_labels[used],
-            camid=relevance.query_sources[used],
-            ap=precision,
-            inp=penalty,
-            first_rank=np.rint(law.law[used] @ place).astype(np.int64),
-            matches=law.matches[used],
-            kept=law.kept[used],
+        per_query=_per_query(
+            used, relevance, precision, penalty, np.rint(law.law[used] @ place).astype(np.int64), law.matches, law.kept
         ),
     )
 
 
-def _used(valid: Bool, settings: Settings) -> Int64:
+def _used(valid: Bool, scoring: Scoring) -> Int64:
     if not valid.any():
         raise EmbeddingError(
             f"none of the {len(valid):,} queries has a true match in the gallery under the protocol "
-            f"{settings.protocol!r}: check that person ids agree, and that cameras differ"
+            f"{scoring.protocol!r}: check that person ids agree, and that cameras differ"
         )
-    return np.flatnonzero(valid) if settings.empty == "skip" else np.arange(len(valid))
+    return np.flatnonzero(valid) if scoring.settings.empty == "skip" else np.arange(len(valid))
 
 
-def _counts(valid: Bool, used: Int64, relevance: Relevance, settings: Settings) -> dict[str, Any]:
+def _counts(valid: Bool, used: Int64, relevance: Relevance, scoring: Scoring) -> dict[str, Any]:
+    rerank = scoring.settings.rerank
     return {
         "queries": len(used),
         "skipped": int((~valid).sum()),
-        "protocol": settings.protocol,
-        "ap_definition": settings.ap,
-        "metric": settings.metric,
+        "protocol": scoring.protocol,
+        "ap_definition": scoring.settings.ap,
+        "metric": scoring.settings.metric,
+        "settings": scoring.record(),
         "gallery": int(relevance.counted.sum()),
         "junk": int((~relevance.counted).sum()),
         "distractors": int((relevance.gallery_labels[relevance.counted] == 0).sum()),
-        "rerank": None if settings.rerank is None else {"method": "k_reciprocal", **settings.rerank},
+        "rerank": None if rerank is None else {"method": "k_reciprocal", **rerank.model_dump()},
     }
 
 
-def report_of_ranks(ranks: Ranks, relevance: Relevance, settings: Settings, notes: list[str]) -> Report:
+def _per_query(
+    used: Int64, relevance: Relevance, ap: Float64, inp: Float64, first_rank: Int64, matches: Int64, kept: Int64
+) -> PerQuery:
+    """Rows of the queries `used`; matches and kept are of all queries."""
+    return PerQuery(
+        index=used,
+        pid=relevance.query_labels[used],
+        camid=relevance.query_sources[used],
+        ap=ap,
+        inp=inp,
+        first_rank=first_rank,
+        matches=matches[used],
+        kept=kept[used],
+    )
+
+
+def report_of_ranks(ranks: Ranks, relevance: Relevance, scoring: Scoring, notes: list[str]) -> Report:
     """Score queries whose true matches have known places.
 
     Raises:
         EmbeddingError: no query has a true match.
     """
     valid = ranks.matches > 0
-    used = _used(valid, settings)
-    precision = np.nan_to_num(average_precision(ranks, settings.ap)[used])
+    used = _used(valid, scoring)
+    precision = np.nan_to_num(average_precision(ranks, scoring.settings.ap)[used])
     penalty = np.nan_to_num(inverse_negative_penalty(ranks)[used])
     first = ranks.first()[used]
     tied = int(ranks.tied.sum())
@@ -114,30 +132,21 @@ def report_of_ranks(ranks: Ranks, relevance: Relevance, settings: Settings, note
         )
         warnings.warn(text, ScoreWarning, stacklevel=3)
         notes = [*notes, text]
-    all_shots = settings.protocol == "all_shots"
+    all_shots = scoring.protocol == "all_shots"
     return Report(
         mAP=float(precision.mean()),
         mINP=float(penalty.mean()),
-        cmc=all_shots_matches(ranks, used, settings.max_rank)
+        cmc=all_shots_matches(ranks, used, scoring.settings.max_rank)
         if all_shots
-        else cumulative_matches(first, settings.max_rank),
-        **_counts(valid, used, relevance, settings),
+        else cumulative_matches(first, scoring.settings.max_rank),
+        **_counts(valid, used, relevance, scoring),
         tied=tied,
         notes=tuple(notes),
-        per_query=PerQuery(
-            index=used,
-            pid=relevance.query_labels[used],
-            camid=relevance.query_sources[used],
-            ap=precision,
-            inp=penalty,
-            first_rank=first,
-            matches=ranks.matches[used],
-            kept=ranks.kept[used],
-        ),
+        per_query=_per_query(used, relevance, precision, penalty, first, ranks.matches, ranks.kept),
     )
 
 
-def average_reports(reports: list[Report], settings: Settings, junk: int) -> Report:
+def average_reports(reports: list[Report], scoring: Scoring, junk: int) -> Report:
     """Mean of drawn repeats, with the standard deviation over them; a query's own row is its mean over the repeats."""
     index = np.unique(np.concatenate([r.per_query.index for r in reports]))
     times = np.zeros(len(index))
@@ -159,7 +168,7 @@ def average_reports(reports: list[Report], settings: Settings, junk: int) -> Rep
         junk=junk,
         repeats=len(reports),
         std=spread_of(reports),
-        notes=(*reports[0].notes, f"mean of {len(reports)} random draws of the gallery, seed {settings.seed}"),
+        notes=(*reports[0].notes, f"mean of {len(reports)} random draws of the gallery, seed {scoring.settings.seed}"),
         per_query=PerQuery(index=index, ap=mean["ap"], inp=mean["inp"], **whole),
     )
 

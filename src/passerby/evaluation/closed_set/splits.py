@@ -16,7 +16,7 @@ from passerby.evaluation.closed_set.scoring import spread_of
 from passerby.evaluation.evaluate import evaluate
 
 
-def evaluate_splits(encoder: Embedder, splits: Sequence[ReIDDataset], **settings: Any) -> Report:
+def evaluate_splits(encoder: Embedder, splits: Sequence[ReIDDataset], **arguments: Any) -> Report:
     """Mean and standard deviation over the splits of a dataset (`passerby.load_splits`), never pooled.
 
     One encoder sees all of them, so it must have been trained on other data: the test persons of one split are the
@@ -26,12 +26,12 @@ def evaluate_splits(encoder: Embedder, splits: Sequence[ReIDDataset], **settings
     Args:
         encoder: a `passerby.Encoder`.
         splits: the dataset's splits.
-        **settings: of `passerby.evaluate`.
+        **arguments: of `passerby.evaluate`: `settings`, single settings by name, `device`, `progress`.
 
     Raises:
         EmbeddingError: no splits; or as `passerby.evaluate` does.
     """
-    return average_splits([evaluate(encoder, data, **settings) for data in splits])
+    return average_splits([evaluate(encoder, data, **arguments) for data in splits])
 
 
 def average_splits(reports: Sequence[Report]) -> Report:
@@ -46,12 +46,11 @@ def average_splits(reports: Sequence[Report]) -> Report:
     if not reports:
         raise EmbeddingError("average_splits: expected at least one report, found none")
     first = reports[0]
+    wanted = _rules(first)
     for report in reports:
-        for name in ("protocol", "ap_definition", "metric", "rerank"):
-            if getattr(report, name) != getattr(first, name):
-                raise EmbeddingError(
-                    f"average_splits: expected one {name}, found {getattr(first, name)!r} and {getattr(report, name)!r}"
-                )
+        for name, value in _rules(report).items():
+            if value != wanted.get(name, value):
+                raise EmbeddingError(f"average_splits: expected one {name}, found {wanted[name]!r} and {value!r}")
     length = min(len(report.cmc) for report in reports)
     columns = {
         name: np.concatenate([getattr(report.per_query, name) for report in reports])
@@ -72,6 +71,12 @@ def average_splits(reports: Sequence[Report]) -> Report:
         notes=(*own_notes, f"mean over {len(reports)} splits; ± is the standard deviation over them"),
         per_query=PerQuery(**columns),
     )
+
+
+def _rules(report: Report) -> dict[str, Any]:
+    """What must agree among splits: all settings but how many images pass the network at once."""
+    plain = {name: getattr(report, name) for name in ("protocol", "ap_definition", "metric", "rerank")}
+    return plain | {name: value for name, value in report.settings.items() if name not in (*plain, "ap", "batch_size")}
 
 
 @dataclass(frozen=True)
@@ -108,13 +113,15 @@ class CrossDomain:
         return "\n".join(lines)
 
 
-def cross_domain(encoders: Mapping[str, Embedder], datasets: Mapping[str, ReIDDataset], **settings: Any) -> CrossDomain:
+def cross_domain(
+    encoders: Mapping[str, Embedder], datasets: Mapping[str, ReIDDataset], **arguments: Any
+) -> CrossDomain:
     """Evaluate every encoder on every dataset: what is learnt on one, and how far it carries to the others.
 
     Args:
         encoders: by name.
         datasets: by name.
-        **settings: of `passerby.evaluate`.
+        **arguments: of `passerby.evaluate`: `settings`, single settings by name, `device`, `progress`.
 
     Raises:
         EmbeddingError: no encoder or no dataset; or as `passerby.evaluate` does.
@@ -125,7 +132,7 @@ def cross_domain(encoders: Mapping[str, Embedder], datasets: Mapping[str, ReIDDa
         )
     return CrossDomain(
         {
-            name: {where: evaluate(encoder, data, **settings) for where, data in datasets.items()}
+            name: {where: evaluate(encoder, data, **arguments) for where, data in datasets.items()}
             for name, encoder in encoders.items()
         }
     )

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from passerby.data.records import ReIDDataset
-from passerby.embedding.embed import Embeddings, embed
+from passerby.embedding.embed import embed
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import EmbeddingError
-from passerby.evaluation.open_set.curves import Threshold, threshold_of
+from passerby.evaluation.open_set.enrolment import enroll, half_of
 from passerby.evaluation.open_set.probes import join_scores, search_probes
+from passerby.evaluation.open_set.thresholds import Threshold, threshold_of
 from passerby.models.encoder import load_encoder, save_threshold
 from passerby.version import __version__
 
@@ -29,13 +31,13 @@ def calibrate(
 ) -> Threshold:
     """Choose the threshold for a false accept rate and write it into the encoder's folder, with its provenance.
 
-    Half of the people of `data` are enrolled with their gallery images, the other half are strangers, and then the
-    other way round. Every query is a probe, and so are the strangers' gallery images.
+    Half of the people of `data` are enrolled with their gallery images, the other half are impostors, and then the
+    other way round. Every query is a probe, and so are the impostors' gallery images.
 
     Args:
         encoder: folder of an encoder or a run.
         data: query and gallery of people who served neither training nor the test (`ReIDDataset.hold_out`).
-        far: share of strangers' probes that may be taken for somebody.
+        far: share of the impostors' probes that may be accepted.
         metric: "euclidean" or "cosine".
         batch_size: images a forward pass.
         flip: average the vectors of an image and its mirror image.
@@ -53,7 +55,7 @@ def calibrate(
     if len(pids) < 4:
         raise EmbeddingError(
             f"{data.name}: {len(pids)} people have both query and gallery images; expected at least 4, half of them "
-            "to enrol and half to be strangers. Hold out more identities (data.held_out_identities)"
+            "to enrol and half as impostors. Hold out more identities (data.held_out_identities)"
         )
     model = load_encoder(encoder)
     query = embed(model, data.query, batch_size=batch_size, flip=flip, progress=progress)
@@ -77,7 +79,7 @@ def calibrate_on_people(
     Args:
         query: probes.
         gallery: what is enrolled, of the same people.
-        far: share of strangers' probes that may be taken for somebody.
+        far: share of the impostors' probes that may be accepted.
         metric: "euclidean" or "cosine".
         cameras: leave out enrolled images of the probe's own person and camera.
         seed: chooses the halves.
@@ -88,12 +90,11 @@ def calibrate_on_people(
     pids = np.intersect1d(query.pids, gallery.pids)
     if len(pids) < 4:
         raise EmbeddingError(f"calibrate: expected at least 4 people with query and gallery images, found {len(pids)}")
-    half = np.random.default_rng(seed).permutation(pids)[: len(pids) // 2]
+    half = half_of(pids, seed)
     parts, probe_pids, identities = [], [], []
     for known in (half, np.setdiff1d(pids, half)):
-        enrolled = gallery.select(np.isin(gallery.pids, known))
-        strange = gallery.select(~np.isin(gallery.pids, known))
-        probes = [(e.vectors, e.pids, e.camids) for e in (query, strange)]
+        enrolled, impostors = enroll(gallery, known)
+        probes = [(e.vectors, e.pids, e.camids) for e in (query, impostors)]
         vectors, labels, camids = (np.concatenate(column) for column in zip(*probes, strict=True))
         scores, count = search_probes(
             vectors, enrolled.vectors, labels, enrolled.pids, camids if cameras else None,

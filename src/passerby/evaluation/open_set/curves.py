@@ -16,26 +16,28 @@ from typing import Any
 
 import numpy as np
 
-from passerby.array_types import Float64, Int64
+from passerby.array_types import Float64
 from passerby.errors import EmbeddingError
-from passerby.evaluation.open_set.normalization import cohort_normalization
-from passerby.evaluation.open_set.probes import OpenSetPoint, ProbeScores, operating_point, search_probes, threshold_at
+from passerby.evaluation.open_set.error_rates import threshold_at
+from passerby.evaluation.open_set.probes import ProbeScores, search_probes
 from passerby.search import arrays
 
-__all__ = [
-    "OpenSetPoint",
-    "OpenSetReport",
-    "ProbeScores",
-    "Threshold",
-    "calibrate_threshold",
-    "camera_thresholds",
-    "evaluate_open_set",
-    "operating_point",
-    "search_probes",
-    "threshold_of",
-]
 
-_CURVE_POINTS = 200
+@dataclass(frozen=True)
+class OpenSetPoint:
+    """One operating point.
+
+    Attributes:
+        target: the false accept rate that was asked for.
+        far: the one achieved (ties and few impostors make it smaller).
+        threshold: accept when the distance is smaller than this.
+        dir: rank -> detection and identification rate.
+    """
+
+    target: float
+    far: float
+    threshold: float
+    dir: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -109,56 +111,6 @@ class OpenSetReport:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """A distance below which a match is accepted.
-
-    Attributes:
-        value: accept when the distance is smaller than this.
-        far: false accept rate it has on the impostors it was chosen on.
-        dir: detection and identification rate at rank 1 on the genuine probes there (NaN: there were none).
-        interval: bootstrap interval of `value`.
-        impostors: how many impostor probes it was chosen on.
-        target: the false accept rate that was asked for.
-        finest_far: 1 / impostors.
-        genuine: how many genuine probes.
-        identities: how many identities were enrolled; a larger gallery has more false accepts.
-        metric: which distance.
-        notes: what a reader must know.
-        curve: (threshold, FAR, DIR at rank 1) at other operating points, ascending.
-    """
-
-    value: float
-    far: float
-    dir: float
-    interval: tuple[float, float]
-    impostors: int
-    target: float
-    finest_far: float
-    genuine: int
-    identities: int
-    metric: str
-    notes: tuple[str, ...] = ()
-    curve: tuple[tuple[float, float, float], ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and texts, ready for JSON."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {
-            "interval": list(self.interval),
-            "notes": list(self.notes),
-            "curve": [{"threshold": t, "far": far, "dir": hit} for t, far, hit in self.curve],
-        }
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        text = (
-            f"accept below {self.value:.4f} (95 % of resamples: {low:.4f} to {high:.4f}): FAR {self.far:.4f} of "
-            f"{self.impostors:,} impostors (wanted {self.target:.4f}, finest reachable {self.finest_far:.2g}), "
-            f"DIR {self.dir:.4f} of {self.genuine:,} genuine probes, {self.identities:,} identities enrolled"
-        )
-        return "\n".join([text, *(f"note: {note}" for note in self.notes)])
-
-
 def evaluate_open_set(
     probe_vectors: arrays.Vectors,
     gallery_vectors: arrays.Vectors,
@@ -201,9 +153,8 @@ def evaluate_open_set(
     """
     scores, identities = search_probes(
         probe_vectors, gallery_vectors, probe_pids, gallery_pids, probe_camids, gallery_camids,
-        metric=metric, exclude=exclude, junk_pids=junk_pids, normalize=cohort_normalization(
-            normalization, cohort_vectors, probe_vectors, gallery_vectors, metric=metric, size=cohort_size
-        ),
+        metric=metric, exclude=exclude, junk_pids=junk_pids,
+        normalization=normalization, cohort_vectors=cohort_vectors, cohort_size=cohort_size,
     )  # fmt: skip
     if any(r < 1 for r in ranks):
         raise EmbeddingError(f"ranks: expected 1 or more, found {list(ranks)}")
@@ -217,168 +168,31 @@ def evaluate_open_set(
         finest_far=1 / impostors if impostors else math.nan,
         metric=metric,
         ranks=tuple(ranks),
-        notes=_notes(scores, far),
+        notes=notes_on_rates(scores, far),
         scores=scores,
     )
 
 
-def calibrate_threshold(
-    probe_vectors: arrays.Vectors,
-    gallery_vectors: arrays.Vectors,
-    probe_pids: arrays.Labels,
-    gallery_pids: arrays.Labels,
-    probe_camids: arrays.Labels | None = None,
-    gallery_camids: arrays.Labels | None = None,
-    *,
-    far: float = 0.01,
-    metric: str = "euclidean",
-    exclude: str = "same_id_same_camera",
-    junk_pids: Sequence[int] = (-1,),
-    normalization: str | None = None,
-    cohort_vectors: arrays.Vectors | None = None,
-    cohort_size: int = 200,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Threshold:
-    """Choose the threshold for a false accept rate, with its bootstrap interval.
+def operating_point(scores: ProbeScores, far: float, ranks: Sequence[int]) -> OpenSetPoint:
+    """The largest threshold that accepts at most floor(far * impostors) impostors, and its rates.
 
-    The data must be of identities that served neither training nor the test: a threshold that was chosen on the
-    test's impostors is optimistic.
-
-    Args:
-        probe_vectors: [p, dim]; probes whose id is not in the gallery are the impostors.
-        gallery_vectors: [g, dim].
-        probe_pids: [p].
-        gallery_pids: [g].
-        probe_camids: [p], -1 unknown; None: no cameras.
-        gallery_camids: [g], likewise.
-        far: wanted false accept rate.
-        metric: "euclidean" or "cosine".
-        exclude: as in `evaluate_open_set`.
-        junk_pids: gallery images of these ids are left out.
-        normalization: as in `evaluate_open_set`.
-        cohort_vectors: likewise.
-        cohort_size: likewise.
-        confidence: of the interval.
-        resamples: bootstrap resamples; impostor identities are drawn, with all their images.
-        seed: of the resamples.
-
-    Raises:
-        EmbeddingError: as `evaluate_open_set`; or there are no impostors, so that no rate can be had.
-        ConfigError: an unknown metric or exclusion.
+    With impostor distances s in ascending order: s[floor(far * n)], infinity at far = 1 or without impostors.
     """
-    scores, identities = search_probes(
-        probe_vectors, gallery_vectors, probe_pids, gallery_pids, probe_camids, gallery_camids,
-        metric=metric, exclude=exclude, junk_pids=junk_pids, normalize=cohort_normalization(
-            normalization, cohort_vectors, probe_vectors, gallery_vectors, metric=metric, size=cohort_size
-        ),
-    )  # fmt: skip
-    pids = arrays.as_labels(probe_pids, len(scores.nearest), "probe_pids", "probe_vectors")
-    return threshold_of(
-        scores, pids, identities, far=far, metric=metric, confidence=confidence, resamples=resamples, seed=seed
-    )
-
-
-def threshold_of(
-    scores: ProbeScores,
-    probe_pids: Int64,
-    identities: int,
-    *,
-    far: float,
-    metric: str,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Threshold:
-    """`calibrate_threshold` on scores that are there already."""
-    impostors = scores.nearest[scores.impostor]
-    if len(impostors) == 0:
-        raise EmbeddingError(
-            "calibrate: every probe's identity is enrolled, so there is no impostor to measure a false accept rate on; "
-            "leave some identities out of the gallery"
-        )
-    point = operating_point(scores, far, (1,))
-    low, high = _bootstrap(impostors, probe_pids[scores.impostor], far, confidence, resamples, seed)
-    return Threshold(
-        value=point.threshold,
-        far=point.far,
-        dir=point.dir[1],
-        interval=(low, high),
-        impostors=len(impostors),
-        target=far,
-        finest_far=1 / len(impostors),
-        genuine=int(scores.genuine.sum()),
-        identities=identities,
-        metric=metric,
-        notes=_notes(scores, (far,)),
-        curve=_curve(scores),
-    )
-
-
-def _curve(scores: ProbeScores) -> tuple[tuple[float, float, float], ...]:
-    """Operating points at finite thresholds, evenly spread over the false accept rates, the small ones included."""
+    if not 0 <= far <= 1:
+        raise EmbeddingError(f"far: expected a share between 0 and 1, found {far}")
     impostors = np.sort(scores.nearest[scores.impostor])
-    thresholds = np.unique(impostors[np.isfinite(impostors)])
-    spread = np.unique(np.geomspace(1, len(thresholds), min(_CURVE_POINTS, len(thresholds))).astype(np.int64)) - 1
-    own = np.sort(scores.own[scores.genuine & (scores.own_rank == 1)])
-    genuine = max(int(scores.genuine.sum()), 1)
-    return tuple(
-        (float(t), float((impostors < t).mean()), float(np.searchsorted(own, t, side="left") / genuine))
-        for t in thresholds[spread]
+    threshold = threshold_at(impostors, far)
+    own, rank = scores.own[scores.genuine], scores.own_rank[scores.genuine]
+    return OpenSetPoint(
+        target=far,
+        far=float((impostors < threshold).mean()) if len(impostors) else math.nan,
+        threshold=threshold,
+        dir={r: float(((own < threshold) & (rank <= r)).mean()) if len(own) else math.nan for r in ranks},
     )
 
 
-def camera_thresholds(
-    scores: ProbeScores,
-    probe_pids: Int64,
-    probe_camids: Int64,
-    identities: int,
-    *,
-    far: float,
-    metric: str,
-    seed: int = 0,
-) -> dict[int, Threshold]:
-    """One threshold for each probe camera whose impostors can show the wanted rate (at least 1 / far of them).
-
-    Args:
-        scores: of `search_probes`.
-        probe_pids: [p].
-        probe_camids: [p].
-        identities: how many are enrolled.
-        far: wanted false accept rate.
-        metric: which distance.
-        seed: of the bootstrap.
-
-    Returns:
-        Camera -> threshold; cameras with too few impostors are missing.
-    """
-    found = {}
-    for camera in np.unique(probe_camids[probe_camids >= 0]):
-        here = probe_camids == camera
-        if far * (scores.impostor & here).sum() >= 1 - 1e-9:
-            found[int(camera)] = threshold_of(
-                scores.select(here), probe_pids[here], identities, far=far, metric=metric, seed=seed
-            )
-    return found
-
-
-def _bootstrap(
-    impostors: Float64, pids: Int64, far: float, confidence: float, resamples: int, seed: int
-) -> tuple[float, float]:
-    rng = np.random.default_rng(seed)
-    # images of one person are alike: whole identities are drawn
-    groups = [np.flatnonzero(pids == pid) for pid in np.unique(pids)]
-    values = np.empty(resamples)
-    for i in range(resamples):
-        drawn = np.concatenate([groups[g] for g in rng.integers(0, len(groups), len(groups))])
-        values[i] = threshold_at(np.sort(impostors[drawn]), far)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(values, [tail, 1 - tail], method="nearest")
-    return float(low), float(high)
-
-
-def _notes(scores: ProbeScores, far: Sequence[float]) -> tuple[str, ...]:
+def notes_on_rates(scores: ProbeScores, far: Sequence[float]) -> tuple[str, ...]:
+    """What a reader must know of these false accept rates: undefined, or finer than the impostors can show."""
     impostors = int(scores.impostor.sum())
     if impostors == 0:
         return ("no impostors: the false accept rate is undefined and every probe is accepted",)

@@ -6,28 +6,33 @@ With mean μ and standard deviation σ of an image's distances to the cohort:
 - adaptive_s: ((d - μ_p) / σ_p + (d - μ_g) / σ_g) / 2, each over the image's `size` nearest in the cohort (Matějka et
   al., "Analysis of score normalization in multilingual speaker recognition", 2017).
 
-Smaller still means nearer. Cohort images of the probe's or the enrolled person would spoil it: take other people.
+Smaller still means nearer. Cohort images of the probe's or the enrolled person would bias it: take other people.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 
 from passerby.array_types import Float32, Float64, Int64
-from passerby.errors import ConfigError, EmbeddingError, unknown_name
-from passerby.evaluation.open_set.probes import Normalize
+from passerby.errors import ConfigError, EmbeddingError
+from passerby.evaluation.inputs import check_name
 from passerby.search import arrays
-from passerby.search.ranking import pairwise
+from passerby.search.distances import pairwise, row_blocks
 
 NORMALIZATIONS = ("z", "adaptive_s")
-_BLOCK = 2**20  # entries of a block of distances
+
+Normalize: TypeAlias = Callable[[Float64, slice, Int64], Float64]
+"""(distances [rows, g], rows of the probes, rows of the gallery) -> normalised distances."""
 
 
 def cohort_normalization(
     name: str | None,
     cohort_vectors: arrays.Vectors | None,
-    probe_vectors: arrays.Vectors,
-    gallery_vectors: arrays.Vectors,
+    probe: Float32,
+    gallery: Float32,
     *,
     metric: str,
     size: int = 200,
@@ -37,8 +42,8 @@ def cohort_normalization(
     Args:
         name: None, "z" or "adaptive_s".
         cohort_vectors: [c, dim].
-        probe_vectors: [p, dim].
-        gallery_vectors: [g, dim].
+        probe: [p, dim].
+        gallery: [g, dim].
         metric: "euclidean" or "cosine".
         size: adaptive_s: how many of the cohort's nearest.
 
@@ -50,12 +55,10 @@ def cohort_normalization(
         if cohort_vectors is not None:
             raise ConfigError("cohort_vectors: say how to use them, normalization='z' or 'adaptive_s'")
         return None
-    if name not in NORMALIZATIONS:
-        raise ConfigError(unknown_name("normalization", name, NORMALIZATIONS))
+    check_name("normalization", name, NORMALIZATIONS)
     if cohort_vectors is None:
         raise ConfigError(f"normalization {name!r} needs cohort_vectors: images of people who are not enrolled")
     cohort = arrays.as_vectors(cohort_vectors, "cohort_vectors")
-    gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
     arrays.check_same_dim(cohort, gallery, "cohort_vectors", "gallery_vectors")
     if len(cohort) < 2 or size < 2:
         raise EmbeddingError(f"cohort_vectors: expected at least 2 images to be used, found {min(len(cohort), size)}")
@@ -63,7 +66,7 @@ def cohort_normalization(
     g_mean, g_spread = _statistics(gallery, cohort, metric, nearest)
     if name == "z":
         return lambda distances, rows, columns: (distances - g_mean[columns]) / g_spread[columns]
-    p_mean, p_spread = _statistics(arrays.as_vectors(probe_vectors, "probe_vectors"), cohort, metric, nearest)
+    p_mean, p_spread = _statistics(probe, cohort, metric, nearest)
 
     def both(distances: Float64, rows: slice, columns: Int64) -> Float64:
         by_probe = (distances - p_mean[rows, None]) / p_spread[rows, None]
@@ -75,9 +78,7 @@ def cohort_normalization(
 def _statistics(vectors: Float32, cohort: Float32, metric: str, nearest: int) -> tuple[Float64, Float64]:
     """Mean and standard deviation of each vector's distances to its nearest in the cohort."""
     mean, spread = np.empty(len(vectors)), np.empty(len(vectors))
-    step = max(1, _BLOCK // len(cohort))
-    for start in range(0, len(vectors), step):
-        part = slice(start, start + step)
+    for part in row_blocks(len(vectors), len(cohort)):
         distances = pairwise(vectors[part], cohort, metric)
         if nearest < len(cohort):
             distances = np.partition(distances, nearest - 1, axis=1)[:, :nearest]

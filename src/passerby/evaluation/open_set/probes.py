@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
 from passerby import array_types
 from passerby.array_types import Float32, Float64, Int64
-from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.errors import EmbeddingError
+from passerby.evaluation.inputs import check_inputs, check_name
+from passerby.evaluation.open_set.normalization import Normalize, cohort_normalization
 from passerby.evaluation.relevance import EXCLUSIONS, relevance_of
 from passerby.search import arrays
-from passerby.search.ranking import pairwise
+from passerby.search.distances import pairwise, row_blocks
 from passerby.search.relevance import METRICS, Relevance
-
-_BLOCK = 2**21  # entries of a block of distances
-
-Normalize: TypeAlias = Callable[[Float64, slice, Int64], Float64]
-"""(distances [rows, g], rows of the probes, rows of the gallery) -> normalised distances."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +47,6 @@ def join_scores(parts: Sequence[ProbeScores]) -> ProbeScores:
     return ProbeScores(*(np.concatenate([getattr(p, n) for p in parts]) for n in ProbeScores.__dataclass_fields__))
 
 
-@dataclass(frozen=True)
-class OpenSetPoint:
-    """One operating point.
-
-    Attributes:
-        target: the false accept rate that was asked for.
-        far: the one achieved (ties and few impostors make it smaller).
-        threshold: accept when the distance is smaller than this.
-        dir: rank -> detection and identification rate.
-    """
-
-    target: float
-    far: float
-    threshold: float
-    dir: dict[int, float]
-
-
 def search_probes(
     probe_vectors: arrays.Vectors,
     gallery_vectors: arrays.Vectors,
@@ -80,39 +58,38 @@ def search_probes(
     metric: str = "euclidean",
     exclude: str = "same_id_same_camera",
     junk_pids: Sequence[int] = (-1,),
-    normalize: Normalize | None = None,
+    normalization: str | None = None,
+    cohort_vectors: arrays.Vectors | None = None,
+    cohort_size: int = 200,
 ) -> tuple[ProbeScores, int]:
     """Each probe's nearest image, and its own identity's distance and place; and the number of enrolled identities.
 
-    Arguments and errors as in `passerby.evaluate_open_set`; `normalize` changes the distances before they count.
+    Arguments and errors as in `passerby.evaluate_open_set`.
     """
-    for kind, name, known in (("metric", metric, METRICS), ("exclusion", exclude, EXCLUSIONS)):
-        if name not in known:
-            raise ConfigError(unknown_name(kind, name, known))
-    probe = arrays.as_vectors(probe_vectors, "probe_vectors")
-    gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
-    arrays.check_same_dim(probe, gallery, "probe_vectors", "gallery_vectors")
-    p_pids = arrays.as_labels(probe_pids, len(probe), "probe_pids", "probe_vectors")
-    g_pids = arrays.as_labels(gallery_pids, len(gallery), "gallery_pids", "gallery_vectors")
-    p_cams = arrays.as_cameras(probe_camids, len(probe), "probe_camids", "probe_vectors")
-    g_cams = arrays.as_cameras(gallery_camids, len(gallery), "gallery_camids", "gallery_vectors")
-    counted = np.flatnonzero(~np.isin(g_pids, list(junk_pids)))
+    check_name("metric", metric, METRICS)
+    check_name("exclusion", exclude, EXCLUSIONS)
+    inputs = check_inputs(
+        probe_vectors, gallery_vectors, probe_pids, gallery_pids, probe_camids, gallery_camids, query_name="probe"
+    )
+    normalize = cohort_normalization(
+        normalization, cohort_vectors, inputs.query, inputs.gallery, metric=metric, size=cohort_size
+    )
+    counted = np.flatnonzero(inputs.counted(junk_pids))
     if len(counted) == 0:
         raise EmbeddingError("gallery_pids: every gallery image is junk, nobody is enrolled")
     # by identity, so that each identity is one run of columns; the stable sort keeps the gallery's order within one
-    order = counted[np.argsort(g_pids[counted], kind="stable")]
-    ids, starts = np.unique(g_pids[order], return_index=True)
-    relevance = relevance_of(p_pids, g_pids[order], p_cams, g_cams[order], np.ones(len(order), dtype=np.bool_), exclude)
-    gallery_sorted = gallery[order]
-    step = max(1, _BLOCK // len(order))
+    order = counted[np.argsort(inputs.gallery_pids[counted], kind="stable")]
+    pids, camids = inputs.gallery_pids[order], inputs.gallery_camids[order]
+    ids, starts = np.unique(pids, return_index=True)
+    everything = np.ones(len(order), dtype=np.bool_)
+    relevance = relevance_of(inputs.query_pids, pids, inputs.query_camids, camids, everything, exclude)
+    gallery = inputs.gallery[order]
     parts = [
-        _search_block(
-            probe, gallery_sorted, relevance, order, ids, starts, slice(i, min(i + step, len(probe))), metric, normalize
-        )
-        for i in range(0, len(probe), step)
+        _search_block(inputs.query, gallery, relevance, order, ids, starts, rows, metric, normalize)
+        for rows in row_blocks(len(inputs.query), len(order))
     ]
     nearest, own, rank = (np.concatenate(column) for column in zip(*parts, strict=True))
-    enrolled = np.isin(p_pids, ids)
+    enrolled = np.isin(inputs.query_pids, ids)
     return ProbeScores(nearest, own, rank, np.isfinite(own), ~enrolled), len(ids)
 
 
@@ -139,31 +116,8 @@ def _search_block(
     for row in np.flatnonzero(np.isfinite(own) & ((best == own[:, None]).sum(axis=1) > 1)):
         # equally near identities: the one whose nearest image has the smaller gallery index stands first
         at = np.flatnonzero(distances[row] == own[row])
-        first = order[at[relevance.gallery_labels[at] == pids[row]]].min()
-        rank[row] += len(np.unique(relevance.gallery_labels[at[order[at] < first]]))
+        labels = relevance.gallery_labels[at]
+        first = order[at[labels == pids[row]]].min()
+        as_near = best[row, np.searchsorted(ids, labels)] == own[row]  # not those who have a nearer image besides
+        rank[row] += len(np.unique(labels[as_near & (order[at] < first)]))
     return best.min(axis=1), own, rank
-
-
-def operating_point(scores: ProbeScores, far: float, ranks: Sequence[int]) -> OpenSetPoint:
-    """The largest threshold that accepts at most floor(far * impostors) impostors, and its rates.
-
-    With impostor distances s in ascending order: s[floor(far * n)], infinity at far = 1 or without impostors.
-    """
-    if not 0 <= far <= 1:
-        raise EmbeddingError(f"far: expected a share between 0 and 1, found {far}")
-    impostors = np.sort(scores.nearest[scores.impostor])
-    threshold = threshold_at(impostors, far)
-    own, rank = scores.own[scores.genuine], scores.own_rank[scores.genuine]
-    return OpenSetPoint(
-        target=far,
-        far=float((impostors < threshold).mean()) if len(impostors) else math.nan,
-        threshold=threshold,
-        dir={r: float(((own < threshold) & (rank <= r)).mean()) if len(own) else math.nan for r in ranks},
-    )
-
-
-def threshold_at(sorted_impostors: Float64, far: float) -> float:
-    """s[floor(far * n)] of ascending impostor distances s, infinity beyond their end."""
-    # 0.29 * 100 is 28.999999999999996: the guard keeps such products whole
-    allowed = math.floor(far * len(sorted_impostors) + 1e-9)
-    return float(sorted_impostors[allowed]) if allowed < len(sorted_impostors) else math.inf

@@ -9,7 +9,8 @@ import numpy as np
 
 from passerby import array_types
 from passerby.array_types import Float64, Int64
-from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.errors import EmbeddingError
+from passerby.evaluation.inputs import check_name
 from passerby.search import arrays
 from passerby.search.counting import exact_keys
 from passerby.search.relevance import METRICS
@@ -85,8 +86,7 @@ def enroll_stream(
         EmbeddingError: vectors and labels that do not fit each other, or a threshold that is not a number.
         ConfigError: an unknown metric.
     """
-    if metric not in METRICS:
-        raise ConfigError(unknown_name("metric", metric, METRICS))
+    check_name("metric", metric, METRICS)
     if not threshold >= 0:
         raise EmbeddingError(f"threshold: expected a distance of 0 or more, found {threshold}")
     images = arrays.as_vectors(vectors, "vectors")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +10,13 @@ import numpy as np
 
 from passerby import array_types
 from passerby.array_types import Float64
-from passerby.errors import ConfigError, EmbeddingError, unknown_name
-from passerby.evaluation.relevance import EXCLUSIONS, relevance_of
+from passerby.errors import EmbeddingError
+from passerby.evaluation.inputs import check_inputs, check_name
+from passerby.evaluation.open_set.error_rates import allowed_errors, threshold_at
+from passerby.evaluation.relevance import EXCLUSIONS
 from passerby.search import arrays
-from passerby.search.ranking import pairwise
+from passerby.search.distances import pairwise, row_blocks
 from passerby.search.relevance import METRICS, Relevance
-
-_BLOCK = 2**21  # entries of a block of distances
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def verify_pairs(
 ) -> VerificationReport:
     """TPR at FPR: the threshold is the largest that takes at most floor(fpr * impostor pairs) of them for one person.
 
-    This judges single pairs, not searches: it is not comparable with DIR at FAR (`passerby.evaluate_open_set`).
+    This scores single pairs, not searches: it is not comparable with DIR at FAR (`passerby.evaluate_open_set`).
 
     Args:
         query_vectors: [q, dim].
@@ -87,32 +86,21 @@ def verify_pairs(
         EmbeddingError: vectors and labels that do not fit each other, a rate outside 0..1, or no pair of one kind.
         ConfigError: an unknown metric or exclusion.
     """
-    for kind, name, known in (("metric", metric, METRICS), ("exclusion", exclude, EXCLUSIONS)):
-        if name not in known:
-            raise ConfigError(unknown_name(kind, name, known))
+    check_name("metric", metric, METRICS)
+    check_name("exclusion", exclude, EXCLUSIONS)
     if any(not 0 <= rate <= 1 for rate in fpr):
         raise EmbeddingError(f"fpr: expected shares between 0 and 1, found {list(fpr)}")
-    query = arrays.as_vectors(query_vectors, "query_vectors")
-    gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
-    arrays.check_same_dim(query, gallery, "query_vectors", "gallery_vectors")
-    relevance = relevance_of(
-        arrays.as_labels(query_pids, len(query), "query_pids", "query_vectors"),
-        arrays.as_labels(gallery_pids, len(gallery), "gallery_pids", "gallery_vectors"),
-        arrays.as_cameras(query_camids, len(query), "query_camids", "query_vectors"),
-        arrays.as_cameras(gallery_camids, len(gallery), "gallery_camids", "gallery_vectors"),
-        np.ones(len(gallery), dtype=np.bool_),
-        exclude,
-    )
-    counted = ~np.isin(relevance.gallery_labels, list(junk_pids))
-    rows = [slice(i, i + max(1, _BLOCK // len(gallery))) for i in range(0, len(query), max(1, _BLOCK // len(gallery)))]
+    inputs = check_inputs(query_vectors, gallery_vectors, query_pids, gallery_pids, query_camids, gallery_camids)
+    relevance = inputs.relevance(exclude, junk_pids)
+    rows = list(row_blocks(len(inputs.query), len(inputs.gallery)))
     # how many impostor pairs there are decides how many of the nearest must be kept
-    impostors = sum(int((_kinds(relevance, counted, part)[1]).sum()) for part in rows)
-    keep = math.floor(max(fpr, default=0.0) * impostors + 1e-9) + 1
+    impostors = sum(int(_kinds(relevance, part)[1].sum()) for part in rows)
+    keep = allowed_errors(max(fpr, default=0.0), impostors) + 1
     genuine: list[Float64] = []
     nearest = np.empty(0)
     for part in rows:
-        same, other = _kinds(relevance, counted, part)
-        distances = pairwise(query[part], gallery, metric)
+        same, other = _kinds(relevance, part)
+        distances = pairwise(inputs.query[part], inputs.gallery, metric)
         genuine.append(distances[same])
         nearest = np.concatenate([nearest, distances[other]])
         if len(nearest) > keep:
@@ -123,8 +111,7 @@ def verify_pairs(
             f"verification needs pairs of both kinds, found {len(own):,} genuine and {impostors:,} impostor"
         )
     nearest = np.sort(nearest)
-    allowed = [math.floor(rate * impostors + 1e-9) for rate in fpr]
-    thresholds = [float(nearest[a]) if a < impostors else math.inf for a in allowed]
+    thresholds = [threshold_at(nearest, rate, impostors) for rate in fpr]
     return VerificationReport(
         fpr=tuple(fpr),
         achieved=tuple(float((nearest < t).sum() / impostors) for t in thresholds),
@@ -136,9 +123,9 @@ def verify_pairs(
     )
 
 
-def _kinds(relevance: Relevance, counted: array_types.Bool, rows: slice) -> tuple[array_types.Bool, array_types.Bool]:
+def _kinds(relevance: Relevance, rows: slice) -> tuple[array_types.Bool, array_types.Bool]:
     """Pairs of one person and pairs of two, among those that count: [rows, g] each."""
-    kept = relevance.kept(rows) & counted
+    kept = relevance.kept(rows)
     same = relevance.query_labels[rows, None] == relevance.gallery_labels
     nobody = (relevance.query_labels[rows, None] == 0) & (relevance.gallery_labels == 0)
     return kept & same & ~nobody, kept & ~same

@@ -69,8 +69,7 @@ def run_trial(config: Config, seed: int, folder: Path, engine: str | None) -> Tr
     else:
         peak = _train(config, folder)
         run = Run.open(folder)
-        settings = {"metric": config.evaluation.metric, "protocol": config.evaluation.protocol}
-        report = evaluate(_encoder(run, engine), run.data, flip=config.evaluation.flip, **settings)  # type: ignore[arg-type]
+        report = evaluate(_encoder(run, engine), run.data, settings=config.evaluation)
         with replace_file(done) as temporary:
             temporary.write_text(json.dumps({"peak_gib": peak, **report.to_dict(per_query=True)}), "utf-8")
     saved = json.loads(done.read_text("utf-8"))

@@ -15,31 +15,29 @@ scales neither V nor D).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from passerby.array_types import Float32, Float64, Int32, Int64
-from passerby.errors import ConfigError, unknown_name
+from passerby.config.evaluation import RerankSettings
+from passerby.config.parsing import parse_settings
 from passerby.search import arrays
+from passerby.search.bonus import Bonus
 from passerby.search.counting import exact_keys
-from passerby.search.neighbors import WORKERS, neighbors
-from passerby.search.ranking import Bonus, match_ranks, pairwise, rank_rows
+from passerby.search.distances import pairwise, rank_rows, row_blocks
+from passerby.search.neighbors import neighbors
+from passerby.search.ranking import match_ranks
 from passerby.search.ranks import Ranks
 from passerby.search.relevance import Relevance
 from passerby.search.reranking.sparse_encoding import average_rows, invert, jaccard_rows, reciprocal_sets
+from passerby.search.tiles import WORKERS
 
 _ROWS = 2048  # sparse rows that are made at once
-_BLOCK = 2**21  # entries of a block of distances
+_SPARSE_ENTRIES = 2**19  # of sparse rows that are held at once
 _SMALLEST_LAMBDA = 1e-4  # below, differences of D drown in the rounding of J
-
-DEFAULTS: dict[str, Any] = {
-    "k1": 20, "k2": 6, "lambda_value": 0.3, "overlap": "more", "half": "python", "blend": "normalized",
-}  # fmt: skip
-_CHOICES = {"overlap": ("more", "at_least"), "half": ("python", "matlab"), "blend": ("normalized", "raw")}
 
 
 def rerank_k_reciprocal(
@@ -82,49 +80,20 @@ def rerank_k_reciprocal(
         ConfigError: a setting out of range.
     """
     given = {"k1": k1, "k2": k2, "lambda_value": lambda_value, "overlap": overlap, "half": half, "blend": blend}
-    settings = rerank_settings(given)
-    query = arrays.as_vectors(query_vectors, "query_vectors")
-    gallery = arrays.as_vectors(gallery_vectors, "gallery_vectors")
-    arrays.check_same_dim(query, gallery, "query_vectors", "gallery_vectors")
+    settings = parse_settings(RerankSettings, given, where="k_reciprocal")
+    query, gallery = arrays.as_vector_pair(query_vectors, gallery_vectors, "query_vectors", "gallery_vectors")
     hoods = neighborhoods(np.concatenate([query, gallery]), len(query), settings, device=device, progress=progress)
     result = np.empty((len(query), len(gallery)), dtype=np.float32)
-    step = max(1, _BLOCK // len(gallery))
-    for start in range(0, len(query), step):
-        rows = slice(start, min(start + step, len(query)))
+    for rows in row_blocks(len(query), len(gallery)):
         result[rows] = hoods.distances(rows)
     return result
-
-
-def rerank_settings(rerank: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of `rerank_k_reciprocal` from "k_reciprocal" or a dict of them (its defaults where none are given).
-
-    Raises:
-        ConfigError: another name, an unknown setting or a value out of range.
-    """
-    if isinstance(rerank, str):
-        if rerank != "k_reciprocal":
-            raise ConfigError(unknown_name("re-ranking", rerank, ["k_reciprocal"]))
-        rerank = {}
-    for name in rerank:
-        if name not in DEFAULTS:
-            raise ConfigError(unknown_name("setting of k_reciprocal", name, DEFAULTS))
-    settings = DEFAULTS | dict(rerank)
-    for name in ("k1", "k2"):
-        if not isinstance(settings[name], int) or settings[name] < 1:
-            raise ConfigError(f"{name}: expected a whole number of 1 or more, found {settings[name]!r}")
-    if not 0 <= settings["lambda_value"] <= 1:
-        raise ConfigError(f"lambda_value: expected a share between 0 and 1, found {settings['lambda_value']!r}")
-    for name, known in _CHOICES.items():
-        if settings[name] not in known:
-            raise ConfigError(unknown_name(name, str(settings[name]), known))
-    return settings
 
 
 def rank_reranked(
     query: Float32,
     gallery: Float32,
     relevance: Relevance,
-    settings: dict[str, Any],
+    settings: RerankSettings,
     *,
     metric: str,
     device: str | None = None,
@@ -150,7 +119,7 @@ def rank_reranked(
         relevance.counted[places],
         relevance.exclude,
     )
-    if settings["blend"] == "raw" or settings["lambda_value"] < _SMALLEST_LAMBDA:
+    if settings.blend == "raw" or settings.lambda_value < _SMALLEST_LAMBDA:
         return rank_rows(hoods.distances, kept)
     return match_ranks(
         joint[: len(query)],
@@ -170,7 +139,7 @@ class Neighborhoods:
     Attributes:
         joint: vectors of queries and gallery, [q + g, dim].
         queries: q.
-        settings: as `rerank_settings` gives them.
+        settings: of the re-ranking.
         largest: each vector's largest squared distance, [q + g].
         starts: sparse rows V of the queries.
         columns: likewise.
@@ -180,7 +149,7 @@ class Neighborhoods:
 
     joint: Float32
     queries: int
-    settings: dict[str, Any]
+    settings: RerankSettings
     largest: Float64
     starts: Int64
     columns: Int32
@@ -192,7 +161,7 @@ class Neighborhoods:
         wanted = np.arange(self.queries)[rows]
         starts, columns, values = [np.zeros(1, dtype=np.int64)], [], []
         gallery = len(self.joint) - self.queries
-        out_columns = np.empty(max(gallery, _BLOCK // 4), dtype=np.int32)
+        out_columns = np.empty(max(gallery, _SPARSE_ENTRIES), dtype=np.int32)
         out_values = np.empty(len(out_columns))
         # runs of neighbouring queries, which are all there are but under rules that group queries by camera
         for run in np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1):
@@ -213,15 +182,15 @@ class Neighborhoods:
     def bonus(self, rows: Int64) -> Bonus:
         """What J takes off a squared distance: (1 - λ) J + λ d² / m orders as d² - (1 - J) m (1 - λ) / λ does."""
         starts, columns, values = self.jaccard(rows)
-        share = self.settings["lambda_value"]
+        share = self.settings.lambda_value
         worth = (1.0 - values) * np.repeat(self.largest[rows], np.diff(starts)) * ((1.0 - share) / share)
         return Bonus(starts, columns, worth)
 
     def distances(self, rows: slice) -> Float32:
         """Re-ranked distances [rows, g]."""
-        share = self.settings["lambda_value"]
+        share = self.settings.lambda_value
         plain = pairwise(self.joint[: self.queries][rows], self.joint[self.queries :], "euclidean")
-        if self.settings["blend"] == "normalized":
+        if self.settings.blend == "normalized":
             largest = self.largest[: self.queries][rows, None]
             plain = np.divide(plain * plain, largest, out=np.zeros_like(plain), where=largest > 0)
         starts, columns, values = self.jaccard(rows)
@@ -231,17 +200,17 @@ class Neighborhoods:
 
 
 def neighborhoods(
-    joint: Float32, queries: int, settings: dict[str, Any], *, device: str | None = None, progress: bool = False
+    joint: Float32, queries: int, settings: RerankSettings, *, device: str | None = None, progress: bool = False
 ) -> Neighborhoods:
     """Steps 1 to 3 for queries and gallery, one after the other in `joint`."""
     n = len(joint)
-    k1, k2 = settings["k1"], settings["k2"]
+    k1, k2 = settings.k1, settings.k2
     near = neighbors(joint, max(k1, k2 - 1), device=device, progress=progress)
     lists = np.concatenate([np.arange(n)[:, None], near.indices], axis=1).astype(np.int32)
     length = min(k1 + 1, n)
-    half = round(k1 / 2) + 1 if settings["half"] == "python" else math.floor((k1 + 1) / 2 + 0.5)
+    half = round(k1 / 2) + 1 if settings.half == "python" else math.floor((k1 + 1) / 2 + 0.5)
     half = min(half, length)
-    at_least = settings["overlap"] == "at_least"
+    at_least = settings.overlap == "at_least"
 
     def sets(first: int, last: int) -> tuple[Int64, Int32, Float32]:
         out = np.empty((last - first) * length * (half + 1), dtype=np.int32)

@@ -1,0 +1,1 @@
+"""Sections of the report, by what they show: scores, distances, pictures, the run."""
