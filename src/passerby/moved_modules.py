@@ -29,7 +29,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "compare": (
         "experiments.compare.compare",
         "experiments.compare.plan",
-        "experiments.compare.table",
+        "experiments.compare.comparison",
         "experiments.compare.trial",
     ),
     "compiled": ("numba_jit",),

@@ -77,7 +77,9 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
     """
     check_terms(config.objective, config.sampler)
     device = choose_device(config.run.device)
-    config = config.model_copy(update={"data": with_absolute_paths(config.data, run=Path(out))})
+    folder = Path(out)
+    run = folder if (folder / CONFIG_FILE).exists() else None
+    config = config.model_copy(update={"data": with_absolute_paths(config.data, run=run)})
     # the signal handlers stay while an error unwinds: a launcher ends the others at once when a process fails
     with (
         Interruption() as stopped,
@@ -85,7 +87,7 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
         distributed.processes(device, timeout_minutes=config.run.timeout_minutes),
         _log_of_the_first_process(),
     ):
-        return _train(config, data, Path(out), device, stopped)
+        return _train(config, data, folder, device, stopped)
 
 
 @contextmanager

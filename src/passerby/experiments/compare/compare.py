@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from passerby.experiments.compare.page import write_files
+from passerby.experiments.compare.comparison import Comparison, summarise
+from passerby.experiments.compare.output import write_files
 from passerby.experiments.compare.plan import plan_trainings
-from passerby.experiments.compare.table import Comparison, summarise
 from passerby.experiments.compare.trial import run_trial
 
 log = logging.getLogger("passerby")

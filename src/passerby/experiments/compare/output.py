@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from passerby.experiments.compare.table import Comparison
+from passerby.experiments.compare.comparison import Comparison
 from passerby.files import replace_file
 from passerby.report.figures import cmc_curves, training_curves
 from passerby.report.page import Plot, Section, Table, Tile, render_page, write_page
