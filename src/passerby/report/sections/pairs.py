@@ -74,9 +74,10 @@ def open_set(report: OpenSetReport, threshold: Threshold | float | None) -> Sect
     return Section(
         "Open set",
         text=(
-            f"{report.genuine:,} probes of enrolled people and {report.impostors:,} of others (impostors) were searched "
-            f"among {report.identities:,} identities; {report.skipped:,} were skipped. The threshold must be chosen on other "
-            "people than these: read the curve as what is possible, not as what a fixed threshold gives.",
+            f"{report.genuine:,} probes of enrolled people and {report.impostors:,} of others (impostors) were "
+            f"searched among {report.identities:,} identities; {report.skipped:,} were skipped. The threshold must be "
+            "chosen on other people than these: read the curve as what is possible, not as what a fixed threshold "
+            "gives.",
         ),
         table=Table(("FAR asked for", "reached", "threshold", *(f"DIR rank-{r}" for r in report.ranks)), rows),
         plots=(
