@@ -1,4 +1,4 @@
-"""`passerby demo`: the whole road on drawn people, from pictures to "this is visitor-07" and "nobody I know"."""
+"""`passerby demo`: everything once on drawn people, from images to "this is visitor-07" and "unknown"."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from passerby.training.trainer import train
 log = logging.getLogger("passerby")
 
 FALSE_ALARMS = 0.1
-"""Share of strangers that the calibrated threshold may take for somebody."""
+"""Share of impostors (people who are not enrolled) that the calibrated threshold may accept."""
 ENROLLED = 20
-"""People of the test set that the demo's gallery knows; the others are strangers to it."""
+"""People of the test set that the demo's gallery knows; the others are impostors."""
 ENROLLING_CAMERAS = (0, 1)
 """Where they were seen when they were enrolled; the demo asks about pictures from the other cameras."""
 
 
 @dataclass(frozen=True)
 class Identified:
-    """What the gallery said of probes: people it knows, and strangers."""
+    """What the gallery answered for probes of enrolled people and of impostors."""
 
     recognised: int
     confused: int
     missed: int
-    strangers_refused: int
-    strangers_taken: int
+    impostors_refused: int
+    impostors_accepted: int
 
     def __str__(self) -> str:
         known = self.recognised + self.confused + self.missed
-        strangers = self.strangers_refused + self.strangers_taken
+        impostors = self.impostors_refused + self.impostors_accepted
         return (
             f"{known} pictures of enrolled people: {self.recognised} recognised, {self.confused} taken for somebody "
             f"else, {self.missed} called unknown\n"
-            f"{strangers} pictures of strangers: {self.strangers_refused} called unknown, "
-            f"{self.strangers_taken} taken for somebody"
+            f"{impostors} pictures of people who are not enrolled: {self.impostors_refused} called unknown, "
+            f"{self.impostors_accepted} taken for somebody"
         )
 
 
@@ -135,7 +135,7 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
 
 
 def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:
-    """Enrol some people under two cameras, then ask about pictures of them and of strangers from the other cameras."""
+    """Enrol some people under two cameras, then identify pictures of them and of impostors from the other cameras."""
     pids = sorted({s.pid for s in data.query})
     known = {pid: f"visitor-{n:02d}" for n, pid in enumerate(pids[:ENROLLED], 1)}
     path.unlink(missing_ok=True)
@@ -149,13 +149,13 @@ def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:
                 found = people.identify(probe.path, camera=f"camera-{probe.camid + 1}")
                 answers.append((known.get(probe.pid), found.identity))
     genuine = [(name, said) for name, said in answers if name is not None]
-    strangers = [said for name, said in answers if name is None]
+    impostors = [said for name, said in answers if name is None]
     return Identified(
         recognised=sum(name == said for name, said in genuine),
         confused=sum(said is not None and name != said for name, said in genuine),
         missed=sum(said is None for _, said in genuine),
-        strangers_refused=sum(said is None for said in strangers),
-        strangers_taken=sum(said is not None for said in strangers),
+        impostors_refused=sum(said is None for said in impostors),
+        impostors_accepted=sum(said is not None for said in impostors),
     )
 
 

@@ -64,7 +64,7 @@ class Diagnosis:
 
 
 def doctor() -> Diagnosis:
-    """Look at this installation and this machine."""
+    """Examine this installation and this machine."""
     packages = {name: _version(name) for name in _CORE}
     data = Path(os.environ.get("PASSERBY_DATA", "../shared/data"))
     return Diagnosis(

@@ -18,7 +18,12 @@ MOVED: dict[str, tuple[str, ...]] = {
     "cli.leave": ("cli.encoders",),
     "cli.prove": ("cli.evaluation",),
     "cli.use": ("cli.gallery",),
-    "compare": ("experiments.compare.compare",),
+    "compare": (
+        "experiments.compare.compare",
+        "experiments.compare.plan",
+        "experiments.compare.table",
+        "experiments.compare.trial",
+    ),
     "compiled": ("numba_jit",),
     "data.check_report": ("data.check.report",),
     "data.duplicates": ("data.check.near_duplicates",),
@@ -26,7 +31,12 @@ MOVED: dict[str, tuple[str, ...]] = {
     "data.hard_identity": ("data.sampling.hard_identity",),
     "data.image_check": ("data.check.image_files",),
     "data.images": ("images.cache",),
-    "data.pedestrian": ("data.synthetic.pedestrian",),
+    "data.pedestrian": (
+        "data.synthetic.pedestrian",
+        "data.synthetic.camera",
+        "data.synthetic.figure",
+        "data.synthetic.person",
+    ),
     "data.pk": ("data.sampling.pk",),
     "data.readers.pairs": ("data.readers.two_cameras",),
     "data.resize": ("images.resize",),
@@ -130,6 +140,8 @@ MOVED: dict[str, tuple[str, ...]] = {
     "models.resnet": ("models.backbones.resnet",),
     "models.timm_backbone": ("models.backbones.timm_backbone",),
     "pixels": ("images.decode",),
+    "training.losses_seen": ("training.epoch_losses",),
+    "training.shares": ("training.sharded_state",),
     "training.teacher": ("training.distillation",),
 }
 """Old module -> where its names are now; below `passerby`."""

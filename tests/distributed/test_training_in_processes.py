@@ -21,7 +21,7 @@ from passerby.data.synthetic.dataset import draw_dataset
 from passerby.embedding.embed import embed, embed_together
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
-from passerby.training.losses_seen import LossesSeen
+from passerby.training.epoch_losses import EpochLosses
 from passerby.training.trainer import train
 
 pytestmark = pytest.mark.slow
@@ -95,14 +95,14 @@ class Kill(Exception):
 
 def _train(config: Config, out: Path, *, until: tuple[int, int] | None = None) -> None:
     """In each process: train, and die in 0-based epoch and step `until`."""
-    record = LossesSeen.record
+    record = EpochLosses.record
 
-    def record_or_die(self: LossesSeen, terms: dict[str, torch.Tensor]) -> None:
+    def record_or_die(self: EpochLosses, terms: dict[str, torch.Tensor]) -> None:
         if (self._epoch, self.steps) == until:
             raise Kill
         record(self, terms)
 
-    with patch.object(LossesSeen, "record", record_or_die), pytest.raises(Kill) if until else nullcontext():
+    with patch.object(EpochLosses, "record", record_or_die), pytest.raises(Kill) if until else nullcontext():
         train(config, out=out)
 
 

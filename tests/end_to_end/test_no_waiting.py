@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from passerby.config import TermConfig, parse_config
 from passerby.data.synthetic.dataset import draw_dataset
 from passerby.losses import LOSSES
-from passerby.training.losses_seen import LossesSeen
+from passerby.training.epoch_losses import EpochLosses
 from passerby.training.objective import Objective
 from passerby.training.trainer import train
 
@@ -71,9 +71,9 @@ def test_which_losses_ask(name: str) -> None:
 @contextmanager
 def counting_between_steps(monkeypatch: pytest.MonkeyPatch, steps: int) -> Iterator[Questions]:
     """Counts from the end of the first step's `record` to the last one's."""
-    questions, record = Questions(), LossesSeen.record
+    questions, record = Questions(), EpochLosses.record
 
-    def counted(self: LossesSeen, terms: dict[str, torch.Tensor]) -> None:
+    def counted(self: EpochLosses, terms: dict[str, torch.Tensor]) -> None:
         self._check_every = 20  # as on an accelerator
         record(self, terms)
         if self.steps == 1:
@@ -81,7 +81,7 @@ def counting_between_steps(monkeypatch: pytest.MonkeyPatch, steps: int) -> Itera
         if self.steps == steps:
             questions.__exit__(None, None, None)
 
-    monkeypatch.setattr(LossesSeen, "record", counted)
+    monkeypatch.setattr(EpochLosses, "record", counted)
     yield questions
 
 

@@ -81,11 +81,11 @@ class Kill(BaseException):
 def test_killed_at_any_step_it_ends_in_the_same_weights(
     root: Path, uninterrupted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
-    from passerby.training.losses_seen import LossesSeen
+    from passerby.training.epoch_losses import EpochLosses
 
-    record, steps = LossesSeen.record, 0
+    record, steps = EpochLosses.record, 0
 
-    def record_and_die(self: LossesSeen, terms: dict[str, torch.Tensor]) -> None:
+    def record_and_die(self: EpochLosses, terms: dict[str, torch.Tensor]) -> None:
         nonlocal steps
         steps += 1
         if steps == stop_at:
@@ -94,10 +94,10 @@ def test_killed_at_any_step_it_ends_in_the_same_weights(
 
     # every step is saved, so that epochs are also resumed in their middle
     often = settings(root, run__checkpoint_minutes=1e-9)
-    monkeypatch.setattr(LossesSeen, "record", record_and_die)
+    monkeypatch.setattr(EpochLosses, "record", record_and_die)
     with pytest.raises(Kill):
         train(often, out=tmp_path)
-    monkeypatch.setattr(LossesSeen, "record", record)
+    monkeypatch.setattr(EpochLosses, "record", record)
     run = train(often, out=tmp_path)
     assert_same_weights(run, uninterrupted)
     whole = [row for row in uninterrupted.metrics if row["kind"] == "epoch"]
@@ -205,13 +205,13 @@ def test_held_out_identities_are_not_trained_on(root: Path) -> None:
 def test_a_run_in_groups_resumes_to_the_same_weights(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from passerby.training.losses_seen import LossesSeen
+    from passerby.training.epoch_losses import EpochLosses
 
     changes: dict[str, object] = {"run__micro_batch": 5, "schedule__epochs": 1, "optimizer__clip_norm": 1.0}
     whole = train(settings(root, **changes), out=tmp_path / "whole")
-    record, steps = LossesSeen.record, 0
+    record, steps = EpochLosses.record, 0
 
-    def record_and_die(self: LossesSeen, terms: dict[str, torch.Tensor]) -> None:
+    def record_and_die(self: EpochLosses, terms: dict[str, torch.Tensor]) -> None:
         nonlocal steps
         steps += 1
         if steps == 3:
@@ -219,10 +219,10 @@ def test_a_run_in_groups_resumes_to_the_same_weights(
         record(self, terms)
 
     often = settings(root, **changes, run__checkpoint_minutes=1e-9)
-    monkeypatch.setattr(LossesSeen, "record", record_and_die)
+    monkeypatch.setattr(EpochLosses, "record", record_and_die)
     with pytest.raises(Kill):
         train(often, out=tmp_path / "killed")
-    monkeypatch.setattr(LossesSeen, "record", record)
+    monkeypatch.setattr(EpochLosses, "record", record)
     assert_same_weights(train(often, out=tmp_path / "killed"), whole)
 
 

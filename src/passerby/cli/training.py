@@ -14,6 +14,7 @@ from tyro.conf import Positional
 from passerby.cli import speaks
 from passerby.cli.arguments import DataChoice, Json, ReaderArguments, parse, reader_arguments, show, varied
 from passerby.config import Config, load_recipe, recipe_names
+from passerby.config.overrides import take_flags, with_overrides
 from passerby.config.toml import read_toml
 from passerby.errors import UsageError
 
@@ -71,10 +72,14 @@ def train(arguments: Sequence[str]) -> None:
         print("usage: passerby train RECIPE [--out FOLDER] [--data.name NAME --data.root FOLDER] [any setting]\n")
         print(f"recipes: {', '.join(recipe_names())}, or a .toml file")
         print("`passerby train RECIPE --help` lists every setting with the recipe's values")
+        print("terms: --objective.center.weight 0.0005 adds one, --objective.lin none removes one")
         raise SystemExit(0 if "-h" in arguments or "--help" in arguments else 2)
-    recipe = load_recipe(arguments[0])
+    # flags of the objective may name terms and arguments that the recipe does not have, or remove them
+    changes, others = take_flags(arguments[1:], "objective")
+    verb = f"train {arguments[0]}"
+    recipe = with_overrides(load_recipe(arguments[0]), changes, where=f"passerby {verb}")
     default = _TrainOptions(recipe, Path("runs") / recipe.name)
-    options = parse(_TrainOptions, arguments[1:], f"train {arguments[0]}", doc=train.__doc__, default=default)
+    options = parse(_TrainOptions, others, verb, doc=train.__doc__, default=default)
     from passerby.training.trainer import train as run_train
 
     data = options.config.data

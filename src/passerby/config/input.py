@@ -20,6 +20,6 @@ class InputConfig(Settings):
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     """Per channel standard deviation that is divided by; ImageNet's."""
     cache: Literal["memory", "disk", "none"] = "memory"
-    """Where decoded, resized images wait (uint8): in memory, in a memory-mapped file, or nowhere."""
+    """Where decoded, resized images (uint8) are stored: in memory, in a memory-mapped file, or nowhere."""
     cache_dir: Path | None = None
     """Folder of the memory-mapped file (default: the user's cache folder)."""

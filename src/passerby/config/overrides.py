@@ -5,12 +5,13 @@ Everything here is a function from plain values to plain values; the recipe that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from passerby.config.checking import parse_config
 from passerby.config.recipe import Config
 from passerby.config.settings import NONE
+from passerby.config.toml import read_value
 from passerby.errors import ConfigError, unknown_name
 
 
@@ -28,6 +29,35 @@ def with_overrides(config: Config, changes: Mapping[str, Any], *, where: str) ->
     """
     content = config.model_dump(mode="json", exclude_none=True)
     return parse_config(merged(content, nested(changes), where=where), where=where)
+
+
+def take_flags(arguments: Sequence[str], group: str) -> tuple[dict[str, Any], list[str]]:
+    """The flags of one group of settings, and the other arguments.
+
+    Args:
+        arguments: of a command line, such as ["--objective.lin.weight", "0.5", "--run.seed=1"].
+        group: for example "objective".
+
+    Returns:
+        Values by dotted name (hyphens of a flag are underscores in a name), read as TOML or else as text; the rest.
+
+    Raises:
+        ConfigError: a flag without a value.
+    """
+    changes: dict[str, Any] = {}
+    others: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if not argument.startswith(f"--{group}."):
+            others.append(argument)
+            continue
+        flag, assigned, text = argument.partition("=")
+        if not assigned:
+            text = next(waiting, "--")
+            if text.startswith("--"):
+                raise ConfigError(f"{flag}: expected a value behind it, such as `{flag} 0.5`")
+        changes[flag.removeprefix("--").replace("-", "_")] = read_value(text)
+    return changes, others
 
 
 def nested(changes: Mapping[str, Any]) -> dict[str, Any]:

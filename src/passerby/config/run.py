@@ -33,6 +33,6 @@ class RunConfig(Settings):
     checkpoint_minutes: float = Field(5.0, gt=0.0)
     """Besides at every epoch's end, save at least this often."""
     timeout_minutes: float = Field(10.0, gt=0.0)
-    """Several processes: how long one waits for the others before it gives up."""
+    """Several processes: how long a process waits for the others before it fails."""
     evaluate_epochs: NonNegative = 5
     """Evaluate on the held-out identities every so many epochs; 0: only at the end."""

@@ -34,7 +34,7 @@ from passerby.images.cache import ImageStore
 from passerby.images.decode import decoding_threads
 
 
-class Chance(TypedDict):
+class SeedOfBatch(TypedDict):
     """Arguments of `Augmenter` that say which random changes a batch gets."""
 
     generator_seed: tuple[int, ...]
@@ -69,7 +69,7 @@ class TrainLoader:
         store: pixels of the training images.
         labels: training label of each image, [n].
         camids: camera of each image, [n].
-        sampler: which images meet in a batch (see `passerby.data.sampling.sampler`).
+        sampler: which images form a batch (see `passerby.data.sampling.sampler`).
         augmenter: random changes; seeded by (seed, epoch, step) for the global batch, so that nothing depends on
             threads, nor on how many processes share the batch.
         seed: the run's seed.
@@ -119,7 +119,7 @@ class TrainLoader:
         """Batches of an epoch from `start_step` on, exactly as if the earlier ones had been taken.
 
         Raises:
-            ImageError: an image cannot be read (only if the store keeps nothing).
+            ImageError: an image cannot be read (only if the store has no cache).
         """
         batches = self.sampler.epoch_batches(epoch)
         works = [
@@ -144,12 +144,12 @@ class TrainLoader:
             images = pinned.permute(0, 3, 1, 2)
         elif (self.store.height, self.store.width) == size:
             out = self._buffers.take((len(indices), *size, 3))
-            self._fill(indices, self.augmenter.draw(len(indices), **self._chance(epoch, step)), out)
+            self._fill(indices, self.augmenter.draw(len(indices), **self._seed_of(epoch, step)), out)
             images = torch.from_numpy(out).permute(0, 3, 1, 2)
             del out  # the tensor alone keeps the buffer from being used again
         else:
             stored = torch.from_numpy(self.store.fetch(indices)).permute(0, 3, 1, 2)
-            images = self.augmenter(stored, **self._chance(epoch, step))
+            images = self.augmenter(stored, **self._seed_of(epoch, step))
         labels, camids = self.labels[indices], self.camids[indices]
         return Batch(images, torch.from_numpy(labels), torch.from_numpy(indices), torch.from_numpy(camids))
 
@@ -158,14 +158,14 @@ class TrainLoader:
 
         def share(begin: int, end: int) -> None:
             kept = self.store.pixels
-            room = np.empty((_PIECE, *out.shape[1:]), np.uint8)  # memory that is not touched costs nothing
+            memory = np.empty((_PIECE, *out.shape[1:]), np.uint8)  # memory that is not touched costs nothing
             for start in range(begin, end, _PIECE):
                 own = slice(start, min(start + _PIECE, end))
                 n = own.stop - own.start
                 if kept is not None:
                     self.augmenter.write(kept, indices[own], draw.part(own), out[own])
                 else:
-                    decoded = self.store.read(indices[own], room[:n])
+                    decoded = self.store.read(indices[own], memory[:n])
                     self.augmenter.write(decoded, np.arange(n), draw.part(own), out[own])
 
         workers = min(self._threads, len(indices))
@@ -177,12 +177,12 @@ class TrainLoader:
             return batch
         images = batch.images.to(self.device, non_blocking=True)
         labels = self._pinned_labels(batch.labels).to(self.device, non_blocking=True)
-        return Batch(self.augmenter(images, **self._chance(epoch, step)), labels, batch.indices, batch.camids)
+        return Batch(self.augmenter(images, **self._seed_of(epoch, step)), labels, batch.indices, batch.camids)
 
     def _pinned_labels(self, labels: Tensor) -> Tensor:
         return labels.pin_memory() if self.device.type == "cuda" else labels
 
-    def _chance(self, epoch: int, step: int) -> Chance:
+    def _seed_of(self, epoch: int, step: int) -> SeedOfBatch:
         """What decides the random changes of a batch."""
         seed = (self.seed, epoch, step, 0)
         return {"generator_seed": seed, "rank": self.rank, "world_size": self.world_size}

@@ -56,8 +56,8 @@ def export(
         out: where to; default: encoder.onnx, encoder.xml or encoder.pt2 in the encoder's folder, where
             `load_encoder(folder, engine=...)` finds it.
         int8: quantise weights and activations (ONNX only; static, per channel). This makes a new encoder with its own
-            fingerprint, in the folder `out` (default: int8 in the encoder's folder): vectors of the two must not meet
-            in one gallery.
+            fingerprint, in the folder `out` (default: int8 in the encoder's folder): vectors of the two must not be
+            mixed in one gallery.
         images: crops to check on, and to calibrate int8 on; default: random pictures (int8 needs real ones).
         data: int8: rank its queries and gallery with the exact and with the quantised vectors, to see what it costs.
 

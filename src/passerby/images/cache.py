@@ -90,7 +90,7 @@ class ImageStore:
         Raises:
             ImageError: cache="none" and an image cannot be read.
         """
-        out = self._room(len(indices)) if out is None else out
+        out = self._empty(len(indices)) if out is None else out
         if self.pixels is not None:
             if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
                 raise IndexError(f"image {indices.min()} or {indices.max()} of {len(self)}")
@@ -102,11 +102,11 @@ class ImageStore:
         """As `fetch`, in the calling thread alone."""
         if self.pixels is not None:
             return self.fetch(indices, out)
-        out = self._room(len(indices)) if out is None else out
+        out = self._empty(len(indices)) if out is None else out
         _raise_unreadable(self._decode_chunk(indices.tolist(), out))
         return out
 
-    def _room(self, n: int) -> UInt8:
+    def _empty(self, n: int) -> UInt8:
         return np.empty((n, self.height, self.width, 3), np.uint8)
 
     def decode(self, indices: Sequence[int], out: UInt8) -> list[ImageError]:

@@ -1,7 +1,7 @@
-"""What an image is before any room sees it: bytes or a file become an RGB array, within bounds.
+"""Decoding: bytes or a file become an RGB array, within bounds.
 
-Both the datasets (training) and the encoder (use) decode and resize here, so that a model meets in use exactly the
-pixels it met in training.
+Both the datasets (training) and the encoder (use) decode and resize here, so that a model gets in use exactly the
+pixels that it got in training.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def decode_image(
     if not data:
         raise ImageError(f"{name}: the file is empty (0 bytes)")
     # simplejpeg decodes about 3.6 times as fast as Pillow, bit for bit the same; it knows no EXIF, so rotated
-    # pictures (phones; never surveillance crops) take the slower road.
+    # pictures (phones; never surveillance crops) take the slower way.
     if data.startswith(_JPEG_MAGIC) and _EXIF_MARK not in data[:64]:
         decoded = _decode_plain_jpeg(data, name, max_pixels, buffer)
         if decoded is not None:
@@ -91,7 +91,7 @@ def decode_image(
 
 
 def _decode_plain_jpeg(data: bytes, name: str, max_pixels: int, buffer: UInt8 | None) -> UInt8 | None:
-    """RGB or grey JPEG; None where Pillow must judge (CMYK, damaged files)."""
+    """RGB or grey JPEG; None where Pillow has to decide (CMYK, damaged files)."""
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         if colorspace not in ("YCbCr", "Gray", "RGB"):

@@ -1,27 +1,34 @@
 """Losses: vectors [B, D] and identities [B] in, one number out. `LOSSES` is the table of them all.
 
 A loss is an `nn.Module` called `loss(x, labels)`; its class attribute `reads` says which of the model's two vectors it
-is meant for. Those with class weights or centres own them and take `num_ids` and `dim`.
+is meant for, and `needs_pairs` that a batch must hold several images of one identity beside other identities. Those
+with class weights or centres own them and take `num_ids` and `dim`.
+
+A new loss is its class, its import and its line in the table here.
 """
 
 from __future__ import annotations
 
 from torch import nn
 
-from passerby.losses.centers import CenterInvariantLoss, CenterLoss, RangeLoss
-from passerby.losses.lists import LinLoss, RankedListLoss
-from passerby.losses.pairs import ContrastiveLoss, VerificationLoss
-from passerby.losses.quadruplets import QuadrupletLoss
-from passerby.losses.sets import AdaptiveWeightedTripletLoss, HAP2SLoss
-from passerby.losses.softmax import SoftmaxLoss, SphereSoftmaxLoss
-from passerby.losses.support_neighbor import SupportNeighborLoss
-from passerby.losses.triplets import (
-    BatchHardTripletLoss,
-    ImprovedTripletLoss,
-    MarginSampleMiningLoss,
-    ThresholdedTripletLoss,
-    TripletLoss,
-)
+from passerby.losses.centers import CenterInvariantLoss as CenterInvariantLoss
+from passerby.losses.centers import CenterLoss as CenterLoss
+from passerby.losses.centers import RangeLoss as RangeLoss
+from passerby.losses.lists import LinLoss as LinLoss
+from passerby.losses.lists import RankedListLoss as RankedListLoss
+from passerby.losses.pairs import ContrastiveLoss as ContrastiveLoss
+from passerby.losses.pairs import VerificationLoss as VerificationLoss
+from passerby.losses.quadruplets import QuadrupletLoss as QuadrupletLoss
+from passerby.losses.sets import AdaptiveWeightedTripletLoss as AdaptiveWeightedTripletLoss
+from passerby.losses.sets import HAP2SLoss as HAP2SLoss
+from passerby.losses.softmax import SoftmaxLoss as SoftmaxLoss
+from passerby.losses.softmax import SphereSoftmaxLoss as SphereSoftmaxLoss
+from passerby.losses.support_neighbor import SupportNeighborLoss as SupportNeighborLoss
+from passerby.losses.triplets import BatchHardTripletLoss as BatchHardTripletLoss
+from passerby.losses.triplets import ImprovedTripletLoss as ImprovedTripletLoss
+from passerby.losses.triplets import MarginSampleMiningLoss as MarginSampleMiningLoss
+from passerby.losses.triplets import ThresholdedTripletLoss as ThresholdedTripletLoss
+from passerby.losses.triplets import TripletLoss as TripletLoss
 
 LOSSES: dict[str, type[nn.Module]] = {
     "softmax": SoftmaxLoss,
@@ -43,25 +50,3 @@ LOSSES: dict[str, type[nn.Module]] = {
     "center_invariant": CenterInvariantLoss,
     "range": RangeLoss,
 }
-
-__all__ = [
-    "LOSSES",
-    "AdaptiveWeightedTripletLoss",
-    "BatchHardTripletLoss",
-    "CenterInvariantLoss",
-    "CenterLoss",
-    "ContrastiveLoss",
-    "HAP2SLoss",
-    "ImprovedTripletLoss",
-    "LinLoss",
-    "MarginSampleMiningLoss",
-    "QuadrupletLoss",
-    "RangeLoss",
-    "RankedListLoss",
-    "SoftmaxLoss",
-    "SphereSoftmaxLoss",
-    "SupportNeighborLoss",
-    "ThresholdedTripletLoss",
-    "TripletLoss",
-    "VerificationLoss",
-]

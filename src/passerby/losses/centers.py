@@ -123,6 +123,7 @@ class RangeLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(
         self, k: int = 2, margin: float = 1.0, alpha: float = 1.0, beta: float = 1.0, squared: bool = True

@@ -103,7 +103,7 @@ def over_anchors(x: Tensor, labels: Tensor, formula: Formula, *, squared: bool =
         x: [B, D] float32 or float64.
         labels: [B] integers.
         formula: see `Formula`. It must handle empty masks: no NaN, no infinity.
-        squared: hand it squared distances.
+        squared: give it squared distances.
 
     Returns:
         Scalar, differentiable once with respect to `x`.

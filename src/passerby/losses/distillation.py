@@ -13,7 +13,7 @@ class DistillationLoss(nn.Module):
 
     L = mean over i of 1 - cos(W x_i, t_i). W [D', D] is learned along and thrown away with the loss, so the two
     encoders may have vectors of different length, and the teacher's own axes do not matter. Regression on a teacher's
-    vectors is that of Romero et al. 2015, arXiv:1412.6550 (FitNets), here on the last ones, whose length says nothing.
+    vectors is that of Romero et al. 2015, arXiv:1412.6550 (FitNets), here on the last ones, whose length means nothing.
 
     Args:
         dim: D, length of the vectors.

@@ -1,4 +1,4 @@
-"""What every loss does at its door: check the batch, leave autocast, answer an empty batch."""
+"""What every loss does first: check the batch, leave autocast, answer an empty batch."""
 
 from __future__ import annotations
 

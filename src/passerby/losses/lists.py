@@ -37,6 +37,7 @@ class RankedListLoss(nn.Module):
     """
 
     reads = "embedding"
+    needs_pairs = True
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class LinLoss(nn.Module):
     """
 
     reads = "embedding"
+    needs_pairs = True
 
     def __init__(self, radius: float = 0.7, temperature: float = 1.0, form: str = "paper") -> None:
         super().__init__()

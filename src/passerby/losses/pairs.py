@@ -34,6 +34,7 @@ class VerificationLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(self, dim: int, negatives_per_positive: float = 1) -> None:
         super().__init__()
@@ -117,6 +118,7 @@ class ContrastiveLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(self, margin: float = 1.0, form: str = "overview", normalize: bool = True) -> None:
         super().__init__()

@@ -46,6 +46,7 @@ class QuadrupletLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(self, alpha: float = 1.0, beta: float = 0.5, mining: str = "hard", squared: bool = False) -> None:
         super().__init__()

@@ -34,6 +34,7 @@ class HAP2SLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(
         self,
@@ -88,6 +89,7 @@ class AdaptiveWeightedTripletLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(self, margin: float | None = None) -> None:
         super().__init__()

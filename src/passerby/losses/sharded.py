@@ -27,7 +27,73 @@ from passerby.losses.inputs import check_at_least, check_ids, guarded
 _BLOCK = 1024  # rows whose initial values are drawn with one seed
 
 
-class ShardedSoftmaxLoss(nn.Module):
+class _ShardedClassWeights(nn.Module):
+    """This process's rows of the class weights, and which of them take part in a step.
+
+    Args:
+        num_ids: training identities, C.
+        dim: D.
+        deviation: standard deviation of the initial weights.
+        sample_rate: share of the rows that takes part in a step, above 0 and at most 1.
+        seed: of the draws.
+    """
+
+    sharded = True
+    steps: Tensor
+
+    def __init__(self, num_ids: int, dim: int, *, deviation: float, sample_rate: float, seed: int) -> None:
+        super().__init__()
+        check_at_least("sample_rate", sample_rate, 0.0, exclusive=True)
+        if sample_rate > 1:
+            raise ConfigError(f"sample_rate must be at most 1, found {sample_rate}")
+        self.num_ids = num_ids
+        self.sample_rate = sample_rate
+        self.seed = seed
+        self.first_row, rows = _share(num_ids)
+        self.weight = nn.Parameter(_draw(self.first_row, rows, dim) * deviation)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def get_extra_state(self) -> dict[str, int]:
+        """Which rows these are."""
+        return {"first_row": self.first_row, "num_ids": self.num_ids}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Refuse the rows of another process.
+
+        Raises:
+            WeightsError: they are.
+        """
+        own = self.get_extra_state()
+        if state != own:
+            raise WeightsError(
+                f"these class weights start at row {state['first_row']} of {state['num_ids']}, and this process holds "
+                f"those from row {own['first_row']} of {own['num_ids']}: every process saves and loads its own, and "
+                "as many processes must go on as there were (the trainer divides them anew)"
+            )
+
+    def take_part(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows that take part, [n, D], and the column of each image's own row among them, [B], -1 if elsewhere.
+
+        Raises:
+            EmbeddingError: labels out of range.
+        """
+        check_ids(labels, self.num_ids)
+        rows = self.weight.shape[0]
+        local = labels - self.first_row
+        mine = (local >= 0) & (local < rows)
+        if not self.training or self.sample_rate == 1:
+            return self.weight, torch.where(mine, local, -1)
+        generator = np.random.default_rng([self.seed, int(self.steps), rank()])
+        self.steps += 1
+        chance = torch.from_numpy(generator.random(rows, dtype=np.float32)).to(labels.device)
+        chance[local[mine]] = 2.0  # the identities of the batch come first
+        present = int((chance == 2.0).sum())
+        number = max(present, round(self.sample_rate * rows))
+        chosen = chance.topk(number).indices.sort().values
+        return self.weight[chosen], torch.where(mine, torch.searchsorted(chosen, local.clamp(0, rows)), -1)
+
+
+class ShardedSoftmaxLoss(_ShardedClassWeights):
     """`softmax` with class weights that are spread over processes and sampled.
 
     Mean over images of -sum_c q_c log softmax_c(z), z_c = w_c . x, c over the identities that take part.
@@ -50,51 +116,28 @@ class ShardedSoftmaxLoss(nn.Module):
     """
 
     reads = "embedding"
-    sharded = True
-    steps: Tensor
 
     def __init__(
         self, num_ids: int, dim: int, label_smoothing: float = 0.0, sample_rate: float = 1.0, seed: int = 0
     ) -> None:
-        super().__init__()
         check_at_least("label_smoothing", label_smoothing, 0.0)
-        _check_rate(sample_rate)
-        self.num_ids = num_ids
+        super().__init__(num_ids, dim, deviation=0.001, sample_rate=sample_rate, seed=seed)
         self.label_smoothing = label_smoothing
-        self.sample_rate = sample_rate
-        self.seed = seed
-        self.first_row, rows = _share(num_ids)
-        self.weight = nn.Parameter(_draw(self.first_row, rows, dim) * 0.001)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-
-    def get_extra_state(self) -> dict[str, int]:
-        """Which rows these are."""
-        return _extra_state(self)
-
-    def set_extra_state(self, state: dict[str, int]) -> None:
-        """Refuse the rows of another process.
-
-        Raises:
-            WeightsError: they are.
-        """
-        _check_share(self, state)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of the global batch."""
-        check_ids(labels, self.num_ids)
-        weight, columns = _take_part(self, self.weight, labels)
+        weight, columns = self.take_part(labels)
         logits = functional.linear(sum_gradient(x), weight.to(x.dtype))
         return _cross_entropy(logits, columns, self.label_smoothing)
 
 
-class ShardedSphereSoftmaxLoss(nn.Module):
+class ShardedSphereSoftmaxLoss(_ShardedClassWeights):
     """`sphere_softmax` with class weights that are spread over processes and sampled.
 
     Mean over images of -log softmax_y(z), z_c = scale * cos(x, w_c), c over the identities that take part.
 
-    Shape: x [B, D] float and labels [B] in 0..num_ids-1, both global -> scalar, the same in every process.
-        `.weight` [rows, dim] are rows `first_row`.. of the [num_ids, dim] class weights.
+    Shape, draws and state: as `ShardedSoftmaxLoss`.
     Source: An et al. 2022, arXiv:2203.15565; Fan, Jiang, Luo, Fei 2019, arXiv:1807.00537.
     Defaults: scale 14 as `sphere_softmax`; all rows take part.
     Relations: sample_rate = 1 is `sphere_softmax`.
@@ -110,53 +153,25 @@ class ShardedSphereSoftmaxLoss(nn.Module):
     """
 
     reads = "embedding"
-    sharded = True
-    steps: Tensor
 
     def __init__(self, num_ids: int, dim: int, scale: float = 14.0, sample_rate: float = 1.0, seed: int = 0) -> None:
-        super().__init__()
         check_at_least("scale", scale, 0.0, exclusive=True)
-        _check_rate(sample_rate)
-        self.num_ids = num_ids
+        super().__init__(num_ids, dim, deviation=(2 / (num_ids + dim)) ** 0.5, sample_rate=sample_rate, seed=seed)
         self.scale = scale
-        self.sample_rate = sample_rate
-        self.seed = seed
-        self.first_row, rows = _share(num_ids)
-        self.weight = nn.Parameter(_draw(self.first_row, rows, dim) * (2 / (num_ids + dim)) ** 0.5)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-
-    def get_extra_state(self) -> dict[str, int]:
-        """Which rows these are."""
-        return _extra_state(self)
-
-    def set_extra_state(self, state: dict[str, int]) -> None:
-        """Refuse the rows of another process.
-
-        Raises:
-            WeightsError: they are.
-        """
-        _check_share(self, state)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of the global batch."""
-        check_ids(labels, self.num_ids)
-        weight, columns = _take_part(self, self.weight, labels)
+        weight, columns = self.take_part(labels)
         directions = functional.normalize(weight.to(x.dtype))
         logits = functional.linear(sum_gradient(self.scale * functional.normalize(x)), directions)
         return _cross_entropy(logits, columns, 0.0)
 
 
-def _check_rate(sample_rate: float) -> None:
-    check_at_least("sample_rate", sample_rate, 0.0, exclusive=True)
-    if sample_rate > 1:
-        raise ConfigError(f"sample_rate must be at most 1, found {sample_rate}")
-
-
 def _draw(first: int, rows: int, dim: int) -> Tensor:
     """Normal numbers for some rows of the class weights, the same whichever process draws them.
 
-    Blocks of rows have a seed each, so that nobody draws more than its own rows and a block at either end.
+    Blocks of rows have a seed each, so that no process draws more than its own rows and a block at either end.
     """
     start = int(torch.randint(2**62, ()))
     end = first + rows
@@ -168,44 +183,11 @@ def _draw(first: int, rows: int, dim: int) -> Tensor:
     return torch.cat(drawn)[skipped : skipped + rows]
 
 
-def _check_share(loss: ShardedSoftmaxLoss | ShardedSphereSoftmaxLoss, state: dict[str, int]) -> None:
-    own = _extra_state(loss)
-    if state != own:
-        raise WeightsError(
-            f"these class weights start at row {state['first_row']} of {state['num_ids']}, and this process holds "
-            f"those from row {own['first_row']} of {own['num_ids']}: every process saves and loads its own, and as "
-            "many processes must go on as there were (the trainer divides them anew)"
-        )
-
-
-def _extra_state(loss: ShardedSoftmaxLoss | ShardedSphereSoftmaxLoss) -> dict[str, int]:
-    return {"first_row": loss.first_row, "num_ids": loss.num_ids}
-
-
 def _share(num_ids: int) -> tuple[int, int]:
     """This process's first row and number of rows."""
     per_process = -(-num_ids // world_size())
     first = min(rank() * per_process, num_ids)
     return first, min(per_process, num_ids - first)
-
-
-def _take_part(
-    loss: ShardedSoftmaxLoss | ShardedSphereSoftmaxLoss, weight: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The rows that take part, [n, D], and the column of each image's own row among them, [B], -1 if elsewhere."""
-    rows = weight.shape[0]
-    local = labels - loss.first_row
-    mine = (local >= 0) & (local < rows)
-    if not loss.training or loss.sample_rate == 1:
-        return weight, torch.where(mine, local, -1)
-    generator = np.random.default_rng([loss.seed, int(loss.steps), rank()])
-    loss.steps += 1
-    chance = torch.from_numpy(generator.random(rows, dtype=np.float32)).to(labels.device)
-    chance[local[mine]] = 2.0  # the identities of the batch come first
-    present = int((chance == 2.0).sum())
-    number = max(present, round(loss.sample_rate * rows))
-    chosen = chance.topk(number).indices.sort().values
-    return weight[chosen], torch.where(mine, torch.searchsorted(chosen, local.clamp(0, rows)), -1)
 
 
 def _cross_entropy(logits: Tensor, columns: Tensor, smoothing: float) -> Tensor:

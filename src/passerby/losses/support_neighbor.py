@@ -44,6 +44,7 @@ class SupportNeighborLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(self, neighbors: int = 10, sigma: float = 50.0, weight: float = 0.1, squeeze: str = "gap") -> None:
         super().__init__()

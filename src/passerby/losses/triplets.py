@@ -41,6 +41,7 @@ class TripletLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(
         self, margin: float = 0.3, squared: bool = False, normalize: bool = False, reduction: str = "mean"
@@ -79,6 +80,7 @@ class ImprovedTripletLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(self, margin: float = 0.3) -> None:
         super().__init__()
@@ -114,6 +116,7 @@ class ThresholdedTripletLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(self, tau1: float = -1.0, tau2: float = 0.01, beta: float = 0.002, squared: bool = True) -> None:
         super().__init__()
@@ -154,6 +157,7 @@ class BatchHardTripletLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(self, margin: float | None = 0.3) -> None:
         super().__init__()
@@ -187,6 +191,7 @@ class MarginSampleMiningLoss(nn.Module):
     """
 
     reads = "feature"
+    needs_pairs = True
 
     def __init__(self, margin: float = 0.3, normalize: bool = False) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Output(NamedTuple):
-    """What a model says about a batch of images; both float32 [B, D]."""
+    """What a model computes of a batch of images; both float32 [B, D]."""
 
     feature: Tensor
     """Before the neck: what metric losses usually read."""

@@ -26,7 +26,7 @@ def spread(feature: Tensor) -> Tensor:
 
 
 def warn_of_collapse(value: float, *, epoch: int) -> bool:
-    """Say so where a spread means collapse, in time to stop the training.
+    """Warn where a spread means collapse, in time to stop the training.
 
     Args:
         value: an epoch's mean spread of the vectors that the losses measure.

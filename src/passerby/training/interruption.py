@@ -1,4 +1,4 @@
-"""Stopping politely: a signal is remembered, and the loop saves at the next step."""
+"""Stopping at a signal: it is remembered, and the loop saves at the next step."""
 
 from __future__ import annotations
 

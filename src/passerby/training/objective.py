@@ -8,8 +8,6 @@ gradient on every process and need no synchronisation.
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -19,17 +17,14 @@ from torch import Tensor, nn
 
 from passerby.config import TermConfig
 from passerby.distributed import gather, world_size
-from passerby.errors import ConfigError, MissingExtraError, unknown_name
-from passerby.losses import LOSSES
+from passerby.errors import ConfigError
 from passerby.losses.distillation import DistillationLoss
-
-# Constructor arguments filled in where a loss takes them: ours, and pytorch-metric-learning's names for the same.
-_NUM_IDS = ("num_ids", "num_classes")
-_DIM = ("dim", "embedding_size")
+from passerby.training.terms import build_term, check_arguments, check_name, reads_of
+from passerby.training.terms import check_terms as check_terms
 
 
 class Vectors(Protocol):
-    """What a model hands to the objective: [B, D] before and after the neck."""
+    """What a model gives to the objective: [B, D] before and after the neck."""
 
     @property
     def feature(self) -> Tensor:
@@ -82,16 +77,18 @@ class Objective(nn.Module):
         teacher_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        active = {name: term for name, term in terms.items() if _checked_name(name) and term.weight != 0}
+        for name in terms:
+            check_name(name)
+        active = {name: term for name, term in terms.items() if term.weight != 0}
         for name in terms.keys() - active.keys():
-            _arguments(name, terms[name], num_ids=num_ids, dim=dim)
+            check_arguments(name, terms[name])
         if not active:
             raise ConfigError("objective needs at least one term with a weight other than 0")
         self.terms = nn.ModuleDict(
-            {name: _build(name, term, num_ids=num_ids, dim=dim) for name, term in active.items()}
+            {name: build_term(name, term, num_ids=num_ids, dim=dim) for name, term in active.items()}
         )
         self.weights = {name: term.weight for name, term in active.items()}
-        self.reads = {name: _reads(term, _resolve(name, term)) for name, term in active.items()}
+        self.reads = {name: reads_of(name, term) for name, term in active.items()}
         self.distillation = DistillationLoss(dim, teacher_dim) if teacher_dim else None
         if self.distillation is not None:
             self.weights["distillation"] = teacher_weight
@@ -163,100 +160,5 @@ class Objective(nn.Module):
         self._alike = True
 
 
-def check_terms(terms: Mapping[str, TermConfig]) -> None:
-    """Refuse terms that cannot be built, before any image is read: each is built once for two identities.
-
-    Raises:
-        ConfigError: an unknown loss or argument, a missing argument, or a value the loss refuses.
-        MissingExtraError: the loss is of a package that is not installed.
-    """
-    with torch.random.fork_rng(devices=[]):  # initial weights are drawn; the run's random numbers stay as they were
-        for name, term in terms.items():
-            _checked_name(name)
-            _build(name, term, num_ids=2, dim=2)
-
-
-def _checked_name(name: str) -> bool:
-    if name == "total" or "." in name or not name or hasattr(nn.ModuleDict, name):
-        raise ConfigError(f"objective: a term cannot be called {name!r}; rename it and say loss = ... in the term")
-    return True
-
-
 def _gather_full(x: Tensor) -> Tensor:
     return gather(x.to(torch.promote_types(x.dtype, torch.float32)))
-
-
-def _resolve(name: str, term: TermConfig) -> type[nn.Module]:
-    """The class that a term names."""
-    path = term.loss or name
-    if ":" not in path:
-        if path not in LOSSES:
-            raise ConfigError(
-                f"objective.{name}: {unknown_name('loss', path, LOSSES)}, or an import path 'module:Class'"
-            )
-        return LOSSES[path]
-    module_name, _, class_name = path.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if module_name.partition(".")[0] == "pytorch_metric_learning" == error.name:
-            raise MissingExtraError("pytorch_metric_learning", "metric-learning", f"objective.{name}") from error
-        raise ConfigError(
-            f"objective.{name}: cannot import {module_name!r} ({error}); check loss = {path!r}"
-        ) from error
-    found = getattr(module, class_name, None)
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        classes = [
-            key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, nn.Module)
-        ]
-        raise ConfigError(f"objective.{name}: {unknown_name(f'loss of {module_name}', class_name, classes)}")
-    return found
-
-
-def _reads(term: TermConfig, loss: type[nn.Module]) -> str:
-    """Which vector a term reads."""
-    has_class_weights = bool({*_NUM_IDS} & set(_parameters(loss)))
-    return term.reads or str(getattr(loss, "reads", "embedding" if has_class_weights else "feature"))
-
-
-def _parameters(loss: type[nn.Module]) -> dict[str, bool]:
-    """Constructor arguments of a class: whether each is required.
-
-    Arguments behind **kwargs are those of the classes above; which of them are required, the class itself knows.
-    """
-    found: dict[str, bool] = {}
-    constructors = [vars(owner)["__init__"] for owner in loss.__mro__ if "__init__" in vars(owner)]
-    for depth, constructor in enumerate(constructors):
-        own = list(inspect.signature(constructor).parameters.values())[1:]
-        for parameter in own:
-            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-                found.setdefault(parameter.name, depth == 0 and parameter.default is parameter.empty)
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own):
-            break
-    return found
-
-
-def _arguments(name: str, term: TermConfig, *, num_ids: int, dim: int) -> dict[str, Any]:
-    """A term's constructor arguments, checked by name and completed."""
-    known = _parameters(_resolve(name, term))
-    for argument in term.arguments:
-        if argument not in known:
-            raise ConfigError(f"objective.{name}.arguments: {unknown_name('argument', argument, known)}")
-    filled = dict.fromkeys(_NUM_IDS, num_ids) | dict.fromkeys(_DIM, dim)
-    # TOML has no null: "none" stands for it (batch_hard_triplet's margin = "none" is the soft margin)
-    given = {key: None if value == "none" else value for key, value in term.arguments.items()}
-    arguments = {key: value for key, value in filled.items() if key in known} | given
-    missing = [key for key, required in known.items() if required and key not in arguments]
-    if missing:
-        raise ConfigError(f"objective.{name}.arguments: {', '.join(missing)} must be given")
-    return arguments
-
-
-def _build(name: str, term: TermConfig, *, num_ids: int, dim: int) -> nn.Module:
-    arguments = _arguments(name, term, num_ids=num_ids, dim=dim)
-    try:
-        return _resolve(name, term)(**arguments)
-    except ConfigError as error:
-        raise ConfigError(f"objective.{name}.arguments: {error}") from error
-    except (TypeError, ValueError, AssertionError) as error:  # how foreign losses refuse a value
-        raise ConfigError(f"objective.{name}.arguments: {term.loss or name} refuses {arguments}: {error}") from error

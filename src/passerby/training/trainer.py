@@ -30,14 +30,15 @@ from passerby.images.cache import ImageStore
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
 from passerby.progress import ProgressBar, progress_bar
+from passerby.training.batch_requirements import check_batch_norm, warn_of_copies, warn_of_idle_terms
 from passerby.training.checkpoint import load_checkpoint, save_checkpoint
 from passerby.training.collapse import warn_of_collapse
 from passerby.training.devices import choose_device, choose_precision, cpu_threads
 from passerby.training.distillation import read_teacher
+from passerby.training.epoch_losses import EpochLosses
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
-from passerby.training.losses_seen import LossesSeen
-from passerby.training.objective import Objective, check_terms
+from passerby.training.objective import Objective
 from passerby.training.optim import (
     AveragedWeights,
     build_optimizer,
@@ -46,9 +47,10 @@ from passerby.training.optim import (
     set_learning_rate,
 )
 from passerby.training.run import CONFIG_FILE, Run
-from passerby.training.shares import drop_shares, load_share, save_share
+from passerby.training.sharded_state import drop_shares, load_share, save_share
 from passerby.training.snapshot import provenance_of, snapshot
 from passerby.training.step import Step
+from passerby.training.terms import check_terms
 
 log = logging.getLogger("passerby")
 
@@ -73,9 +75,11 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
         TrainingError: a loss became NaN or Inf, or another process was lost; the last good checkpoint is kept.
         StorageError: the disk is full; the previous checkpoint is kept.
     """
-    check_terms(config.objective)
+    check_terms(config.objective, config.sampler)
     device = choose_device(config.run.device)
-    config = config.model_copy(update={"data": with_absolute_paths(config.data)})
+    folder = Path(out)
+    run = folder if (folder / CONFIG_FILE).exists() else None
+    config = config.model_copy(update={"data": with_absolute_paths(config.data, run=run)})
     # the signal handlers stay while an error unwinds: a launcher ends the others at once when a process fails
     with (
         Interruption() as stopped,
@@ -83,7 +87,7 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
         distributed.processes(device, timeout_minutes=config.run.timeout_minutes),
         _log_of_the_first_process(),
     ):
-        return _train(config, data, Path(out), device, stopped)
+        return _train(config, data, folder, device, stopped)
 
 
 @contextmanager
@@ -130,7 +134,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         rank=distributed.rank(),
         world_size=distributed.world_size(),
     )
-
+    if main:
+        warn_of_copies(labels, config.sampler)
     teacher = None
     if config.distillation.vectors is not None:
         teacher = read_teacher(config.distillation.vectors, training.train).to(device)
@@ -138,6 +143,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     # ---- 3. Model, objective, optimiser ------------------------------------------------------------------------
     torch.manual_seed(config.run.seed)
     model = build_model(config.model)
+    check_batch_norm(model, config.sampler, processes=distributed.world_size())
     if config.model.weights is not None and saved is None:
         log.info("%s", load_weights(model, config.model.weights))
     model.to(device)
@@ -171,14 +177,14 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         first_epoch, first_step, best = saved["epoch"], saved["step"], saved["best"]
         seen_before = saved["losses"] if first_step else None
         log.info("resuming %s at epoch %d, step %d", folder, first_epoch + 1, first_step)
-    if main:  # only now: what was refused above leaves no folder behind
+    if main:  # only now: what was refused above has written no folder
         with replace_file(folder / CONFIG_FILE) as temporary:
             temporary.write_text(config.to_toml(), "utf-8")
     journal = Journal(folder, first_epoch) if main else None
     may_collapse = "feature" in objective.reads.values()  # what lies before a neck has no scale otherwise
     provenance = provenance_of(config, data, training.train)
 
-    def save(epoch: int, step: int, losses: LossesSeen | None, *, finished: bool = False) -> None:
+    def save(epoch: int, step: int, losses: EpochLosses | None, *, finished: bool = False) -> None:
         if objective.sharded:
             share = {"objective": objective.state_dict(), "optimizer": optimizer.state_dict()}
             if not main:
@@ -200,7 +206,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             }
             save_checkpoint(folder, state, config)
             drop_shares(folder, but=(epoch, step))
-        distributed.wait()  # nobody leaves before it is written: a launcher would end the one who writes
+        distributed.wait()  # no process ends before it is written: a launcher would end the one that writes
 
     # ---- 5. Epochs ---------------------------------------------------------------------------------------------
     epochs = config.schedule.epochs
@@ -245,7 +251,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             if epoch in (first_epoch, frozen):  # what is replicated is what learns
                 backpropagate.replicate()
             names = (*objective.names, "spread")
-            losses = LossesSeen(names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
+            losses = EpochLosses(names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
             if seen_before is not None:
                 losses.load_state_dict(seen_before)
                 seen_before = None
@@ -290,6 +296,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 images_seen = (losses.steps - first_step) * config.sampler.batch_size
                 means = losses.means()
                 spread = means.pop("spread")
+                if epoch == 0:
+                    warn_of_idle_terms(means, config.sampler, epoch=epoch)
                 if may_collapse and warn_of_collapse(spread, epoch=epoch):
                     may_collapse = False  # said once
                 journal.epoch(
@@ -355,7 +363,7 @@ def _is_due(epoch: int, config: Config) -> bool:
     return last or (every > 0 and (epoch + 1) % every == 0)
 
 
-def _show(bar: ProgressBar, losses: LossesSeen, config: Config, started: float, start: int) -> None:
+def _show(bar: ProgressBar, losses: EpochLosses, config: Config, started: float, start: int) -> None:
     if losses.steps % 5 and losses.steps > 5:
         bar.advance()
         return

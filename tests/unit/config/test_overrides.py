@@ -3,7 +3,7 @@
 import pytest
 
 from passerby.config import Config, load_recipe
-from passerby.config.overrides import merged, nested, with_overrides
+from passerby.config.overrides import merged, nested, take_flags, with_overrides
 from passerby.errors import ConfigError
 
 
@@ -61,3 +61,24 @@ def test_merging_leaves_what_it_is_given_alone() -> None:
     first = {"a": {"b": 1}}
     assert merged(first, {"a": {"c": 2}}, where="test") == {"a": {"b": 1, "c": 2}}
     assert first == {"a": {"b": 1}}
+
+
+def test_flags_of_a_group_are_taken_out() -> None:
+    arguments = [
+        "--run.seed", "3", "--objective.center.weight", "0.0005", "--objective.lin=none",
+        "--objective.x.arguments.form", "code", "--objective.batch-hard-triplet.weight", "-1", "--json",
+    ]  # fmt: skip
+    changes, others = take_flags(arguments, "objective")
+    assert others == ["--run.seed", "3", "--json"]
+    assert changes == {
+        "objective.center.weight": 0.0005,
+        "objective.lin": "none",
+        "objective.x.arguments.form": "code",
+        "objective.batch_hard_triplet.weight": -1,
+    }
+
+
+@pytest.mark.parametrize("arguments", [["--objective.lin.weight"], ["--objective.lin.weight", "--json"]])
+def test_a_flag_without_a_value_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"--objective\.lin\.weight: expected a value"):
+        take_flags(arguments, "objective")

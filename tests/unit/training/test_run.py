@@ -73,6 +73,16 @@ def test_an_old_run_with_relative_paths_finds_its_data(place: Path, tmp_path: Pa
         _ = Run.open(lost).data
 
 
+def test_an_old_run_goes_on_by_its_own_settings(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """... which hold a relative path, from another working folder, and with the data given."""
+    monkeypatch.chdir(place)
+    old = pb.train(settings(), out="runs/older").path.absolute()
+    text = (old / "config.toml").read_text()
+    (old / "config.toml").write_text(text.replace(str(place / "people.csv"), "people.csv"))
+    monkeypatch.chdir(tmp_path)
+    pb.train(pb.load_recipe(old / "config.toml"), pb.load_dataset(place / "people.csv"), out=old)
+
+
 def test_the_same_command_resumes_by_a_relative_path(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
     (place / "others.csv").write_text((place / "people.csv").read_text())

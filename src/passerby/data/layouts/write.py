@@ -85,7 +85,9 @@ def write_layout(
 
 
 def _pedestrians(seed: int) -> Draw:
-    from passerby.data.synthetic.pedestrian import Camera, Person, draw_person
+    from passerby.data.synthetic.camera import Camera
+    from passerby.data.synthetic.pedestrian import draw_person
+    from passerby.data.synthetic.person import Person
 
     cameras = functools.cache(lambda camera: Camera.of(seed, camera))
     people = functools.cache(lambda person: Person.of(seed, person))

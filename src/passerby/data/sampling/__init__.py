@@ -1,1 +1,1 @@
-"""Which images meet in a batch."""
+"""Which images form a batch."""

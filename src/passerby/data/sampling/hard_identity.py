@@ -1,4 +1,4 @@
-"""Global hard identity search (GHIS): people who look alike meet in one batch.
+"""Global hard identity search (GHIS): similar people form a batch.
 
 Named by Zhang, Zhong, Ma, Xie, Pu 2019, arXiv:1812.06576, whose exact algorithm is not public. What is done here:
 
@@ -54,7 +54,7 @@ class LookAlikePair:
 
 
 class HardIdentitySampler:
-    """P x K batches of people who look alike; see the top of this file.
+    """P x K batches of similar people; see the top of this file.
 
     Args:
         groups: the training images.

@@ -1,8 +1,8 @@
-"""Which images meet in a batch.
+"""Which images form a batch.
 
-Every sampler is a pure function of (seed, epoch): nothing has to be remembered to resume, except the look-alikes
-that `hard_identity` found with the model. With several processes each one computes the same global batches and
-takes its share of the identities of each, so that N processes see what one process sees.
+Every sampler is a pure function of (seed, epoch): nothing has to be remembered to resume, except the similar
+identities that `hard_identity` found with the model. With several processes each one computes the same global
+batches and takes its share of the identities of each, so that N processes see what one process sees.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def make_sampler(
         groups,
         config.identities,
         config.images,
-        # SphereReID's balanced sampling shows every identity equally often, so there `epoch` has no say
+        # SphereReID's balanced sampling shows every identity equally often, so `epoch` has no effect there
         epoch="identities" if config.kind == "balanced" else config.epoch,
         cameras=config.kind == "camera",
         seed=seed,

@@ -19,7 +19,9 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 
-from passerby.data.synthetic.pedestrian import HEIGHT, WIDTH, Camera, Person, draw_clutter, draw_person
+from passerby.data.synthetic.camera import HEIGHT, WIDTH, Camera
+from passerby.data.synthetic.pedestrian import draw_clutter, draw_person
+from passerby.data.synthetic.person import Person
 from passerby.errors import DataError, StorageError
 from passerby.progress import progress_bar
 

@@ -58,7 +58,7 @@ class Scaling(nn.Module):
         shape = (1, -1) + (1,) * (2 if isinstance(norm, nn.BatchNorm2d) else 0)
         mean, var = norm.running_mean, norm.running_var
         if mean is None or var is None:
-            raise WeightsError("a batch norm without running statistics cannot leave the house")
+            raise WeightsError("a batch norm without running statistics cannot be exported")
         scale = (var.double() + norm.eps).rsqrt()
         if norm.weight is not None:
             scale = scale * norm.weight.double()

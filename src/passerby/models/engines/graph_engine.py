@@ -31,7 +31,7 @@ class GraphEngine:
     Args:
         path: .onnx, or OpenVINO's .xml (with its .bin beside it).
         engine: "onnxruntime" or "openvino" (which reads both kinds).
-        preprocessing: of the encoder; applied here unless the graph holds it, which its metadata tells.
+        preprocessing: of the encoder; applied here unless the graph holds it, as its metadata says.
         output: name of the output to read, where a graph has several.
 
     Attributes:

@@ -30,23 +30,12 @@ def export(
 ) -> Export:
     """Write an encoder as one file for another runtime, and keep it only if it computes what PyTorch computes.
 
-    Args:
-        encoder: an encoder's or a training run's folder.
-        to: "onnx" (ONNX Runtime and others), "openvino", or "exported_program" (`torch.export.load`).
-        out: where to; default: encoder.onnx, encoder.xml or encoder.pt2 in the encoder's folder, where
-            `load_encoder(folder, engine=...)` finds it.
-        int8: quantise weights and activations (ONNX only; static, per channel). This makes a new encoder with its own
-            fingerprint, in the folder `out` (default: int8 in the encoder's folder): vectors of the two must not meet
-            in one gallery.
-        images: crops to check on, and to calibrate int8 on; default: random pictures (int8 needs real ones).
-
-    Returns:
-        Where it is and how near it comes to PyTorch.
+    `passerby.export` is this function with the ranking of a dataset beside it; its arguments are explained there.
 
     Raises:
         ConfigError: an unknown format, int8 for another than ONNX, or int8 without images.
         MissingExtraError: the exporter is not installed.
-        WeightsError: no encoder there, or the file's vectors differ from PyTorch's by more than 1e-4.
+        WeightsError: no encoder there, or the file's vectors differ from PyTorch's by more than `TOLERANCE`.
         StorageError: writing failed; what was there before is intact.
     """
     if to not in FILES:

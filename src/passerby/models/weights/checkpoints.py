@@ -154,10 +154,10 @@ def _plain_numpy() -> AbstractContextManager[None]:
 
 
 def why_unreadable(error: Exception) -> str:
-    """The telling line of what torch says about a file; its first one advises to run whatever the file holds."""
+    """The informative line of what torch says about a file; its first one advises to run whatever the file holds."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    telling = next((line for line in lines if "nsupported" in line), lines[0].split(". ")[0])
-    return telling.rpartition("your use case: ")[2].rstrip(".")  # torch 2.6 has the advice in the same line
+    informative = next((line for line in lines if "nsupported" in line), lines[0].split(". ")[0])
+    return informative.rpartition("your use case: ")[2].rstrip(".")  # torch 2.6 has the advice in the same line
 
 
 def _find_tensors(content: Any) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from passerby.errors import TrainingError
 _CHECK_EVERY = 20
 
 
-class LossesSeen:
+class EpochLosses:
     """Rows of loss terms, one a step; stops the training at the first NaN or Inf.
 
     Args:

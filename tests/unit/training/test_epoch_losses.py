@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from passerby.errors import TrainingError
-from passerby.training.losses_seen import LossesSeen
+from passerby.training.epoch_losses import EpochLosses
 
 CPU = torch.device("cpu")
 
@@ -13,14 +13,14 @@ def row(total: float, lin: float) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_names_the_term_the_epoch_and_the_step(bad: float) -> None:
-    seen = LossesSeen(("total", "lin"), 5, CPU, epoch=2, start=1)
+    seen = EpochLosses(("total", "lin"), 5, CPU, epoch=2, start=1)
     seen.record(row(1.0, 0.5))
     with pytest.raises(TrainingError, match=r"'lin'.*epoch 3, step 3.*checkpoint is kept"):
         seen.record(row(bad, bad))
 
 
 def test_late_checks_find_the_first_bad_step() -> None:
-    seen = LossesSeen(("total", "lin"), 5, CPU, epoch=0)
+    seen = EpochLosses(("total", "lin"), 5, CPU, epoch=0)
     seen._check_every = 100
     for value in (1.0, float("nan"), float("nan")):
         seen.record(row(value, value))
@@ -29,13 +29,13 @@ def test_late_checks_find_the_first_bad_step() -> None:
 
 
 def test_means_survive_an_interruption() -> None:
-    whole = LossesSeen(("total", "lin"), 4, CPU, epoch=0)
+    whole = EpochLosses(("total", "lin"), 4, CPU, epoch=0)
     for i in range(4):
         whole.record(row(i, 2.0 * i))
-    first = LossesSeen(("total", "lin"), 4, CPU, epoch=0)
+    first = EpochLosses(("total", "lin"), 4, CPU, epoch=0)
     for i in range(2):
         first.record(row(i, 2.0 * i))
-    second = LossesSeen(("total", "lin"), 4, CPU, epoch=0, start=2)
+    second = EpochLosses(("total", "lin"), 4, CPU, epoch=0, start=2)
     second.load_state_dict(first.state_dict())
     for i in range(2, 4):
         second.record(row(i, 2.0 * i))
