@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.measure import interleaved
 from passerby.cli import run
-from passerby.cli.arguments import images_below
+from passerby.cli.image_folder import images_below
 from passerby.config import InputConfig, ModelConfig
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.image_batches import prepared_batches

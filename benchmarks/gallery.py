@@ -4,8 +4,8 @@
     python -m benchmarks.gallery --size 1000000      # needs 2.3 GB of disk and 4.5 GB of memory
     python -m benchmarks.gallery --storage float16
 
-Prints, for one probe and for batches of 32: the time of `Gallery.identify` (through the public door, with the look for
-other processes' changes, the filters, the selection, and exact distances) over the time of `G @ q` (or `G @ Q.T`).
+Prints, for one probe and for batches of 32: the time of `Gallery.identify` (the public method, with the check
+for other processes' changes, the filters, the selection, and exact distances) over the time of `G @ q` (or `G @ Q.T`).
 Then bulk enrolment, single durable enrolments, opening, and forgetting. Where other programs share the processor, look
 at the ratios, and among them at those of processor time (with OMP_NUM_THREADS=1: the threads of a product that wait for
 each other count as busy).
@@ -39,7 +39,7 @@ def people(first: int, count: int, dim: int) -> np.ndarray:
 
 
 def around(centres: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """Pictures of these people: unit vectors at about 0.65 from their centres (strangers are at about 1.41)."""
+    """Pictures of these people: unit vectors at about 0.65 from their centres (other people are at about 1.41)."""
     noise = draw.standard_normal(centres.shape, dtype=np.float32)
     return unit(centres + np.float32(0.7 / centres.shape[1] ** 0.5) * noise)
 

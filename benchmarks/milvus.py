@@ -109,7 +109,7 @@ def main() -> None:
         passed = arguments.no_contract or contract(address)
         compare(address, Path(folder), arguments.size, arguments.dim, arguments.settle)
     if not passed:
-        sys.exit("the contract was not kept: see above")
+        sys.exit("contract tests failed: see above")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python -m benchmarks.service [--backbone osnet_x1_0] [--seconds 6] [--rounds 3] [--memory-seconds 60]
 
 The service runs in its own process; the load comes from this one, on the same cores, and what it uses is missing there:
-the ratio of images per second is a lower bound. Encoder alone and service take turns, so that other programs slow both
+the ratio of images per second is a lower bound. Encoder alone and service alternate, so that other programs slow both
 alike; the ratio of processor time per image (encoder alone / whole service) does not depend on them at all, and is what
 the throughput comes to where the service has all cores.
 """
@@ -51,7 +51,7 @@ def main() -> None:
         "--engine", default="torch", help="torch, onnxruntime or openvino (the latter two are exported)"
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the encoder, in both")
-    parser.add_argument("--clients", type=int, default=48, help="connections that ask at full load")
+    parser.add_argument("--clients", type=int, default=48, help="connections at full load")
     parser.add_argument("--images", type=int, default=1, help="images of one request")
     parser.add_argument("--seconds", type=float, default=6, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
@@ -98,11 +98,11 @@ class Service:
             time.sleep(0.05)
 
     def connect(self) -> http.client.HTTPConnection:
-        """A connection to ask through."""
+        """A connection to send through."""
         return http.client.HTTPConnection(self.host, self.port, timeout=120)
 
-    def ask(self, connection: http.client.HTTPConnection, body: bytes) -> int:
-        """Ask once; the status."""
+    def identify(self, connection: http.client.HTTPConnection, body: bytes) -> int:
+        """Identify once; the status."""
         headers = {
             "Authorization": f"Bearer {self.key}",
             "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
@@ -204,7 +204,7 @@ def alone(encoder: Encoder, seconds: float) -> tuple[float, float]:
 
 
 def full_load(service: Service, bodies: list[bytes], clients: int, seconds: float) -> tuple[float, Counter[int]]:
-    """Answers (200) per second when every client asks again at once; and all statuses."""
+    """Answers (200) per second when every client sends again at once; and all statuses."""
     statuses: Counter[int] = Counter()
     lock = threading.Lock()
     end = time.perf_counter() + seconds
@@ -212,7 +212,7 @@ def full_load(service: Service, bodies: list[bytes], clients: int, seconds: floa
     def client(number: int) -> None:
         connection, own = service.connect(), Counter[int]()
         while time.perf_counter() < end:
-            status = service.ask(connection, bodies[number % len(bodies)])
+            status = service.identify(connection, bodies[number % len(bodies)])
             own[status] += 1
             if status == 503:
                 time.sleep(0.2)  # a polite client waits; Retry-After asks for a second
@@ -242,7 +242,7 @@ def open_load(service: Service, bodies: list[bytes], rate: float, seconds: float
             if due is None:
                 break
             time.sleep(max(0.0, began + due - time.perf_counter()))
-            status = service.ask(connection, bodies[number % len(bodies)])
+            status = service.identify(connection, bodies[number % len(bodies)])
             with lock:
                 latencies.append(time.perf_counter() - began - due)
                 statuses[status] += 1

@@ -5,3 +5,9 @@ import os
 # before torch, OpenBLAS and numba are imported; processes that tests start inherit it
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+from hypothesis import HealthCheck, settings  # noqa: E402  (the environment comes first)
+
+# no test depends on how loaded the machine is
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")

@@ -15,6 +15,7 @@ from passerby.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from passerby.config import Config, load_recipe, recipe_names
+    from passerby.config.tracking import TrackingSettings
     from passerby.data.datasets import (
         DATASETS,
         check_dataset,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from passerby.doctor import doctor
     from passerby.embedding.embed import embed
     from passerby.embedding.embeddings import Embeddings
+    from passerby.embedding.tracklet import Tracklet
     from passerby.evaluation.closed_set.protocols import evaluate_embeddings
     from passerby.evaluation.closed_set.result import Report
     from passerby.evaluation.closed_set.splits import CrossDomain, average_splits, cross_domain, evaluate_splits
@@ -37,11 +39,12 @@ if TYPE_CHECKING:
     from passerby.evaluation.open_set.curves import OpenSetReport, evaluate_open_set
     from passerby.evaluation.open_set.thresholds import Threshold, calibrate_threshold
     from passerby.evaluation.rank import rank
+    from passerby.evaluation.tracks import TrackReport, TrackRows, evaluate_tracks
     from passerby.experiments.benchmark_encoder import bench_encoder
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
-    from passerby.gallery.gallery import Gallery, Match
-    from passerby.gallery.records import Identification
+    from passerby.gallery.answers import Identification, Match
+    from passerby.gallery.gallery import Gallery
     from passerby.losses import LOSSES
     from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
@@ -49,6 +52,13 @@ if TYPE_CHECKING:
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
+    from passerby.tracking.boxes.reading import read_boxes
+    from passerby.tracking.detections import Detections
+    from passerby.tracking.detectors.detector import load_detector
+    from passerby.tracking.result import TrackingResult
+    from passerby.tracking.track import track
+    from passerby.tracking.tracklet_calibration import TrackletCalibration, calibrate_tracklets
+    from passerby.tracking.watch import watch
     from passerby.training.objective import Objective
     from passerby.training.run import Run
     from passerby.training.trainer import train
@@ -58,12 +68,13 @@ _HOME = {
     "Config": "passerby.config",
     "CrossDomain": "passerby.evaluation.closed_set.splits",
     "DATASETS": "passerby.data.datasets",
+    "Detections": "passerby.tracking.detections",
     "Embeddings": "passerby.embedding.embeddings",
     "Encoder": "passerby.models.encoder",
     "Gallery": "passerby.gallery.gallery",
-    "Identification": "passerby.gallery.records",
+    "Identification": "passerby.gallery.answers",
     "LOSSES": "passerby.losses",
-    "Match": "passerby.gallery.gallery",
+    "Match": "passerby.gallery.answers",
     "Objective": "passerby.training.objective",
     "OpenSetReport": "passerby.evaluation.open_set.curves",
     "ReIDDataset": "passerby.data.records",
@@ -71,11 +82,18 @@ _HOME = {
     "Run": "passerby.training.run",
     "Sample": "passerby.data.records",
     "Threshold": "passerby.evaluation.open_set.thresholds",
+    "TrackReport": "passerby.evaluation.tracks",
+    "TrackRows": "passerby.evaluation.tracks",
+    "TrackingResult": "passerby.tracking.result",
+    "TrackingSettings": "passerby.config.tracking",
+    "Tracklet": "passerby.embedding.tracklet",
+    "TrackletCalibration": "passerby.tracking.tracklet_calibration",
     "average_splits": "passerby.evaluation.closed_set.splits",
     "bench_encoder": "passerby.experiments.benchmark_encoder",
     "build_model": "passerby.models.model",
     "calibrate": "passerby.evaluation.open_set.calibration",
     "calibrate_threshold": "passerby.evaluation.open_set.thresholds",
+    "calibrate_tracklets": "passerby.tracking.tracklet_calibration",
     "check_dataset": "passerby.data.datasets",
     "combine_datasets": "passerby.data.datasets",
     "compare": "passerby.experiments.compare.compare",
@@ -88,18 +106,23 @@ _HOME = {
     "evaluate_embeddings": "passerby.evaluation.closed_set.protocols",
     "evaluate_open_set": "passerby.evaluation.open_set.curves",
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
+    "evaluate_tracks": "passerby.evaluation.tracks",
     "export": "passerby.experiments.export_ranking",
     "list_datasets": "passerby.data.datasets",
     "load_dataset": "passerby.data.datasets",
+    "load_detector": "passerby.tracking.detectors.detector",
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
     "rank": "passerby.evaluation.rank",
+    "read_boxes": "passerby.tracking.boxes.reading",
     "recipe_names": "passerby.config",
     "report": "passerby.report.report",
     "rerank_k_reciprocal": "passerby.search.reranking.k_reciprocal",
     "serve": "passerby.service",
+    "track": "passerby.tracking.track",
     "train": "passerby.training.trainer",
+    "watch": "passerby.tracking.watch",
     "write_report": "passerby.report.report",
 }
 
@@ -109,6 +132,7 @@ __all__ = [
     "LOSSES",
     "Config",
     "CrossDomain",
+    "Detections",
     "Embeddings",
     "Encoder",
     "Gallery",
@@ -121,11 +145,18 @@ __all__ = [
     "Run",
     "Sample",
     "Threshold",
+    "TrackReport",
+    "TrackRows",
+    "TrackingResult",
+    "TrackingSettings",
+    "Tracklet",
+    "TrackletCalibration",
     "average_splits",
     "bench_encoder",
     "build_model",
     "calibrate",
     "calibrate_threshold",
+    "calibrate_tracklets",
     "check_dataset",
     "combine_datasets",
     "compare",
@@ -138,18 +169,23 @@ __all__ = [
     "evaluate_embeddings",
     "evaluate_open_set",
     "evaluate_splits",
+    "evaluate_tracks",
     "export",
     "list_datasets",
     "load_dataset",
+    "load_detector",
     "load_encoder",
     "load_recipe",
     "load_splits",
     "rank",
+    "read_boxes",
     "recipe_names",
     "report",
     "rerank_k_reciprocal",
     "serve",
+    "track",
     "train",
+    "watch",
     "write_report",
 ]
 

@@ -143,7 +143,7 @@ def _one_speaks(board: Any, number: int, world: int) -> Iterator[None]:
 
 def _say(board: Any, number: int, error: PasserbyError) -> None:
     """Log an error, unless the first process says the same."""
-    error.told = True
+    error.reported = True
     kind = str(error).partition(":")[0]
     if number == 0:
         log.error("error: %s", error)

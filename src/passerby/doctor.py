@@ -16,7 +16,9 @@ import torch
 
 from passerby.version import __version__
 
-_CORE = ("torch", "numpy", "numba", "pillow", "simplejpeg", "safetensors", "pydantic", "tyro", "pyarrow", "matplotlib")
+_CORE = (
+    "torch", "numpy", "numba", "pillow", "simplejpeg", "safetensors", "pydantic", "cyclopts", "pyarrow", "matplotlib",
+)  # fmt: skip
 _EXTRAS = {
     "serve": ("fastapi", "uvicorn", "python-multipart"),
     "export": ("onnx", "onnxscript", "onnxruntime", "openvino"),
@@ -24,8 +26,10 @@ _EXTRAS = {
     "tensorboard": ("tensorboard",),
     "milvus": ("pymilvus", "milvus-lite"),
     "video": ("av",),
+    "track": ("av", "trackers", "trackeval", "scipy"),
     "mat": ("scipy", "h5py"),
     "timm": ("timm", "torchvision"),
+    "faiss": ("faiss-cpu",),
 }
 
 
@@ -58,7 +62,8 @@ class Diagnosis:
             missing = [name for name, version in packages.items() if version is None]
             state = f"needs {', '.join(missing)}: pip install 'passerby[{extra}]'" if missing else "installed"
             lines.append(f"extra {extra}: {state}")
-        lines.append(f"research data (PASSERBY_DATA): {self.data or 'none'}")
+        if self.data is not None:
+            lines.append(f"research data (PASSERBY_DATA): {self.data}")
         lines += [f"problem: {problem}" for problem in self.problems] or ["no problems found"]
         return "\n".join(lines)
 
@@ -66,7 +71,7 @@ class Diagnosis:
 def doctor() -> Diagnosis:
     """Examine this installation and this machine."""
     packages = {name: _version(name) for name in _CORE}
-    data = Path(os.environ.get("PASSERBY_DATA", "../shared/data"))
+    data = os.environ.get("PASSERBY_DATA")
     return Diagnosis(
         passerby=__version__,
         python=platform.python_version(),
@@ -76,7 +81,7 @@ def doctor() -> Diagnosis:
         devices=_devices(),
         packages=packages,
         extras={extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()},
-        data=str(data) if data.is_dir() else None,
+        data=data if data is not None and Path(data).is_dir() else None,
         problems=tuple(_problems(packages)),
     )
 

@@ -26,11 +26,11 @@ class PasserbyError(Exception):
 
     Attributes:
         exit_code: what the command line returns.
-        told: the log has it already (of several processes one speaks for all), so nobody need say it again.
+        reported: already logged (by one of several processes, for all), so that it is not printed again.
     """
 
     exit_code = 1
-    told = False
+    reported = False
 
 
 class UsageError(PasserbyError):

@@ -1,9 +1,10 @@
-"""What every store must do, told through the gallery's own doors."""
+"""What every store must do, tested through the public methods of a gallery."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 from tests.contracts.galleries import DIM, STORES, TinyEncoder, open_gallery, people, picture
 
 from passerby.errors import GalleryError, GalleryRequestError, NotInGalleryError, StorageError
+from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import Note
+from passerby.gallery.stores.rows import IdentityRecord
 
 PEOPLE = people(4, 3)
 
@@ -190,7 +192,7 @@ def test_forgetting_leaves_nothing_to_find(filled: Gallery) -> None:
     assert filled.identify(PEOPLE[1, 0], threshold=0.1).identity == "person-1"
 
 
-def test_merge_joins_two_and_undo_parts_them(filled: Gallery) -> None:
+def test_merge_joins_two_and_undo_separates_them(filled: Gallery) -> None:
     merged = filled.merge("person-0", "person-1")
     assert merged.observations == 6
     assert merged.aliases == ("person-1",)
@@ -205,7 +207,7 @@ def test_merge_joins_two_and_undo_parts_them(filled: Gallery) -> None:
         filled.merge("person-0", "person-0")
 
 
-def test_forgetting_takes_what_was_merged_along(filled: Gallery) -> None:
+def test_forgetting_erases_what_was_merged(filled: Gallery) -> None:
     filled.merge("person-0", "person-1")
     filled.merge("person-2", "person-0")
     assert filled.forget("person-2").observations == 9
@@ -276,6 +278,52 @@ def test_update_and_undo(filled: Gallery) -> None:
     filled.update("person-0", expires="2030-01-01")
     filled.update("person-0", expires="never")
     assert filled.describe("person-0").expires is None
+
+
+def test_undoing_a_renaming_does_not_take_a_name_away(filled: Gallery) -> None:
+    filled.rename("person-0", "Ada")
+    renaming = filled.history("Ada")[0].id
+    filled.enroll("person-0", vectors=people(1, 1, seed=5)[0])
+    with pytest.raises(GalleryRequestError, match="'person-0' was given to somebody else since; rename or forget"):
+        filled.undo(renaming)
+    assert filled.describe("Ada").observations == 3
+    assert filled.describe("person-0").observations == 1
+    assert filled.history("Ada")[0].undone is False
+    filled.rename("person-0", "person-9")
+    filled.undo(renaming)
+    assert filled.describe("person-0").observations == 3
+    assert filled.forget("person-0").observations == 3
+    assert filled.forget("person-9").observations == 1
+
+
+def test_undoing_a_renaming_spares_second_names_too(filled: Gallery) -> None:
+    filled.rename("person-0", "Ada")
+    renaming = filled.history("Ada")[0].id
+    filled.rename("person-1", "person-0")
+    filled.merge("person-2", "person-0")
+    with pytest.raises(GalleryRequestError, match="as a second name of 'person-2'"):
+        filled.undo(renaming)
+    assert [i.name for i in filled.identities()] == ["Ada", "person-2", "person-3"]
+    filled.forget("person-2")
+    filled.undo(renaming)
+    assert [i.name for i in filled.identities()] == ["person-0", "person-3"]
+
+
+def test_a_name_belongs_to_one_identity_in_the_store_itself(filled: Gallery) -> None:
+    store = filled._store
+    for record in (IdentityRecord(0, "person-1"), replace(store.find(["person-0"])["person-0"], name="person-1")):
+        with pytest.raises(GalleryRequestError, match="'person-1' already"), store.transaction():
+            store.put_identity(record)
+
+    def put_twice() -> None:
+        with store.transaction():
+            for _ in range(2):
+                store.put_identity(IdentityRecord(0, "twice"))
+
+    with pytest.raises(GalleryRequestError, match="'twice' already"):
+        put_twice()
+    assert [i.name for i in filled.identities()] == [f"person-{number}" for number in range(4)]
+    assert filled.describe("person-1").observations == 3
 
 
 def test_purge_forgets_who_has_expired(filled: Gallery) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,10 @@ from passerby.gallery.gallery import Gallery
 
 if importlib.util.find_spec("milvus_lite") is None:
     pytest.skip("milvus-lite is not installed (extra `milvus`)", allow_module_level=True)
-from passerby.gallery.stores.milvus.store import MilvusStore, effort
+from passerby.gallery.stores.milvus.connection import parse_address
+from passerby.gallery.stores.milvus.records import Records
+from passerby.gallery.stores.milvus.search import effort
+from passerby.gallery.stores.milvus.store import MilvusStore
 
 SIZE, DIM = 3000, 64
 
@@ -23,7 +27,9 @@ SIZE, DIM = 3000, 64
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["people.db", *(["server"] if SERVER else [])])
 def test_filtered_recall_is_that_of_exact_search(tmp_path: Path, name: str) -> None:
-    rows = people(SIZE, 1, spread=0.0, dim=DIM)[:, 0]  # everybody once, no clusters: the hard case for a graph
+    rows = people(SIZE, 1, spread=0.0, dim=DIM)[
+        :, 0
+    ]  # one image of each person, no clusters: the hard case for a graph
     names = [f"p{i}" for i in range(SIZE)]
     cameras = [f"camera {i % 8}" for i in range(SIZE)]
     times = [float(i) for i in range(SIZE)]
@@ -96,18 +102,77 @@ def test_a_change_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch:
         gallery.check()
 
 
+@pytest.mark.slow
+def test_equal_names_of_an_older_version_are_made_unique(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = people(3, 2)
+    with Gallery.open(tmp_path / "people.db") as gallery:
+        for number, name in enumerate(["Bob", "Rob", "Rab"]):
+            gallery.enroll(name, vectors=rows[number])
+        store = gallery._store
+        with monkeypatch.context() as patch:  # as it was once
+            patch.setattr(Records, "check_names", lambda self: None)
+            for name in ("Rob", "Rab"):
+                with store.transaction():
+                    store.put_identity(replace(store.find([name])[name], name="Bob"))
+        store._records.delete("format:0")  # type: ignore[attr-defined]
+    for _ in range(2):  # the second time there is nothing to do
+        with Gallery.open(tmp_path / "people.db") as gallery:
+            assert [i.name for i in gallery.identities()] == ["Bob", "Bob (2)", "Bob (3)"]
+            assert [e.name for e in gallery.history() if e.action == "unique_name"] == ["Bob (3)", "Bob (2)"]
+    with Gallery.open(tmp_path / "people.db") as gallery:
+        for number, name in enumerate(["Bob", "Bob (2)", "Bob (3)"]):
+            assert gallery.identify(rows[number, 0], threshold=0.1).identity == name
+            assert gallery.forget(name).observations == 2
+
+
 @pytest.mark.parametrize(
-    "location", ["milvus://", "milvus://host:19530", "milvus://host:19530/a/b", "milvus://host/a-b"]
+    "location",
+    [
+        "milvus://",
+        "milvus://host:19530",
+        "milvus://host:19530/a/b",
+        "milvus://host/a-b",
+        "milvus:http://host:19530",
+        "milvus:ftp://host/people",
+    ],
 )
 def test_an_address_must_name_a_collection(location: str) -> None:
     with pytest.raises(GalleryError, match="milvus://host:19530/NAME"):
         Gallery.open(location)
 
 
-def test_places_that_cannot_be(tmp_path: Path) -> None:
+def test_addresses_name_server_and_collection_and_hide_the_password() -> None:
+    address = parse_address("milvus://ann:secret@host/people")
+    assert (address.location, address.uri) == ("milvus://host:19530/people", "http://host:19530")
+    assert (address.token, address.name, address.embedded) == ("ann:secret", "people", False)
+    address = parse_address("milvus:https://ann:secret@host:443/people")
+    assert (address.location, address.uri) == ("milvus:https://host:443/people", "https://host:443")
+    assert parse_address(address.location).uri == address.uri
+    for path in ("folder/people.db", "milvus:folder/people.db"):
+        address = parse_address(path)
+        assert (address.location, address.uri, address.embedded) == (path, "folder/people.db", True)
+
+
+def test_only_float32_is_stored(tmp_path: Path) -> None:
+    with pytest.raises(GalleryError, match="Milvus stores float32"):
+        Gallery.open(tmp_path / "people.db", storage="float16")
+    assert not (tmp_path / "people.db").exists()
+
+
+@pytest.mark.slow
+def test_a_path_may_say_that_it_is_of_milvus(tmp_path: Path) -> None:
+    with Gallery.open(f"milvus:{tmp_path / 'people.db'}", storage="float32") as gallery:
+        gallery.enroll("Ada", vectors=people(1, 2)[0])
+    with Gallery.open(tmp_path / "people.db") as gallery:
+        assert "Ada" in gallery
+
+
+def test_locations_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "file.db").write_bytes(b"SQLite format 3\0")
     with pytest.raises(GalleryError, match="cannot use"):
         Gallery.open(tmp_path / "file.db")
+    with pytest.raises(GalleryError, match=r"ends in \.db"):
+        Gallery.open(f"milvus:{tmp_path / 'people.gallery'}")
     with pytest.raises(GalleryError, match="does not exist"):
         Gallery.open(tmp_path / "missing" / "people.db")
     with pytest.raises(GalleryError, match="no such gallery"):

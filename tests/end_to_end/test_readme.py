@@ -2,12 +2,14 @@
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import passerby
-from passerby.cli import VERBS
+from passerby.cli import COMMANDS, GROUPS
+from passerby.cli.program import build_app
 from passerby.config import recipe_names
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +23,21 @@ def test_commands_exist(page: Path) -> None:
     fenced = "\n".join(re.findall(r"^```[a-z]*\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
     for line in re.findall(r"^\s*(?:\$ )?passerby (.+)$", fenced, re.MULTILINE):
         words = line.split()
-        assert words[0] in VERBS or words[0].isupper() or words[0].startswith("-"), line
+        name = " ".join(words[:2]) if words[0] in GROUPS else words[0]
+        assert name in COMMANDS or words[0].isupper() or words[0].startswith("-"), line
         if words[0] == "train" and len(words) > 1 and re.fullmatch(r"[a-z_0-9]+", words[1]):
             assert words[1] in recipe_names(), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_commands_parse(page: Path) -> None:
+    """Every flag and every argument of a command that a page shows is one that the command takes."""
+    fenced = "\n".join(re.findall(r"^```[a-z]*\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
+    for line in re.findall(r"^\s*(?:\$ )?passerby (.+)$", fenced.replace("\\\n", " "), re.MULTILINE):
+        optional = re.sub(r"(?<=\s)\[(--[^\]]+)\]", r"\1", line)
+        words = shlex.split(re.split(r"\s{2,}(?=[a-z])", optional)[0], comments=True)
+        if words and words[0].split()[0] in {name.partition(" ")[0] for name in COMMANDS} and "..." not in words:
+            build_app().parse_args(words, exit_on_error=False, print_error=False)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

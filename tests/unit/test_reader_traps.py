@@ -323,7 +323,7 @@ def test_caviar_without_second_camera_is_refused(tree) -> None:
     for image in root.glob("*.jpg"):
         if int(image.stem[-3:]) > 10:
             image.unlink()
-    with pytest.raises(DataError, match="cannot be told apart"):
+    with pytest.raises(DataError, match="cameras are not known"):
         load("caviar4reid", root)
 
 

@@ -1,161 +1,170 @@
-"""`passerby data`: list, info, check, write, from-video."""
+"""`passerby data`: list, info, check, draw, write, from-video."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
-from tyro.conf import Positional
+from cyclopts import Parameter
 
-from passerby.cli.arguments import Json, ReaderArguments, parse, pick_action, reader_arguments, show
+from passerby.cli.dataset_flags import ReaderArguments, reader_arguments
+from passerby.cli.exit_codes import FAILED
+from passerby.cli.output import show, table
+from passerby.cli.parameters import Json, Seed
+from passerby.errors import DataError
 
-ACTIONS = {
-    "list": "the datasets that passerby reads",
-    "info": "what a dataset is, how to get it, its terms and published counts",
-    "check": "whether what lies in a folder is the dataset, whole and sound",
-    "draw": "draw a dataset of pedestrians, deterministic from a seed",
-    "write": "write drawn pedestrians in the layout of any dataset, to try its protocol without its data",
-    "from-video": "crop tracklets from a video and a tracker's boxes (MOT format)",
-}
-
-
-def data(arguments: Sequence[str]) -> None:
-    """Datasets: what there is, and whether yours is whole."""
-    action = pick_action("data", arguments, ACTIONS)
-    verbs = {
-        "list": _list,
-        "info": _info,
-        "check": _check,
-        "draw": _draw,
-        "write": _write,
-        "from-video": _from_video,
-    }
-    verbs[action](arguments[1:])
+Dataset: TypeAlias = Annotated[str, Parameter(help="A name of `passerby data list`.")]
+Number: TypeAlias = Annotated[int, Parameter(metavar="N")]
 
 
-def _list(arguments: Sequence[str]) -> None:
-    @dataclass(frozen=True)
-    class Options:
-        json: Json = False
+def list_datasets(*, json: Json = False) -> None:
+    """The datasets that passerby reads."""
+    from passerby.data.datasets import list_datasets as run_list
 
-    options = parse(Options, arguments, "data list", doc=ACTIONS["list"])
-    from passerby.data.datasets import list_datasets
-
-    rows = list_datasets()
-    if options.json:
-        print(json.dumps(rows, indent=2, default=str))
-        return
-    columns = list(rows[0])
-    cells = [columns, *([str("" if row[c] is None else row[c]) for c in columns] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    print("\n".join("  ".join(f"{text:{w}}" for text, w in zip(line, widths, strict=True)).rstrip() for line in cells))
+    rows = run_list()
+    show(rows, as_json=json, text=table(rows, empty="no dataset"))
 
 
-def _info(arguments: Sequence[str]) -> None:
-    @dataclass(frozen=True)
-    class Options:
-        name: Positional[str]
-        """A name of `passerby data list`."""
-        json: Json = False
+def dataset_info(name: Dataset, /, *, json: Json = False) -> None:
+    """What a dataset is, how to get it, its terms and published counts."""
+    from passerby.data.info import dataset_info as run_info
 
-    options = parse(Options, arguments, "data info", doc=ACTIONS["info"])
-    from passerby.data.info import dataset_info
-
-    show(dataset_info(options.name), as_json=options.json)
+    show(run_info(name), as_json=json)
 
 
-def _check(arguments: Sequence[str]) -> None:
-    @dataclass(frozen=True)
-    class Options:
-        name: Positional[str]
-        """A name of `passerby data list`, or a manifest."""
-        root: Path
-        """Folder that holds the dataset."""
-        images: bool = True
-        """Also decode every image and look for unreadable and duplicate ones."""
-        arguments: ReaderArguments = ()
-        json: Json = False
+def check_dataset(
+    name: Annotated[str, Parameter(help="A name of `passerby data list`, or a manifest.")],
+    /,
+    *,
+    root: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
+    images: bool = True,
+    arguments: ReaderArguments = (),
+    json: Json = False,
+) -> int:
+    """Whether what lies in a folder is the dataset, whole and sound; faults end with exit code 1.
 
-    options = parse(Options, arguments, "data check", doc=ACTIONS["check"])
-    from passerby.data.datasets import check_dataset
+    Args:
+        name: A name, or a manifest.
+        root: Folder that holds the dataset, or the images a manifest names.
+        images: Also decode every image and look for unreadable and duplicate ones.
+        arguments: see `ReaderArguments`.
+        json: see `Json`.
+    """
+    if root is not None and not root.exists():
+        raise DataError(f"{root}: no such folder; --root names the one that holds the dataset")
+    from passerby.data.datasets import check_dataset as run_check
 
-    report = check_dataset(options.name, options.root, images=options.images, **reader_arguments(options.arguments))
-    show(report, as_json=options.json)
-    if not report.ok:
-        raise SystemExit(2)
+    report = run_check(name, root, images=images, **reader_arguments(arguments))
+    show(report, as_json=json)
+    return 0 if report.ok else FAILED
 
 
-def _draw(arguments: Sequence[str]) -> None:
-    @dataclass(frozen=True)
-    class Options:
-        root: Positional[Path]
-        """Folder to draw into."""
-        identities: int = 150
-        """People in all."""
-        train_identities: int = 100
-        """Of these, the ones in the training set."""
-        cameras: int = 4
-        """Each person passes all of them."""
-        images_per_camera: int = 4
-        """Images of a person in a camera."""
-        seed: int = 0
-        """The same seed draws the same pixels."""
+def draw_dataset(
+    root: Annotated[Path, Parameter(help="Folder to draw into.")],
+    /,
+    *,
+    identities: Number = 150,
+    train_identities: Number = 100,
+    cameras: Number = 4,
+    images_per_camera: Number = 4,
+    distractors: Number = 40,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Draw a dataset of pedestrians, deterministic from a seed.
 
-    options = parse(Options, arguments, "data draw", doc=ACTIONS["draw"])
-    from passerby.data.synthetic.dataset import draw_dataset
+    Args:
+        root: Folder to draw into.
+        identities: People in all.
+        train_identities: Of these, the ones in the training set.
+        cameras: Each person passes all of them.
+        images_per_camera: Images of a person in a camera.
+        distractors: Gallery images of nobody who is searched for, and half as many junk images.
+        seed: The same seed draws the same pixels.
+        json: see `Json`.
+    """
+    from passerby.data.synthetic.dataset import draw_dataset as run_draw
 
-    print(
-        draw_dataset(
-            options.root,
-            identities=options.identities,
-            train_identities=options.train_identities,
-            cameras=options.cameras,
-            images_per_camera=options.images_per_camera,
-            seed=options.seed,
-        )
+    folder = run_draw(
+        root,
+        identities=identities,
+        train_identities=train_identities,
+        cameras=cameras,
+        images_per_camera=images_per_camera,
+        distractors=distractors,
+        seed=seed,
     )
+    show({"root": str(folder)}, as_json=json, text=str(folder))
 
 
-def _write(arguments: Sequence[str]) -> None:
-    @dataclass(frozen=True)
-    class Options:
-        name: Positional[str]
-        """A name of `passerby data list`: its layout is written."""
-        root: Positional[Path]
-        """Folder to write into."""
-        seed: int = 0
-        """The same seed draws the same pixels."""
+def write_layout(
+    name: Annotated[str, Parameter(help="A name of `passerby data list`: its layout is written.")],
+    root: Annotated[Path, Parameter(help="Folder to write into.")],
+    /,
+    *,
+    persons: Number = 20,
+    images: Number = 3,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Write drawn pedestrians in the layout of any dataset, to try its protocol without its data.
 
-    options = parse(Options, arguments, "data write", doc=ACTIONS["write"])
-    from passerby.data.layouts.write import write_layout
+    Args:
+        name: Whose layout.
+        root: An empty or new folder.
+        persons: How many people there are, at least 10.
+        images: Images of each person and camera (frames of each tracklet), where the layout leaves a choice.
+        seed: The same seed draws the same pixels.
+        json: see `Json`.
+    """
+    from passerby.data.layouts.write import write_layout as run_write
 
-    print(write_layout(options.name, options.root, seed=options.seed))
+    folder = run_write(name, root, persons=persons, images=images, seed=seed)
+    show({"root": str(folder)}, as_json=json, text=str(folder))
 
 
-def _from_video(arguments: Sequence[str]) -> None:
-    @dataclass(frozen=True)
-    class Options:
-        video: Positional[Path]
-        """Anything that FFmpeg decodes."""
-        boxes: Path
-        """The tracker's boxes in MOT format: frame,id,x,y,w,h,conf a line, frames from 1."""
-        out: Path
-        """New or empty folder for the crops and their manifest.csv."""
-        camera: int = 0
-        """Camera number for the manifest."""
-        every: int = 1
-        """Keep one box of a track every so many frames."""
-        margin: float = 0.0
-        """Share of its size that a box grows on each side."""
-        min_confidence: float = 0.0
-        """Skip less certain boxes."""
-        min_height: int = 16
-        """Skip boxes with fewer visible rows."""
+def crop_video(
+    video: Annotated[Path, Parameter(help="Anything that FFmpeg decodes.")],
+    /,
+    *,
+    boxes: Annotated[Path, Parameter(metavar="FILE")],
+    out: Annotated[Path, Parameter(metavar="FOLDER")],
+    camera: Number = 0,
+    every: Number = 1,
+    margin: Annotated[float, Parameter(metavar="SHARE")] = 0.0,
+    min_confidence: Annotated[float | None, Parameter(metavar="X")] = None,
+    min_height: Number = 16,
+    first_frame: Number = 1,
+    classes: Annotated[tuple[int, ...], Parameter(metavar="N")] = (),
+    json: Json = False,
+) -> None:
+    """Crop tracklets from a video and a tracker's boxes (MOT format).
 
-    options = parse(Options, arguments, "data from-video", doc=ACTIONS["from-video"])
-    from passerby.tracking.video_crops import crop_video
+    Args:
+        video: The film.
+        boxes: The tracker's boxes in MOT format: frame,id,x,y,w,h,conf a line, frames from 1 (see --first-frame).
+        out: New or empty folder for the crops and their manifest.csv.
+        camera: Camera number for the manifest.
+        every: Keep one box of a track every so many frames.
+        margin: Share of its size that a box grows on each side.
+        min_confidence: Skip less certain boxes (default: none; -1 means that no confidence is given).
+        min_height: Skip boxes with fewer visible rows.
+        first_frame: Number that the file gives the film's first frame: 1 in MOT, 0 from many programs.
+        classes: Classes of a ground truth (8th of nine columns) that are taken (default: 1 2 7, MOT's pedestrians).
+        json: see `Json`.
+    """
+    from passerby.tracking.video_crops import crop_video as run_crop
 
-    settings = dict(vars(options))
-    print(crop_video(settings.pop("video"), settings.pop("boxes"), settings.pop("out"), **settings))
+    crops = run_crop(
+        video,
+        boxes,
+        out,
+        camera=camera,
+        every=every,
+        margin=margin,
+        min_confidence=min_confidence,
+        min_height=min_height,
+        first_frame=first_frame,
+        classes=classes or None,
+    )
+    show(crops, as_json=json)

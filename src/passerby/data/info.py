@@ -53,7 +53,7 @@ class Count(_Facts):
     unverified: bool = False
 
     def holds_for(self, arguments: Mapping[str, Any]) -> bool:
-        """Whether the reader's arguments are those this row speaks of."""
+        """Whether the reader's arguments are those of this row."""
         return all(arguments.get(key) == value for key, value in self.when.items())
 
 
@@ -76,7 +76,7 @@ class DatasetInfo(_Facts):
         get: how one gets it.
         terms: terms of use, as far as they are known.
         layout: what lies on the disk.
-        protocol: how it is split and judged.
+        protocol: how it is split and scored.
         splits: number of splits, unless a variant says otherwise.
         split_variants: other numbers of splits, for some arguments of the reader.
         same_people: names of datasets that show some of the same people.

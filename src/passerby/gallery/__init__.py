@@ -1,1 +1,1 @@
-"""6. Use: a gallery of known people."""
+"""A gallery of known people: enrol, identify, observe, forget."""

@@ -4,44 +4,36 @@ from __future__ import annotations
 
 import os
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from passerby.array_types import Float32
-from passerby.errors import GalleryError, GalleryRequestError
-from passerby.gallery import changes, transfer
-from passerby.gallery.inputs import (
-    VectorEncoder,
-    encode_pictures,
-    looks_like_vectors,
-    mean_vector,
-    read_pictures,
-    thumbnail,
-    unit_vectors,
-)
-from passerby.gallery.records import (
+from passerby.errors import GalleryRequestError
+from passerby.gallery import changes, enrolment, identification, identities, transfer, undo
+from passerby.gallery.answers import Forgotten, Identification, Identity, Match, Observation, Sighting
+from passerby.gallery.arguments import (
     Camera,
-    Event,
-    Forgotten,
-    Identification,
-    Identity,
-    IdentityRecord,
-    Match,
-    Moment,
-    Note,
-    Observation,
-    Ranking,
-    Sighting,
-    Where,
-    to_seconds,
+    camera_name,
+    camera_names,
+    checked_threshold,
+    identity_name,
+    retention_date,
+    search_filter,
+    times_in_seconds,
 )
+from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors
+from passerby.gallery.enrolment import NewObservations
+from passerby.gallery.events import Event, Note
+from passerby.gallery.inputs import VectorEncoder, mean_vector
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.rows import IdentityRecord, Where
+from passerby.gallery.times import Moment, to_seconds
 from passerby.search.score import Score, ScoreName
 
 __all__ = ["Event", "Forgotten", "Gallery", "Identification", "Identity", "Match", "Observation", "Sighting"]
@@ -51,20 +43,26 @@ class Gallery:
     """Known people and their sightings, searched by the vectors of one encoder.
 
     Distances are Euclidean between unit vectors (0 to 2). A probe is *known* if its nearest admissible identity is
-    at a distance strictly below the threshold. Every change is durable when the call returns, stands in the log
-    (`history`), and can be taken back (`undo`), except forgetting: what is forgotten is gone.
+    at a distance strictly below the threshold. Every change is durable when the call returns, is in the log
+    (`history`), and can be taken back (`undo`), except forgetting, which erases.
 
     Use `Gallery.open`, and close it (or use it as a context manager). One object may be shared by threads; several
     processes may open the same gallery.
     """
 
-    def __init__(self, store: Store, encoder: VectorEncoder | None, *, fingerprint: str = "", score: Score) -> None:
+    def __init__(
+        self,
+        store: Store,
+        encoder: VectorEncoder | None,
+        *,
+        fingerprint: str = "",
+        score: Score,
+        thumbnails: bool = True,
+    ) -> None:
         self._store = store
-        self._encoder = encoder
-        self._fingerprint = encoder.fingerprint if encoder is not None else fingerprint
+        self._inputs = EncoderVectors(store, encoder, fingerprint)
         self._score = score
-        self._thumbnails = True
-        self._check_encoder()
+        self._thumbnails = thumbnails
 
     @classmethod
     def open(
@@ -74,7 +72,7 @@ class Gallery:
         *,
         fingerprint: str = "",
         read_only: bool = False,
-        storage: Literal["float32", "float16"] = "float32",
+        storage: Literal["float32", "float16"] | None = None,
         thumbnails: bool = True,
         score: ScoreName = "min",
         score_k: int = 3,
@@ -82,34 +80,33 @@ class Gallery:
         """Open a gallery, or make a new one.
 
         Args:
-            location: a file (SQLite, exact search in memory); "milvus://host:19530/NAME" or a path ending in ".db"
-                for Milvus (extra `milvus`).
+            location: a file (SQLite, exact search in memory); or Milvus (extra `milvus`): "milvus://host:19530/NAME",
+                "milvus:https://host:19530/NAME", "milvus:PATH.db" or a path ending in ".db".
             encoder: turns images into vectors. None for administration, and for galleries filled with bare vectors.
             fingerprint: without an encoder: that of the encoder your vectors come from (`Encoder.fingerprint`,
                 `Embeddings.fingerprint`). A gallery that knows its encoder takes no vectors of unknown origin.
             read_only: refuse every change.
-            storage: of a new gallery: float32, or float16, which halves the file.
+            storage: of vectors: "float32" (default of a new gallery), or "float16", which halves the file. An existing
+                gallery must have it; Milvus stores float32.
             thumbnails: store a small JPEG of each enrolled image.
             score: how the distances to an identity's observations become one number: "min", "mean" (of the
                 `score_k` nearest) or "centroid".
             score_k: see `score`.
 
         Raises:
-            GalleryError: not a gallery, damaged, of another encoder, or of a newer version.
+            GalleryError: not a gallery, damaged, of another encoder or storage, or of a newer version.
             StorageError: it cannot be made here.
         """
         chosen = Score(score, score_k)
         store = open_store(os.fspath(location), read_only=read_only, storage=storage)
         try:
-            gallery = cls(store, encoder, fingerprint=fingerprint, score=chosen)
+            return cls(store, encoder, fingerprint=fingerprint, score=chosen, thumbnails=thumbnails)
         except BaseException:
             store.close()
             raise
-        gallery._thumbnails = thumbnails
-        return gallery
 
     def close(self) -> None:
-        """Close the gallery; nothing is lost if this is forgotten."""
+        """Close the gallery; nothing is lost without it."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -130,7 +127,7 @@ class Gallery:
     def __repr__(self) -> str:
         return f"Gallery({self.location!r}, {len(self)} identities, {self._store.count()} observations)"
 
-    # -- what it is --------------------------------------------------------------------------------------------------
+    # -- properties --------------------------------------------------------------------------------------------------
 
     @property
     def location(self) -> str:
@@ -156,16 +153,13 @@ class Gallery:
     def threshold(self) -> float | None:
         """The gallery's own threshold, else the encoder's calibrated one, else None."""
         own = self._store.settings().threshold
-        if own is not None or self._encoder is None:
-            return own
-        return self._encoder.threshold
+        return self._inputs.threshold if own is None else own
 
     def set_threshold(self, threshold: float | None, *, actor: str = "") -> None:
         """Give the gallery its own threshold (None: the encoder's). Logged, can be undone."""
-        if threshold is not None and not threshold >= 0:
-            raise GalleryRequestError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
+        checked = checked_threshold(threshold)
         with self._store.transaction():
-            changes.set_threshold(self._store, None if threshold is None else float(threshold), actor)
+            changes.set_threshold(self._store, checked, actor)
 
     # -- enrol -------------------------------------------------------------------------------------------------------
 
@@ -207,56 +201,64 @@ class Gallery:
             ImageError: an image cannot be read.
             StorageError: it cannot be written.
         """
-        name = _checked_name(identity)
-        rows, pictures = self._vectors_and_thumbnails(images, vectors)
-        if tracklet:
-            rows, pictures = mean_vector(rows), [pictures[len(pictures) // 2]]
-        cameras = [_camera(c) for c in _for_each(camera, len(rows), "camera")]
-        times = _times(time, len(rows))
-        retention = changes.retention(expires)
+        name = identity_name(identity)
+        given = self._inputs.read_one_of(images, vectors, "enroll: pass images or vectors, one of the two")
+        observations = self._new_observations(given.pooled() if tracklet else given, camera, time)
+        retention = retention_date(expires)
         with self._store.transaction():
-            self._adopt(rows)
-            record = changes.find_or_none(self._store, name)
-            created = record is None
-            if record is None:
-                record = changes.new_identity(self._store, name)
-            if notes is not None or consent is not None or expires is not None:
-                changes.describe(self._store, record, notes, consent, retention, actor, log=not created)
-            owners = np.full(len(rows), record.id, np.int64)
-            ids = self._store.add_observations(owners, rows, cameras, times, pictures)
-            changes.log_enroll(self._store, "enroll", record.id, ids, created, actor)
+            self._inputs.adopt(observations.dim)
+            ids = enrolment.enroll(
+                self._store, name, observations, notes=notes, consent=consent, expires=retention, actor=actor
+            )
         return tuple(ids.tolist())
 
     def enroll_many(
         self,
-        identities: Sequence[str | int],
-        vectors: Any,
+        names: Sequence[str | int],
+        vectors: Any = None,
         *,
-        cameras: Sequence[Camera | None] | None = None,
-        times: Sequence[Moment | None] | None = None,
+        images: Any = None,
+        cameras: Camera | Sequence[Camera | None] | None = None,
+        times: Moment | Sequence[Moment | None] | None = None,
         thumbnails: Sequence[bytes | None] | None = None,
         actor: str = "",
     ) -> tuple[int, ...]:
-        """Add vectors [n, D] of many identities at once; row i belongs to `identities[i]`.
+        """Add observations of many identities at once; row i belongs to the identity `names[i]`.
 
         All are stored, or none. It can be undone as one change.
 
+        Args:
+            names: for each observation that of its identity, which is made if there is none.
+            vectors: one vector for each name [n, D], brought to unit length.
+            images: instead of vectors, one image for each name, in the forms that `enroll` takes.
+            cameras: one for all, or one for each.
+            times: one for all, or one for each.
+            thumbnails: for each a JPEG of at most 4000 bytes, or None; default: made of the images.
+            actor: who asked, for the log.
+
         Returns:
             Ids of the new observations.
+
+        Raises:
+            GalleryError: vectors of another encoder or dimension, or not as many rows as names.
+            ImageError: an image cannot be read.
         """
-        rows = self._checked_vectors(vectors)
-        if len(identities) != len(rows):
-            raise GalleryRequestError(f"enroll_many: {len(identities)} identities for {len(rows)} vectors")
-        names = {identity: _checked_name(identity) for identity in set(identities)}
-        camera_names = [_camera(c) for c in _for_each(cameras, len(rows), "camera")]
-        seconds = _times(times, len(rows))
-        pictures = [None] * len(rows) if thumbnails is None else list(thumbnails)
+        given = self._inputs.read_one_of(images, vectors, "enroll_many: pass images or vectors, one of the two")
+        if len(names) != len(given.vectors):
+            raise GalleryRequestError(f"enroll_many: {len(names)} identities for {len(given.vectors)} vectors")
+        checked = {name: identity_name(name) for name in set(names)}
+        observations = self._new_observations(given, cameras, times)
+        if thumbnails is not None:
+            observations = replace(observations, thumbnails=list(thumbnails))
         with self._store.transaction():
-            self._adopt(rows)
-            ids = changes.enroll_many(
-                self._store, [names[i] for i in identities], rows, camera_names, seconds, pictures, actor
-            )
+            self._inputs.adopt(observations.dim)
+            ids = enrolment.enroll_many(self._store, [checked[name] for name in names], observations, actor)
         return tuple(ids.tolist())
+
+    def _new_observations(self, given: EncodedInput, cameras: Any, times: Any) -> NewObservations:
+        count = len(given.vectors)
+        thumbnails = given.thumbnails() if self._thumbnails else [None] * count
+        return NewObservations(given.vectors, camera_names(cameras, count), times_in_seconds(times, count), thumbnails)
 
     # -- identify ----------------------------------------------------------------------------------------------------
 
@@ -291,15 +293,16 @@ class Gallery:
             GalleryError: the probe cannot be compared with this gallery's vectors.
             ImageError: the image cannot be read.
         """
-        row = mean_vector(self._probe_vectors(probe))
-        where = _where(camera, exclude_camera, after, before)
+        row = mean_vector(self._inputs.read(probe).vectors)
+        where = search_filter(camera_name(camera), exclude_camera, after, before)
         return self._identify(row, [where], threshold, top, score)[0]
 
     def identify_many(
         self,
-        probes: Any,
+        probes: Any = None,
         *,
-        cameras: Sequence[Camera | None] | None = None,
+        vectors: Any = None,
+        cameras: Camera | Sequence[Camera | None] | None = None,
         exclude_camera: bool | Camera | Sequence[Camera] | None = True,
         after: Moment | None = None,
         before: Moment | None = None,
@@ -307,13 +310,24 @@ class Gallery:
         top: int = 10,
         score: ScoreName | None = None,
     ) -> list[Identification]:
-        """`identify` for several images or vectors [n, D] of people who have nothing to do with each other.
+        """`identify` for several images or vectors [n, D], each of a person of its own; faster than one by one.
 
-        Faster than one by one. `cameras[i]` is that of probe i; the other arguments hold for all.
+        Args:
+            probes: images, or vectors [n, D].
+            vectors: instead of probes, vectors [n, D].
+            cameras: where the probes were taken: one for all, or one for each.
+            exclude_camera: see `identify`; this and all that follow hold for every probe.
+            after: see `identify`.
+            before: see `identify`.
+            threshold: see `identify`.
+            top: see `identify`.
+            score: see `identify`.
         """
-        rows = self._probe_vectors(probes)
-        own = _for_each(cameras, len(rows), "camera")
-        wheres = [_where(camera, exclude_camera, after, before) for camera in own]
+        rows = self._inputs.read_one_of(
+            probes, vectors, "identify_many: pass probes or vectors, one of the two"
+        ).vectors
+        own = camera_names(cameras, len(rows))
+        wheres = [search_filter(camera, exclude_camera, after, before) for camera in own]
         return self._identify(rows, wheres, threshold, top, score)
 
     def observe(
@@ -338,7 +352,7 @@ class Gallery:
             exclude_camera: as in `identify`, but False by default: a person seen twice by one camera is one person,
                 and must not become two unknowns.
             keep: add the vectors of a known person to the gallery, too. Off by default: every wrong acceptance would
-                pull the identity towards somebody else. The sighting stands in the history either way.
+                move the identity towards another person. The sighting is in the history either way.
             threshold: see `identify`; without any threshold nothing can be observed.
             top: number of candidates in the answer.
             score: another score than the gallery's.
@@ -347,47 +361,32 @@ class Gallery:
         Raises:
             GalleryError: no threshold, or vectors of another encoder.
         """
-        rows, pictures = self._vectors_and_thumbnails(probe, None)
-        camera_name = _camera(camera)
-        times = _times(time, len(rows))
-        where = _where(camera, exclude_camera, None, None)
+        own = camera_name(camera)
+        observations = self._new_observations(self._inputs.read(probe), own, time)
+        where = search_filter(own, exclude_camera, None, None)
         with self._store.transaction():
-            self._adopt(rows)
-            found = self._identify(mean_vector(rows), [where], threshold, top, score)[0]
-            if found.threshold is None:
-                raise GalleryRequestError("observe needs a threshold: calibrate the encoder, or pass threshold=")
-            record = None if found.identity is None else changes.find_or_none(self._store, found.identity)
-            new = record is None
-            if record is None:
-                record = changes.new_unknown(self._store)
-            ids: tuple[int, ...] = ()
-            if new or keep:
-                owners = np.full(len(rows), record.id, np.int64)
-                stored = self._store.add_observations(owners, rows, [camera_name] * len(rows), times, pictures)
-                changes.log_enroll(self._store, "observe", record.id, stored, new, actor)
-                ids = tuple(stored.tolist())
-            else:
-                changes.log_seen(self._store, record.id, camera_name, times[0], found.matches[0].distance, actor)
-        return Sighting(record.name, new, found, ids)
+            self._inputs.adopt(observations.dim)
+            found = self._identify(mean_vector(observations.vectors), [where], threshold, top, score)[0]
+            return enrolment.observe(self._store, found, observations, store_known=keep, actor=actor)
 
     def _identify(
         self, rows: Float32, wheres: Sequence[Where], threshold: float | None, top: int, score: ScoreName | None
     ) -> list[Identification]:
-        if top < 1:
-            raise GalleryRequestError(f"top: expected at least 1, found {top}")
-        if threshold is not None and not threshold >= 0:
-            raise GalleryRequestError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
-        limit = self.threshold if threshold is None else float(threshold)
-        chosen = self._score if score is None else Score(score, self._score.k)
-        rankings = self._store.search(rows, wheres, top=top, score=chosen)
-        names = self._store.names({i for ranking in rankings for i in ranking.identities.tolist()})
-        return [_answer(ranking, names, limit) for ranking in rankings]
+        own = checked_threshold(threshold)
+        return identification.identify(
+            self._store,
+            rows,
+            wheres,
+            threshold=self.threshold if own is None else own,
+            top=top,
+            score=self._score if score is None else Score(score, self._score.k),
+        )
 
-    # -- look ----------------------------------------------------------------------------------------------------
+    # -- read --------------------------------------------------------------------------------------------------------
 
     def identities(self) -> list[Identity]:
         """All identities, in the order in which they were made."""
-        return changes.summaries(self._store)
+        return identities.summaries(self._store)
 
     def describe(self, identity: str | int) -> Identity:
         """One identity and what is known of it.
@@ -395,7 +394,7 @@ class Gallery:
         Raises:
             GalleryError: there is none of this name.
         """
-        return changes.summaries(self._store, [self._record(identity).id])[0]
+        return self._summary(self._record(identity).id)
 
     def observations(self, identity: str | int | None = None) -> list[Observation]:
         """Stored sightings of an identity, or all, in the order in which they were stored."""
@@ -425,7 +424,7 @@ class Gallery:
         return [replace(event, name=names.get(event.identity or 0)) for event in events]
 
     def log(self, action: str, *, identity: str | int | None = None, actor: str = "", **detail: float | str) -> None:
-        """Write an entry of one's own to the log (for example: who asked for whom). No names in `detail`."""
+        """Write an entry to the log (for example: who asked for whom). No names in `detail`."""
         known = None if identity is None else self._record(identity).id
         self._store.append_events([Event(0, clock.time(), action, actor, known, detail=detail)])
 
@@ -435,7 +434,7 @@ class Gallery:
         An identity that there is none of (any more) is left out of its entry.
         """
         names = list({entry.identity for entry in entries if entry.identity is not None})
-        known = {name: record.id for name, record in changes.find_all(self._store, names).items()}
+        known = {name: record.id for name, record in identities.find_all(self._store, names).items()}
         now = clock.time()
         self._store.append_events(
             [Event(0, now, e.action, e.actor, known.get(e.identity or ""), detail=e.detail) for e in entries]
@@ -458,38 +457,38 @@ class Gallery:
         Raises:
             GalleryError: no such identity, or the new name is taken.
         """
-        new_name = None if name is None else _checked_name(name)
-        retention = changes.retention(expires)
+        new_name = None if name is None else identity_name(name)
+        retention = retention_date(expires)
         with self._store.transaction():
             record = self._record(identity)
             changes.describe(self._store, record, notes, consent, retention, actor, name=new_name)
-        return changes.summaries(self._store, [record.id])[0]
+        return self._summary(record.id)
 
     def rename(self, identity: str | int, name: str, *, actor: str = "") -> Identity:
         """Give an identity another name (an unknown one that is named is no longer unknown)."""
         return self.update(identity, name=name, actor=actor)
 
     def merge(self, into: str | int, other: str | int, *, actor: str = "") -> Identity:
-        """`other` turns out to be `into`: move its observations there. Its name goes on as a second name of `into`."""
+        """`other` is the same person as `into`: move its observations there; its name becomes an alias."""
         with self._store.transaction():
             target, source = self._record(into), self._record(other)
             changes.merge(self._store, target, source, actor)
-        return changes.summaries(self._store, [target.id])[0]
+        return self._summary(target.id)
 
     def split(
         self, identity: str | int, observations: Sequence[int], *, name: str | None = None, actor: str = ""
     ) -> Identity:
-        """Some observations turn out to be somebody else: move them to a new identity (default: a new unknown)."""
-        new_name = None if name is None else _checked_name(name)
+        """Some observations show another person: move them to a new identity (default: a new unknown)."""
+        new_name = None if name is None else identity_name(name)
         with self._store.transaction():
             made = changes.split(self._store, self._record(identity), list(observations), new_name, actor)
-        return changes.summaries(self._store, [made])[0]
+        return self._summary(made)
 
     def forget(self, identity: str | int, *, actor: str = "") -> Forgotten:
         """Erase an identity: vectors, thumbnails, names, notes, and what the log says of it, from all files.
 
-        What was merged into it goes with it. The log keeps that somebody was forgotten, when and by whom, not who.
-        This cannot be undone. Backups and exports made before still hold the person.
+        What was merged into it is erased, too. The log records that an identity was forgotten, when and by
+        whom, not which. This cannot be undone. Backups and exports made before still hold the person.
 
         Raises:
             GalleryError: there is none of this name.
@@ -503,7 +502,7 @@ class Gallery:
         """Forget every identity whose retention date has come; also finishes what erasure was still pending."""
         moment = clock.time() if now is None else to_seconds(now, what="now")
         with self._store.transaction():
-            expired = changes.expired(self._store, moment)
+            expired = identities.expired(self._store, moment)
             count = changes.forget(self._store, [record.id for record in expired], "purge", actor)
         return Forgotten(tuple(record.name for record in expired), count, self._store.settle_erasure())
 
@@ -511,14 +510,15 @@ class Gallery:
         """Take the last change back, or the change `event`, if nothing later builds upon it.
 
         Raises:
-            GalleryError: nothing to undo, it cannot be undone (forget, purge), or a later change is in the way.
+            GalleryError: nothing to undo, it cannot be undone (forget, purge), a later change is in the way, or a
+                name that it would bring back is another identity's by now.
         """
         with self._store.transaction():
-            undone = changes.undo(self._store, event, actor)
+            undone = undo.undo(self._store, event, actor)
         self._store.settle_erasure()
         return undone
 
-    # -- keep --------------------------------------------------------------------------------------------------------
+    # -- copies and upkeep -------------------------------------------------------------------------------------------
 
     def backup(self, target: str | os.PathLike[str]) -> None:
         """Write a consistent copy to a new file, while others read and write."""
@@ -538,128 +538,10 @@ class Gallery:
 
     def import_parquet(self, source: str | os.PathLike[str], *, actor: str = "") -> int:
         """Add what `export_parquet` wrote; identities of the same name are joined. Number of observations."""
-        return transfer.import_parquet(self._store, Path(source), self._expected_fingerprint(), actor)
-
-    # -- inside ------------------------------------------------------------------------------------------------------
+        return transfer.import_parquet(self._store, Path(source), self._inputs.fingerprint, actor)
 
     def _record(self, identity: str | int) -> IdentityRecord:
-        return changes.find(self._store, _checked_name(identity))
+        return identities.find(self._store, identity_name(identity))
 
-    def _check_encoder(self) -> None:
-        settings = self._store.settings()
-        if self._fingerprint and settings.fingerprint and self._fingerprint != settings.fingerprint:
-            raise GalleryError(
-                f"{self.location}: a gallery of the encoder {settings.fingerprint!r}, opened with the encoder "
-                f"{self._fingerprint!r}: their vectors cannot be compared; open it with its own encoder, or enrol the "
-                "images anew in a new gallery"
-            )
-        if self._encoder is not None and settings.dim not in (0, self._encoder.dim):
-            raise GalleryError(
-                f"{self.location}: holds vectors of {settings.dim} numbers; the encoder gives {self._encoder.dim}"
-            )
-
-    def _expected_fingerprint(self) -> str:
-        return self._fingerprint or self._store.settings().fingerprint
-
-    def _adopt(self, rows: Float32) -> None:
-        """A gallery belongs to the encoder of its first vectors."""
-        self._check_encoder()
-        settings = self._store.settings()
-        if not settings.dim:
-            self._store.change_settings(replace(settings, dim=rows.shape[1], fingerprint=self._fingerprint))
-        elif settings.dim != rows.shape[1]:
-            raise GalleryRequestError(
-                f"{self.location}: holds vectors of {settings.dim} numbers, found {rows.shape[1]}"
-            )
-
-    def _checked_vectors(self, vectors: Any) -> Float32:
-        settings = self._store.settings()
-        if settings.fingerprint and not self._fingerprint:
-            raise GalleryRequestError(
-                f"{self.location}: holds vectors of the encoder {settings.fingerprint!r}; say where yours come from: "
-                "open the gallery with the encoder, or with fingerprint="
-            )
-        dim = self._encoder.dim if self._encoder is not None else settings.dim
-        return unit_vectors(vectors, dim or None)
-
-    def _encode(self, images: Any) -> tuple[Float32, list[Any]]:
-        if self._encoder is None:
-            raise GalleryRequestError(f"{self.location}: opened without an encoder; images need one, vectors do not")
-        pictures = read_pictures(images)
-        return encode_pictures(self._encoder, pictures), cast("list[Any]", pictures)
-
-    def _probe_vectors(self, probe: Any) -> Float32:
-        return self._checked_vectors(probe) if looks_like_vectors(probe) else self._encode(probe)[0]
-
-    def _vectors_and_thumbnails(self, images: Any, vectors: Any) -> tuple[Float32, list[bytes | None]]:
-        if (images is None) == (vectors is None):
-            raise GalleryRequestError("enroll: pass images or vectors, one of the two")
-        if vectors is None and looks_like_vectors(images):
-            vectors = images
-        if vectors is not None:
-            rows = self._checked_vectors(vectors)
-            return rows, [None] * len(rows)
-        rows, pictures = self._encode(images)
-        return rows, [thumbnail(picture) if self._thumbnails else None for picture in pictures]
-
-
-def _answer(ranking: Ranking, names: Mapping[int, str], threshold: float | None) -> Identification:
-    columns = zip(
-        ranking.identities.tolist(),
-        ranking.distances.tolist(),
-        ranking.cameras,
-        ranking.times.tolist(),
-        ranking.observations.tolist(),
-        strict=True,
-    )
-    matches = tuple(
-        Match(names[identity], distance, camera, None if moment != moment else moment, observation)
-        for identity, distance, camera, moment, observation in columns
-        if identity in names  # else another process has forgotten it since the search
-    )
-    return Identification(matches, threshold, ranking.considered, ranking.stored - ranking.considered)
-
-
-def _checked_name(identity: str | int) -> str:
-    name = str(identity) if isinstance(identity, (int, np.integer)) and not isinstance(identity, bool) else identity
-    if not isinstance(name, str) or not name.strip() or len(name) > 200 or not name.isprintable():
-        raise GalleryRequestError(f"identity: expected a name of 1 to 200 printable characters, found {identity!r}")
-    return name
-
-
-def _camera(camera: object) -> str | None:
-    if camera is None:
-        return None
-    name = str(camera) if isinstance(camera, (str, int, np.integer)) and not isinstance(camera, bool) else ""
-    if not name or len(name) > 200 or not name.isprintable():
-        raise GalleryRequestError(f"camera: expected a name or a number, found {camera!r}")
-    return name
-
-
-def _for_each(value: Any, count: int, what: str) -> list[Any]:
-    """One value for all, or one for each."""
-    if isinstance(value, (list, tuple, np.ndarray)):
-        if len(value) != count:
-            raise GalleryRequestError(f"{what}: {len(value)} values for {count} observations")
-        return list(value)
-    return [value] * count
-
-
-def _times(value: Any, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    moments = _for_each(value, count, "time")
-    return np.array([np.nan if m is None else to_seconds(m, what="time") for m in moments], np.float64)
-
-
-def _where(camera: object, exclude: Any, after: Moment | None, before: Moment | None) -> Where:
-    own = _camera(camera)
-    if exclude is True:
-        cameras = [own]
-    elif exclude is False or exclude is None:
-        cameras = []
-    else:
-        cameras = [_camera(c) for c in (exclude if isinstance(exclude, (list, tuple, set, frozenset)) else [exclude])]
-    start = None if after is None else to_seconds(after, what="after")
-    end = None if before is None else to_seconds(before, what="before")
-    if start is not None and end is not None and start > end:
-        raise GalleryRequestError(f"time window: it starts ({start:g}) after its end ({end:g})")
-    return Where(frozenset(name for name in cameras if name is not None), start, end)
+    def _summary(self, identity: int) -> Identity:
+        return identities.summaries(self._store, [identity])[0]

@@ -1,4 +1,4 @@
-"""From what callers hold (files, bytes, arrays, tensors, vectors) to unit vectors and thumbnails."""
+"""Unit vectors and thumbnails from files, bytes, arrays, tensors and vectors."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from passerby.errors import GalleryRequestError, ImageError
 from passerby.images.decode import decode_image, read_image, resize_image
 
 THUMBNAIL_BYTES = 4000
-"""Every stored thumbnail fits this many bytes, so that slots can be reused (see stores/sqlite.py)."""
+"""Every stored thumbnail fits this many bytes, so that slots can be reused (see stores/sqlite/slots.py)."""
 _THUMBNAIL_HEIGHT, _THUMBNAIL_WIDTH = 128, 96
 _ENCODE_CHUNK = 256
 
 
 class VectorEncoder(Protocol):
-    """What a gallery asks of an encoder; `passerby.Encoder` is one."""
+    """What a gallery needs of an encoder; `passerby.Encoder` is one."""
 
     @property
     def dim(self) -> int:
@@ -28,7 +28,7 @@ class VectorEncoder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Tells this encoder (weights and preprocessing) from every other."""
+        """Identifies this encoder (weights and preprocessing)."""
 
     @property
     def threshold(self) -> float | None:
@@ -42,7 +42,7 @@ def looks_like_vectors(probe: Any) -> bool:
     """Whether `probe` holds numbers of a vector (floats) rather than pictures."""
     if isinstance(probe, (str, bytes, bytearray, memoryview, os.PathLike)):
         return False
-    if hasattr(probe, "is_floating_point"):  # a torch tensor, told apart without importing torch
+    if hasattr(probe, "is_floating_point"):  # a torch tensor, recognised without importing torch
         return bool(probe.is_floating_point())
     if isinstance(probe, np.ndarray):
         return bool(np.issubdtype(probe.dtype, np.floating))
@@ -72,7 +72,7 @@ def unit_vectors(vectors: Any, dim: int | None) -> Float32:
     if len(bad):
         raise GalleryRequestError(f"vectors: row {bad[0]} has NaN or Inf, or length zero; a unit vector was expected")
     if np.abs(norms - 1).max() < 1e-6:
-        return np.asarray(array, np.float32)  # leave unit vectors as they are, to the last bit
+        return np.asarray(array, np.float32)  # unit vectors stay as they are, to the last bit
     return np.asarray(array / norms[:, None], np.float32)
 
 

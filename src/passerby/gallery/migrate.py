@@ -11,10 +11,10 @@ import numpy as np
 
 from passerby.array_types import Int64
 from passerby.errors import GalleryError
-from passerby.gallery import changes
-from passerby.gallery.records import IdentityRecord, Observations, Where
+from passerby.gallery.changes import write_event
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.rows import IdentityRecord, Observations, Where
 from passerby.progress import progress_bar
 from passerby.search.score import Score
 
@@ -45,7 +45,7 @@ class Migration:
         )
 
 
-def migrate(source: str | os.PathLike[str], target: str | os.PathLike[str], *, storage: str = "float32") -> Migration:
+def migrate(source: str | os.PathLike[str], target: str | os.PathLike[str], *, storage: str | None = None) -> Migration:
     """Copy a gallery into a new one, with its identities, thumbnails, settings and log, and compare the two.
 
     Ids are new, so what happened before can be read in the new log but not undone. The source is not changed.
@@ -53,7 +53,7 @@ def migrate(source: str | os.PathLike[str], target: str | os.PathLike[str], *, s
     Args:
         source: location of the gallery (see `Gallery.open`).
         target: location of a gallery that is empty or does not exist yet.
-        storage: of a new file: "float32" or "float16".
+        storage: of a new file: "float32" (default) or "float16".
 
     Raises:
         GalleryError: the target is not empty, or the copy differs from the source.
@@ -122,7 +122,7 @@ def _copy_log(old: Store, new: Store, identities: dict[int, int]) -> int:
         # observation ids in the detail would be wrong here, and former names belong to the old gallery
         detail = {"migrated": True, **({"undone": True} if event.undone else {})}
         new.append_event(replace(event, identity=identity, other=other, detail=detail, private={}))
-    changes.log(new, "migrate", None, "", detail={"events": len(events)})
+    write_event(new, "migrate", None, "", detail={"events": len(events)})
     return len(events)
 
 
@@ -165,7 +165,7 @@ def _difference(new: Store, what: str) -> GalleryError:
 
 
 def _compare_answers(old: Store, new: Store, columns: Observations) -> tuple[int, float]:
-    """Ask both who stored people are, each without the camera it was seen by; how often the names agree."""
+    """Identify stored observations in both, each without its own camera; number of probes and share of equal names."""
     if not len(columns):
         return 0, 1.0
     chosen = np.unique(np.linspace(0, len(columns) - 1, _PROBES).astype(np.int64))

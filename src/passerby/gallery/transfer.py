@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from passerby.errors import GalleryError, StorageError
-from passerby.gallery import changes
+from passerby.gallery.changes import write_event
+from passerby.gallery.identities import find_all
 from passerby.gallery.inputs import unit_vectors
-from passerby.gallery.records import IdentityRecord
 from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.rows import IdentityRecord
 from passerby.progress import progress_bar
 
 FORMAT = "passerby-gallery-1"
@@ -121,7 +122,7 @@ def _import_rows(store: Store, rows: list[dict[str, Any]], made: dict[str, int],
     if not settings.dim:
         store.change_settings(replace(settings, dim=vectors.shape[1], fingerprint=fingerprint))
     new = {row["identity"]: row for row in rows if row["identity"] not in made}
-    known = changes.find_all(store, list(new))
+    known = find_all(store, list(new))
     for name, row in new.items():
         made[name] = known[name].id if name in known else _import_identity(store, row)
     created = {made[name] for name in new if name not in known}
@@ -132,7 +133,7 @@ def _import_rows(store: Store, rows: list[dict[str, Any]], made: dict[str, int],
     batch = made.setdefault("", int(ids[0]))  # no identity is called "": one number for the whole import
     detail = {"first": int(ids[0]), "last": int(ids[-1]), "batch": batch}
     for identity in dict.fromkeys(owners.tolist()):
-        changes.log(store, "import", identity, actor, detail={**detail, "created": identity in created})
+        write_event(store, "import", identity, actor, detail={**detail, "created": identity in created})
     return len(rows)
 
 

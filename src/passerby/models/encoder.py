@@ -26,7 +26,7 @@ from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.engines.torch_engine import TorchEngine
 from passerby.models.fingerprint import fingerprint_of_file, fingerprint_of_weights
 from passerby.models.image_batches import prepared_batches
-from passerby.models.image_inputs import Images, as_list
+from passerby.models.image_inputs import Images, as_list, crop_box, pixels_of
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import read_checkpoint
 
@@ -164,6 +164,28 @@ class Encoder:
         size = self.preprocessing
         for batch in prepared_batches(as_list(images), size.height, size.width, batch_size):
             yield self.encode_batch(batch, flip=flip).cpu().numpy()
+
+    def encode_boxes(
+        self, frame: npt.NDArray[np.uint8], xyxy: npt.ArrayLike, *, batch_size: int = 128, flip: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """Vectors of people in one picture, for a tracker of one's own.
+
+        Args:
+            frame: RGB uint8 [H, W, 3].
+            xyxy: boxes [n, 4], left, top, right, bottom in pixels; what lies outside the picture is cut off.
+            batch_size: images per pass.
+            flip: as for `encode`; off, as frames are many.
+
+        Returns:
+            float32 [n, dim], rows of unit length, in the order of the boxes.
+
+        Raises:
+            ImageError: no such picture, or a box without a pixel in it (the message names it).
+        """
+        picture = pixels_of(frame)
+        boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
+        crops = [crop_box(picture, box, row) for row, box in enumerate(boxes)]
+        return self.encode(crops, batch_size=batch_size, flip=flip) if crops else np.zeros((0, self.dim), np.float32)
 
     def encode_batch(self, images: Tensor, *, flip: bool = False) -> Tensor:
         """Unit vectors [n, dim] of a uint8 tensor [n, 3, height, width] that has the input size already.

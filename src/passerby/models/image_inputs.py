@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor
 
-from passerby.array_types import UInt8
+from passerby.array_types import Float64, UInt8
 from passerby.errors import ImageError
 from passerby.images.decode import read_image
 
@@ -49,3 +49,18 @@ def pixels_of(item: Any) -> UInt8:
     if 0 in array.shape:
         raise ImageError(f"image: {array.shape[1]} x {array.shape[0]} pixels is no picture")
     return np.ascontiguousarray(array)
+
+
+def crop_box(picture: UInt8, box: Float64, row: int) -> UInt8:
+    """The part of a picture [H, W, 3] inside a box (left, top, right, bottom in pixels), number `row` in messages.
+
+    Raises:
+        ImageError: no pixel of it lies in the picture, or it is not finite.
+    """
+    height, width = picture.shape[:2]
+    if np.isfinite(box).all():
+        left, top, right, bottom = (round(float(side)) for side in box)
+        part = picture[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
+        if right > 0 and bottom > 0 and part.size:
+            return part
+    raise ImageError(f"box {row}, {box.tolist()}: no pixel of it lies in the picture of {width} x {height} pixels")

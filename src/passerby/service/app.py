@@ -1,43 +1,36 @@
-"""The application: routes behind the gate, errors as JSON, the operator's page."""
+"""The ASGI application: routes behind the middleware, errors as JSON, the operator's page."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartParser
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
 
-from passerby.errors import (
-    ConfigError,
-    GalleryError,
-    GalleryRequestError,
-    ImageError,
-    NotInGalleryError,
-    PasserbyError,
-    StorageError,
-)
 from passerby.models.encoder import Encoder
-from passerby.service.errors import Refusal, problems
-from passerby.service.keys import Key, KeyRing, digest_of
+from passerby.service.authentication import Authenticator
+from passerby.service.context import ServiceContext
+from passerby.service.error_handlers import ERROR_HANDLERS
+from passerby.service.idempotency import IdempotencyMiddleware
+from passerby.service.keys import Key, digest_of
 from passerby.service.limits import Limits
-from passerby.service.middleware import Gate
-from passerby.service.routes import changing, identify, looking
-from passerby.service.state import Service
+from passerby.service.middleware import RequestMiddleware
+from passerby.service.page import PAGE, WEB
+from passerby.service.routes import gallery as gallery_routes
+from passerby.service.routes import history, identify, identities, observations, system
 from passerby.version import __version__
 
-_WEB = Path(__file__).parent / "web"
-_PAGE = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/app.css": ("app.css", "text/css; charset=utf-8"),
-    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
+ROUTERS = (
+    identify.router,
+    identities.router,
+    observations.router,
+    gallery_routes.router,
+    history.router,
+    system.router,
+)
 
 
 def create_app(
@@ -63,16 +56,13 @@ def create_app(
         StorageError: it cannot be made.
     """
     limits = limits or Limits()
-    service = Service(gallery, encoder, keys=_ring(keys, limits), limits=limits, read_only=read_only)
+    context = ServiceContext(gallery, encoder, keys=_authenticator(keys), limits=limits, read_only=read_only)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        service.close()
+        context.close()
 
-    # Forms of more than a megabyte would be spooled to temporary files: pictures of people stay in memory, where the
-    # gate has already bounded them.
-    MultiPartParser.spool_max_size = limits.body_bytes + 1
     app = FastAPI(
         title="passerby",
         version=__version__,
@@ -81,22 +71,33 @@ def create_app(
         docs_url=None,  # its scripts come from elsewhere; this service works without a network
         redoc_url=None,
     )
-    app.state.service = service
-    app.add_middleware(Gate, service=service)
-    for router in (identify.router, changing.router, looking.router):
-        app.include_router(router)
-    for path, (name, kind) in _PAGE.items():
-        app.add_api_route(path, _file((_WEB / name).read_bytes(), kind), methods=["GET"], include_in_schema=False)
-    for kind_of_error, handler in _HANDLERS.items():
+    app.state.context = context
+    # the last one added is called first
+    app.add_middleware(IdempotencyMiddleware, context=context)
+    with_body = frozenset(path for router in ROUTERS for path in _paths_with_body(router))
+    app.add_middleware(RequestMiddleware, context=context, paths_with_body=with_body)
+    # not `include_router`: FastAPI would build every route again, at the first request, in the event loop
+    app.routes.extend(route for router in ROUTERS for route in router.routes)
+    for path, (name, kind) in PAGE.items():
+        app.add_api_route(path, _file((WEB / name).read_bytes(), kind), methods=["GET"], include_in_schema=False)
+    for kind_of_error, handler in ERROR_HANDLERS.items():
         app.add_exception_handler(kind_of_error, handler)
     return app
 
 
-def _ring(keys: str | os.PathLike[str] | Mapping[str, str], limits: Limits) -> KeyRing:
+def _authenticator(keys: str | os.PathLike[str] | Mapping[str, str]) -> Authenticator:
     if isinstance(keys, Mapping):
-        extra = [Key(f"key-{i}", role, digest_of(token)) for i, (token, role) in enumerate(keys.items(), 1)]
-        return KeyRing(None, extra=extra, rate=limits.rate)
-    return KeyRing(keys, rate=limits.rate)
+        return Authenticator(
+            None, extra=[Key(f"key-{i}", role, digest_of(token)) for i, (token, role) in enumerate(keys.items(), 1)]
+        )
+    return Authenticator(keys)
+
+
+def _paths_with_body(router: APIRouter) -> Iterator[str]:
+    """Paths of endpoints that describe a body; the bodies of all others are never read."""
+    for route in router.routes:
+        if isinstance(route, APIRoute) and "requestBody" in (route.openapi_extra or {}):
+            yield route.path
 
 
 def _file(content: bytes, kind: str) -> Callable[[], Response]:
@@ -104,48 +105,3 @@ def _file(content: bytes, kind: str) -> Callable[[], Response]:
         return Response(content, media_type=kind)
 
     return answer
-
-
-# -- errors --------------------------------------------------------------------------------------------------------
-
-
-def _problem(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"detail": detail, "request": request.state.request}, status, headers=headers)
-
-
-def _refused(request: Request, error: Exception) -> JSONResponse:
-    refusal = error if isinstance(error, Refusal) else Refusal(500, "")
-    return _problem(request, refusal.status, str(refusal), refusal.headers)
-
-
-def _failed(request: Request, error: Exception) -> JSONResponse:
-    """What the gallery or the encoder refuses: the caller's fault is 4xx, trouble of the store is 503."""
-    service: Service = request.app.state.service
-    message = service.gallery.clean(str(error))
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    return _problem(request, status, message, {"Retry-After": "30"} if status == 503 else None)
-
-
-_STATUS = (
-    (NotInGalleryError, 404),
-    ((GalleryRequestError, ImageError, ConfigError), 422),
-    ((GalleryError, StorageError), 503),  # damaged, closed, gone, full: no request can help
-)
-
-
-def _invalid(request: Request, error: Exception) -> JSONResponse:
-    """Which fields are wrong, without repeating what was in them."""
-    return _problem(request, 422, problems(error.errors()) if isinstance(error, RequestValidationError) else "")
-
-
-def _http(request: Request, error: Exception) -> JSONResponse:
-    known = error if isinstance(error, HTTPException) else HTTPException(500)
-    return _problem(request, known.status_code, str(known.detail), known.headers)
-
-
-_HANDLERS: dict[type[Exception], Callable[[Request, Exception], JSONResponse]] = {
-    Refusal: _refused,
-    PasserbyError: _failed,
-    RequestValidationError: _invalid,
-    HTTPException: _http,
-}

@@ -1,6 +1,6 @@
-"""Requests come one by one, the encoder is fast on many: whatever waits when it is free goes in together.
+"""Dynamic batching: images of many requests that wait when the encoder is free go through it together.
 
-There is no artificial delay: an idle encoder starts at once, a busy one finds the next batch waiting.
+There is no artificial delay: an idle encoder starts at once, a busy one takes what arrived meanwhile as its next batch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from passerby.array_types import Float32, UInt8
 from passerby.images.decode import resize_image
 from passerby.models.encoder import Encoder
-from passerby.service.errors import Refusal
+from passerby.service.errors import ServiceError
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class BatchingEncoder:
     Args:
         encoder: does the work, in one thread of this object.
         batch: most images in one pass.
-        queue: most images waiting; beyond, `encode` refuses.
+        queue: most images waiting; beyond, `encode` raises.
         seconds: longest wait of one call.
-        on_batch: told the number of images and the seconds of each pass.
+        on_batch: called with the number of images and the seconds of each pass.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class BatchingEncoder:
         """Unit vectors [n, dim] of RGB uint8 pictures; blocks until they are there.
 
         Raises:
-            Refusal: 503, the queue is full, the wait was too long, or the service is stopping.
+            ServiceError: 503, the queue is full, the wait was too long, or the service is stopping.
         """
         done = self.submit(self.prepare(images))
         try:
             return done.result(self._seconds)
         except FutureTimeout:
             done.cancel()
-            raise Refusal(503, "the images waited too long for the encoder", retry_after=5) from None
+            raise ServiceError(503, "the images waited too long for the encoder", retry_after=5) from None
 
     def prepare(self, images: Sequence[UInt8]) -> torch.Tensor:
         """Uint8 [n, 3, height, width] at the encoder's size; in the caller's thread, so that its own only encodes."""
@@ -110,14 +110,14 @@ class BatchingEncoder:
         """As `encode`, of prepared images, without waiting; a future that is cancelled in time is not encoded.
 
         Raises:
-            Refusal: 503, the queue is full, or the service is stopping.
+            ServiceError: 503, the queue is full, or the service is stopping.
         """
         job = _Job(images, Future())
         with self._changed:
             if self._closed:
-                raise Refusal(503, "the service is stopping", retry_after=5)
+                raise ServiceError(503, "the service is stopping", retry_after=5)
             if self._waiting and self._waiting + len(images) > self._queue:
-                raise Refusal(503, "too many images are waiting", retry_after=self._waiting * self._pace)
+                raise ServiceError(503, "too many images are waiting", retry_after=self._waiting * self._pace)
             self._jobs.append(job)
             self._waiting += len(images)
             self._changed.notify()
@@ -139,7 +139,7 @@ class BatchingEncoder:
             try:
                 images = torch.cat([job.images for job in wanted])
                 vectors = self._encoder.encode_batch(images, flip=True).cpu().numpy()
-            except Exception as error:  # whatever it is, those who wait must hear of it, and the thread live on
+            except Exception as error:  # of any class: the callers must get it, and the thread go on
                 for job in wanted:
                     job.done.set_exception(error)
                 continue

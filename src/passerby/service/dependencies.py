@@ -1,22 +1,27 @@
-"""What endpoints share: the service, the caller's key, pictures and moments of a form."""
+"""FastAPI dependencies of the endpoints: the service's context, the caller's key, a checked body."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
+from pydantic import BaseModel
 
 from passerby.array_types import UInt8
 from passerby.gallery.gallery import Gallery
-from passerby.service.errors import Refusal
-from passerby.service.image_headers import open_picture
+from passerby.service.context import ServiceContext
+from passerby.service.errors import ServiceError
+from passerby.service.json_bodies import bounds_of, check_content_type, parse_json
 from passerby.service.keys import Key
-from passerby.service.schemas import Problem
-from passerby.service.state import Service
+from passerby.service.multipart import boundary_of, parse_form
+from passerby.service.schemas import ErrorResponse
+from passerby.service.uploads import open_image
 
 _BEARER = HTTPBearer(auto_error=False, description="an API key; X-API-Key is understood, too")
+Model = TypeVar("Model", bound=BaseModel)
 
 _REASONS = {
     400: "not a request that can be read",
@@ -25,55 +30,96 @@ _REASONS = {
     404: "no such thing",
     408: "the body came too slowly",
     409: "the first request of this Idempotency-Key is still being worked on",
-    413: "too many bytes or pixels",
+    410: "the request of this Idempotency-Key was done, and its answer is no longer kept",
+    413: "too many bytes, values or pixels",
+    414: "the address is too long",
     415: "not a JPEG, PNG or WebP picture",
     422: "something in the request is not what it should be",
     429: "too many requests with this key",
+    431: "too many or too long headers",
     503: "overloaded, or the gallery cannot be used now",
 }
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": text} for status, text in _REASONS.items()
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse, "description": text} for status, text in _REASONS.items()
 }
 """Answers that every endpoint may give."""
 
 
-def service_of(request: Request) -> Service:
-    """The service that the request came to."""
-    service: Service = request.app.state.service
-    return service
+async def get_context(request: Request) -> ServiceContext:
+    """The context of the service that the request came to."""
+    context: ServiceContext = request.app.state.context
+    return context
 
 
-def needs(role: str) -> Callable[..., Awaitable[Key]]:
-    """A dependency: the caller's key, if its role includes `role`."""
+Context: TypeAlias = Annotated[ServiceContext, Depends(get_context)]
+
+
+async def get_writable_context(context: Context) -> ServiceContext:
+    """The same, of a service that may change its gallery; else 403."""
+    if context.gallery.read_only:
+        raise ServiceError(403, "this service only reads its gallery")
+    return context
+
+
+WritableContext: TypeAlias = Annotated[ServiceContext, Depends(get_writable_context)]
+
+
+def require_role(role: str) -> Callable[..., Awaitable[Key]]:
+    """A dependency: the caller's key, if its role includes `role`; else 403."""
 
     async def check(request: Request, _: Annotated[Any, Depends(_BEARER)]) -> Key:
         key: Key = request.state.caller
         if not key.may(role):
-            raise Refusal(403, f"this needs a key of the role {role!r}; {key.name!r} has {key.role!r}")
+            raise ServiceError(403, f"this needs a key of the role {role!r}; {key.name!r} has {key.role!r}")
         return key
 
     return check
 
 
-def checked_write(service: Service) -> None:
-    """Refuse at once what a gallery that is only read cannot do."""
-    if service.gallery.read_only:
-        raise Refusal(403, "this service only reads its gallery")
+Reader: TypeAlias = Annotated[Key, Depends(require_role("read"))]
+Writer: TypeAlias = Annotated[Key, Depends(require_role("write"))]
+Admin: TypeAlias = Annotated[Key, Depends(require_role("admin"))]
+"""The caller's key. In a signature it comes first: FastAPI resolves dependencies in order, and roles are checked before
+bodies are parsed."""
 
 
-def require(gallery: Gallery, name: str) -> None:
+def json_body(model: type[Model]) -> Any:
+    """A dependency: the JSON body of the request, checked against `model`.
+
+    400 nested too deeply; 413 more bytes or values than the model can need; 422 not JSON, or a wrong field.
+    """
+
+    async def read(request: Request, context: Context) -> Model:
+        check_content_type(request.headers.get("content-type", ""))
+        bounds = bounds_of(model, vectors=context.limits.images, dim=context.encoder.dim)
+        checked = await context.parse(partial(parse_json, await request.body(), model, bounds))
+        vectors: Sequence[Sequence[float]] = getattr(checked, "vectors", ())
+        if len(vectors) > context.limits.images:
+            raise ServiceError(413, f"{len(vectors)} vectors are more than the limit of {context.limits.images}")
+        return checked
+
+    return Depends(read)
+
+
+def form_body(fields: type[Model]) -> Any:
+    """A dependency: the fields of a form, checked against a model, and the bytes of its images.
+
+    400 not a form; 413 too many images; 422 no image, or a wrong field.
+    """
+
+    async def read(request: Request, context: Context) -> tuple[Model, list[bytes]]:
+        boundary = boundary_of(request.headers.get("content-type", ""))
+        return await context.parse(partial(parse_form, await request.body(), boundary, fields, context.limits.images))
+
+    return Depends(read)
+
+
+def require_identity(gallery: Gallery, name: str) -> None:
     """404 where there is no identity of this name."""
     if name not in gallery:
-        raise Refusal(404, f"no identity {name!r} (names are case-sensitive)")
+        raise ServiceError(404, f"no identity {name!r} (names are case-sensitive)")
 
 
-def open_pictures(service: Service, uploads: Sequence[bytes]) -> list[UInt8]:
+def open_images(context: ServiceContext, uploads: Sequence[bytes]) -> list[UInt8]:
     """Decode uploads, each checked before."""
-    return [open_picture(data, i, max_pixels=service.limits.pixels) for i, data in enumerate(uploads)]
-
-
-def checked_vectors(service: Service, vectors: list[list[float]]) -> list[list[float]]:
-    """Not more vectors than a tracklet may have, all of one length."""
-    if len(vectors) > service.limits.images:
-        raise Refusal(413, f"{len(vectors)} vectors are more than the limit of {service.limits.images}")
-    return vectors
+    return [open_image(data, i, max_pixels=context.limits.pixels) for i, data in enumerate(uploads)]

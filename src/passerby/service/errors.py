@@ -1,4 +1,4 @@
-"""A request that is refused: which status, and what the caller should do."""
+"""Errors that become an HTTP answer: the status, and what the caller should do."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ from typing import Any
 
 from passerby.errors import PasserbyError
 
+_MOST_FIELDS = 10
+MAX_FIELD_NAME = 100  # characters of a field's name that a message repeats
 
-class Refusal(PasserbyError):
-    """Becomes an HTTP answer; the message is for the caller, so it never names a path or another person."""
+
+class ServiceError(PasserbyError):
+    """A request that is not carried out.
+
+    The message is for the caller, so it never contains a path of this machine or the name of another person.
+
+    Args:
+        status: of the HTTP answer, 4xx or 5xx.
+        message: what is wrong, and what to do.
+        retry_after: seconds after which the same request may succeed; None: no such hint.
+    """
 
     def __init__(self, status: int, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -24,7 +35,10 @@ class Refusal(PasserbyError):
         return headers | ({"WWW-Authenticate": "Bearer"} if self.status == 401 else {})
 
 
-def problems(errors: Sequence[Any], *where: str) -> str:
-    """Which fields are wrong (of pydantic's list), without repeating what was in them."""
-    lines = [f"{'.'.join(map(str, (*where, *error['loc'])))}: {error['msg']}" for error in errors[:10]]
+def validation_message(errors: Sequence[Any], *where: str) -> str:
+    """Which fields are wrong (of pydantic's list), without repeating their values."""
+    lines = []
+    for error in errors[:_MOST_FIELDS]:
+        place = ".".join(str(part)[:MAX_FIELD_NAME] for part in (*where, *error["loc"]))  # names are the caller's own
+        lines.append(f"{place}: {error['msg']}")
     return "; ".join(lines)

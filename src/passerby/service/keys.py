@@ -1,36 +1,27 @@
-"""API keys: who may do what, how often.
+"""API keys and the file that holds them: who may do what, how often.
 
 A key is 256 random bits, shown once. The file holds its SHA-256 only: for secrets of that entropy a slow hash adds
 nothing (there is no list of likely keys to try), and a fast one costs the service nothing per request. A presented key
-is hashed and compared with every stored digest in constant time.
-
-    python -m passerby.service.keys add keys.json front-desk --role write
+is hashed and compared with every stored digest in constant time (`Authenticator`).
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import hmac
 import json
 import math
 import os
 import re
 import secrets
-import sys
-import threading
-import time as clock
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from passerby.errors import ConfigError, PasserbyError
+from passerby.errors import ConfigError
 from passerby.files import replace_file
-from passerby.service.errors import Refusal
 
 ROLES = ("read", "write", "admin")
-"""Each may do what those before it may: read (ask and look), write (enrol, observe, merge), admin (forget, audit)."""
+"""Each may do what those before it may: read (identify, list), write (enrol, observe, merge), admin (forget, audit)."""
 FORMAT = "passerby-keys-1"
 _PREFIX = "pb_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -65,7 +56,7 @@ def add_key(path: str | os.PathLike[str], name: str, *, role: str = "read", rate
 
     Args:
         path: the keys file.
-        name: who holds it; stands in logs and in the audit. Letters, digits, ".", "_" and "-".
+        name: who holds it; written to logs and to the audit. Letters, digits, ".", "_" and "-".
         role: "read", "write" or "admin".
         rate: requests per second; default: the service's.
 
@@ -85,7 +76,7 @@ def add_key(path: str | os.PathLike[str], name: str, *, role: str = "read", rate
 
 
 def remove_key(path: str | os.PathLike[str], name: str) -> None:
-    """Take a key back; a running service notices at its next request.
+    """Remove a key; a running service notices at its next request.
 
     Raises:
         ConfigError: no such key.
@@ -131,113 +122,3 @@ def _write(path: str | os.PathLike[str], keys: Sequence[Key]) -> None:
     with replace_file(path) as temporary:
         temporary.touch(mode=0o600)
         temporary.write_text(json.dumps({"format": FORMAT, "keys": entries}, indent=2) + "\n", "utf-8")
-
-
-class KeyRing:
-    """The keys a service accepts, read again whenever their file changes, and how often each was used.
-
-    Args:
-        path: a keys file; None where there are only `extra` keys.
-        extra: keys besides those of the file.
-        rate: requests per second of a key without a rate of its own; 0: no limit.
-
-    Raises:
-        ConfigError: the file is no keys file.
-    """
-
-    def __init__(self, path: str | os.PathLike[str] | None, *, extra: Sequence[Key] = (), rate: float = 0.0) -> None:
-        self._path = None if path is None else Path(path)
-        self._extra = list(extra)
-        self._rate = rate
-        self._lock = threading.Lock()
-        self._buckets: dict[str, tuple[float, float]] = {}
-        self._version: tuple[int, int, int] | None = None
-        self._keys = [*self._extra]
-        self._read_if_changed()
-
-    def _read_if_changed(self) -> None:
-        if self._path is None:
-            return
-        try:
-            found = self._path.stat()
-        except OSError as error:
-            raise ConfigError(f"{self._path}: cannot be read ({error.strerror})") from error
-        version = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if version != self._version:
-            self._keys = [*self._extra, *list_keys(self._path)]
-            self._version = version
-
-    def find(self, token: str) -> Key:
-        """The key of a token.
-
-        Raises:
-            Refusal: 401 for a token that is none; 503 while the keys cannot be read (nobody is let in then).
-        """
-        digest = digest_of(token)
-        with self._lock:
-            try:
-                self._read_if_changed()
-            except ConfigError:
-                self._version = None
-                raise Refusal(503, "the service cannot read its keys", retry_after=5) from None
-            keys = self._keys
-        found = None
-        for key in keys:  # all of them, so that the time taken tells nothing
-            if hmac.compare_digest(key.digest, digest):
-                found = key
-        if found is None:
-            raise Refusal(401, "this is not a valid key; send one as 'Authorization: Bearer KEY'")
-        return found
-
-    def spend(self, key: Key) -> None:
-        """Count one request of a key: a bucket that holds two seconds' worth.
-
-        Raises:
-            Refusal: 429, the bucket is empty.
-        """
-        rate = self._rate if key.rate is None else key.rate
-        if not rate:
-            return
-        size = max(1.0, 2 * rate)
-        with self._lock:
-            now = clock.monotonic()
-            level, at = self._buckets.get(key.digest, (size, now))
-            level = min(size, level + (now - at) * rate)
-            self._buckets[key.digest] = (level - 1, now) if level >= 1 else (level, now)
-        if level < 1:
-            raise Refusal(429, f"more than {rate:g} requests a second with this key", retry_after=(1 - level) / rate)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Add, list and remove keys; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m passerby.service.keys", description="API keys of a service")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb, summary in (
-        ("add", "make a key and print it once"),
-        ("remove", "take a key back"),
-        ("list", "list keys"),
-    ):
-        sub = verbs.add_parser(verb, help=summary)
-        sub.add_argument("file", help="the keys file")
-        if verb != "list":
-            sub.add_argument("name", help="who holds the key")
-        if verb == "add":
-            sub.add_argument("--role", choices=ROLES, default="read")
-            sub.add_argument("--rate", type=float, default=None, help="requests per second (0: no limit)")
-    chosen: Any = parser.parse_args(arguments)
-    try:
-        if chosen.verb == "add":
-            print(add_key(chosen.file, chosen.name, role=chosen.role, rate=chosen.rate))
-        elif chosen.verb == "remove":
-            remove_key(chosen.file, chosen.name)
-        else:
-            for key in list_keys(chosen.file):
-                print(f"{key.name}\t{key.role}\t{'default rate' if key.rate is None else f'{key.rate:g}/s'}")
-    except PasserbyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

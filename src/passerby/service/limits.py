@@ -1,4 +1,4 @@
-"""What one service takes on before it says no."""
+"""Bounds of one service: sizes, rates and times."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Limits(BaseModel):
-    """Bounds that keep one caller, or one hostile picture, from taking the service away from the others."""
+    """Bounds that keep one caller, or one hostile image, from making the service unavailable to the others."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     body_bytes: int = Field(default=16 * 2**20, ge=1024)
     """Largest request body; more is refused with 413."""
+    bodies_bytes: int = Field(default=256 * 2**20, ge=1024)
+    """Most bytes of request bodies in memory at once, over all connections; beyond, 503 and Retry-After. One body of
+    `body_bytes` fits in any case."""
     pixels: int = Field(default=16_000_000, ge=1)
-    """Largest picture, read from its header before it is decoded; more is refused with 413."""
+    """Pixels of the largest image, read from its header before it is decoded; more is refused with 413."""
     images: int = Field(default=64, ge=1)
     """Most images (or vectors) of one request, which is the longest tracklet."""
     batch: int = Field(default=64, ge=1)
-    """Most images that the encoder sees at once."""
+    """Most images in one pass of the encoder."""
     queue: int = Field(default=256, ge=1)
     """Most images that wait for the encoder; beyond, requests are refused with 503 and Retry-After."""
     requests: int = Field(default=64, ge=1)
@@ -27,10 +30,10 @@ class Limits(BaseModel):
     rate: float = Field(default=50.0, ge=0)
     """Requests per second and key, where the key has no rate of its own; beyond, 429 and Retry-After. 0: no limit."""
     header_seconds: float = Field(default=10.0, gt=0)
-    """A client that takes longer to send its request line and headers is cut off."""
+    """A client that takes longer to send its request line and headers is disconnected."""
     body_seconds: float = Field(default=30.0, gt=0)
     """A client that takes longer to send its body gets 408."""
     encode_seconds: float = Field(default=30.0, gt=0)
     """A request whose images wait longer for the encoder gets 503; nothing was changed then."""
     shutdown_seconds: int = Field(default=30, ge=1)
-    """How long requests in flight may take to finish when the service is told to stop."""
+    """How long requests in flight may take to finish when the service is stopped."""

@@ -1,4 +1,4 @@
-"""One JSON object per line: what was asked of the service, by which key, how it ended. No names, no pictures."""
+"""The service's log, one JSON object per line: route, key and status of each request. No names, no pictures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class JsonFormatter(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[0] is not None:
-            # where it happened, not what was in hand: messages of foreign exceptions may quote their data
+            # only where it happened: messages of foreign exceptions may quote their data
             entry["error"] = record.exc_info[0].__name__
             entry["trace"] = _places(record.exc_info[2])
         return json.dumps(entry)

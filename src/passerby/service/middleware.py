@@ -1,30 +1,30 @@
-"""Every request passes here first: key, rate, size and time are checked before anything is parsed."""
+"""Every request passes here first: key, rate, size and time are checked before anything is parsed.
+
+No body is read before the key is known, and none of an endpoint that takes none. An answer that is sent before the
+whole request was read closes the connection.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import secrets
 import time as clock
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from passerby.service import logs
-from passerby.service.errors import Refusal
-from passerby.service.idempotency import Replays
+from passerby.service.asgi import App, Message, Receive, Scope, Send
+from passerby.service.authentication import token_of
+from passerby.service.context import ServiceContext
+from passerby.service.errors import ServiceError
 from passerby.service.keys import Key
-from passerby.service.state import Service
+from passerby.service.page import PAGE
+from passerby.service.request_bodies import ClientDisconnected, RequestBody, close_if_unread
+from passerby.service.request_head import check_request_head
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-OPEN_PATHS = frozenset({"/", "/app.css", "/app.js", "/icon.svg", "/health", "/ready", "/openapi.json"})
-"""What may be had without a key: the page (not what it shows), liveness, and the description of the API."""
-HEADERS = {
+OPEN_PATHS = frozenset({*PAGE, "/health", "/ready", "/openapi.json"})
+"""Paths without a key: the page (not the data it shows), liveness, and the description of the API."""
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -34,17 +34,25 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-_ENCODED = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-_CLIENT_LEFT = 499
+_ENCODED = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+_CLIENT_CLOSED_REQUEST = 499  # nginx's status for the log of a request that got no answer
 
 
-class Gate:
-    """ASGI middleware around the application of a service."""
+class RequestMiddleware:
+    """Outermost ASGI middleware of a service: checks requests, adds headers to answers, logs and counts them.
 
-    def __init__(self, app: App, service: Service) -> None:
+    It sets `state` of the request: `request_id`, `caller` (a `Key`; absent on `OPEN_PATHS`) and `body`.
+
+    Args:
+        app: what it calls.
+        context: of the service.
+        paths_with_body: whose POST takes a body.
+    """
+
+    def __init__(self, app: App, context: ServiceContext, paths_with_body: frozenset[str]) -> None:
         self._app = app
-        self._service = service
-        self._replays = Replays()
+        self._context = context
+        self._paths_with_body = paths_with_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -52,125 +60,71 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started = clock.perf_counter()
-        request = secrets.token_hex(8)
-        state = scope.setdefault("state", {})
-        state["request"] = request
-        status = _CLIENT_LEFT
+        request_id = secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = _CLIENT_CLOSED_REQUEST
+        body = RequestBody(dict(scope["headers"]), receive, self._context.bodies, self._context.limits)
+        send_and_close = close_if_unread(send, body)
 
         async def reply(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = [(b"x-request-id", request.encode()), *_ENCODED]
+                own = [(b"x-request-id", request_id.encode()), *_ENCODED]
                 message["headers"] = [*message.get("headers", []), *own]
-            await send(message)
+            await send_and_close(message)
 
         try:
-            await self._admit(scope, receive, reply, state)
-        except Refusal as refusal:
-            await _refuse(reply, refusal, request)
-        except _ClientLeft:
+            await self._checked(scope, receive, reply, body)
+        except ServiceError as error:
+            await _answer_error(reply, error, request_id)
+        except ClientDisconnected:
             pass
-        except Exception:  # the last door: a fault of ours must not take the connection down unexplained
-            logs.write("fault", {"request": request}, level=logging.ERROR, trace=True)
-            if status == _CLIENT_LEFT:
-                await _refuse(reply, Refusal(500, "a fault of the service; its log says more"), request)
+        except Exception:  # of any class: a fault of the service must not close the connection without an answer
+            logs.write("fault", {"request": request_id}, level=logging.ERROR, trace=True)
+            if status == _CLIENT_CLOSED_REQUEST:
+                await _answer_error(
+                    reply, ServiceError(500, "a fault of the service; its log has the details"), request_id
+                )
         finally:
-            self._note(scope, state, request, status, clock.perf_counter() - started)
+            body.release()
+            self._record(scope, status, clock.perf_counter() - started)
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send, state: dict[str, Any]) -> None:
-        headers = dict(scope["headers"])
+    async def _checked(self, scope: Scope, receive: Receive, send: Send, request_body: RequestBody) -> None:
+        check_request_head(scope)
+        state = scope["state"]
         if scope["path"] not in OPEN_PATHS:
-            key = self._service.keys.find(_token(headers))
+            key = self._context.keys.find(token_of(dict(scope["headers"])))
             state["caller"] = key
-            self._service.keys.spend(key)
-        body = await self._body(headers, receive)
-        state["bytes"] = len(body)
-        mark = headers.get(b"idempotency-key")
-        if mark is None or scope["method"] != "POST" or "caller" not in state:
-            await self._app(scope, _replay(body, receive), send)
-        else:
-            await self._once(mark, scope, body, receive, send)
+            self._context.rates.count(key)
+        takes_body = scope["method"] == "POST" and scope["path"] in self._paths_with_body
+        body = await request_body.read() if takes_body else b""
+        state["body"] = body
+        await self._app(scope, _receive_again(body, receive), send)
 
-    async def _once(self, mark: bytes, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        """Do a marked request, or repeat the answer that it got before."""
-        caller = scope["state"]["caller"].name
-        attempt, repeated = self._replays.begin(caller, mark, scope["path"], body)
-        if repeated:
-            for message in attempt.answer:
-                await send(dict(message))
-            return
-
-        async def keep(message: Message) -> None:
-            attempt.answer.append(dict(message))
-            await send(message)
-
-        try:
-            await self._app(scope, _replay(body, receive), keep)
-            attempt.done = bool(attempt.answer) and attempt.answer[0]["status"] < 500
-        finally:
-            if not attempt.done:
-                self._replays.drop(caller, mark)
-
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        limit, seconds = self._service.limits.body_bytes, self._service.limits.body_seconds
-        declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit:
-            raise Refusal(413, f"a body of {int(declared):,} bytes is more than the limit of {limit:,}")
-        try:
-            async with asyncio.timeout(seconds):
-                return await _read(receive, limit)
-        except TimeoutError:
-            raise Refusal(408, f"the body did not arrive within {seconds:g} seconds") from None
-
-    def _note(self, scope: Scope, state: dict[str, Any], request: str, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count and log an answer."""
+        state = scope["state"]
         route = getattr(scope.get("route"), "path", None) or (scope["path"] if scope["path"] in OPEN_PATHS else "other")
         # the method comes from the caller: an invented one must not make a new counter each time
         method = scope["method"] if scope["method"] in {"GET", "HEAD", "POST"} else "other"
-        self._service.metrics.request(method, route, status, seconds)
+        self._context.metrics.count_request(method, route, status, seconds)
         caller: Key | None = state.get("caller")
-        fields = {
-            "request": request,
+        fields: dict[str, Any] = {
+            "request": state["request_id"],
             "method": method,
             "route": route,
             "status": status,
             "seconds": round(seconds, 4),
             "key": None if caller is None else caller.name,
             "client": (scope.get("client") or ("",))[0],
-            "bytes": state.get("bytes", 0),
+            "bytes": len(state.get("body", b"")),
         }
         logs.write("request", fields, level=logging.WARNING if status >= 500 else logging.INFO)
 
 
-class _ClientLeft(Exception):
-    """The client closed the connection before its request was complete."""
-
-
-def _token(headers: dict[bytes, bytes]) -> str:
-    scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    other = headers.get(b"x-api-key", b"").decode("latin-1").strip()
-    if not other:
-        raise Refusal(401, "a key is needed; send it as 'Authorization: Bearer KEY'")
-    return other
-
-
-async def _read(receive: Receive, limit: int) -> bytes:
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _ClientLeft
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise Refusal(413, f"a body of more than {limit:,} bytes")
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
+def _receive_again(body: bytes, receive: Receive) -> Receive:
+    """ASGI's `receive` for a body that was read already; then what comes after it."""
     given = False
 
     async def again() -> Message:
@@ -183,9 +137,9 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-async def _refuse(send: Send, refusal: Refusal, request: str) -> None:
-    body = json.dumps({"detail": str(refusal), "request": request}).encode()
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **refusal.headers}
+async def _answer_error(send: Send, error: ServiceError, request_id: str) -> None:
+    body = json.dumps({"detail": str(error), "request": request_id}).encode()
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **error.headers}
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": encoded})
+    await send({"type": "http.response.start", "status": error.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})

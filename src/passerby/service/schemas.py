@@ -1,31 +1,44 @@
-"""What goes over the wire, as JSON."""
+"""Bodies of requests and answers."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
-from passerby.gallery.records import Event, Identification, Identity, Match, Observation
+from passerby.gallery.answers import Identification, Identity, Match, Observation
+from passerby.gallery.events import Event
 from passerby.search.score import ScoreName
+from passerby.service.calibration_curve import CurvePoint
+from passerby.service.verdict import Verdict, verdict_of
 
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text: TypeAlias = Annotated[str, StringConstraints(max_length=4000)]
 Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 Component: TypeAlias = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False)]
 Distance: TypeAlias = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
-When: TypeAlias = Number | Annotated[str, StringConstraints(min_length=1, max_length=40)]
+When: TypeAlias = Annotated[
+    Annotated[Number, Tag("number")] | Annotated[str, StringConstraints(min_length=1, max_length=40), Tag("text")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "number"),  # one error, not one of each kind
+]
 Top: TypeAlias = Annotated[int, Field(ge=1, le=100)]
 Vectors: TypeAlias = Annotated[
-    list[Annotated[list[Component], Field(min_length=1, max_length=16_384)]], Field(min_length=1, max_length=4096)
+    list[Annotated[list[Component], Field(min_length=1, max_length=16_384, fail_fast=True)]],
+    Field(min_length=1, max_length=4096, fail_fast=True),  # one wrong number is enough: not an error for each
 ]
-Verdict: TypeAlias = Literal["known", "unknown", "look", "uncalibrated"]
+MOST_OBSERVATIONS = 10_000
+MAX_INTEGER = 2**63 - 1
+"""The largest id that SQLite stores."""
 
 
-class Question(BaseModel):
-    """Filters of an identification."""
+class _RequestBody(BaseModel):
+    """An unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class IdentifyRequest(_RequestBody):
+    """Filters of an identification."""
 
     camera: Name | None = Field(None, description="where the probe was taken")
     exclude_camera: bool = Field(True, description="leave out observations of the probe's own camera")
@@ -36,16 +49,14 @@ class Question(BaseModel):
     score: ScoreName | None = Field(None, description="of an identity with several observations; default: min")
 
 
-class IdentifyVectors(Question):
+class IdentifyVectorsRequest(IdentifyRequest):
     """Identify one person by one vector, or by several of one tracklet."""
 
     vectors: Vectors
 
 
-class Enroll(BaseModel):
+class EnrollRequest(_RequestBody):
     """Add observations to an identity."""
-
-    model_config = ConfigDict(extra="forbid")
 
     identity: Name
     camera: Name | None = None
@@ -56,16 +67,14 @@ class Enroll(BaseModel):
     tracklet: bool = Field(False, description="all are frames of one tracklet: their mean becomes one observation")
 
 
-class EnrollVectors(Enroll):
+class EnrollVectorsRequest(EnrollRequest):
     """Add vectors to an identity."""
 
     vectors: Vectors
 
 
-class Observe(BaseModel):
+class ObserveRequest(_RequestBody):
     """Identify, else enrol as a new unknown."""
-
-    model_config = ConfigDict(extra="forbid")
 
     camera: Name | None = None
     time: When | None = None
@@ -73,44 +82,39 @@ class Observe(BaseModel):
     threshold: Distance | None = None
 
 
-class ObserveVectors(Observe):
-    """As `Observe`, by vectors."""
+class ObserveVectorsRequest(ObserveRequest):
+    """Identify by vectors, else enrol as a new unknown."""
 
     vectors: Vectors
 
 
-class Merge(BaseModel):
+class MergeRequest(_RequestBody):
     """`other` turns out to be `into`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     into: Name
     other: Name
 
 
-class Split(BaseModel):
+class SplitRequest(_RequestBody):
     """Some observations of `identity` turn out to be somebody else: `name`, or a new unknown."""
 
-    model_config = ConfigDict(extra="forbid")
-
     identity: Name
-    observations: Annotated[list[Annotated[int, Field(ge=1, lt=2**63)]], Field(min_length=1, max_length=10_000)]
+    observations: Annotated[
+        list[Annotated[int, Field(ge=1, le=MAX_INTEGER)]],
+        Field(min_length=1, max_length=MOST_OBSERVATIONS, fail_fast=True),
+    ]
     name: Name | None = None
 
 
-class Forget(BaseModel):
+class ForgetRequest(_RequestBody):
     """Erase an identity for good; `confirm` repeats its name."""
-
-    model_config = ConfigDict(extra="forbid")
 
     identity: Name
     confirm: Name
 
 
-class Update(BaseModel):
+class UpdateRequest(_RequestBody):
     """Change what is known of an identity; what is left out stays. `expires`: a date, or "never"."""
-
-    model_config = ConfigDict(extra="forbid")
 
     identity: Name
     name: Name | None = None
@@ -119,18 +123,14 @@ class Update(BaseModel):
     expires: When | None = None
 
 
-class Undo(BaseModel):
-    """Take back the last change, or the change `event`."""
+class UndoRequest(_RequestBody):
+    """Undo the last change, or the change `event`."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    event: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    event: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = None
 
 
-class Decision(BaseModel):
-    """What a person decided about a candidate; it stands in the audit."""
-
-    model_config = ConfigDict(extra="forbid")
+class DecisionRequest(_RequestBody):
+    """What a person decided about a candidate; it is written to the audit."""
 
     identity: Name
     decision: Literal["confirm", "reject"]
@@ -140,10 +140,8 @@ class Decision(BaseModel):
     distance: Distance
 
 
-class SetThreshold(BaseModel):
+class ThresholdRequest(_RequestBody):
     """The gallery's own threshold; null: the encoder's."""
-
-    model_config = ConfigDict(extra="forbid")
 
     threshold: Distance | None
 
@@ -173,8 +171,8 @@ class Candidate(BaseModel):
         )
 
 
-class Answer(BaseModel):
-    """Who is this? `known` and `identity` follow the threshold strictly; `verdict` asks for a look near it."""
+class IdentifyResponse(BaseModel):
+    """`known` and `identity` follow the threshold strictly; `verdict` is "look" near it, for a person to decide."""
 
     request: str
     verdict: Verdict
@@ -188,7 +186,7 @@ class Answer(BaseModel):
     matches: list[Candidate]
 
     @classmethod
-    def of(cls, found: Identification, band: tuple[float, float] | None, request: str) -> Answer:
+    def of(cls, found: Identification, band: tuple[float, float] | None, request: str) -> IdentifyResponse:
         """From an identification."""
         candidates = [Candidate.of(i, m, verdict_of(m.distance, band)) for i, m in enumerate(found.matches, 1)]
         nobody: Verdict = "uncalibrated" if band is None else "unknown"
@@ -206,31 +204,23 @@ class Answer(BaseModel):
         )
 
 
-def verdict_of(distance: float, band: tuple[float, float] | None) -> Verdict:
-    """Known below the band, unknown above it, worth a look inside."""
-    if band is None:
-        return "uncalibrated"
-    low, high = band
-    return "known" if distance < low else "look" if distance < high else "unknown"
-
-
-class Enrolled(BaseModel):
+class EnrollResponse(BaseModel):
     """Ids of the new observations."""
 
     identity: str
     observations: list[int]
 
 
-class Seen(BaseModel):
+class ObserveResponse(BaseModel):
     """What observing did."""
 
     identity: str
     new: bool
     observations: list[int]
-    answer: Answer
+    answer: IdentifyResponse
 
 
-class Person(BaseModel):
+class IdentitySummary(BaseModel):
     """An identity."""
 
     name: str
@@ -246,20 +236,20 @@ class Person(BaseModel):
     aliases: list[str]
 
     @classmethod
-    def of(cls, identity: Identity) -> Person:
+    def of(cls, identity: Identity) -> IdentitySummary:
         """From the gallery's own."""
         fields = {name: getattr(identity, name) for name in cls.model_fields}
         return cls(**fields | {"cameras": list(identity.cameras), "aliases": list(identity.aliases)})
 
 
-class People(BaseModel):
+class IdentityList(BaseModel):
     """One page of identities."""
 
     total: int
-    identities: list[Person]
+    identities: list[IdentitySummary]
 
 
-class SightingOf(BaseModel):
+class ObservationSummary(BaseModel):
     """One stored observation."""
 
     observation: int
@@ -267,19 +257,19 @@ class SightingOf(BaseModel):
     time: float | None
 
     @classmethod
-    def of(cls, observation: Observation) -> SightingOf:
+    def of(cls, observation: Observation) -> ObservationSummary:
         """From the gallery's own."""
         return cls(observation=observation.id, camera=observation.camera, time=observation.time)
 
 
-class PersonDetails(BaseModel):
+class IdentityDetails(BaseModel):
     """An identity with its sightings."""
 
-    identity: Person
-    sightings: list[SightingOf]
+    identity: IdentitySummary
+    sightings: list[ObservationSummary]
 
 
-class Purged(BaseModel):
+class PurgeResponse(BaseModel):
     """Who was forgotten because their retention date has come; `pending` as for forgetting."""
 
     identities: list[str]
@@ -287,14 +277,14 @@ class Purged(BaseModel):
     pending: str
 
 
-class Gone(BaseModel):
+class ForgetResponse(BaseModel):
     """What was erased; `pending` is empty when every byte is gone."""
 
     observations: int
     pending: str
 
 
-class Entry(BaseModel):
+class HistoryEvent(BaseModel):
     """One entry of the log."""
 
     id: int
@@ -306,8 +296,8 @@ class Entry(BaseModel):
     undone: bool
 
     @classmethod
-    def of(cls, event: Event) -> Entry:
-        """From the gallery's own; what names people other than by identity stays inside."""
+    def of(cls, event: Event) -> HistoryEvent:
+        """From the gallery's own; names of people other than `identity` are left out."""
         return cls(
             id=event.id,
             at=event.at,
@@ -319,21 +309,13 @@ class Entry(BaseModel):
         )
 
 
-class Log(BaseModel):
+class HistoryResponse(BaseModel):
     """Entries, newest first."""
 
-    events: list[Entry]
+    events: list[HistoryEvent]
 
 
-class CurvePoint(BaseModel):
-    """What a threshold did on the calibration data."""
-
-    threshold: float
-    far: float
-    dir: float | None = None
-
-
-class About(BaseModel):
+class GalleryResponse(BaseModel):
     """The gallery, its encoder's calibration, and what the caller may do."""
 
     identities: int
@@ -355,8 +337,8 @@ class About(BaseModel):
     version: str
 
 
-class Problem(BaseModel):
-    """Why a request was refused."""
+class ErrorResponse(BaseModel):
+    """What is wrong with a request; `request` is its id."""
 
     detail: str
     request: str

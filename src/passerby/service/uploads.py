@@ -1,128 +1,81 @@
-"""Forms with pictures (multipart/form-data, RFC 7578), from a body that the gate has already read and bounded.
-
-One pass over the bytes, no copies into temporary files, and nothing is dropped silently: a field that an endpoint does
-not know, or one that comes twice, is refused like any other wrong field.
-"""
+"""Uploaded images: format and size are read from their first bytes, and bounded, before anything is decoded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, TypeVar
+import struct
 
-from fastapi import Request
-from pydantic import BaseModel, ValidationError
-from python_multipart.multipart import parse_options_header
+import simplejpeg
 
-from passerby.service.errors import Refusal, problems
+from passerby.array_types import UInt8
+from passerby.errors import ImageError
+from passerby.images.decode import decode_image
+from passerby.service.errors import ServiceError
 
-PICTURES = "images"
-_MOMENTS = frozenset({"after", "before", "time", "expires"})
-_LONGEST_BOUNDARY = 70  # RFC 2046
-Fields = TypeVar("Fields", bound=BaseModel)
-
-
-def describe_form(fields: type[BaseModel]) -> dict[str, Any]:
-    """What OpenAPI says of a form of these fields and pictures (`openapi_extra` of a route)."""
-    schema = fields.model_json_schema()
-    pictures = {
-        "type": "array",
-        "items": {"type": "string", "format": "binary"},
-        "minItems": 1,
-        "description": "JPEG, PNG or WebP; several are one tracklet",
-    }
-    schema["properties"] = {PICTURES: pictures, **schema["properties"]}
-    schema["required"] = [PICTURES, *schema.get("required", [])]
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MAX_SCANS = 64
+"""Scans of a JPEG. A progressive one has some ten; each further scan of a hostile one costs a pass over all pixels."""
 
 
-async def read_form(request: Request, fields: type[Fields], *, most: int) -> tuple[Fields, list[bytes]]:
-    """The fields of a form, checked, and the bytes of its pictures.
-
-    Args:
-        request: its body is the form.
-        fields: model of the fields besides the pictures; empty fields count as left out.
-        most: most pictures.
+def open_image(data: bytes, position: int, *, max_pixels: int) -> UInt8:
+    """Decode one uploaded JPEG, PNG or WebP to RGB uint8 [H, W, 3]; messages name it by `position` (from 0).
 
     Raises:
-        Refusal: 400 not a form; 413 too many pictures; 422 none, or a field that is not what it should be.
+        ServiceError: 415 another format, or animated; 413 more than `max_pixels`; 422 damaged.
     """
-    boundary = _boundary(request.headers.get("content-type", ""))
-    values: dict[str, Any] = {}
-    pictures: list[bytes] = []
-    for name, content in _parts(await request.body(), boundary):
-        if name == PICTURES:
-            pictures.append(content)
-            if len(pictures) > most:
-                raise Refusal(413, f"more than {most} images")
-        elif name in values:
-            raise Refusal(422, f"body.{name[:100]}: given twice")
-        elif len(values) > len(fields.model_fields):
-            raise Refusal(422, "more fields than this endpoint knows")
-        else:
-            values[name] = _text(name, content)
+    name = f"image {position}"
+    width, height = _declared_size(data, name)
+    if width * height > max_pixels:
+        raise ServiceError(413, f"{name}: {width} x {height} pixels are more than the limit of {max_pixels:,}")
     try:
-        known = fields.model_validate({name: value for name, value in values.items() if value != ""})
-    except ValidationError as error:
-        raise Refusal(422, problems(error.errors(), "body")) from None
-    if not pictures:
-        raise Refusal(422, f"body.{PICTURES}: at least one picture is needed")
-    return known, pictures
+        return decode_image(data, name=name, max_pixels=max_pixels)
+    except ImageError as error:
+        raise ServiceError(422, str(error)) from error
+    except MemoryError as error:  # Pillow raises it for some crafted files
+        raise ServiceError(422, f"{name}: damaged ({type(error).__name__})") from error
 
 
-def _boundary(content_type: str) -> bytes:
-    kind, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary", b"")
-    if kind != b"multipart/form-data" or not 1 <= len(boundary) <= _LONGEST_BOUNDARY:
-        raise Refusal(400, "expected a form (Content-Type: multipart/form-data with its boundary)")
-    return boundary
-
-
-def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[str, bytes]]:
-    """Names and contents."""
-    mark = b"\r\n--" + boundary
-    at = len(mark) - 2 if body.startswith(mark[2:]) else _find(body, mark, 0) + len(mark)
-    while body[at : at + 2] != b"--":
-        line_end = _find(body, b"\r\n", at)
-        if body[at:line_end].strip(b" \t"):
-            raise _broken()
-        head_end = _find(body, b"\r\n\r\n", line_end)
-        end = _find(body, mark, head_end + 4)
-        yield _name(body[line_end + 2 : head_end]), body[head_end + 4 : end]
-        at = end + len(mark)
-
-
-def _find(body: bytes, wanted: bytes, start: int) -> int:
-    found = body.find(wanted, start)
-    if found < 0:
-        raise _broken()
-    return found
-
-
-def _broken() -> Refusal:
-    return Refusal(400, "the form is broken off or damaged")
-
-
-def _name(head: bytes) -> str:
-    for line in head.split(b"\r\n"):
-        header, _, value = line.partition(b":")
-        if header.strip().lower() == b"content-disposition":
-            kind, options = parse_options_header(value)
-            if kind == b"form-data" and b"name" in options:
-                return options[b"name"].decode("utf-8", "replace")
-    raise Refusal(400, "a part of the form has no name")
-
-
-def _text(name: str, content: bytes) -> str | float:
+def _declared_size(data: bytes, name: str) -> tuple[int, int]:
+    if not data:
+        raise ServiceError(422, f"{name}: the file is empty (0 bytes)")
     try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        raise Refusal(422, f"body.{name[:100]}: not UTF-8 text") from None
-    return _moment(text) if name in _MOMENTS else text
+        if data.startswith(b"\xff\xd8\xff"):
+            return _jpeg_size(data, name)
+        if data.startswith(_PNG):
+            return _png_size(data, name)
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return _webp_size(data, name)
+    except (ValueError, struct.error, IndexError):
+        raise ServiceError(422, f"{name}: damaged: its header cannot be read") from None
+    raise ServiceError(415, f"{name}: expected a JPEG, PNG or WebP picture, found something else")
 
 
-def _moment(text: str) -> str | float:
-    """Seconds where a moment reads as a number, else ISO 8601 text."""
-    try:
-        return float(text)
-    except ValueError:
-        return text.strip()
+def _jpeg_size(data: bytes, name: str) -> tuple[int, int]:
+    if data.count(b"\xff\xda") > _MAX_SCANS:
+        raise ServiceError(422, f"{name}: a JPEG of more than {_MAX_SCANS} scans is not decoded")
+    height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    return width, height
+
+
+def _png_size(data: bytes, name: str) -> tuple[int, int]:
+    if data[12:16] != b"IHDR":
+        raise ValueError("no IHDR")
+    # an animation announces itself before the first image data
+    if b"acTL" in data[: max(data.find(b"IDAT"), 0)]:
+        raise ServiceError(415, f"{name}: an animated PNG; send its frames as the images of a tracklet")
+    width, height = struct.unpack(">II", data[16:24])
+    return width, height
+
+
+def _webp_size(data: bytes, name: str) -> tuple[int, int]:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        if data[20] & 0x02:
+            raise ServiceError(415, f"{name}: an animated WebP; send its frames as the images of a tracklet")
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        (bits,) = struct.unpack("<I", data[21:25])
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        width, height = struct.unpack("<HH", data[26:30])
+        return width & 0x3FFF, height & 0x3FFF
+    raise ValueError("no image chunk")

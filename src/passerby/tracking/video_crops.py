@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import csv
-import importlib
-import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from passerby.array_types import UInt8
-from passerby.errors import DataError, MissingExtraError
+from passerby.errors import DataError
 from passerby.files import replace_folder
 from passerby.progress import progress_bar
+from passerby.tracking.boxes.box import Box
+from passerby.tracking.boxes.mot import read_mot
+from passerby.tracking.films import read_frames
+
+__all__ = ["MANIFEST", "Box", "VideoCrops", "crop_video", "read_mot"]
 
 MANIFEST = "manifest.csv"
 _COLUMNS = ("path", "pid", "camid", "time", "tracklet")
-_NOTHING: UInt8 = np.empty((0, 0, 3), dtype=np.uint8)  # a frame that nobody asks for is not converted
-
-
-@dataclass(frozen=True)
-class Box:
-    """One person's box in one frame: pixels from the top left, frames from 1, as in the MOT challenge's files."""
-
-    frame: int
-    track: int
-    x: float
-    y: float
-    width: float
-    height: float
-    confidence: float
-    row: int
+_PEDESTRIANS = (1, 2, 7)  # MOT16's classes: pedestrian, person on vehicle, static person; 3 is a car, 8 a distractor
 
 
 @dataclass
@@ -45,15 +32,17 @@ class VideoCrops:
 
     Attributes:
         manifest: file that `load_dataset` reads.
-        frames: frames of the film that were decoded.
+        frames: number of the last frame of the film that was decoded.
         tracks: images by track.
         skipped: boxes that gave no image, by reason.
+        notes: what else should be known: renumbered persons, broken frames.
     """
 
     manifest: Path
     frames: int = 0
     tracks: dict[int, int] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def images(self) -> int:
@@ -64,6 +53,7 @@ class VideoCrops:
         lines = [
             f"{self.images:,} images of {len(self.tracks):,} tracklets from {self.frames:,} frames: {self.manifest}"
         ]
+        lines += [f"  {note}" for note in self.notes]
         lines += [f"  {count:,} boxes skipped: {reason}" for reason, count in self.skipped.items()]
         return "\n".join(lines)
 
@@ -76,132 +66,139 @@ def crop_video(
     camera: int = 0,
     every: int = 1,
     margin: float = 0.0,
-    min_confidence: float = 0.0,
+    min_confidence: float | None = None,
     min_height: int = 16,
+    first_frame: int = 1,
+    classes: Sequence[int] | None = None,
     progress: bool = True,
 ) -> VideoCrops:
     """Cut a tracker's boxes out of a film.
 
     Args:
-        video: anything that FFmpeg decodes.
-        boxes: text file in MOT format, `frame,id,x,y,w,h,conf` a line (further columns are ignored), frames from 1.
-        out: new or empty folder for `TRACK/FRAME.jpg` and `manifest.csv`.
+        video: anything that FFmpeg decodes, or a folder of frames.
+        boxes: text file in MOT format, `frame,id,x,y,w,h,conf` a line; see `read_mot`.
+        out: new or empty folder for `PERSON/FRAME.jpg` and `manifest.csv`.
         camera: camera number for the manifest; films of several cameras go to several folders.
         every: take each track's first box and from then on those `every` or more frames later.
         margin: share of its width and height that a box grows on each side.
-        min_confidence: skip less certain boxes.
+        min_confidence: skip less certain boxes, and those that do not say how certain they are; None skips none.
         min_height: skip boxes of which less than so many rows lie in the picture.
+        first_frame: number that the file gives the film's first frame: 1 in MOT, 0 from many programs.
+        classes: classes of a ground truth (8th column) whose boxes are taken; default 1, 2 and 7, MOT's pedestrians.
         progress: show a progress bar.
 
     Returns:
         What was written and what was skipped. In the manifest a track is a person (`pid`) and a tracklet: who is the
-        same under several cameras nobody knows yet.
+        same under several cameras nobody knows yet. Where tracks count from 0, person numbers are larger by one.
+        Boxes are cut from the picture as players show it, turned as the film's header says.
 
     Raises:
-        DataError: a file is missing, a line is wrong (the message names it), the film cannot be decoded, or `out`
-            holds something.
+        DataError: a file is missing, a line is wrong (the message names it), the film cannot be decoded, `out` holds
+            something, no image came out, or an option asks for what the file does not give.
         MissingExtraError: PyAV is not installed.
         StorageError: a file cannot be written.
     """
-    av = _pyav()
-    if every < 1 or margin < 0 or min_height < 1 or camera < 0:
-        raise DataError(f"every={every}, margin={margin}, min_height={min_height}, camera={camera}: out of range")
+    if every < 1 or margin < 0 or min_height < 1 or camera < 0 or first_frame < 0:
+        raise DataError(
+            f"every={every}, margin={margin}, min_height={min_height}, camera={camera}, first_frame={first_frame}: "
+            "out of range"
+        )
     film, folder = Path(video).expanduser(), Path(out).expanduser()
-    if not film.is_file():
+    if not film.exists():
         raise DataError(f"{film}: no such film")
-    found = read_mot(boxes)
+    found = read_mot(boxes, first_frame=first_frame)
+    _check_options(found, boxes, min_confidence, classes)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} is not an empty folder; crops are not mixed with anything")
     crops = VideoCrops(folder / MANIFEST)
-    wanted = _by_frame(found, every, min_confidence, crops)
-    last = max(wanted, default=0)
+    first_person = 1 if any(box.track == 0 for box in found) else 0
+    if first_person:
+        crops.notes.append("tracks count from 0 and persons from 1: person = track + 1")
+    wanted = _by_frame(
+        [b for b in found if _is_wanted(b, min_confidence, classes or _PEDESTRIANS, crops)], every, boxes
+    )
+    _refuse_nothing(bool(wanted), boxes, crops)
     with (
         replace_folder(folder) as place,
-        progress_bar(f"cutting {film.name}", last) if progress else nullcontext() as bar,
+        progress_bar(f"cutting {film.name}", max(wanted)) if progress else nullcontext() as bar,
     ):
-        rows = []
-        for number, seconds, picture in _frames(av, film, wanted):
-            crops.frames = number
-            for box in wanted.get(number, ()):
-                path = _write_crop(box, picture, place, margin, min_height, crops)
+        rows, broken = [], 0
+        needed = frozenset(wanted)
+        for frame in read_frames(film, wanted=needed.__contains__, last=max(needed)):
+            if frame.image is None:
+                broken += 1
+                continue
+            crops.frames = frame.index
+            for box in wanted.pop(frame.index, ()):
+                person = box.track + first_person
+                path = _write_crop(box, person, frame.image, place, margin, min_height, crops)
                 if path is not None:
-                    rows.append((path, box.track, camera, f"{seconds:.3f}", box.track))
+                    rows.append((path, person, camera, f"{frame.time:.3f}", box.track))
             if bar is not None:
                 bar.advance()
-        _skip(crops, "after the last frame of the film", sum(len(b) for f, b in wanted.items() if f > crops.frames))
+        for number, left in wanted.items():
+            inside = number < crops.frames
+            _skip(crops, "in a broken frame" if inside else "after the last frame of the film", len(left))
+        if broken:
+            crops.notes.append(f"{broken:,} frame(s) of the film are broken and cannot be decoded")
+        _refuse_nothing(bool(rows), boxes, crops)
         _write_manifest(place / MANIFEST, rows)
     return crops
 
 
-def read_mot(path: str | os.PathLike[str]) -> list[Box]:
-    """Read boxes in MOT format, `frame,id,x,y,w,h[,conf,...]` a line.
-
-    Raises:
-        DataError: the file is missing or empty, or a line is wrong (the message names it).
-    """
-    file = Path(path).expanduser()
-    try:
-        lines = file.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: the boxes cannot be read ({error})") from None
-    boxes = [_parse(line, f"{file}, row {row}", row) for row, line in enumerate(lines, start=1) if line.strip()]
-    if not boxes:
-        raise DataError(f"{file}: no boxes; expected lines like 1,3,794.2,47.5,71.2,174.8,1")
-    return boxes
-
-
-def _parse(line: str, where: str, row: int) -> Box:
-    try:
-        values = [float(value) for value in line.split(",")]
-    except ValueError:
-        values = []
-    if len(values) < 6 or not all(map(math.isfinite, values[:6])):
-        raise DataError(f"{where}: {line!r} is not like 1,3,794.2,47.5,71.2,174.8,1 (frame,id,x,y,w,h,conf)")
-    frame, track, x, y, width, height = values[:6]
-    if frame < 1 or not frame.is_integer() or not track.is_integer():
+def _check_options(
+    boxes: Sequence[Box], file: str | os.PathLike[str], min_confidence: float | None, classes: Sequence[int] | None
+) -> None:
+    if min_confidence is not None and all(box.confidence is None for box in boxes):
         raise DataError(
-            f"{where}: frame {frame:g} of track {track:g}; frames are whole numbers from 1, tracks whole numbers"
+            f"{os.fspath(file)}: min_confidence={min_confidence:g}, but no box has a confidence (7th column absent, "
+            "-1, or the flag of a ground truth); leave the option out"
         )
-    return Box(int(frame), int(track), x, y, width, height, values[6] if len(values) > 6 else 1.0, row)
+    if classes is not None and all(box.category is None for box in boxes):
+        raise DataError(
+            f"{os.fspath(file)}: classes={list(classes)}, but the file is no ground truth of nine columns "
+            "(frame,id,x,y,w,h,flag,class,visibility), so no box has a class; leave the option out"
+        )
 
 
-def _by_frame(boxes: Sequence[Box], every: int, min_confidence: float, crops: VideoCrops) -> dict[int, list[Box]]:
+def _is_wanted(box: Box, min_confidence: float | None, classes: Sequence[int], crops: VideoCrops) -> bool:
+    """Whether a box may give an image; why not is counted."""
+    if box.track < 0:  # MOT writes -1 for a detection that no track took
+        reason = "without a track"
+    elif box.ignored:
+        reason = "flag 0 in the ground truth, to be ignored"
+    elif box.category is not None and box.category not in classes:
+        reason = f"class {box.category} of the ground truth, not one of {', '.join(map(str, classes))} (see classes)"
+    elif min_confidence is not None and box.confidence is None:
+        reason = "confidence not given"
+    elif min_confidence is not None and box.confidence is not None and box.confidence < min_confidence:
+        reason = f"confidence below {min_confidence:g}"
+    else:
+        return True
+    _skip(crops, reason)
+    return False
+
+
+def _by_frame(boxes: Sequence[Box], every: int, file: str | os.PathLike[str]) -> dict[int, list[Box]]:
     wanted: dict[int, list[Box]] = {}
     last: dict[int, int] = {}
     for box in sorted(boxes, key=lambda b: (b.frame, b.row)):
-        if box.track < 1:  # MOT writes -1 for a detection that no track took; persons are numbered from 1
-            _skip(crops, "without a track")
-        elif box.confidence < min_confidence:
-            _skip(crops, f"confidence below {min_confidence:g}")
-        elif box.track in last and box.frame == last[box.track]:
-            raise DataError(f"row {box.row}: track {box.track} has two boxes in frame {box.frame}")
-        elif box.track not in last or box.frame - last[box.track] >= every:
+        if box.track in last and box.frame == last[box.track]:
+            raise DataError(f"{os.fspath(file)}, row {box.row}: track {box.track} has two boxes in frame {box.frame}")
+        if box.track not in last or box.frame - last[box.track] >= every:
             last[box.track] = box.frame
             wanted.setdefault(box.frame, []).append(box)
     return wanted
 
 
-def _frames(av: Any, film: Path, wanted: Mapping[int, Sequence[Box]]) -> Iterator[tuple[int, float, UInt8]]:
-    """(number from 1, seconds, RGB picture) of the frames up to the last that is wanted."""
-    last = max(wanted, default=0)
-    try:
-        with av.open(str(film)) as container:
-            if not container.streams.video:
-                raise DataError(f"{film}: no film in this file")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            rate = float(stream.average_rate or 25)
-            for number, frame in enumerate(container.decode(stream), start=1):
-                if number > last:
-                    return
-                seconds = frame.time if frame.time is not None else (number - 1) / rate
-                yield number, float(seconds), frame.to_ndarray(format="rgb24") if number in wanted else _NOTHING
-    except av.FFmpegError as error:
-        raise DataError(f"{film}: cannot be decoded ({error})") from error
+def _refuse_nothing(something: bool, file: str | os.PathLike[str], crops: VideoCrops) -> None:
+    if not something:
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in crops.skipped.items())
+        raise DataError(f"{os.fspath(file)}: no image came out, every box was skipped: {reasons}")
 
 
 def _write_crop(
-    box: Box, picture: UInt8, folder: Path, margin: float, min_height: int, crops: VideoCrops
+    box: Box, person: int, picture: UInt8, folder: Path, margin: float, min_height: int, crops: VideoCrops
 ) -> str | None:
     rows, columns = picture.shape[:2]
     left = max(round(box.x - margin * box.width), 0)
@@ -211,7 +208,7 @@ def _write_crop(
     if right <= left or bottom - top < min_height:
         _skip(crops, f"less than {min_height} rows of it in the picture")
         return None
-    name = f"{box.track:04d}/{box.frame:06d}.jpg"
+    name = f"{person:04d}/{box.frame:06d}.jpg"
     (folder / name).parent.mkdir(exist_ok=True)
     Image.fromarray(picture[top:bottom, left:right]).save(folder / name, quality=95)
     crops.tracks[box.track] = crops.tracks.get(box.track, 0) + 1
@@ -228,10 +225,3 @@ def _write_manifest(path: Path, rows: Sequence[tuple[str, int, int, str, int]]) 
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         writer.writerows(rows)
-
-
-def _pyav() -> Any:
-    try:
-        return importlib.import_module("av")
-    except ImportError:
-        raise MissingExtraError("av", "video", "cutting crops out of a film") from None

@@ -12,12 +12,15 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 import uvicorn
 from PIL import Image
 
-from passerby.service.event_loop import run
+from passerby.models.encoder import Encoder
 from passerby.service.limits import Limits
+from passerby.service.protocol import BoundedProtocol
 from passerby.service.server import listen
+from passerby.service.timeouts import run_server
 
 KEYS = {"reader-token": "read", "writer-token": "write", "admin-token": "admin"}
 
@@ -46,6 +49,21 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+class PausedEncoder:
+    """Pauses an encoder: what it encodes waits until `resume` is set; `entered` is set when it is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, encoder: Encoder) -> None:
+        self.entered, self.resume = threading.Event(), threading.Event()
+        real = encoder.encode_batch
+
+        def paused(*args: Any, **options: Any) -> Any:
+            self.entered.set()
+            assert self.resume.wait(200)
+            return real(*args, **options)
+
+        monkeypatch.setattr(encoder, "encode_batch", paused)
+
+
 @dataclass
 class Running:
     """A service in a thread, and a client with a key of each role."""
@@ -63,15 +81,14 @@ class Running:
         with self.lock:
             if token not in self.clients:
                 headers = bearer(token) if token else {}
-                self.clients[token] = httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+                self.clients[token] = httpx.Client(base_url=self.url, headers=headers, timeout=None, trust_env=False)
             return self.clients[token]
 
     def stop(self) -> None:
         for client in self.clients.values():
             client.close()
         self.server.should_exit = True
-        self.thread.join(30)
-        assert not self.thread.is_alive()
+        self.thread.join()
 
 
 def launch(app: Any, path: Path, limits: Limits) -> Running:
@@ -79,7 +96,7 @@ def launch(app: Any, path: Path, limits: Limits) -> Running:
     listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         log_config=None,
         access_log=False,
@@ -87,7 +104,7 @@ def launch(app: Any, path: Path, limits: Limits) -> Running:
         timeout_graceful_shutdown=limits.shutdown_seconds,
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(run(server, listener, limits)))
+    thread = threading.Thread(target=lambda: asyncio.run(run_server(server, listener, limits)))
     thread.start()
     while not server.started:
         assert thread.is_alive()

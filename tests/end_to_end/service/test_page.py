@@ -1,4 +1,4 @@
-"""The operator's page in a real headless Chromium, driven by keyboard and pointer as an operator would."""
+"""The operator's page in a real headless Chromium, driven by keyboard and pointer."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ def service(start: Callable[..., Running]) -> Running:
     made = start(limits=Limits(rate=0))
     client = made.client()
     for name, seed in (("ada", 1), ("grace", 2)):
-        told = {"identity": name, "camera": "door", "time": f"2026-05-01T12:0{seed}:00+00:00"}
-        assert client.post("/v1/enroll", data=told, files=files(person(seed))).status_code == 201
+        fields = {"identity": name, "camera": "door", "time": f"2026-05-01T12:0{seed}:00+00:00"}
+        assert client.post("/v1/enroll", data=fields, files=files(person(seed))).status_code == 201
     return made
 
 
 @pytest.fixture
 def page(browser: Any, service: Running) -> Iterator[Any]:
-    """A signed-in page; whatever the browser complains about (scripts, CSP) fails the test."""
+    """A signed-in page; an error of a script or of the CSP fails the test."""
     context = browser.new_context()
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda line: complaints.append(line.text) if "Content Security" in line.text else None)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.append(line.text) if "Content Security" in line.text else None)
     outside: list[str] = []
     page.on("request", lambda r: None if r.url.startswith((service.url, "blob:")) else outside.append(r.url))
     page.goto(f"{service.url}/#key=admin-token")
     page.wait_for_selector("#view-identify:not([hidden])")
     yield page
     context.close()
-    assert complaints == []
+    assert errors == []
     assert outside == []
 
 
@@ -65,7 +65,7 @@ def choose(page: Any, *seeds: int) -> None:
     )
 
 
-def ask(page: Any, *seeds: int) -> str:
+def identify(page: Any, *seeds: int) -> str:
     choose(page, *seeds)
     with page.expect_response("**/v1/identify"):
         page.keyboard.press("Tab")
@@ -74,7 +74,7 @@ def ask(page: Any, *seeds: int) -> str:
     return str(page.inner_text("#verdict"))
 
 
-def test_the_key_stays_in_the_tab(page: Any, service: Running) -> None:
+def test_the_key_is_stored_in_the_tab_only(page: Any, service: Running) -> None:
     assert "admin-token" not in page.url
     assert page.evaluate("sessionStorage.getItem('passerby-key')") == "admin-token"
     assert page.evaluate("localStorage.length + document.cookie.length") == 0
@@ -89,12 +89,12 @@ def test_the_key_stays_in_the_tab(page: Any, service: Running) -> None:
     page.wait_for_selector("#view-identify:not([hidden])")
     assert "read" in page.inner_text("#caller-line")
     assert not page.is_visible("#audit-link")
-    ask(page, 1)
+    identify(page, 1)
     assert page.locator("#candidates button").count() == 0
 
 
-def test_asking_deciding_and_enrolling(page: Any, service: Running) -> None:
-    assert ask(page, 1) == "✓ Known: ada"
+def test_identifying_deciding_and_enrolling(page: Any, service: Running) -> None:
+    assert identify(page, 1) == "✓ Known: ada"
     assert page.locator("#candidates li").count() == 2
     page.wait_for_selector("#candidates img.shot")
     assert "camera door" in page.inner_text("#candidates li >> nth=0")
@@ -124,8 +124,8 @@ def test_asking_deciding_and_enrolling(page: Any, service: Running) -> None:
     assert page.locator("b").count() == 0
 
 
-def test_another_threshold_is_only_a_question(page: Any, service: Running) -> None:
-    ask(page, 1)
+def test_the_slider_does_not_change_the_gallery_s_threshold_until_confirmed(page: Any, service: Running) -> None:
+    identify(page, 1)
     slider = page.locator("#threshold")
     assert float(slider.input_value()) == 0.2
     assert "about 10 %" in page.inner_text("#threshold-rate")
@@ -144,7 +144,7 @@ def test_another_threshold_is_only_a_question(page: Any, service: Running) -> No
     assert service.client().get("/v1/gallery").json()["threshold"] == 0.3
 
 
-def test_people_are_found_merged_taken_back_and_forgotten(page: Any, service: Running) -> None:
+def test_people_are_found_merged_unmerged_and_forgotten(page: Any, service: Running) -> None:
     page.click("nav a[href='#people']")
     page.fill("#search", "ad")
     playwright.expect(page.locator("#people-list li")).to_have_count(1)
@@ -178,8 +178,8 @@ def test_people_are_found_merged_taken_back_and_forgotten(page: Any, service: Ru
     assert [i["name"] for i in service.client().get("/v1/identities").json()["identities"]] == ["ada"]
 
 
-def test_all_of_it_can_be_reached_by_keyboard(page: Any) -> None:
-    ask(page, 1)
+def test_every_control_can_be_reached_by_keyboard(page: Any) -> None:
+    identify(page, 1)
     page.evaluate("document.activeElement.blur()")
     reached = []
     for _ in range(40):
@@ -196,9 +196,9 @@ def test_all_of_it_can_be_reached_by_keyboard(page: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_texts_stand_out_from_their_ground(page: Any, scheme: str) -> None:
+def test_contrast_of_text(page: Any, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
-    ask(page, 1)
+    identify(page, 1)
     pairs = page.evaluate(
         """() => [...document.querySelectorAll('body *')].filter((e) => e.offsetParent && e.matches(':not(:disabled)')
             && [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())).map((e) => {
@@ -239,22 +239,22 @@ def test_axe_finds_nothing(page: Any, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe comes with axe-playwright-python")
     page.emulate_media(color_scheme=scheme)
 
-    def complaints() -> list[tuple[str, str]]:
+    def errors() -> list[tuple[str, str]]:
         found = axe.Axe().run(page).response["violations"]
         return [(one["id"], node["html"]) for one in found for node in one["nodes"]]
 
-    ask(page, 1)
+    identify(page, 1)
     page.wait_for_selector("#candidates img.shot")
-    assert complaints() == []
+    assert errors() == []
     page.click("[aria-label='Confirm ada']")
-    assert complaints() == []
+    assert errors() == []
     page.keyboard.press("Escape")
     page.click("nav a[href='#people']")
     page.click("#people-list button:has-text('ada')")
     page.wait_for_selector("#timeline svg")
-    assert complaints() == []
+    assert errors() == []
     page.click("nav a[href='#audit']")
     page.wait_for_selector("#audit-log td")
-    assert complaints() == []
+    assert errors() == []
     page.click("#sign-out")
-    assert complaints() == []
+    assert errors() == []

@@ -12,10 +12,10 @@ LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\]|\\.)*",?)*)\})? (\S+)')
 def test_text_format() -> None:
     metrics = Metrics()
     for seconds in (0.001, 0.03, 0.03, 99.0):
-        metrics.request("GET", "/health", 200, seconds)
-    metrics.request("POST", 'a"b\\c\n', 500, 0.1)
-    metrics.batch(3, 0.5)
-    metrics.batch(200, 0.25)
+        metrics.count_request("GET", "/health", 200, seconds)
+    metrics.count_request("POST", 'a"b\\c\n', 500, 0.1)
+    metrics.count_batch(3, 0.5)
+    metrics.count_batch(200, 0.25)
     lines = metrics.text({"passerby_images_waiting": 7}).splitlines()
     values: dict[str, float] = {}
     described: set[str] = set()
@@ -29,7 +29,9 @@ def test_text_format() -> None:
             values[line.rsplit(" ", 1)[0]] = float(found[3])
     assert values['passerby_requests_total{method="GET",route="/health",status="200"}'] == 4
     assert values['passerby_requests_total{method="POST",route="a\\"b\\\\c\\n",status="500"}'] == 1
-    buckets = {re.search('le="(.*)"', k)[1]: v for k, v in values.items() if '_bucket{route="/health"' in k}  # type: ignore[index]
+    buckets = {
+        re.search('le="([^"]*)"', k)[1]: v for k, v in values.items() if "_bucket{" in k and 'route="/health"' in k
+    }  # type: ignore[index]
     assert (buckets["0.005"], buckets["0.025"], buckets["0.05"], buckets["30"], buckets["+Inf"]) == (1, 1, 3, 3, 4)
     assert list(buckets.values()) == sorted(buckets.values())
     assert values['passerby_request_seconds_count{route="/health"}'] == 4
@@ -37,3 +39,16 @@ def test_text_format() -> None:
     assert values["passerby_encode_seconds_total"] == 0.75
     assert values["passerby_images_waiting"] == 7
     assert values["process_resident_memory_bytes"] > 1e6
+
+
+def test_each_service_has_its_own_registry() -> None:
+    first, second = Metrics(), Metrics()
+    first.count_verdict("known")
+    assert 'passerby_verdicts_total{verdict="known"} 1' in first.text({})
+    assert "verdict=" not in second.text({})
+
+
+def test_there_are_no_series_of_creation_times() -> None:
+    metrics = Metrics()
+    metrics.count_request("GET", "/health", 200, 0.1)
+    assert "_created" not in metrics.text({})

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from passerby.array_types import UInt8
-from passerby.data.layouts.cast import Cast
+from passerby.data.layouts.drawn_people import DrawnPeople
 from passerby.errors import MissingExtraError
 from passerby.images.decode import resize_image
 
@@ -38,43 +38,43 @@ def struct_array(structs: Sequence[Mapping[str, Any]]) -> npt.NDArray[Any]:
     return array
 
 
-def write_grid(root: Path, cast: Cast) -> None:
-    """GRID: probe and gallery, unmatched strangers, ten partitions."""
+def write_grid(root: Path, drawn: DrawnPeople) -> None:
+    """GRID: probe and gallery, unmatched people, ten partitions."""
     top = root / "underground_reid"
-    for person in cast.everyone():
+    for person in drawn.everyone():
         for camera, part in enumerate(("probe", "gallery")):
             name = f"{person:04d}_{camera + 1 + person % 4}_{25100 + person}_229_94_99_249.jpeg"
-            cast.save(top / part / name, person, camera, 0)
+            drawn.save(top / part / name, person, camera, 0)
     for i in range(_UNMATCHED):
-        cast.save(top / "gallery" / f"0000_{i + 1}_{100 + i}_10_20_30_60.jpeg", cast.stranger(i), 1, 0)
+        drawn.save(top / "gallery" / f"0000_{i + 1}_{100 + i}_10_20_30_60.jpeg", drawn.extra_person(i), 1, 0)
     partitions = np.empty((1, 10), dtype=object)
     for split in range(10):
-        train = sorted(random.Random(split).sample(list(cast.everyone()), cast.persons // 2))
+        train = sorted(random.Random(split).sample(list(drawn.everyone()), drawn.persons // 2))
         partitions[0, split] = {"idxProbe": np.arange(3), "idxGallery": np.arange(3), "personIdx": np.array(train)}
     save_mat(top / "features_and_partitions.mat", trainIdxAll=partitions)
 
 
-def write_cuhk03(root: Path, cast: Cast) -> None:
+def write_cuhk03(root: Path, drawn: DrawnPeople) -> None:
     """CUHK03: `cuhk-03.mat` with holes in its cells and twenty test sets, and the new protocol's two files."""
     top = root / "cuhk03_release"
     top.mkdir()
-    cells = {(person, view): _shots(cast, person, view) for person in cast.everyone() for view in (1, 2)}
+    cells = {(person, view): _shots(drawn, person, view) for person in drawn.everyone() for view in (1, 2)}
     with _mat73(top / "cuhk-03.mat") as file:
         for mode in ("detected", "labeled"):
-            _write_pairs(file, mode, cast, cells)
+            _write_pairs(file, mode, drawn, cells)
         sets = [
-            np.array([_place(p) for p in random.Random(s).sample(list(cast.everyone()), cast.persons // 4)], float)
+            np.array([_place(p) for p in random.Random(s).sample(list(drawn.everyone()), drawn.persons // 4)], float)
             for s in range(_TEST_SETS)
         ]
         _write_cell(file, "testsets", [_write_array(file, matrix) for matrix in sets])
     for mode in ("detected", "labeled"):
-        _write_config(top / f"cuhk03_new_protocol_config_{mode}.mat", cast, cells)
+        _write_config(top / f"cuhk03_new_protocol_config_{mode}.mat", drawn, cells)
 
 
-def write_raid(root: Path, cast: Cast) -> None:
+def write_raid(root: Path, drawn: DrawnPeople) -> None:
     """RAiD: one struct of images, persons and cameras in one file."""
-    views = list(cast.views(4))
-    pictures = np.stack([resize_image(cast.draw(*view), 128, 64) for view in views])
+    views = list(drawn.views(4))
+    pictures = np.stack([resize_image(drawn.draw(*view), 128, 64) for view in views])
     (root / "RAiD").mkdir()
     with _mat73(root / "RAiD" / "RAiD_4Cams.mat") as file:
         struct = file.create_group("dataset")
@@ -83,21 +83,21 @@ def write_raid(root: Path, cast: Cast) -> None:
         struct["cam"] = np.array([[camera + 1 for _, camera, _ in views]], float)
 
 
-def write_cuhk_sysu(root: Path, cast: Cast) -> None:
+def write_cuhk_sysu(root: Path, drawn: DrawnPeople) -> None:
     """CUHK-SYSU: scenes with three people side by side, one of them unknown, and the annotations."""
     top = root / "CUHK-SYSU"
     (top / "Image" / "SSM").mkdir(parents=True)
-    half = cast.persons // 2
-    boxes: dict[int, list[tuple[str, tuple[int, int, int, int]]]] = {person: [] for person in cast.everyone()}
+    half = drawn.persons // 2
+    boxes: dict[int, list[tuple[str, tuple[int, int, int, int]]]] = {person: [] for person in drawn.everyone()}
     images, pool = [], []
-    groups = (list(range(1, half + 1)), list(range(half + 1, cast.persons + 1)))
+    groups = (list(range(1, half + 1)), list(range(half + 1, drawn.persons + 1)))
     for first_scene, group in zip((0, 1000), groups, strict=True):
-        for image in range(cast.images):
+        for image in range(drawn.images):
             for i, person in enumerate(group):
                 neighbour = group[(i + 1 + image) % len(group)]
                 name = f"s{first_scene + image * len(group) + i + 1}.jpg"
-                who = [person, neighbour, cast.stranger(i)]
-                placed = _scene(top / "Image" / "SSM" / name, [cast.draw(p, i % 4, image) for p in who])
+                who = [person, neighbour, drawn.extra_person(i)]
+                placed = _scene(top / "Image" / "SSM" / name, [drawn.draw(p, i % 4, image) for p in who])
                 for p, box in zip(who, placed, strict=True):
                     if p in boxes:
                         boxes[p].append((name, box))
@@ -162,27 +162,27 @@ def _place(person: int) -> tuple[int, int]:
     return (person - 1) % _PAIRS + 1, (person - 1) // _PAIRS + 1
 
 
-def _shots(cast: Cast, person: int, view: int) -> list[UInt8 | None]:
+def _shots(drawn: DrawnPeople, person: int, view: int) -> list[UInt8 | None]:
     """Five cells, of which the second is a hole and the last ones are empty."""
-    pictures: list[UInt8 | None] = [cast.draw(person, view - 1, i) for i in range(min(cast.images, 4))]
+    pictures: list[UInt8 | None] = [drawn.draw(person, view - 1, i) for i in range(min(drawn.images, 4))]
     pictures.insert(1, None)
     return pictures + [None] * (_VIEW_CELLS - len(pictures))
 
 
-def _write_pairs(file: Any, mode: str, cast: Cast, cells: dict[tuple[int, int], list[UInt8 | None]]) -> None:
+def _write_pairs(file: Any, mode: str, drawn: DrawnPeople, cells: dict[tuple[int, int], list[UInt8 | None]]) -> None:
     pairs = []
     for pair in range(1, _PAIRS + 1):
-        people = [p for p in cast.everyone() if _place(p)[0] == pair]
+        people = [p for p in drawn.everyone() if _place(p)[0] == pair]
         rows = [[_write_array(file, c) for view in (1, 2) for c in cells[person, view]] for person in people]
         references = np.array(rows, dtype=object).T  # transposed, as everything in such a file
         pairs.append(_write_references(file, references))
     _write_cell(file, mode, pairs)
 
 
-def _write_config(path: Path, cast: Cast, cells: dict[tuple[int, int], list[UInt8 | None]]) -> None:
+def _write_config(path: Path, drawn: DrawnPeople, cells: dict[tuple[int, int], list[UInt8 | None]]) -> None:
     from passerby.data.readers.cuhk03 import person_number
 
-    half, names, labels, cameras = cast.persons // 2, [], [], []
+    half, names, labels, cameras = drawn.persons // 2, [], [], []
     roles: dict[str, list[int]] = {"train_idx": [], "query_idx": [], "gallery_idx": []}
     for (person, view), shots in sorted(cells.items(), key=lambda item: (_place(item[0][0]), item[0][1])):
         pair, number = _place(person)

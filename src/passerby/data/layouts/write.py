@@ -11,13 +11,13 @@ import numpy as np
 
 from passerby.array_types import UInt8
 from passerby.data.layouts import mats, trees, video
-from passerby.data.layouts.cast import Cast, Draw
+from passerby.data.layouts.drawn_people import Draw, DrawnPeople
 from passerby.data.readers.extraction import write_whole
 from passerby.errors import DataError, StorageError, unknown_name
 
 __all__ = ["LAYOUTS", "write_layout"]
 
-LAYOUTS: dict[str, Callable[[Path, Cast], None]] = {
+LAYOUTS: dict[str, Callable[[Path, DrawnPeople], None]] = {
     "market1501": trees.write_market1501,
     "dukemtmc_reid": trees.write_dukemtmc,
     "cuhk01": trees.write_cuhk01,
@@ -56,7 +56,7 @@ def write_layout(
     Args:
         name: a name of `passerby.data.DATASETS`.
         root: an empty or new folder.
-        persons: how many people there are, at least 10; some layouts add strangers.
+        persons: how many people there are, at least 10; some layouts add people without a match.
         images: images of each person and camera (frames of each tracklet), where the layout leaves a choice.
         seed: of the drawing.
         draw: `draw(person, camera, image) -> RGB uint8 [H, W, 3]`; default: drawn pedestrians, 128 x 64.
@@ -76,9 +76,9 @@ def write_layout(
     folder = Path(root).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} is not an empty folder; a drawn dataset is not mixed with anything")
-    cast = Cast(persons, images, draw or _pedestrians(seed))
+    drawn = DrawnPeople(persons, images, draw or _pedestrians(seed))
     try:
-        write_whole(folder, lambda place: LAYOUTS[name](place, cast))
+        write_whole(folder, lambda place: LAYOUTS[name](place, drawn))
     except OSError as error:
         raise StorageError(f"{folder}: the drawn dataset cannot be written ({error.strerror})") from error
     return folder

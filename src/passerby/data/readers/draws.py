@@ -64,7 +64,7 @@ def read_caviar4reid(root: Path, *, split: int = 0, shots: int = 1, extras: bool
     samples = scan_caviar4reid(root)["CAVIARa"]
     two = {s.pid for s in samples if s.camid == 1}
     if not two:
-        raise DataError(f"caviar4reid: nobody in {root} has more than ten images, so the cameras cannot be told apart")
+        raise DataError(f"caviar4reid: nobody in {root} has more than ten images, so its cameras are not known")
     train, test = halves("caviar4reid", two, split)
     one = {s.pid for s in samples} - two if extras else set()
     drawn = draw(of(samples, test), shots, "caviar4reid", split)

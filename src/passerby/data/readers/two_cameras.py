@@ -71,7 +71,7 @@ def prid2011_pid(number: int, camid: int) -> int:
 
 
 def read_prid2011_single(root: Path, *, split: int = 0) -> ReIDDataset:
-    """PRID2011 single shot (Hirzer et al., SCIA 2011): 100/100 of the shared persons; 549 strangers in the gallery.
+    """PRID2011 single shot (Hirzer et al., SCIA 2011): 100/100 of the shared persons; 549 other people in the gallery.
 
     Args:
         root: the dataset's folder or its parent.
@@ -83,13 +83,13 @@ def read_prid2011_single(root: Path, *, split: int = 0) -> ReIDDataset:
     a, b = scan_prid2011_single(root).values()
     shared = {s.pid for s in a} & {s.pid for s in b}
     train, test = halves("prid2011_single", shared, split)
-    strangers = {s.pid for s in b} - shared
-    gallery = of(b, test | strangers)
+    unmatched = {s.pid for s in b} - shared
+    gallery = of(b, test | unmatched)
     return ReIDDataset("prid2011_single", of((*a, *b), train), of(a, test), gallery, "single_shot", (own_split(split),))
 
 
 def scan_grid(root: Path) -> dict[str, tuple[Sample, ...]]:
-    """Every image of GRID; the gallery's person 0 stands for 775 different strangers."""
+    """Every image of GRID; the gallery's person 0 stands for 775 different people."""
     folder = find_folder(root, ("probe", "gallery"), GRID_FOLDERS, dataset="grid")
     return {
         part: tuple(
@@ -101,7 +101,7 @@ def scan_grid(root: Path) -> dict[str, tuple[Sample, ...]]:
 
 
 def read_grid(root: Path, *, split: int = 0) -> ReIDDataset:
-    """GRID (Loy, Xiang, Gong, CVPR 2009): ten fixed partitions 125/125, single shot, 775 strangers in the gallery.
+    """GRID (Loy, Xiang, Gong, CVPR 2009): ten fixed partitions 125/125, single shot, 775 other people in the gallery.
 
     Args:
         root: the dataset's folder or its parent.

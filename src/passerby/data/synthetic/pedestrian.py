@@ -14,6 +14,12 @@ _PASSERS_BY = 0.12  # share of the images in which somebody else is partly in th
 _OBSTACLES = 0.12  # share of the images in which something stands before the person
 
 
+_PLAIN_CAMERA = Camera(
+    background=np.zeros((1, 1, 3), np.uint8), gain=np.ones(3, np.float32), gamma=1.0, saturation=1.0, haze=0.0,
+    blur=0.0, noise=0.0, light=0.0, loose=0.0, turn=0.0,
+)  # fmt: skip
+
+
 def draw_person(person: Person, camera: Camera, rng: np.random.Generator) -> UInt8:
     """One image of a person under a camera: uint8 [HEIGHT, WIDTH, 3]."""
     layer = Image.new("RGBA", (WIDTH * ZOOM, HEIGHT * ZOOM))
@@ -39,6 +45,23 @@ def draw_clutter(camera: Camera, rng: np.random.Generator, *, junk: bool) -> UIn
         figure.ground += float(rng.uniform(0.1, 0.9)) * HEIGHT * ZOOM
         figure.draw()
     return photograph(layer, camera, rng)
+
+
+def draw_walker(person: Person, height: int, *, turn: float, stride: float) -> UInt8:
+    """A walking person alone, to be put into a scene: RGBA uint8 [height, height / 2, 4], feet at the lower edge.
+
+    Args:
+        person: who.
+        height: pixels of the picture; the person fills most of it.
+        turn: the side that is shown: 0 front, pi / 2 side, pi back.
+        stride: -1 to 1, how far the legs are apart.
+    """
+    layer = Image.new("RGBA", (height // 2 * ZOOM, height * ZOOM))
+    figure = Figure(layer, person, _PLAIN_CAMERA, np.random.default_rng(0))
+    figure.scale, figure.x, figure.ground = 0.93 * person.height * layer.height, layer.width / 2, 0.995 * layer.height
+    figure.turn, figure.stride = turn, stride
+    figure.draw()
+    return np.asarray(layer.reduce(ZOOM))
 
 
 def _draw_passer_by(layer: Image.Image, camera: Camera, rng: np.random.Generator) -> None:

@@ -1,1 +1,1 @@
-"""Where a gallery keeps what it knows."""
+"""Engines that store galleries."""

@@ -1,26 +1,44 @@
-"""From a location to the engine that keeps it."""
+"""Opens the store at a location."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
-from passerby.errors import GalleryError
-from passerby.gallery.stores.protocol import Store
+from passerby.errors import GalleryError, GalleryRequestError
+from passerby.gallery.stores.protocol import Settings, Store
+
+_DEFAULT_STORAGE = Settings().storage
 
 
-def open_store(location: str, *, read_only: bool = False, storage: str = "float32") -> Store:
+def open_store(location: str, *, read_only: bool = False, storage: str | None = None) -> Store:
     """Open or make the store at a location; see `Gallery.open`.
 
     Raises:
-        GalleryError: not a gallery's location, or something else is there.
+        GalleryError: not a gallery's location, something else is there, or it does not have this storage.
         StorageError: it cannot be made or reached.
     """
-    if location.startswith("milvus://") or location.endswith(".db"):
+    if location.startswith("milvus:") or location.endswith(".db"):
+        if storage not in (None, _DEFAULT_STORAGE):
+            raise GalleryRequestError(
+                f"{location}: storage={storage!r}, but Milvus stores {_DEFAULT_STORAGE}; leave storage out, or "
+                "use a file gallery"
+            )
         from passerby.gallery.stores.milvus.store import MilvusStore  # pymilvus is an extra, and slow to import
 
         return MilvusStore(location, read_only=read_only)
     if "://" in location:
-        raise GalleryError(f"{location}: expected a file or milvus://host:port/NAME")
-    from passerby.gallery.stores.sqlite.store import SqliteStore
+        raise GalleryError(f"{location}: expected a file, milvus://host:port/NAME, or milvus:PATH.db")
+    from passerby.gallery.stores.sqlite.sharing import open_shared
 
-    return SqliteStore(Path(location).expanduser(), read_only=read_only, storage=storage)
+    path = Path(location).expanduser()
+    shared = open_shared(path, read_only=read_only, storage=_DEFAULT_STORAGE if storage is None else storage)
+    store = cast("Store", shared)  # it passes on to the store what it does not have itself
+    found = store.settings().storage
+    if storage not in (None, found):
+        store.close()
+        raise GalleryRequestError(
+            f"{location}: stores vectors as {found}, opened with storage={storage!r}; leave storage out, or migrate it "
+            "into a new gallery"
+        )
+    return store

@@ -1,4 +1,4 @@
-"""What a gallery asks of the engine that keeps it."""
+"""The methods that a gallery needs of a store."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
-from passerby.gallery.records import Event, IdentityRecord, Observations, Ranking, Where
+from passerby.gallery.events import Event
+from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.search.score import Score
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a gallery knows of itself. `dim` 0 and `fingerprint` "" mean: not fixed yet."""
+    """Settings of a gallery. `dim` 0 and `fingerprint` "" mean: not fixed yet."""
 
     dim: int = 0
     fingerprint: str = ""
@@ -60,7 +61,11 @@ class Store(Protocol):
         """The identities of these names, as far as there are any, also if they were merged into another."""
 
     def put_identity(self, record: IdentityRecord) -> int:
-        """Store a new identity (`id` 0) or replace one; its id."""
+        """Store a new identity (`id` 0) or replace one; its id.
+
+        A name belongs to one identity, also that of an identity which was merged into another: GalleryRequestError
+        here, or at the end of the transaction, where it is another's.
+        """
 
     def erase_identities(self, identities: Sequence[int]) -> None:
         """Erase identities, every earlier version of their texts, and what the log says of them."""
@@ -99,14 +104,14 @@ class Store(Protocol):
     def append_event(self, event: Event) -> int:
         """Write to the log (its `id` and `name` are ignored); the new event's id.
 
-        `detail` holds numbers and camera names only; what names people goes to `private`, which is erasable and is
+        `detail` holds numbers and camera names only; what names people belongs in `private`, which is erasable and is
         erased with the event's identity.
         """
 
     def append_events(self, events: Sequence[Event]) -> None:
         """Write entries that only note something (no `other`, no `private`), all or none, outside a transaction.
 
-        They are durable when it returns. The identity of an entry that is gone by then is left out.
+        They are durable when it returns. An identity that was erased by then is left out of its entry.
         """
 
     def events(self, identity: int | None = None, *, limit: int | None = None) -> list[Event]:
@@ -128,4 +133,4 @@ class Store(Protocol):
         """A consistent copy, while others read and write."""
 
     def close(self) -> None:
-        """Let go of the file or the connection."""
+        """Close the file or the connection."""

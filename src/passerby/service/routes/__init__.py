@@ -1,1 +1,1 @@
-"""The endpoints."""
+"""The endpoints, one file per resource."""

@@ -1,34 +1,69 @@
-"""Who is this?"""
+"""Identification: who is this? And what a person decided about a candidate."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from passerby.service.dependencies import PROBLEMS, checked_vectors, needs, service_of
-from passerby.service.keys import Key
-from passerby.service.schemas import Answer, IdentifyVectors, Question
-from passerby.service.uploads import describe_form, read_form
+from passerby.gallery.events import Note
+from passerby.gallery.gallery import Gallery
+from passerby.service.dependencies import (
+    ERROR_RESPONSES,
+    Context,
+    Reader,
+    WritableContext,
+    Writer,
+    form_body,
+    json_body,
+    require_identity,
+)
+from passerby.service.identification import IdentificationTask
+from passerby.service.json_bodies import describe_json
+from passerby.service.multipart import describe_form
+from passerby.service.schemas import DecisionRequest, IdentifyRequest, IdentifyResponse, IdentifyVectorsRequest
 
-router = APIRouter(tags=["ask"], responses=PROBLEMS)
-Reader = Annotated[Key, Depends(needs("read"))]
+router = APIRouter(tags=["identify"], responses=ERROR_RESPONSES)
 
 
-@router.post("/v1/identify", response_model=Answer, openapi_extra=describe_form(Question))
-async def identify(request: Request, caller: Reader) -> Response:
+@router.post("/v1/identify", response_model=IdentifyResponse, openapi_extra=describe_form(IdentifyRequest))
+async def identify(
+    request: Request,
+    caller: Reader,
+    context: Context,
+    form: Annotated[tuple[IdentifyRequest, list[bytes]], form_body(IdentifyRequest)],
+) -> Response:
     """Identify the person of a picture, or of several pictures of one tracklet. Changes nothing."""
-    service = service_of(request)
-    question, uploads = await read_form(request, Question, most=service.limits.images)
-    answer = await service.ask(question, caller.name, request.state.request, uploads=uploads)
+    fields, images = form
+    answer = await context.identify(IdentificationTask(fields, caller.name, request.state.request_id, images=images))
     return Response(answer, media_type="application/json")
 
 
-@router.post("/v1/identify/vectors", response_model=Answer)
-async def identify_vectors(request: Request, caller: Reader, question: IdentifyVectors) -> Response:
+@router.post(
+    "/v1/identify/vectors", response_model=IdentifyResponse, openapi_extra=describe_json(IdentifyVectorsRequest)
+)
+async def identify_vectors(
+    request: Request,
+    caller: Reader,
+    context: Context,
+    body: Annotated[IdentifyVectorsRequest, json_body(IdentifyVectorsRequest)],
+) -> Response:
     """Identify by vectors of this gallery's encoder; several are one tracklet. Changes nothing."""
-    service = service_of(request)
-    vectors = checked_vectors(service, question.vectors)
-    answer = await service.ask(question, caller.name, request.state.request, vectors=vectors)
+    task = IdentificationTask(body, caller.name, request.state.request_id, vectors=body.vectors)
+    answer = await context.identify(task)
     return Response(answer, media_type="application/json")
+
+
+@router.post("/v1/decide", status_code=204, openapi_extra=describe_json(DecisionRequest))
+async def decide(
+    caller: Writer, context: WritableContext, body: Annotated[DecisionRequest, json_body(DecisionRequest)]
+) -> None:
+    """Note what a person decided about a candidate. To add the picture to the identity, enrol it."""
+
+    def task(gallery: Gallery) -> None:
+        require_identity(gallery, body.identity)
+        detail: dict[str, float | str] = {"request": body.request, "distance": round(body.distance, 6)}
+        context.audit(gallery, [Note(body.decision, body.identity, caller.name, detail)])
+
+    await context.run(task)

@@ -11,158 +11,223 @@ import json
 import os
 import sqlite3
 import threading
-import time as clock
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
 
-from passerby.array_types import Bool, Float32, Int64
-from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestError, NotInGalleryError, StorageError
-from passerby.gallery.inputs import THUMBNAIL_BYTES
-from passerby.gallery.records import Event, IdentityRecord, Observations, Ranking, Where
+from passerby.array_types import Float32, Int64
+from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestError, StorageError
+from passerby.gallery.events import Event
+from passerby.gallery.stores.names import name_hint
 from passerby.gallery.stores.protocol import Settings
-from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, MIGRATIONS, PAGE_SIZE, VECTORS_PER_BLOCK
-from passerby.search.index import NOBODY, ExactIndex
+from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
+from passerby.gallery.stores.sqlite import schema
+from passerby.gallery.stores.sqlite.connection import (
+    BUSY_SECONDS,
+    PRIVATE,
+    close_files,
+    connect,
+    has_log,
+    sync_file,
+    translated,
+)
+from passerby.gallery.stores.sqlite.file_guard import FileGuard
+from passerby.gallery.stores.sqlite.memory import Memory
+from passerby.gallery.stores.sqlite.new_file import run_migrations
+from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, VECTORS_PER_BLOCK
+from passerby.gallery.stores.sqlite.slots import camera_codes, take_slots, write_thumbnails, write_vectors
+from passerby.gallery.stores.sqlite.texts import erase_text, read_text, write_text
 from passerby.search.score import Score
 
-_BUSY_SECONDS = 30.0
 _READER_SECONDS = 3.0
-_TEXT_STEP = 256
-_CHUNK = 8192
-_REMEMBERED = 16
-_PRIVATE = 0o600  # biometric data are nobody else's; SQLite gives the files beside it the same mode
-_DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
 
 
 class SqliteStore:
-    """A gallery in one SQLite file.
+    """A gallery in one SQLite file: one object for each file of a process (see sharing.py).
 
     Args:
-        path: the file; made where it does not exist (unless `read_only`).
+        path: the file, without symbolic links in it.
+        location: what its user calls it.
         read_only: open for reading; every change is refused.
-        storage: what a new file stores; an existing one keeps its own.
 
     Raises:
         GalleryError: not a gallery, damaged, or of a newer version of passerby.
-        StorageError: the file cannot be made.
+        StorageError: the file cannot be locked.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, storage: str = "float32") -> None:
-        self.location = str(path)
-        self._path = path
+    def __init__(self, path: Path, *, location: str, read_only: bool = False) -> None:
+        self.location = location
+        self.path = path
+        self.users: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.inherited = False
         self._lock = threading.RLock()
         self._writing = threading.RLock()  # taken before `_lock`, never after
         self._depth = 0
         self._read_only = read_only
         self._log_db: sqlite3.Connection | None = None
-        _check_path(path, must_exist=read_only)
-        if not path.exists():
-            _create(path, storage)
-        with _translated(self.location):
-            self._db = _connect(path, read_only=read_only)
-            self._inode = _inode(path)
+        self._memory = Memory(location)
+        self._data_version = -1
+        self._guard = FileGuard(path)
+        self.inode = self._guard.inode
+        self._connections: list[sqlite3.Connection] = []
+        # also for who forgets to close: the guard must be the last to go
+        self._finish = weakref.finalize(self, close_files, self._connections, self._guard)
         try:
-            with _translated(self.location):
+            with translated(self.location):
+                self._connect()
                 self._migrate()
-            self._forget_everything_known()
             self._refresh()
         except BaseException:
-            self._db.close()
+            self._finish()
             raise
+
+    def _connect(self) -> None:
+        self._db = connect(self.path, read_only=self._read_only)
+        self._connections.append(self._db)
+        self._check_application()
+        if not self._read_only:
+            self._db.execute("PRAGMA journal_mode = WAL")  # a copy by other tools may be without
+        if has_log(self._db):
+            self._guard.hold()
+
+    def make_writable(self) -> None:
+        """Go on as a store that can be written to, if it was opened for reading only."""
+        with self._writing, self._lock, translated(self.location):
+            if self._read_only:
+                self._read_only = False
+                try:
+                    self._connect()
+                except BaseException:
+                    self._read_only = True
+                    self._db = self._connections[0]
+                    raise
+                self._connections.pop(0).close()
+                self._data_version = -1  # it is counted by connection
+
+    def leave_to_parent(self) -> None:
+        """In a forked process: let go of the locks' descriptors, and never touch the file again."""
+        self.inherited = True
+        self._finish.detach()
+        self._guard.close_descriptors()
 
     def close(self) -> None:
         """Close the file; the log is written back when the last process closes."""
-        with self._writing, self._lock, _translated(self.location):
-            if self._log_db is not None:
-                self._log_db.close()
-            self._db.close()
+        with self._writing, self._lock, translated(self.location):
+            self._finish()
+
+    def file_fault(self) -> str:
+        """What has happened to the file since it was opened, or ""."""
+        return self._guard.file_fault()
+
+    def log_fault(self) -> str:
+        """What has happened to its write-ahead log since it was opened, or ""."""
+        return self._guard.log_fault()
 
     # -- state -------------------------------------------------------------------------------------------------------
 
-    def _forget_everything_known(self) -> None:
-        self._data_version = -1
-        self._erasure_pending = False
-        self._revision = -1
-        self._generation = 0
-        self._settings = Settings()
-        self._index: ExactIndex | None = None
-        self._identities: dict[int, IdentityRecord] = {}
-        self._names: dict[str, int] = {}
-        self._masks: dict[Where, Bool] = {}
-        self._cameras: dict[int, str] = {}
-
-    def _migrate(self) -> None:
+    def _check_application(self) -> None:
         (application,) = self._db.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION_ID:
             raise GalleryError(f"{self.location}: an SQLite file, but not a gallery (application id {application})")
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > len(MIGRATIONS):
-            raise GalleryError(
-                f"{self.location}: version {version} of the gallery format; this passerby knows up to "
-                f"{len(MIGRATIONS)}: install a newer passerby"
-            )
-        if version < len(MIGRATIONS):
+
+    def _migrate(self) -> None:
+        version = self._check_version()
+        if version < len(schema.MIGRATIONS):
             if self._read_only:
                 raise GalleryError(f"{self.location}: version {version} of the format: open it once for writing")
-            _run_migrations(self._db, version)
+            with self._guard.turn(BUSY_SECONDS):
+                run_migrations(self._db, version)
+
+    def _check_version(self) -> int:
+        """The version of the format; another process may have brought it to a newer one meanwhile."""
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > len(schema.MIGRATIONS):
+            raise GalleryError(
+                f"{self.location}: version {version} of the gallery format; this passerby knows up to "
+                f"{len(schema.MIGRATIONS)}: install a newer passerby"
+            )
+        return int(version)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        with self._lock, _translated(self.location):
+        with self._lock, translated(self.location):
             if self._depth == 0:
                 self._refresh()
+                if not self._guard.lasting:  # else no process that obeys SQLite's locks can have deleted the log
+                    self._check_log()
             yield
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One writer at a time, all or nothing; on the disk when the block ends."""
-        with self._writing, self._lock, _translated(self.location):
+        with self._writing, self._lock, translated(self.location):
             if self._depth:
                 yield
                 return
-            self._check_writable()
-            self._db.execute("BEGIN IMMEDIATE")
-            self._depth = 1
-            settings = self._settings
-            try:
-                self._read_changes()
-                settings = self._settings
-                self._db.execute("UPDATE settings SET revision = revision + 1")
-                yield
+            with self._guard.turn(BUSY_SECONDS):
                 self._check_writable()
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._settings = settings
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            finally:
-                self._depth = 0
-            self._refresh(force=True)
-            if self._erasure_pending:
-                self._empty_log(wait=0.0)
+                self._db.execute("BEGIN IMMEDIATE")
+                self._depth = 1
+                settings = self._memory.settings
+                try:
+                    self._read_changes()
+                    settings = self._memory.settings
+                    self._db.execute("UPDATE settings SET revision = revision + 1")
+                    yield
+                    self._check_before_commit()
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    self._memory.settings = settings
+                    self._roll_back()
+                    raise
+                finally:
+                    self._depth = 0
+                self._check_log()
+                self._refresh(force=True)
+                if self._memory.erasure_pending:
+                    self._empty_log(wait=0.0)
+
+    def _roll_back(self) -> None:
+        """End the transaction, unless SQLite has ended it already, as it does after some errors."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def _check_writable(self) -> None:
-        """SQLite goes on writing to a file that was deleted, and what is written there is lost."""
+        """SQLite still writes to a file that was deleted, and what is written there is lost."""
         if self._read_only:
             raise StorageError(f"{self.location}: opened for reading only; nothing was changed")
-        found = _inode(self._path)
-        if found != self._inode:
-            what = "was deleted or moved away" if found is None else "was replaced by another one"
+        self._check_file()
+        self._check_log()
+
+    def _check_file(self) -> None:
+        if fault := self.file_fault():
             raise StorageError(
-                f"{self.location}: the file {what} while the gallery was open; nothing was changed; put it back, or "
+                f"{self.location}: the file {fault} while the gallery was open; nothing was changed; put it back, or "
                 "open the gallery again"
+            )
+
+    def _check_before_commit(self) -> None:
+        self._check_file()
+        if not self._guard.lasting:  # what is committed to a deleted log might be written back when it is closed
+            self._check_log()
+
+    def _check_log(self) -> None:
+        """Nothing is acknowledged that stands in a log which other processes do not see."""
+        if (fault := self.log_fault()) and not self.file_fault():
+            raise StorageError(
+                f"{self.location}: its write-ahead log ({self.path.name}-wal, -shm) {fault} while the gallery was "
+                "open; this call is not acknowledged; close the gallery and open it again"
             )
 
     def _refresh(self, *, force: bool = False) -> None:
         """Read what others changed (or we did: `force`)."""
-        with _translated(self.location):
+        with translated(self.location):
             (version,) = self._db.execute("PRAGMA data_version").fetchone()
             if version == self._data_version and not force:
                 return
@@ -170,131 +235,20 @@ class SqliteStore:
             try:
                 self._read_changes()
             finally:
-                self._db.execute("ROLLBACK")
+                self._roll_back()
             self._data_version = version
 
     def _read_changes(self) -> None:
         """Bring memory up to the open transaction's view of the file."""
-        row = self._db.execute(
-            "SELECT revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending FROM settings"
-        ).fetchone()
-        if row is None:
-            raise DamagedGalleryError(f"{self.location}: damaged: its settings are missing")
-        revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending = row
-        self._erasure_pending = bool(erasure_pending)
-        if generation != self._generation:
-            self._forget_everything_known()
-            self._generation = generation
-        if revision == self._revision:
-            return
-        if storage not in _DTYPES:
-            raise DamagedGalleryError(f"{self.location}: damaged: unknown storage {storage!r}")
-        self._settings = Settings(dim, fingerprint, threshold, storage, unknowns)
-        if self._index is None and dim:
-            self._index = ExactIndex(dim)
-        self._cameras.update(
-            self._db.execute("SELECT id, name FROM cameras WHERE id > ?", (max(self._cameras, default=0),))
-        )
-        self._read_identities()
-        if self._revision < 0:
-            self._read_all_observations()
-        else:
-            self._read_changed_observations()
-        self._revision = revision
-        self._masks.clear()
-
-    def _read_identities(self) -> None:
-        rows = self._db.execute(
-            "SELECT i.id, t.data, i.is_unknown, i.expires, i.created, i.merged_into FROM identities i "
-            "LEFT JOIN texts t ON t.slot = i.text WHERE i.revision > ?",
-            (self._revision,),
-        )
-        for identity, text, unknown, expires, created, merged in rows:
-            texts = self._decode_text(text)
-            self._drop_name(identity)
-            self._names[texts["name"]] = identity
-            self._identities[identity] = IdentityRecord(
-                identity, texts["name"], texts["notes"], texts["consent"], expires, bool(unknown), created, merged
-            )
-        for (identity,) in self._db.execute("SELECT id FROM erased_identities WHERE revision > ?", (self._revision,)):
-            self._drop_name(identity)
-            self._identities.pop(identity, None)
-
-    def _drop_name(self, identity: int) -> None:
-        known = self._identities.get(identity)
-        if known is not None and self._names.get(known.name) == identity:
-            del self._names[known.name]
-
-    def _read_all_observations(self) -> None:
-        rows = self._db.execute("SELECT slot, id, identity, camera, time FROM observations ORDER BY slot")
-        while chunk := rows.fetchmany(_CHUNK):
-            self._put_rows(chunk)
-        found = 0
-        for block, data in self._db.execute("SELECT block, data FROM vectors ORDER BY block"):
-            first = block * VECTORS_PER_BLOCK
-            end = min(first + VECTORS_PER_BLOCK, 0 if self._index is None else self._index.size)
-            found += self._put_vectors(np.arange(first, end), self._decode_vectors(data)[: max(0, end - first)])
-        missing = (0 if self._index is None else len(self._index)) - found
-        if missing:
-            raise DamagedGalleryError(f"{self.location}: damaged: {missing:,} vectors are missing")
-
-    def _read_changed_observations(self) -> None:
-        rows = self._db.execute(  # told which index, or else SQLite goes through all rows to have them in order
-            "SELECT slot, id, identity, camera, time FROM observations INDEXED BY observations_revision "
-            "WHERE revision > ? ORDER BY slot",
-            (self._revision,),
-        ).fetchall()
-        if not rows:
-            return
-        self._put_rows(rows)
-        slots = np.array([row[0] for row in rows], np.int64)
-        for block, part in _by_block(slots):
-            data = self._db.execute("SELECT data FROM vectors WHERE block = ?", (block,)).fetchone()
-            if data is None:
-                raise DamagedGalleryError(f"{self.location}: damaged: the vectors of block {block} are missing")
-            self._put_vectors(slots[part], self._decode_vectors(data[0])[slots[part] % VECTORS_PER_BLOCK])
-
-    def _put_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        slots, ids, identities, cameras, times = (np.array(column) for column in zip(*rows, strict=True))
-        self._known_index().put(
-            slots, ids, _filled(identities, NOBODY), _filled(cameras, -1), np.asarray(times, np.float64)
-        )
-
-    def _decode_vectors(self, data: bytes) -> npt.NDArray[Any]:
-        """The vectors of a block, [slots, D], in the type they are stored in."""
-        dim, dtype = self._known_index().dim, _DTYPES[self._settings.storage]
-        if len(data) != VECTORS_PER_BLOCK * dim * dtype.itemsize:
-            raise DamagedGalleryError(
-                f"{self.location}: damaged: a block of vectors does not have {dim} numbers a vector"
-            )
-        return np.frombuffer(data, dtype).reshape(VECTORS_PER_BLOCK, dim)
-
-    def _put_vectors(self, slots: Int64, stored: npt.NDArray[Any]) -> int:
-        """Take vectors into the index; how many of them belong to an observation."""
-        if not len(slots):
-            return 0
-        index = self._known_index()
-        vectors = stored.astype(np.float32, copy=False)
-        expected = index.identities[slots] != NOBODY
-        wrong = np.flatnonzero(~(np.abs(np.einsum("ij,ij->i", vectors, vectors) - expected) < 0.01))
-        if len(wrong):
-            raise DamagedGalleryError(
-                f"{self.location}: damaged: the vector in slot {slots[wrong[0]]} is not of unit length"
-            )
-        index.put_vectors(slots, vectors)
-        return int(np.count_nonzero(expected))
-
-    def _known_index(self) -> ExactIndex:
-        if self._index is None:
-            raise DamagedGalleryError(f"{self.location}: damaged: observations, but no dimension of vectors")
-        return self._index
+        self._check_version()
+        self._memory.read_changes(self._db)
 
     # -- settings and identities -------------------------------------------------------------------------------------
 
     def settings(self) -> Settings:
         """What the gallery knows of itself."""
         with self._reading():
-            return self._settings
+            return self._memory.settings
 
     def change_settings(self, settings: Settings) -> None:
         """Replace all settings."""
@@ -302,60 +256,64 @@ class SqliteStore:
             "UPDATE settings SET dim = ?, fingerprint = ?, threshold = ?, storage = ?, unknowns = ?",
             (settings.dim, settings.fingerprint, settings.threshold, settings.storage, settings.unknowns),
         )
-        self._settings = replace(settings)
+        self._memory.settings = replace(settings)
         self._revision_of_write()
 
     def identities(self) -> Mapping[int, IdentityRecord]:
         """All identities by id, those merged into another included."""
         with self._reading():
-            return dict(self._identities)
+            return dict(self._memory.identities)
 
     def identity(self, identity: int) -> IdentityRecord | None:
         """One identity by id."""
         with self._reading():
-            return self._identities.get(identity)
+            return self._memory.identities.get(identity)
 
     def names(self, identities: Iterable[int]) -> dict[int, str]:
         """Names of those of these identities that there are."""
         with self._reading():
-            return {i: self._identities[i].name for i in identities if i in self._identities}
+            return {i: self._memory.identities[i].name for i in identities if i in self._memory.identities}
 
     def find(self, names: Sequence[str]) -> dict[str, IdentityRecord]:
         """The identities of these names, as far as there are any, also if they were merged into another."""
         with self._reading():
-            return {name: self._identities[self._names[name]] for name in names if name in self._names}
+            return {
+                name: self._memory.identities[self._memory.names[name]] for name in names if name in self._memory.names
+            }
 
     def put_identity(self, record: IdentityRecord) -> int:
         """Store a new identity (`id` 0) or replace one; its id."""
         text = {"name": record.name, "notes": record.notes, "consent": record.consent}
         old = self._db.execute("SELECT text FROM identities WHERE id = ?", (record.id,)).fetchone()
-        slot = self._write_text(text, old[0] if old else None)
-        values = (slot, record.unknown, record.expires, record.created, record.merged_into, self._revision_of_write())
-        if old:
-            self._db.execute(
-                "UPDATE identities SET text = ?, is_unknown = ?, expires = ?, created = ?, merged_into = ?, "
-                "revision = ? WHERE id = ?",
-                (*values, record.id),
-            )
-            return record.id
-        cursor = self._db.execute(
-            "INSERT INTO identities (text, is_unknown, expires, created, merged_into, revision) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            values,
-        )
-        return int(cursor.lastrowid or 0)
+        slot = write_text(self._db, text, old[0] if old else None)
+        columns = {
+            "text": slot,
+            "is_unknown": record.unknown,
+            "expires": record.expires,
+            "created": record.created,
+            "merged_into": record.merged_into,
+            "revision": self._revision_of_write(),
+            "name_hint": name_hint(record.name),
+        }
+        try:
+            return _put_row(self._db, record.id if old else None, columns)
+        except sqlite3.IntegrityError:
+            raise GalleryRequestError(
+                f"{self.location}: there is an identity {record.name!r} already (or one that was merged into "
+                "another); a name belongs to one identity"
+            ) from None
 
     def erase_identities(self, identities: Sequence[int]) -> None:
         """Erase identities, their texts, and what the log says of them."""
         revision = self._revision_of_write()
         for identity in identities:
             for (slot,) in self._db.execute("SELECT text FROM identities WHERE id = ?", (identity,)).fetchall():
-                self._erase_text(slot)
+                erase_text(self._db, slot)
             touching = (identity, identity)
             for (slot,) in self._db.execute(
                 "SELECT text FROM events WHERE text IS NOT NULL AND (identity = ? OR other = ?)", touching
             ).fetchall():
-                self._erase_text(slot)
+                erase_text(self._db, slot)
             self._db.execute("UPDATE events SET detail = '{}', text = NULL WHERE identity = ? OR other = ?", touching)
             self._db.execute("DELETE FROM identities WHERE id = ?", (identity,))
             self._db.execute("INSERT OR REPLACE INTO erased_identities VALUES (?, ?)", (identity, revision))
@@ -366,30 +324,6 @@ class SqliteStore:
             raise StorageError(f"{self.location}: changes are made inside a transaction")
         (revision,) = self._db.execute("SELECT revision FROM settings").fetchone()
         return int(revision)
-
-    def _write_text(self, content: Mapping[str, Any], old_slot: int | None) -> int:
-        """Store texts padded to a multiple of 256 bytes: in place where they fit, else in a new slot."""
-        data = json.dumps(content, ensure_ascii=False).encode()
-        data += b" " * (-len(data) % _TEXT_STEP)
-        if old_slot is not None:
-            (size,) = self._db.execute("SELECT length(data) FROM texts WHERE slot = ?", (old_slot,)).fetchone()
-            if size == len(data):
-                self._db.execute("UPDATE texts SET data = ? WHERE slot = ?", (data, old_slot))
-                return old_slot
-            self._erase_text(old_slot)
-        cursor = self._db.execute("INSERT INTO texts (data) VALUES (?)", (data,))
-        return int(cursor.lastrowid or 0)
-
-    def _erase_text(self, slot: int) -> None:
-        self._db.execute("UPDATE texts SET data = zeroblob(length(data)) WHERE slot = ?", (slot,))
-        self._db.execute("INSERT OR IGNORE INTO free_slots VALUES ('text', ?)", (slot,))
-
-    def _decode_text(self, data: bytes | None) -> dict[str, Any]:
-        try:
-            content = json.loads(data or b"")
-        except ValueError:
-            raise DamagedGalleryError(f"{self.location}: damaged: an identity's name cannot be read") from None
-        return dict(content)
 
     # -- observations ------------------------------------------------------------------------------------------------
 
@@ -407,11 +341,11 @@ class SqliteStore:
         (last,) = self._db.execute("SELECT last FROM observation_ids").fetchone()
         self._db.execute("UPDATE observation_ids SET last = ?", (last + count,))
         ids = np.arange(last + 1, last + 1 + count, dtype=np.int64)
-        slots = self._take_slots("vectors", "observations", count)
+        slots = take_slots(self._db, "vectors", "observations", count)
         self._write_vectors(np.array(slots, np.int64), vectors)
         pictures = [picture for picture in thumbnails if picture is not None]
-        picture_slots = iter(self._write_thumbnails(pictures))
-        codes = self._camera_codes(cameras)
+        picture_slots = iter(write_thumbnails(self._db, pictures))
+        codes = camera_codes(self._db, cameras)
         self._db.executemany(
             "INSERT OR REPLACE INTO observations (slot, id, identity, camera, time, thumbnail, revision) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -432,52 +366,13 @@ class SqliteStore:
         )
         return ids
 
-    def _take_slots(self, kind: str, table: str, count: int) -> list[int]:
-        """Free slots, then those behind the last one, ascending."""
-        free = self._db.execute(
-            "SELECT slot FROM free_slots WHERE kind = ? ORDER BY slot LIMIT ?", (kind, count)
-        ).fetchall()
-        self._db.executemany("DELETE FROM free_slots WHERE kind = ? AND slot = ?", ((kind, slot) for (slot,) in free))
-        (start,) = self._db.execute(f"SELECT coalesce(max(slot) + 1, 0) FROM {table}").fetchone()
-        return [slot for (slot,) in free] + list(range(start, start + count - len(free)))
-
     def _write_vectors(self, slots: Int64, vectors: Float32) -> None:
-        """Write vectors into their slots (ascending): in place, or into new blocks behind the last one."""
-        stored = np.ascontiguousarray(vectors, dtype=_DTYPES[self._settings.storage])
-        (blocks,) = self._db.execute("SELECT coalesce(max(block) + 1, 0) FROM vectors").fetchone()
-        size = stored.shape[1] * stored.itemsize
-        for block, part in _by_block(slots):
-            places = slots[part] % VECTORS_PER_BLOCK
-            if block >= blocks:
-                data = np.zeros((VECTORS_PER_BLOCK, stored.shape[1]), stored.dtype)
-                data[places] = stored[part]
-                self._db.execute("INSERT INTO vectors VALUES (?, ?)", (block, data.data.cast("B")))
-                continue
-            with self._db.blobopen("vectors", "data", block) as blob:
-                for place, row in zip(places.tolist(), stored[part], strict=True):
-                    blob.seek(place * size)
-                    blob.write(row.data.cast("B"))
-
-    def _write_thumbnails(self, pictures: Sequence[bytes]) -> list[int]:
-        """Write into free slots, then behind the last one; the slots used."""
-        slots = self._take_slots("thumbnails", "thumbnails", len(pictures))
-        self._db.executemany(
-            "INSERT INTO thumbnails VALUES (?, ?) ON CONFLICT (slot) DO UPDATE SET data = excluded.data",
-            ((slot, _padded(picture)) for slot, picture in zip(slots, pictures, strict=True)),
-        )
-        return slots
-
-    def _camera_codes(self, cameras: Sequence[str | None]) -> dict[str | None, int | None]:
-        codes: dict[str | None, int | None] = {None: None}
-        for name in sorted({camera for camera in cameras if camera is not None}):
-            self._db.execute("INSERT OR IGNORE INTO cameras (name) VALUES (?)", (name,))
-            (codes[name],) = self._db.execute("SELECT id FROM cameras WHERE name = ?", (name,)).fetchone()
-        return codes
+        write_vectors(self._db, slots, vectors, self._memory.settings.storage)
 
     def move_observations(self, observations: Int64, identity: int) -> None:
         """Give observations to another identity."""
         revision = self._revision_of_write()
-        slots = self._slots(observations)
+        slots = self._memory.slots_of(observations)
         self._db.executemany(
             "UPDATE observations SET identity = ?, revision = ? WHERE slot = ?",
             ((identity, revision, slot) for slot in slots.tolist()),
@@ -486,8 +381,13 @@ class SqliteStore:
     def erase_observations(self, observations: Int64) -> None:
         """Overwrite vectors and thumbnails with zeros; their slots are free again."""
         revision = self._revision_of_write()
-        slots = np.sort(self._slots(observations))
-        self._write_vectors(slots, np.zeros((len(slots), self._settings.dim), np.float32))
+        slots = np.sort(self._memory.slots_of(observations))
+        write_vectors(
+            self._db,
+            slots,
+            np.zeros((len(slots), self._memory.settings.dim), np.float32),
+            self._memory.settings.storage,
+        )
         for slot in slots.tolist():
             (picture,) = self._db.execute("SELECT thumbnail FROM observations WHERE slot = ?", (slot,)).fetchone()
             if picture is not None:
@@ -501,40 +401,21 @@ class SqliteStore:
             self._db.execute("INSERT INTO free_slots VALUES ('vectors', ?)", (slot,))
         self._db.execute("UPDATE settings SET erasure_pending = 1")
 
-    def _slots(self, observations: Int64) -> Int64:
-        """Slots of observation ids, in the order asked for."""
-        if not len(observations):
-            return np.zeros(0, np.int64)
-        slots = np.full(len(observations), -1) if self._index is None else self._index.slots_of(observations)
-        missing = np.flatnonzero(slots < 0)
-        if len(missing):
-            raise NotInGalleryError(f"{self.location}: no observation {observations[missing[0]]}")
-        return slots
-
     def observations(self, identities: Sequence[int] | None = None) -> Observations:
         """Observations of these identities, or all, ordered by id."""
         with self._reading():
-            if self._index is None:
-                return Observations(np.zeros(0, np.int64), np.zeros(0, np.int64), (), np.zeros(0))
-            index = self._index
-            chosen = index.alive()
-            if identities is not None:
-                chosen = chosen & np.isin(index.identities[: index.size], np.asarray(list(identities), np.int64))
-            slots = np.flatnonzero(chosen)
-            slots = slots[np.argsort(index.ids[slots], kind="stable")]
-            cameras = tuple(self._cameras.get(code) for code in index.cameras[slots].tolist())
-            return Observations(index.ids[slots], index.identities[slots], cameras, index.times[slots].copy())
+            return self._memory.observations(identities)
 
     def vectors(self, observations: Int64) -> Float32:
         """Vectors [n, D] of observations, in the order asked for."""
         with self._reading():
-            slots = self._slots(np.asarray(observations, np.int64))
-            return np.zeros((0, 0), np.float32) if self._index is None else self._index.vectors(slots)
+            slots = self._memory.slots_of(np.asarray(observations, np.int64))
+            return np.zeros((0, 0), np.float32) if self._memory.index is None else self._memory.index.vectors(slots)
 
     def thumbnail(self, observation: int) -> bytes | None:
         """The JPEG of an observation, if one was stored."""
         with self._reading():
-            (slot,) = self._slots(np.array([observation], np.int64)).tolist()
+            (slot,) = self._memory.slots_of(np.array([observation], np.int64)).tolist()
             row = self._db.execute(
                 "SELECT t.data FROM observations o JOIN thumbnails t ON t.slot = o.thumbnail WHERE o.slot = ?", (slot,)
             ).fetchone()
@@ -543,57 +424,18 @@ class SqliteStore:
     def count(self) -> int:
         """Stored observations."""
         with self._reading():
-            return 0 if self._index is None else len(self._index)
+            return 0 if self._memory.index is None else len(self._memory.index)
 
     def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
         """Rank identities for each probe [q, D], each with its own filter; exact."""
         with self._reading():
-            index = self._index
-            if index is None:
-                nothing = np.zeros(0, np.int64)
-                return [Ranking(nothing, np.zeros(0), nothing, (), np.zeros(0), 0, 0) for _ in probes]
-            masks = {where: self._mask(index, where) for where in set(wheres)}
-            ranked = index.search(probes, [masks[where] for where in wheres], top=top, score=score)
-            stored = len(index)
-            return [
-                Ranking(
-                    found.identities,
-                    found.distances,
-                    index.ids[found.slots],
-                    tuple(self._cameras.get(code) for code in index.cameras[found.slots].tolist()),
-                    index.times[found.slots],
-                    found.considered,
-                    stored,
-                )
-                for found in ranked
-            ]
-
-    def _mask(self, index: ExactIndex, where: Where) -> Bool | None:
-        """Slots that pass a filter; the masks of recent filters are remembered until something changes."""
-        if where.everything:
-            return None
-        if where not in self._masks:
-            if len(self._masks) >= _REMEMBERED:
-                self._masks.clear()
-            self._masks[where] = self._new_mask(index, where)
-        return self._masks[where]
-
-    def _new_mask(self, index: ExactIndex, where: Where) -> Bool:
-        mask = index.alive().copy()
-        codes = [code for code, name in self._cameras.items() if name in where.exclude_cameras]
-        for code in codes:
-            mask &= index.cameras[: index.size] != code
-        if where.after is not None:
-            mask &= index.times[: index.size] >= where.after
-        if where.before is not None:
-            mask &= index.times[: index.size] <= where.before
-        return mask
+            return self._memory.search(probes, wheres, top=top, score=score)
 
     # -- log ---------------------------------------------------------------------------------------------------------
 
     def append_event(self, event: Event) -> int:
         """Write to the log; the new event's id."""
-        slot = self._write_text(event.private, None) if event.private else None
+        slot = write_text(self._db, event.private, None) if event.private else None
         cursor = self._db.execute(
             "INSERT INTO events (at, action, actor, identity, other, detail, text) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (event.at, event.action, event.actor, event.identity, event.other, json.dumps(dict(event.detail)), slot),
@@ -606,29 +448,35 @@ class SqliteStore:
         They have a connection of their own, so that searches do not wait for the disk; and what has been read of the
         gallery stays valid.
         """
-        with self._writing, _translated(self.location):
+        with self._writing, translated(self.location):
             if self._depth:
                 for event in events:
                     self.append_event(event)
                 return
-            self._check_writable()
-            if self._log_db is None:
-                self._db.execute("SELECT 1")  # a closed gallery stays closed
-                self._log_db = _connect(self._path, read_only=False)
-            db = self._log_db
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                db.executemany(
-                    "INSERT INTO events (at, action, actor, identity, detail) "
-                    "VALUES (?, ?, ?, (SELECT id FROM identities WHERE id = ?), ?)",  # it may have been forgotten
-                    ((e.at, e.action, e.actor, e.identity, json.dumps(dict(e.detail))) for e in events),
-                )
+            with self._guard.turn(BUSY_SECONDS):
                 self._check_writable()
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+                self._write_events(events)
+                self._check_log()
+
+    def _write_events(self, events: Sequence[Event]) -> None:
+        if self._log_db is None:
+            self._db.execute("SELECT 1")  # a closed gallery stays closed
+            self._log_db = connect(self.path, read_only=False)
+            self._connections.append(self._log_db)
+        db = self._log_db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.executemany(
+                "INSERT INTO events (at, action, actor, identity, detail) "
+                "VALUES (?, ?, ?, (SELECT id FROM identities WHERE id = ?), ?)",  # it may have been forgotten
+                ((e.at, e.action, e.actor, e.identity, json.dumps(dict(e.detail))) for e in events),
+            )
+            self._check_before_commit()
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
 
     def events(self, identity: int | None = None, *, limit: int | None = None) -> list[Event]:
         """The log, newest first."""
@@ -648,7 +496,7 @@ class SqliteStore:
                     identity=row[4],
                     other=row[5],
                     detail=json.loads(row[6]),
-                    private={} if row[7] is None else self._decode_text(row[7]),
+                    private={} if row[7] is None else read_text(row[7], self.location),
                     undone=bool(row[8]),
                 )
                 for row in rows
@@ -662,10 +510,15 @@ class SqliteStore:
 
     def settle_erasure(self) -> str:
         """Empty the write-ahead log, which still holds the pages as they were before; what is pending, or ""."""
-        with self._lock, _translated(self.location):
+        with self._writing, self._lock, translated(self.location):
             self._refresh(force=True)
-            if self._read_only or not self._erasure_pending or self._empty_log(wait=_READER_SECONDS):
+            if self._read_only or not self._memory.erasure_pending:
                 return ""
+            if fault := self.file_fault() or self.log_fault():
+                return f"the file or its write-ahead log {fault}, so the log was not emptied; `purge` when it is back"
+            with self._guard.turn(BUSY_SECONDS):
+                if self._empty_log(wait=_READER_SECONDS):
+                    return ""
             return (
                 "another process is reading an older state, so the write-ahead log still holds the erased bytes; "
                 "the next change (or `purge`) empties it"
@@ -678,19 +531,22 @@ class SqliteStore:
             busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if not busy:
                 self._db.execute("UPDATE settings SET erasure_pending = 0")
-                self._erasure_pending = False
+                self._memory.erasure_pending = False
         finally:
-            self._db.execute(f"PRAGMA busy_timeout = {round(1000 * _BUSY_SECONDS)}")
+            self._db.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_SECONDS)}")
         return not busy
 
     def check(self) -> None:
         """Read every page and every vector; GalleryError where something is damaged."""
-        with self._lock, _translated(self.location):
+        with self._lock, translated(self.location):
             (verdict,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
                 raise DamagedGalleryError(f"{self.location}: damaged: {verdict}; go back to a backup")
-            self._forget_everything_known()
-            self._refresh()
+            self._memory.clear()
+            self._refresh(force=True)
+            hints = dict(self._db.execute("SELECT id, name_hint FROM identities"))
+            if hints != {identity: name_hint(record.name) for identity, record in self._memory.identities.items()}:
+                raise DamagedGalleryError(f"{self.location}: damaged: an identity cannot be found by its name")
 
     def compact(self) -> None:
         """Give the space of free slots back to the file system (rewrites the file)."""
@@ -702,203 +558,54 @@ class SqliteStore:
                 )
             self._db.execute("DELETE FROM erased_identities")
             self._db.execute("DELETE FROM free_slots")
-            self._db.execute("UPDATE settings SET generation = generation + 1, erasure_pending = 1")
-        with self._lock, _translated(self.location):
+            self._db.execute("UPDATE settings SET slot_generation = slot_generation + 1, erasure_pending = 1")
+        with self._writing, self._lock, translated(self.location), self._guard.turn(BUSY_SECONDS):
             self._db.execute("VACUUM")
         self.settle_erasure()
 
     def _close_gaps(self) -> None:
         """Move the last vectors into the free slots before them, and drop the blocks that are empty then."""
         self._db.execute("DELETE FROM observations WHERE identity IS NULL")
-        if self._index is None:
+        if self._memory.index is None:
             return
-        used = np.flatnonzero(self._index.alive())
+        used = np.flatnonzero(self._memory.index.alive())
         movers = used[used >= len(used)]
         gaps = np.setdiff1d(np.arange(len(used)), used)
-        self._write_vectors(gaps, self._index.vectors(movers))
+        self._write_vectors(gaps, self._memory.index.vectors(movers))
         self._db.executemany(
             "UPDATE observations SET slot = ? WHERE slot = ?", zip(gaps.tolist(), movers.tolist(), strict=True)
         )
         blocks = -(-len(used) // VECTORS_PER_BLOCK)
         self._db.execute("DELETE FROM vectors WHERE block >= ?", (blocks,))
         rest = np.arange(len(used), blocks * VECTORS_PER_BLOCK)
-        self._write_vectors(rest, np.zeros((len(rest), self._settings.dim), np.float32))
+        write_vectors(
+            self._db, rest, np.zeros((len(rest), self._memory.settings.dim), np.float32), self._memory.settings.storage
+        )
 
     def backup(self, target: Path) -> None:
         """A consistent copy, while others read and write; it appears only when it is complete."""
         if target.exists():
             raise GalleryError(f"{target}: exists already; a backup does not overwrite")
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        with self._lock, _translated(self.location):
+        with self._lock, translated(self.location):
             try:
                 copy = sqlite3.connect(partial)
                 try:
                     self._db.backup(copy)
                 finally:
                     copy.close()
-                partial.chmod(_PRIVATE)
-                _sync_file(partial)
+                partial.chmod(PRIVATE)
+                sync_file(partial)
                 partial.rename(target)
             finally:
                 partial.unlink(missing_ok=True)
 
 
-def _check_path(path: Path, *, must_exist: bool) -> None:
-    if path.is_dir():
-        raise GalleryError(f"{path}: a folder; a gallery is one file")
-    if not path.exists():
-        if must_exist:
-            raise GalleryError(f"{path}: no such gallery")
-        if not path.parent.is_dir():
-            raise GalleryError(f"{path}: the folder {path.parent} does not exist")
-        return
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-    except OSError as error:
-        raise GalleryError(f"{path}: cannot be read ({error.strerror})") from None
-    if start != b"SQLite format 3\0":
-        what = "is empty (0 bytes)" if not start else "is not a gallery, or damaged (not an SQLite file)"
-        raise GalleryError(f"{path}: {what}; go back to a backup, or name another file to start a new gallery")
-
-
-def _create(path: Path, storage: str) -> None:
-    """Make a complete empty gallery beside its place and link it there: there is never half a gallery."""
-    if storage not in _DTYPES:
-        raise GalleryError(f"unknown storage {storage!r}: expected one of {', '.join(_DTYPES)}")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{clock.monotonic_ns()}.partial")
-    try:
-        with _translated(str(path)):
-            db = sqlite3.connect(partial, isolation_level=None)
-            try:
-                db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-                db.execute("PRAGMA journal_mode = WAL")
-                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                _run_migrations(db, 0)
-                db.execute("UPDATE settings SET storage = ?", (storage,))
-            finally:
-                db.close()
-        partial.chmod(_PRIVATE)
-        _sync_file(partial)
-        os.link(partial, path)
-        _sync_file(path.parent)
-    except FileExistsError:
-        pass  # another process was quicker: its file is as good
-    except OSError as error:
-        raise StorageError(f"{path}: the gallery cannot be made ({error.strerror})") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _run_migrations(db: sqlite3.Connection, version: int) -> None:
-    """Bring a file from `version` to the newest, in one transaction."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        (version,) = db.execute("PRAGMA user_version").fetchone()  # another process may have been quicker
-        for step in MIGRATIONS[version:]:
-            if callable(step):
-                step(db)
-                continue
-            for statement in _statements(step):
-                db.execute(statement)
-        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script one by one: `executescript` would commit behind our back."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    name = f"file:{quote(str(path.absolute()))}"
-    mode = "ro" if read_only else "rw"
-
-    def open_as(options: str) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            f"{name}?{options}", uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS
-        )
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA secure_delete = ON")
-        db.execute("PRAGMA temp_store = MEMORY")
-        db.execute(f"PRAGMA mmap_size = {2**40}")
-        db.execute("PRAGMA schema_version").fetchone()
-        return db
-
-    try:
-        return open_as(f"mode={mode}")
-    except sqlite3.OperationalError:
-        # a read-only folder: SQLite cannot make its shared-memory file; without a log the file alone is the truth
-        log = path.with_name(path.name + "-wal")
-        if not read_only or (log.exists() and log.stat().st_size):
-            raise
-        return open_as("mode=ro&immutable=1")
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _translated(location: str) -> Iterator[None]:
-    """SQLite's errors in our words."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
-            raise GalleryError(f"{location}: the gallery is closed") from error
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise DamagedGalleryError(f"{location}: damaged ({error}); go back to a backup") from error
-        hints = {
-            sqlite3.SQLITE_FULL: "the disk is full",
-            sqlite3.SQLITE_READONLY: "the file is read-only",
-            sqlite3.SQLITE_BUSY: "another process has been writing for a long time",
-            sqlite3.SQLITE_CANTOPEN: "the file or a file beside it cannot be opened",
-            sqlite3.SQLITE_IOERR: "the disk failed or is full",
-        }
-        if code in hints:
-            raise StorageError(f"{location}: {hints[code]} ({error}); nothing was changed") from error
-        raise GalleryError(f"{location}: cannot be used as a gallery ({error})") from error
-
-
-def _by_block(slots: Int64) -> Iterator[tuple[int, slice]]:
-    """Blocks of ascending slots, each with the part of `slots` that is in it."""
-    blocks, starts = np.unique(slots // VECTORS_PER_BLOCK, return_index=True)
-    ends = np.r_[starts, len(slots)][1:]
-    for block, start, end in zip(blocks.tolist(), starts.tolist(), ends.tolist(), strict=True):
-        yield block, slice(start, end)
-
-
-def _padded(picture: bytes) -> bytes:
-    if len(picture) > THUMBNAIL_BYTES:
-        raise GalleryRequestError(f"thumbnail: {len(picture):,} bytes are more than {THUMBNAIL_BYTES:,}")
-    return picture + b"\0" * (THUMBNAIL_BYTES - len(picture))
-
-
-def _filled(column: npt.NDArray[Any], empty: int) -> Int64:
-    """A column that may hold None as integers."""
-    if column.dtype != object:
-        return column.astype(np.int64)
-    return np.array([empty if value is None else value for value in column.tolist()], np.int64)
+def _put_row(db: sqlite3.Connection, identity: int | None, columns: Mapping[str, Any]) -> int:
+    if identity is not None:
+        changes = ", ".join(f"{column} = ?" for column in columns)
+        db.execute(f"UPDATE identities SET {changes} WHERE id = ?", (*columns.values(), identity))
+        return identity
+    places = ", ".join("?" * len(columns))
+    cursor = db.execute(f"INSERT INTO identities ({', '.join(columns)}) VALUES ({places})", tuple(columns.values()))
+    return int(cursor.lastrowid or 0)

@@ -1,0 +1,24 @@
+"""`passerby bench-encoder`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from passerby.cli.output import show
+from passerby.cli.parameters import BatchSize, Encoder, Json
+
+
+def bench_encoder(
+    encoder: Encoder,
+    /,
+    *,
+    batch_size: BatchSize = 32,
+    rounds: Annotated[int, Parameter(metavar="N", help="How often each engine runs.")] = 5,
+    json: Json = False,
+) -> None:
+    """Find the fastest way to run an encoder here: torch, ONNX Runtime or OpenVINO, side by side."""
+    from passerby.experiments.benchmark_encoder import bench_encoder as run_bench
+
+    show(run_bench(encoder, batch_size=batch_size, rounds=rounds), as_json=json)

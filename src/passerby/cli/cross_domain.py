@@ -1,0 +1,39 @@
+"""`passerby cross-domain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from passerby.cli.evaluation_flags import Evaluation, EvaluationFlags
+from passerby.cli.output import show
+from passerby.cli.parameters import Json
+from passerby.cli.setting_flags import given
+
+
+def cross_domain(
+    encoders: Annotated[tuple[Path, ...], Parameter(name="ENCODER")],
+    /,
+    *,
+    on: Annotated[tuple[str, ...], Parameter(metavar="NAME=ROOT")],
+    evaluation: Evaluation = EvaluationFlags(),
+    json: Json = False,
+) -> None:
+    """Evaluate every encoder on every dataset: a matrix of mAP and rank-1.
+
+    Args:
+        encoders: Folders of runs or encoders.
+        on: Datasets: a name of `passerby data list` and its folder; or one's own manifest or folder, without =ROOT.
+        evaluation: How rankings are scored.
+        json: see `Json`.
+    """
+    from passerby.data.datasets import load_dataset
+    from passerby.evaluation.closed_set.splits import cross_domain as run_cross_domain
+    from passerby.models.encoder import load_encoder
+
+    places = [(place, *place.partition("=")) for place in on]
+    datasets = {place: load_dataset(name, root or None) for place, name, _, root in places}
+    loaded = {str(folder): load_encoder(folder) for folder in encoders}
+    show(run_cross_domain(loaded, datasets, **given(evaluation)), as_json=json)

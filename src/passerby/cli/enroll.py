@@ -1,0 +1,56 @@
+"""`passerby enroll`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from passerby.cli.opening import open_gallery
+from passerby.cli.output import show
+from passerby.cli.parameters import Camera, GalleryEncoder, GalleryLocation, Images, Json, Moment, Name, Tracklet
+
+
+def enroll(
+    gallery: GalleryLocation,
+    name: Name,
+    images: Images,
+    /,
+    *,
+    encoder: GalleryEncoder,
+    camera: Camera = None,
+    time: Moment = None,
+    notes: Annotated[str | None, Parameter(metavar="TEXT")] = None,
+    consent: Annotated[str | None, Parameter(metavar="TEXT")] = None,
+    expires: Annotated[str | None, Parameter(metavar="TIME")] = None,
+    tracklet: Tracklet = False,
+    json: Json = False,
+) -> None:
+    """Add images of a known person to a gallery, which is made if there is none.
+
+    Args:
+        gallery: see `GalleryLocation`.
+        name: see `Name`.
+        images: see `Images`.
+        encoder: see `GalleryEncoder`.
+        camera: see `Camera`.
+        time: see `Moment`.
+        notes: Free text about the person.
+        consent: What consent there is, and where it is written down.
+        expires: Retention date, after which `passerby gallery purge` forgets the person.
+        tracklet: see `Tracklet`.
+        json: see `Json`.
+    """
+    with open_gallery(gallery, encoder, make=True) as opened:
+        added = opened.enroll(
+            name,
+            list(images),
+            camera=camera,
+            time=time,
+            notes=notes,
+            consent=consent,
+            expires=expires,
+            tracklet=tracklet,
+        )
+    text = f"{name}: {len(images)} images enrolled in {gallery}"
+    show({"identity": name, "observations": added}, as_json=json, text=text)

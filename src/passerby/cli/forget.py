@@ -1,0 +1,13 @@
+"""`passerby forget`."""
+
+from __future__ import annotations
+
+from passerby.cli.opening import open_gallery
+from passerby.cli.output import show
+from passerby.cli.parameters import GalleryLocation, Json, Name
+
+
+def forget(gallery: GalleryLocation, name: Name, /, *, json: Json = False) -> None:
+    """Erase a person: vectors, thumbnails and names are removed from every byte of the gallery's files."""
+    with open_gallery(gallery) as opened:
+        show(opened.forget(name), as_json=json)

@@ -1,0 +1,91 @@
+"""`passerby gallery`: check, compact, backup, export, import, migrate."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from cyclopts import Parameter
+
+from passerby.cli.exit_codes import FAILED
+from passerby.cli.opening import open_gallery
+from passerby.cli.output import show
+from passerby.cli.parameters import GalleryLocation, Json
+from passerby.errors import DamagedGalleryError, GalleryError
+
+NewFile: TypeAlias = Annotated[Path, Parameter(help="The new file.")]
+
+
+def check(gallery: GalleryLocation, /, *, json: Json = False) -> int:
+    """Read and verify everything; a damaged gallery ends with exit code 1."""
+    try:
+        with open_gallery(gallery, read_only=True) as opened:
+            opened.check()
+            count = opened.observation_count
+    except DamagedGalleryError as error:
+        show({"gallery": gallery, "sound": False, "fault": str(error)}, as_json=json, text=f"damaged: {error}")
+        return FAILED
+    result = {"gallery": gallery, "sound": True, "fault": None, "observations": count}
+    show(result, as_json=json, text=f"{gallery}: sound, {count:,} observations")
+    return 0
+
+
+def compact(gallery: GalleryLocation, /, *, json: Json = False) -> None:
+    """Give the space of forgotten observations back to the file system."""
+    with open_gallery(gallery) as opened:
+        opened.compact()
+        count = opened.observation_count
+    show(
+        {"gallery": gallery, "observations": count}, as_json=json, text=f"{gallery}: compacted, {count:,} observations"
+    )
+
+
+def backup(gallery: GalleryLocation, file: NewFile, /, *, json: Json = False) -> None:
+    """Copy a gallery while it is in use."""
+    with open_gallery(gallery) as opened:
+        opened.backup(file)
+        count = opened.observation_count
+    result = {"gallery": gallery, "backup": str(file), "observations": count}
+    show(result, as_json=json, text=f"{gallery}: {count:,} observations copied to {file}")
+
+
+def export_parquet(gallery: GalleryLocation, file: NewFile, /, *, json: Json = False) -> None:
+    """Write identities, vectors, cameras, times and thumbnails as Parquet."""
+    with open_gallery(gallery) as opened:
+        count = opened.export_parquet(file)
+    result = {"gallery": gallery, "file": str(file), "observations": count}
+    show(result, as_json=json, text=f"{count:,} observations written to {file}")
+
+
+def import_parquet(
+    gallery: GalleryLocation,
+    file: Annotated[Path, Parameter(help="What `passerby gallery export` wrote.")],
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """Add what `passerby gallery export` wrote; identities of the same name are joined."""
+    if not file.is_file():  # else an empty gallery would be left behind
+        raise GalleryError(f"{file}: no such file; expected what `passerby gallery export` wrote")
+    with open_gallery(gallery, make=True) as opened:
+        count = opened.import_parquet(file)
+    result = {"gallery": gallery, "file": str(file), "observations": count}
+    show(result, as_json=json, text=f"{count:,} observations added to {gallery}")
+
+
+def migrate(
+    gallery: GalleryLocation,
+    target: Annotated[str, Parameter(help="Where to: a file or milvus://HOST:PORT/NAME, empty or not there yet.")],
+    /,
+    *,
+    storage: Annotated[
+        Literal["float32", "float16"], Parameter(help="Numbers of the vectors in a new file.")
+    ] = "float32",
+    json: Json = False,
+) -> None:
+    """Copy a gallery into another store, log included, and verify the copy."""
+    from passerby.gallery.migrate import migrate as run_migrate
+
+    migration = run_migrate(gallery, target, storage=storage)
+    show(asdict(migration), as_json=json, text=str(migration))

@@ -1,0 +1,58 @@
+"""`passerby observe`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from passerby.cli.opening import open_gallery
+from passerby.cli.output import show
+from passerby.cli.parameters import (
+    AcceptBelow,
+    Camera,
+    GalleryEncoder,
+    GalleryLocation,
+    Images,
+    Json,
+    Moment,
+    Tracklet,
+)
+
+
+def observe(
+    gallery: GalleryLocation,
+    images: Images,
+    /,
+    *,
+    encoder: GalleryEncoder,
+    camera: Camera = None,
+    time: Moment = None,
+    keep: Annotated[bool, Parameter(negative=())] = False,
+    threshold: AcceptBelow = None,
+    tracklet: Tracklet = False,
+    json: Json = False,
+) -> None:
+    """Identify, and enrol whoever is unknown as a new identity ("unknown-1", "unknown-2", ...).
+
+    Args:
+        gallery: see `GalleryLocation`.
+        images: see `Images`.
+        encoder: see `GalleryEncoder`.
+        camera: see `Camera`.
+        time: see `Moment`.
+        keep: Also add the images of people who are recognised (their identity then drifts with them).
+        threshold: see `AcceptBelow`.
+        tracklet: see `Tracklet`.
+        json: see `Json`.
+    """
+    probes: list[Any] = [list(images)] if tracklet else list(images)
+    with open_gallery(gallery, encoder, make=True) as opened:
+        sightings = [
+            opened.observe(probe, camera=camera, time=time, keep=keep, threshold=threshold) for probe in probes
+        ]
+    names = [", ".join(map(str, images))] if tracklet else [str(path) for path in images]
+    rows = [{"probe": name, **asdict(sighting)} for name, sighting in zip(names, sightings, strict=True)]
+    text = "\n\n".join(f"{name}\n{sighting}" for name, sighting in zip(names, sightings, strict=True))
+    show(rows, as_json=json, text=text)

@@ -1,0 +1,40 @@
+"""`passerby report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from passerby.cli.dataset_flags import DatasetFlags
+from passerby.cli.evaluation_flags import ReportFlags, Reporting
+from passerby.cli.output import show
+from passerby.cli.parameters import Encoder, Json, Seed
+from passerby.cli.setting_flags import given
+
+
+def report(
+    run: Encoder,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    data: DatasetFlags = DatasetFlags(),
+    evaluation: Reporting = ReportFlags(),
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Evaluate, plain and re-ranked, and write one HTML file with curves, distance histograms and ranked lists.
+
+    Args:
+        run: see `Encoder`.
+        out: The HTML file (default: report.html in the run).
+        data: Which dataset.
+        evaluation: How rankings are scored; what is not given is as the run's recipe says.
+        seed: Chooses who counts as an impostor in the section on unknown people.
+        json: see `Json`.
+    """
+    from passerby.report.report import report as write_report
+
+    written = write_report(run, data.load(run), out, seed=seed, **given(evaluation))
+    show({"report": str(written)}, as_json=json, text=str(written))

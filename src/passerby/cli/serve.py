@@ -1,0 +1,51 @@
+"""`passerby serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from passerby.cli.parameters import GalleryEncoder, GalleryLocation
+
+
+def serve(
+    gallery: GalleryLocation,
+    /,
+    *,
+    encoder: GalleryEncoder,
+    host: Annotated[str, Parameter(metavar="ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, Parameter(metavar="N")] = 8000,
+    keys: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    read_only: Annotated[bool, Parameter(negative=())] = False,
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
+    tls_certificate: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    tls_key: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+) -> None:
+    """Serve a gallery over HTTP, with a page for the operator, until stopped.
+
+    Args:
+        gallery: see `GalleryLocation`.
+        encoder: see `GalleryEncoder`.
+        host: Address to listen on; the default can be reached from this machine only.
+        port: Port to listen on; 0: any free one.
+        keys: File of API keys (`passerby keys add`); without one, a key for this run is printed.
+        read_only: Refuse every change.
+        engine: What runs the encoder; auto: the fastest here of torch and of what `passerby export` made.
+        tls_certificate: PEM file; with --tls-key, the service uses HTTPS.
+        tls_key: PEM file.
+    """
+    from passerby.service import serve as run_serve
+
+    run_serve(
+        gallery,
+        encoder,
+        host=host,
+        port=port,
+        keys=keys,
+        read_only=read_only,
+        engine=engine,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+    )

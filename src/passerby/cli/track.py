@@ -1,0 +1,96 @@
+"""`passerby track`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from passerby.cli.output import show
+from passerby.cli.parameters import Json
+from passerby.cli.setting_flags import flags_of, given
+from passerby.config.tracking import TrackingSettings
+from passerby.errors import UsageError
+
+_File = Annotated[tuple[str, ...], Parameter(metavar="FILM=FILE", consume_multiple=True)]
+TrackingFlags: Any = flags_of(TrackingSettings, title="tracking", prefix="--tracking.")
+
+
+def track(
+    *films: Annotated[str, Parameter(metavar="FILM")],
+    encoder: Annotated[Path, Parameter(metavar="ENCODER")],
+    out: Annotated[Path, Parameter(metavar="FOLDER")],
+    detector: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    boxes: _File = (),
+    cameras: Annotated[tuple[str, ...], Parameter(metavar="NAME", consume_multiple=True)] = (),
+    starts: Annotated[tuple[float, ...], Parameter(metavar="SECONDS", consume_multiple=True)] = (),
+    first_frame: Annotated[int | None, Parameter(metavar="N")] = None,
+    threshold: Annotated[float | None, Parameter(metavar="D")] = None,
+    calibration: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    truth: _File = (),
+    film_out: bool = False,
+    thumbnails: bool = True,
+    tracking: TrackingFlags = TrackingFlags(),  # noqa: B008  (frozen)
+    json: Json = False,
+) -> None:
+    """Follow people through films: one number a person, over time and over cameras.
+
+    Args:
+        films: Films, folders of frames, or addresses of cameras.
+        encoder: Folder of the run or encoder that turns crops into vectors, or a description of a foreign model.
+        out: New or empty folder for FILM.txt (MOT), tracks.csv, tracks.parquet, tracklets.parquet and report.html.
+        detector: OpenVINO (.xml) or ONNX (.onnx) file of a person detector, or a .toml that describes one.
+        boxes: Instead of a detector: FILM=FILE, or one file a film in their order.
+        cameras: Name of each film's camera (default: the films' names).
+        starts: Moment of each film's first frame, seconds.
+        first_frame: Number that files of boxes (and the truth) give a film's first frame.
+        threshold: Cosine distance below which two tracklets are one person's (default: the calibration).
+        calibration: How to read distances: a tracklets.json, or a Parquet file of `passerby embed` with labelled people
+            whom the encoder was not trained on (default: tracklets.json beside the encoder, else its threshold).
+        truth: FILM=FILE: true boxes with identities; prints IDF1, MOTA and HOTA.
+        film_out: Also write the films with boxes and numbers drawn in.
+        thumbnails: Show small pictures of people in the report.
+        tracking: Settings of tracking.
+        json: see `Json`.
+    """
+    if not films:
+        raise UsageError("name at least one film")
+    from passerby.config.tracking import tracking_settings
+    from passerby.tracking.track import track as track_films
+    from passerby.tracking.tracklet_calibration import read_calibration
+
+    true_files = _named(truth, "--truth")
+    result = track_films(
+        films,
+        encoder=encoder,
+        detector=detector,
+        boxes=_boxes(boxes),
+        cameras=cameras or None,
+        starts=starts or None,
+        out=out,
+        threshold=threshold,
+        calibration=None if calibration is None else read_calibration(calibration),
+        first_frame=first_frame,
+        film_out=film_out,
+        thumbnails=thumbnails,
+        settings=tracking_settings(None, given(tracking)),
+    )
+    report = result.evaluate(true_files, first_frame=first_frame) if true_files else None
+    values = {**result.to_dict(), **({"truth": report.to_dict()} if report else {})}
+    show(values, as_json=json, text=str(result) if report is None else f"{result}\n{report}")
+
+
+def _boxes(given: Sequence[str]) -> dict[str, str] | list[str] | None:
+    if not given:
+        return None
+    return _named(given, "--boxes") if all("=" in item for item in given) else list(given)
+
+
+def _named(given: Sequence[str], flag: str) -> dict[str, str]:
+    pairs = [item.partition("=") for item in given]
+    wrong = [item for item, (name, _, file) in zip(given, pairs, strict=True) if not name or not file]
+    if wrong:
+        raise UsageError(f"{flag}: expected FILM=FILE, found {', '.join(wrong)}")
+    return {name: file for name, _, file in pairs}

@@ -1,0 +1,62 @@
+"""`passerby train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from passerby.cli.dataset_flags import ReaderArguments, reader_arguments
+from passerby.cli.output import show
+from passerby.cli.parameters import Json
+from passerby.cli.setting_flags import flag_names, flags_of, given, read_terms
+from passerby.config import Config, load_recipe, with_overrides
+from passerby.errors import UsageError
+
+SettingFlags: Any = flags_of(Config)
+_OWN_FLAGS = ["--out", "--json", "--data.arguments"]
+
+
+def train(
+    recipe: str,
+    /,
+    *terms: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
+    out: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
+    data_arguments: Annotated[ReaderArguments, Parameter(name="--data.arguments")] = (),
+    settings: Annotated[SettingFlags, Parameter(name="*", accepts_keys=True, show_default=False)] = SettingFlags(),  # noqa: B008
+    json: Json = False,
+) -> None:
+    """Train a recipe, or resume a training that was interrupted.
+
+    Every setting of the recipe can be replaced by its dotted name; `passerby recipes RECIPE` shows its values. Terms of
+    the objective: --objective.TERM.weight X and --objective.TERM.arguments.KEY VALUE change a term or add one,
+    --objective.TERM none removes it.
+
+    Args:
+        recipe: A name of `passerby recipes`, or a .toml file.
+        terms: Settings of the objective.
+        out: Folder of the run (default: runs/RECIPE); the same command resumes it.
+        data_arguments: see `ReaderArguments`.
+        settings: All other settings.
+        json: see `Json`.
+    """
+    known = [*flag_names(SettingFlags()), *_OWN_FLAGS]
+    changes = given(settings) | read_terms(terms, known)
+    if data_arguments:
+        changes["data.arguments"] = reader_arguments(data_arguments)
+    plain = load_recipe(recipe)
+    config = with_overrides(plain, changes, where=f"recipe {recipe}") if changes else plain
+    if "name" not in {*plain.data.model_fields_set, *changes.get("data", {})}:
+        raise UsageError(
+            f"train on what? The recipe {recipe} names no data: give --data.name NAME and --data.root FOLDER, or "
+            "--data.name MANIFEST.csv (`passerby demo` draws its own)"
+        )
+    from passerby.training.trainer import train as run_train
+
+    run = run_train(config, out=out or Path("runs") / config.name)
+    show(
+        {"run": str(run.path), "metrics": run.metrics},
+        as_json=json,
+        text=f"trained: {run.path}\nnext: passerby evaluate {run.path}",
+    )

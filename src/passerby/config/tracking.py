@@ -1,0 +1,60 @@
+"""How films are tracked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from passerby.config.settings import Settings
+from passerby.errors import ConfigError, unknown_name
+
+
+class TrackingSettings(Settings):
+    """Settings of `passerby.track`; times are in seconds, so that they hold at every frame rate."""
+
+    tracker: Literal["sort", "bytetrack", "ocsort"] = "sort"
+    """Who follows boxes from frame to frame (the package `trackers`)."""
+    every: int = Field(1, ge=1)
+    """Look at every so many frames only."""
+    rate: float | None = Field(None, gt=0)
+    """Frames per second, where the film's own rate and time stamps are wrong."""
+    start_score: float | None = Field(None, ge=0, le=1)
+    """Score from which a box starts a track; default: the detector's threshold, 0.3 for boxes from a file."""
+    lost_seconds: float = Field(2.0, ge=0)
+    """How long a track lives without a box."""
+    cut_overlap: float = Field(0.3, gt=0, le=1)
+    """IoU with another box from which a track is cut, and from which no crop is taken."""
+    cut_gap: float = Field(0.5, gt=0)
+    """Time without a box after which a track is cut."""
+    crop_seconds: float = Field(0.5, gt=0)
+    """At most one crop of a track is turned into a vector in this time."""
+    crops: int = Field(8, ge=1)
+    """Crops of a tracklet: the best of each of so many equal parts of its time."""
+    min_height: int = Field(24, ge=1)
+    """Pixels; lower boxes give no crop."""
+    least_quality: float = Field(0.1, ge=0, le=1)
+    """A tracklet of less quality (score, size, overlap, agreement of its crops) gets no verdict of its own."""
+    prior: float = Field(0.5, gt=0, lt=1)
+    """Probability, before looking, that two tracklets show one person."""
+    fill_seconds: float = Field(2.0, ge=0)
+    """Gaps of an identity in one camera up to this long are filled by straight lines; 0: none."""
+    flip: bool = False
+    """Average the vectors of each crop and of its mirror image, at twice the cost."""
+
+
+def tracking_settings(settings: TrackingSettings | None, changes: Mapping[str, Any]) -> TrackingSettings:
+    """Settings with single fields changed.
+
+    Raises:
+        ConfigError: an unknown field, or a value that does not fit.
+    """
+    for name in changes:
+        if name not in TrackingSettings.model_fields:
+            raise ConfigError(unknown_name("setting", name, TrackingSettings.model_fields))
+    given = {} if settings is None else settings.model_dump()
+    try:
+        return TrackingSettings(**{**given, **changes})
+    except ValueError as error:
+        raise ConfigError(f"tracking: {error}") from None

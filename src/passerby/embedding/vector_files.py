@@ -1,0 +1,294 @@
+"""Vectors of any program: .npy, .npz, .mat, CSV and Parquet with columns of any names; and back to .npy and FAISS."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from passerby.array_types import Float32
+from passerby.data.readers.mat import load_mat
+from passerby.embedding.embeddings import Embeddings
+from passerby.errors import DataError, EmbeddingError, MissingExtraError, UsageError, unknown_name
+from passerby.files import replace_file
+from passerby.search.arrays import as_vectors
+
+COLUMNS = ("vector", "pid", "camid", "path", "time", "tracklet")
+"""What may be known of each row; only the vector must be."""
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+def read_embeddings(
+    path: str | os.PathLike[str],
+    *,
+    labels: str | os.PathLike[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Embeddings:
+    """Read vectors and their labels from files of any program.
+
+    A .npy file holds vectors [n, dim] and needs `labels`; .npz and .mat files hold arrays by name; Parquet and CSV
+    files have one row a vector. In a CSV file the vector is one column of numbers with spaces between them, or one
+    column a number, counted: vector0, vector1, ...
+
+    Args:
+        path: the file with the vectors.
+        labels: a file of the same kinds with pid, camid, ... row by row (.npy: pids [n], or pids and camids [n, 2]).
+        columns: what the columns are called, where not as in `COLUMNS`: {"vector": "feature", "pid": "person"}.
+
+    Returns:
+        The embeddings; cameras that nothing names are -1 (unknown).
+
+    Raises:
+        EmbeddingError: a file that cannot be read, without vectors or person ids, or columns of different lengths.
+        UsageError: an unknown column.
+        MissingExtraError: a .mat file, and scipy is not installed.
+    """
+    given = dict(columns or {})
+    for column in given:
+        if column not in COLUMNS:
+            raise UsageError(unknown_name("column", column, COLUMNS))
+    found, about = _read(Path(path), given)
+    if labels is not None:
+        beside = _read(Path(labels), given)[0]
+        if not beside or set(beside) == {"vector"}:
+            raise EmbeddingError(f"{os.fspath(labels)}: no column {given.get('pid', 'pid')!r}")
+        found |= {name: values for name, values in beside.items() if name != "vector"}
+    where = os.fspath(path)
+    for needed in ("vector", "pid"):
+        if needed not in found:
+            hint = "" if needed == "vector" or labels is not None else "; name a file that has it (labels)"
+            raise EmbeddingError(f"{where}: no column {given.get(needed, needed)!r}{hint}")
+    n = len(found["vector"])
+    for name, values in found.items():
+        if len(values) != n:
+            raise EmbeddingError(
+                f"{where}: {n:,} vectors and {len(values):,} values of {name!r}; expected one for each"
+            )
+    return Embeddings(
+        vectors=_vectors(found["vector"], where),
+        pids=_integers(found["pid"], "pid", where),
+        camids=_integers(found["camid"], "camid", where) if "camid" in found else np.full(n, -1, np.int64),
+        paths=tuple(map(str, found["path"])) if "path" in found else (),
+        times=_numbers(found["time"], "time", where) if "time" in found else None,
+        tracklets=_integers(found["tracklet"], "tracklet", where) if "tracklet" in found else None,
+        fingerprint=str(about.get("fingerprint", "")),
+        notes=tuple(about.get("notes", ())),
+    )
+
+
+def read_vectors(path: str | os.PathLike[str], *, column: str = "vector") -> Float32:
+    """Only the vectors [n, dim] of a file, whose people are nobody's concern (a cohort).
+
+    Args:
+        path: as for `read_embeddings`.
+        column: what the vectors are called.
+
+    Raises:
+        EmbeddingError: as `read_embeddings`.
+    """
+    found, _ = _read(Path(path), {"vector": column})
+    if "vector" not in found:
+        raise EmbeddingError(f"{os.fspath(path)}: no column {column!r}")
+    return _vectors(found["vector"], os.fspath(path))
+
+
+def _read(path: Path, columns: Mapping[str, str]) -> tuple[dict[str, Array], Mapping[str, Any]]:
+    """What the file has of `COLUMNS`, and what it says about itself."""
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise EmbeddingError(f"{path}: expected one of {', '.join(_READERS)}")
+    if not path.is_file():
+        raise EmbeddingError(f"{path}: no such file")
+    names = {column: columns.get(column, column) for column in COLUMNS}
+    return reader(path, names)
+
+
+def _read_npy(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Array], Mapping[str, Any]]:
+    array = _loaded(path)
+    if array.ndim == 2 and array.dtype.kind == "f":
+        return {"vector": array}, {}
+    if array.ndim == 1:
+        return {"pid": array}, {}
+    if array.ndim == 2 and array.shape[1] == 2:
+        return {"pid": array[:, 0], "camid": array[:, 1]}, {}
+    raise EmbeddingError(
+        f"{path}: expected vectors [n, dim] of floats, or integer labels [n] or [n, 2] (pids, camids), found shape "
+        f"{list(array.shape)} of {array.dtype}"
+    )
+
+
+def _loaded(path: Path) -> Any:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise EmbeddingError(f"{path}: cannot be read as a numpy file ({error})") from None
+
+
+def _read_npz(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Array], Mapping[str, Any]]:
+    with _loaded(path) as arrays:
+        try:
+            return {column: arrays[name] for column, name in names.items() if name in arrays.files}, {}
+        except ValueError as error:  # an array of Python objects
+            raise EmbeddingError(f"{path}: cannot be read ({error})") from None
+
+
+def _read_mat(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Array], Mapping[str, Any]]:
+    found = {}
+    for column, name in names.items():
+        try:
+            found[column] = np.asarray(load_mat(path, name)[0])
+        except DataError as error:
+            if "no variable" not in str(error):
+                raise EmbeddingError(str(error)) from None
+    return found, {}
+
+
+def _read_csv(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Array], Mapping[str, Any]]:
+    try:
+        table = pyarrow.csv.read_csv(path)
+    except (OSError, pa.ArrowException) as error:
+        raise EmbeddingError(f"{path}: cannot be read as CSV ({error})") from None
+    return _columns_of(table, names), {}
+
+
+def _read_parquet(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Array], Mapping[str, Any]]:
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise EmbeddingError(f"{path}: cannot be read as a Parquet file ({error})") from None
+    return _columns_of(table, names), json.loads((table.schema.metadata or {}).get(b"passerby", b"{}"))
+
+
+def _columns_of(table: pa.Table, names: Mapping[str, str]) -> dict[str, Array]:
+    found = {}
+    for column, name in names.items():
+        if name in table.column_names:
+            found[column] = _array(table.column(name).combine_chunks())
+        elif column == "vector" and (counted := _counted(table.column_names, name)):
+            found[column] = np.stack([table.column(part).to_numpy() for part in counted], axis=1)
+    return found
+
+
+def _array(column: Any) -> Array:
+    """A column as an array; lists of one length as [n, dim]."""
+    if pa.types.is_fixed_size_list(column.type):
+        return np.asarray(column.flatten().to_numpy(zero_copy_only=False)).reshape(-1, column.type.list_size)
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return np.array(column.to_pylist(), dtype=object)
+    return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def _counted(columns: list[str], name: str) -> list[str]:
+    """vector0, vector1, ... (or vector_0, vector.0), in the order of their numbers."""
+    numbers = {c: c.removeprefix(name).lstrip("_.") for c in columns if c.startswith(name)}
+    return sorted((c for c, number in numbers.items() if number.isdecimal()), key=lambda c: int(numbers[c]))
+
+
+_READERS: dict[str, Callable[[Path, Mapping[str, str]], tuple[dict[str, Array], Mapping[str, Any]]]] = {
+    ".parquet": _read_parquet,
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".mat": _read_mat,
+    ".csv": _read_csv,
+}
+
+
+def _vectors(values: Array, where: str) -> Float32:
+    if values.dtype.kind == "O":
+        values = _stacked([_row(value, where) for value in values], where)
+    return as_vectors(values, f"{where}: vector")
+
+
+def _row(value: Any, where: str) -> Array:
+    try:
+        words = value.strip("[]() ").replace(",", " ").replace(";", " ").split() if isinstance(value, str) else value
+        return np.array(words, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise EmbeddingError(f"{where}: expected a vector of numbers, found {str(value)[:60]!r}") from None
+
+
+def _stacked(rows: list[Array], where: str) -> Array:
+    lengths = {len(row) for row in rows}
+    if len(lengths) != 1:
+        raise EmbeddingError(f"{where}: expected vectors of one length, found lengths {sorted(lengths)[:5]}")
+    return np.stack(rows)
+
+
+def _integers(values: Array, name: str, where: str) -> npt.NDArray[np.int64]:
+    numbers = _numbers(values, name, where)
+    if not np.array_equal(numbers, np.round(numbers)):
+        raise EmbeddingError(
+            f"{where}: {name}: expected integers, found {_first(numbers, numbers != np.round(numbers))}"
+        )
+    return numbers.astype(np.int64)
+
+
+def _numbers(values: Array, name: str, where: str) -> npt.NDArray[np.float64]:
+    try:
+        return np.asarray(values).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise EmbeddingError(f"{where}: {name}: expected numbers ({error})") from None
+
+
+def _first(values: Array, wrong: Array) -> Any:
+    return values[np.flatnonzero(wrong)[0]]
+
+
+def export_vectors(embeddings: Embeddings, target: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Write vectors for other programs, and a CSV file of their labels beside them (target.labels.csv).
+
+    Args:
+        embeddings: what to write.
+        target: .npy, or .faiss for a flat index of Euclidean distances (`faiss.read_index`).
+
+    Returns:
+        Both files.
+
+    Raises:
+        EmbeddingError: another kind of file.
+        MissingExtraError: a FAISS index, and faiss is not installed.
+        StorageError: writing failed; what was there before is intact.
+    """
+    path = Path(target)
+    writer = _WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise EmbeddingError(f"{path}: expected one of {', '.join(_WRITERS)}")
+    with replace_file(path) as temporary:
+        writer(embeddings.vectors, temporary)
+    labels = path.with_suffix(".labels.csv")
+    with replace_file(labels) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["row", "pid", "camid", *(["path"] if embeddings.paths else [])])
+        for i in range(len(embeddings)):
+            path_of = [embeddings.paths[i]] if embeddings.paths else []
+            rows.writerow([i, int(embeddings.pids[i]), int(embeddings.camids[i]), *path_of])
+    return path, labels
+
+
+def _write_npy(vectors: Float32, path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, vectors)
+
+
+def _write_faiss(vectors: Float32, path: Path) -> None:
+    try:
+        faiss = importlib.import_module("faiss")
+    except ImportError:
+        raise MissingExtraError("faiss-cpu", "faiss", "a FAISS index") from None
+    index = faiss.IndexFlatL2(vectors.shape[1])
+    index.add(vectors)
+    path.write_bytes(faiss.serialize_index(index).tobytes())
+
+
+_WRITERS: dict[str, Callable[[Float32, Path], None]] = {".npy": _write_npy, ".faiss": _write_faiss}

@@ -1,0 +1,142 @@
+"""What a gallery answers: plain, frozen values that name identities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from passerby.gallery.times import show_time
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One stored sighting of an identity. `time` is in seconds (since 1970 where it was given as a date)."""
+
+    id: int
+    identity: str
+    camera: str | None
+    time: float | None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One identity and what is known of it.
+
+    `expires` is the retention date in seconds since 1970: `Gallery.purge` forgets the identity from then on.
+    """
+
+    id: int
+    name: str
+    observations: int
+    cameras: tuple[str, ...]
+    first_seen: float | None
+    last_seen: float | None
+    unknown: bool
+    notes: str
+    consent: str
+    expires: float | None
+    created: float
+    aliases: tuple[str, ...] = ()
+    """Names of the identities that were merged into it."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """One candidate: an identity, its distance, and the nearest of its observations."""
+
+    identity: str
+    distance: float
+    camera: str | None
+    time: float | None
+    observation: int
+
+
+@dataclass(frozen=True)
+class Identification:
+    """The answer to "who is this?": candidates, nearest first, and the verdict of the threshold.
+
+    Attributes:
+        matches: candidate identities, ascending by distance.
+        threshold: the distance below which (strictly) a candidate is accepted; None where none is calibrated.
+        considered: observations that were compared (after the filters).
+        excluded: observations that the filters left out.
+    """
+
+    matches: tuple[Match, ...]
+    threshold: float | None
+    considered: int
+    excluded: int = 0
+
+    @property
+    def known(self) -> bool | None:
+        """Whether the nearest candidate is accepted (d < threshold); None where no threshold is calibrated."""
+        if self.threshold is None:
+            return None
+        return bool(self.matches) and self.matches[0].distance < self.threshold
+
+    @property
+    def identity(self) -> str | None:
+        """Name of the accepted identity; None for an unknown person, and where no threshold is calibrated."""
+        return self.matches[0].identity if self.known else None
+
+    @property
+    def nearest(self) -> Match | None:
+        """The nearest candidate, accepted or not."""
+        return self.matches[0] if self.matches else None
+
+    @property
+    def verdict(self) -> str:
+        """One sentence for people."""
+        if not self.matches:
+            return "unknown: no observation to compare with" if self.threshold is not None else "nobody to compare with"
+        distance = self.matches[0].distance
+        if self.threshold is None:
+            return "no threshold is calibrated: these are candidates, not a verdict (see `passerby calibrate`)"
+        if self.known:
+            return f"known: {self.matches[0].identity} (distance {distance:.4f} < threshold {self.threshold:.4f})"
+        return f"unknown: the nearest is at {distance:.4f}, not below the threshold {self.threshold:.4f}"
+
+    def __iter__(self) -> Iterator[Match]:
+        return iter(self.matches)
+
+    def __len__(self) -> int:
+        return len(self.matches)
+
+    def __str__(self) -> str:
+        lines = [self.verdict]
+        if self.matches:
+            width = max(8, *(len(m.identity) for m in self.matches))
+            lines.append(f"rank  {'identity':<{width}}  distance  camera      time")
+            for rank, m in enumerate(self.matches, 1):
+                camera = "-" if m.camera is None else m.camera
+                lines.append(f"{rank:>4}  {m.identity:<{width}}  {m.distance:8.4f}  {camera:<10}  {show_time(m.time)}")
+        left_out = f" ({self.excluded:,} left out by the filters)" if self.excluded else ""
+        lines.append(f"{self.considered:,} observations compared{left_out}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What `Gallery.observe` found and did: `identity` is the person's name, `new` whether it was just made."""
+
+    identity: str
+    new: bool
+    identification: Identification
+    observations: tuple[int, ...] = ()
+    """Ids of the observations that were stored."""
+
+    def __str__(self) -> str:
+        return f"{'new' if self.new else 'seen'}: {self.identity}\n{self.identification}"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What `Gallery.forget` erased; `pending` says what could not be erased yet ("": nothing)."""
+
+    identities: tuple[str, ...]
+    observations: int
+    pending: str = ""
+
+    def __str__(self) -> str:
+        text = f"forgot {', '.join(self.identities) or 'nobody'}: {self.observations:,} observations erased"
+        return f"{text}; pending: {self.pending}" if self.pending else text

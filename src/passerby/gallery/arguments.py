@@ -1,0 +1,114 @@
+"""Names, cameras, times and filters as callers write them, checked and brought to the form that stores hold."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from passerby.errors import GalleryRequestError
+from passerby.gallery.stores.names import LONGEST
+from passerby.gallery.stores.rows import Where
+from passerby.gallery.times import Moment, to_seconds
+
+Camera: TypeAlias = str | int
+"""A camera's name or number."""
+
+
+def identity_name(identity: object) -> str:
+    """The name of an identity; numbers become text.
+
+    Raises:
+        GalleryError: empty, longer than 200 characters, not printable, or neither text nor a whole number.
+    """
+    name = str(identity) if _is_integer(identity) else identity
+    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST or not name.isprintable():
+        raise GalleryRequestError(
+            f"identity: expected a name of 1 to {LONGEST} printable characters, found {identity!r}"
+        )
+    return name
+
+
+def camera_name(camera: object) -> str | None:
+    """The name of a camera; numbers become text, None stays None.
+
+    Raises:
+        GalleryError: empty, longer than 200 characters, not printable, or neither text nor a whole number.
+    """
+    if camera is None:
+        return None
+    name = str(camera) if isinstance(camera, str) or _is_integer(camera) else ""
+    if not name or len(name) > LONGEST or not name.isprintable():
+        raise GalleryRequestError(f"camera: expected a name or a number, found {camera!r}")
+    return name
+
+
+def camera_names(cameras: Any, count: int) -> list[str | None]:
+    """Names [count] of cameras: one for all, or one for each."""
+    return [camera_name(camera) for camera in _one_for_each(cameras, count, "camera")]
+
+
+def times_in_seconds(times: Any, count: int) -> npt.NDArray[np.float64]:
+    """Seconds [count], NaN where not known: one moment for all, or one for each."""
+    moments = _one_for_each(times, count, "time")
+    return np.array([np.nan if m is None else to_seconds(m, what="time") for m in moments], np.float64)
+
+
+def search_filter(camera: str | None, exclude: Any, after: Moment | None, before: Moment | None) -> Where:
+    """The filter of one search.
+
+    Args:
+        camera: the probe's own.
+        exclude: True for the probe's own camera, False or None for none, or the camera(s) not to compare with.
+        after: start of the time window.
+        before: end of the time window.
+
+    Raises:
+        GalleryError: not cameras, not moments, or a window that ends before it starts.
+    """
+    if exclude is True:
+        cameras = [camera]
+    elif exclude is False or exclude is None:
+        cameras = []
+    else:
+        several = isinstance(exclude, (list, tuple, set, frozenset))
+        cameras = [camera_name(one) for one in (exclude if several else [exclude])]
+    start = None if after is None else to_seconds(after, what="after")
+    end = None if before is None else to_seconds(before, what="before")
+    if start is not None and end is not None and start > end:
+        raise GalleryRequestError(f"time window: it starts ({start:g}) after its end ({end:g})")
+    return Where(frozenset(name for name in cameras if name is not None), start, end)
+
+
+def checked_threshold(threshold: float | None) -> float | None:
+    """A distance of 0 or more, or None.
+
+    Raises:
+        GalleryError: negative, or NaN.
+    """
+    if threshold is None:
+        return None
+    if not threshold >= 0:
+        raise GalleryRequestError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
+    return float(threshold)
+
+
+def retention_date(expires: Moment | None) -> float | None:
+    """A retention date in seconds; inf for "never", None for "as it was"."""
+    if expires is None:
+        return None
+    return float("inf") if expires == "never" else to_seconds(expires, what="expires")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _one_for_each(value: Any, count: int, what: str) -> list[Any]:
+    """One value for all, or one for each."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        if len(value) != count:
+            raise GalleryRequestError(f"{what}: {len(value)} values for {count} observations")
+        return list(value)
+    return [value] * count

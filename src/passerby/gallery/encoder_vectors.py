@@ -1,0 +1,129 @@
+"""Vectors of a gallery's encoder: made from pictures by it, or given and checked to be of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from passerby.array_types import Float32, UInt8
+from passerby.errors import GalleryError, GalleryRequestError
+from passerby.gallery.inputs import (
+    VectorEncoder,
+    encode_pictures,
+    looks_like_vectors,
+    mean_vector,
+    read_pictures,
+    thumbnail,
+    unit_vectors,
+)
+from passerby.gallery.stores.protocol import Store
+
+
+@dataclass(frozen=True)
+class EncodedInput:
+    """Unit vectors [n, D], and the picture of each; None where it was given as a vector."""
+
+    vectors: Float32
+    pictures: Sequence[UInt8 | None]
+
+    def pooled(self) -> EncodedInput:
+        """One observation of a tracklet: the mean of its vectors, with the middle frame's picture."""
+        return EncodedInput(mean_vector(self.vectors), [self.pictures[len(self.pictures) // 2]])
+
+    def thumbnails(self) -> list[bytes | None]:
+        """A small JPEG for each vector; None where there is no picture."""
+        return [None if picture is None else thumbnail(picture) for picture in self.pictures]
+
+
+class EncoderVectors:
+    """What a store and an encoder agree upon, and the only way from pictures and bare vectors to the store's vectors.
+
+    Args:
+        store: of the gallery.
+        encoder: turns pictures into vectors; None where only bare vectors are given.
+        fingerprint: without an encoder: that of the encoder that made the bare vectors, "" where it is not known.
+
+    Raises:
+        GalleryError: the store holds vectors of another encoder.
+    """
+
+    def __init__(self, store: Store, encoder: VectorEncoder | None, fingerprint: str) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._fingerprint = encoder.fingerprint if encoder is not None else fingerprint
+        self._check_encoder()
+
+    @property
+    def threshold(self) -> float | None:
+        """The encoder's calibrated threshold, if there is one."""
+        return None if self._encoder is None else self._encoder.threshold
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the encoder whose vectors are expected; "" where it is not known."""
+        return self._fingerprint or self._store.settings().fingerprint
+
+    def read(self, images_or_vectors: Any) -> EncodedInput:
+        """Pictures through the encoder; floating-point numbers as vectors.
+
+        Raises:
+            GalleryError: neither, or not of this gallery's encoder.
+            ImageError: a picture cannot be read.
+        """
+        if looks_like_vectors(images_or_vectors):
+            return self.read_vectors(images_or_vectors)
+        if self._encoder is None:
+            raise GalleryRequestError(
+                f"{self._store.location}: opened without an encoder; images need one, vectors do not"
+            )
+        pictures = read_pictures(images_or_vectors)
+        return EncodedInput(encode_pictures(self._encoder, pictures), pictures)
+
+    def read_one_of(self, images: Any, vectors: Any, expected: str) -> EncodedInput:
+        """`read` of images, or `read_vectors` of vectors.
+
+        Raises:
+            GalleryError: both are given or none (`expected` says what was); see `read` and `read_vectors`.
+        """
+        if (images is None) == (vectors is None):
+            raise GalleryRequestError(expected)
+        return self.read(images) if vectors is None else self.read_vectors(vectors)
+
+    def read_vectors(self, vectors: Any) -> EncodedInput:
+        """One vector [D] or several [n, D], brought to unit length.
+
+        Raises:
+            GalleryError: not numbers, of another dimension, or of unknown origin where the store's is known.
+        """
+        settings = self._store.settings()
+        if settings.fingerprint and not self._fingerprint:
+            raise GalleryRequestError(
+                f"{self._store.location}: holds vectors of the encoder {settings.fingerprint!r}; say where yours come "
+                "from: open the gallery with the encoder, or with fingerprint="
+            )
+        dim = self._encoder.dim if self._encoder is not None else settings.dim
+        rows = unit_vectors(vectors, dim or None)
+        return EncodedInput(rows, [None] * len(rows))
+
+    def adopt(self, dim: int) -> None:
+        """Called in the transaction that stores vectors [n, dim]: a store belongs to the encoder of its first ones."""
+        self._check_encoder()
+        settings = self._store.settings()
+        if not settings.dim:
+            self._store.change_settings(replace(settings, dim=dim, fingerprint=self._fingerprint))
+        elif settings.dim != dim:
+            raise GalleryRequestError(f"{self._store.location}: holds vectors of {settings.dim} numbers, found {dim}")
+
+    def _check_encoder(self) -> None:
+        settings, location = self._store.settings(), self._store.location
+        if self._fingerprint and settings.fingerprint and self._fingerprint != settings.fingerprint:
+            raise GalleryError(
+                f"{location}: a gallery of the encoder {settings.fingerprint!r}, opened with the encoder "
+                f"{self._fingerprint!r}: their vectors cannot be compared; open it with its own encoder, or enrol the "
+                "images anew in a new gallery"
+            )
+        if self._encoder is not None and settings.dim not in (0, self._encoder.dim):
+            raise GalleryError(
+                f"{location}: holds vectors of {settings.dim} numbers; the encoder gives {self._encoder.dim}"
+            )

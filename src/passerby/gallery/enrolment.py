@@ -1,0 +1,114 @@
+"""New observations: of known and new identities, enrolled or observed. Called inside `store.transaction()`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from passerby.array_types import Float32, Int64
+from passerby.errors import GalleryRequestError
+from passerby.gallery import identities
+from passerby.gallery.answers import Identification, Sighting
+from passerby.gallery.changes import describe, write_event
+from passerby.gallery.stores.protocol import Store
+
+
+@dataclass(frozen=True)
+class NewObservations:
+    """Columns of observations to store: unit vectors [n, D], cameras, times (NaN: not known), thumbnails."""
+
+    vectors: Float32
+    cameras: Sequence[str | None]
+    times: npt.NDArray[np.float64]
+    thumbnails: Sequence[bytes | None]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a vector."""
+        return int(self.vectors.shape[1])
+
+    def store(self, store: Store, owners: Int64) -> Int64:
+        """Store them as observations of these identities [n]; their ids [n]."""
+        return store.add_observations(owners, self.vectors, self.cameras, self.times, self.thumbnails)
+
+
+def enroll(
+    store: Store,
+    name: str,
+    observations: NewObservations,
+    *,
+    notes: str | None,
+    consent: str | None,
+    expires: float | None,
+    actor: str,
+) -> Int64:
+    """Add observations to the identity of this name, which is made if there is none; their ids [n]."""
+    record = identities.find_or_none(store, name)
+    created = record is None
+    if record is None:
+        record = identities.new_identity(store, name)
+    if notes is not None or consent is not None or expires is not None:
+        describe(store, record, notes, consent, expires, actor, logged=not created)
+    return _add(store, "enroll", record.id, observations, created, actor)
+
+
+def enroll_many(store: Store, names: Sequence[str], observations: NewObservations, actor: str) -> Int64:
+    """Store observations of many identities; one entry of the log for each identity, tied together as one batch."""
+    owners: dict[str, tuple[int, bool]] = {}
+    different = list(dict.fromkeys(names))
+    known = identities.find_all(store, different)
+    for name in different:
+        record = known.get(name)
+        owners[name] = (record.id, False) if record is not None else (identities.new_identity(store, name).id, True)
+    ids_of_owners = np.array([owners[name][0] for name in names], np.int64)
+    ids = observations.store(store, ids_of_owners)
+    counts = dict(zip(*(column.tolist() for column in np.unique(ids_of_owners, return_counts=True)), strict=True))
+    shared = {"first": int(ids[0]), "last": int(ids[-1]), "batch": int(ids[0])}
+    for identity, created in dict(owners.values()).items():
+        write_event(store, "enroll", identity, actor, detail={**shared, "count": counts[identity], "created": created})
+    return ids
+
+
+def observe(
+    store: Store, found: Identification, observations: NewObservations, *, store_known: bool, actor: str
+) -> Sighting:
+    """Store a person as a new unknown, or note in the log that a known one was seen.
+
+    Args:
+        store: where to.
+        found: who the person was identified as, by a threshold.
+        observations: of this person.
+        store_known: add the observations of a known person, too.
+        actor: who asked, for the log.
+    """
+    if found.threshold is None:
+        raise GalleryRequestError("observe needs a threshold: calibrate the encoder, or pass threshold=")
+    record = None if found.identity is None else identities.find_or_none(store, found.identity)
+    new = record is None
+    if record is None:
+        record = identities.new_unknown(store)
+    if new or store_known:
+        ids = _add(store, "observe", record.id, observations, new, actor)
+        return Sighting(record.name, new, found, tuple(ids.tolist()))
+    time = float(observations.times[0])
+    detail = {
+        "camera": observations.cameras[0],
+        "time": None if np.isnan(time) else time,
+        "distance": round(found.matches[0].distance, 6),
+    }
+    write_event(store, "seen", record.id, actor, detail=detail)
+    return Sighting(record.name, new, found)
+
+
+def _add(store: Store, action: str, identity: int, observations: NewObservations, created: bool, actor: str) -> Int64:
+    """Store observations of one identity and write so to the log; their ids [n]."""
+    ids = observations.store(store, np.full(len(observations), identity, np.int64))
+    detail = {"first": int(ids[0]), "last": int(ids[-1]), "count": len(ids), "created": created}
+    write_event(store, action, identity, actor, detail=detail)
+    return ids

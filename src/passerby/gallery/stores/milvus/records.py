@@ -1,0 +1,110 @@
+"""Settings, identities and log entries as JSON bodies in one collection, and the uniqueness of names in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from passerby.errors import GalleryRequestError
+from passerby.gallery.stores.milvus.connection import ROWS_AT_ONCE, Connection
+from passerby.gallery.stores.milvus.filters import text_key
+
+
+class Records:
+    """The collection of records. What is written waits until `flush`, which each reading does first.
+
+    Args:
+        connection: of the gallery.
+        reversals: receives for each write what takes it back.
+    """
+
+    def __init__(self, connection: Connection, reversals: list[Callable[[], object]]) -> None:
+        self._connection = connection
+        self._client = connection.client
+        self._name = connection.records_name
+        self._reversals = reversals
+        self._pending: dict[str, dict[str, Any]] = {}
+        self._named: dict[int, str] = {}
+
+    def bodies(self, condition: str) -> list[tuple[int, dict[str, Any]]]:
+        """(number, body) of the records that match, by number."""
+        self.flush()
+        rows = self._connection.query(self._name, condition, ["number", "body"])
+        return [(row["number"], json.loads(row["body"])) for row in sorted(rows, key=lambda row: int(row["number"]))]
+
+    def bodies_where_in(self, condition: str, field: str, values: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
+        """`bodies` of the records that match and whose field is one of these values, however many."""
+        parts = [values[start : start + ROWS_AT_ONCE] for start in range(0, len(values), ROWS_AT_ONCE)]
+        return [found for part in parts for found in self.bodies(f"{condition} and {field} in {list(part)}")]
+
+    def write(
+        self,
+        kind: str,
+        number: int,
+        body: Mapping[str, Any],
+        *,
+        identity: int | None = None,
+        other: int | None = None,
+        name: str | None = None,
+        new: bool = False,
+    ) -> None:
+        """Write one record; `name` of an identity must belong to no other when the transaction ends."""
+        key = f"{kind}:{number}"
+        row = {
+            "key": key,
+            "kind": kind,
+            "number": number,
+            "identity": identity or 0,
+            "other": other or 0,
+            "name_key": 0 if name is None else text_key(name),
+            "body": json.dumps(body, ensure_ascii=False),
+            "unused": [0.0, 0.0],
+        }
+        known = self._pending.get(key)
+        if new:
+            self._reversals.append(partial(self._client.delete, self._name, ids=[key]))
+        elif key not in self._pending:
+            before = self._connection.by_ids(self._name, [key], ["*"])
+            old = [{**found, "unused": [0.0, 0.0]} for found in before]
+            known = old[0] if old else None
+            self._reversals.append(
+                partial(self._client.upsert, self._name, old)
+                if old
+                else partial(self._client.delete, self._name, ids=[key])
+            )
+        if name is not None and (known is None or known["name_key"] != row["name_key"]):
+            self._named[number] = name
+        self._pending[key] = row
+
+    def flush(self) -> None:
+        """Send the records that wait: together, since each round trip costs some milliseconds."""
+        rows = list(self._pending.values())
+        self._pending.clear()
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            self._client.upsert(self._name, rows[start : start + ROWS_AT_ONCE])
+
+    def delete(self, key: str) -> None:
+        """Delete one record."""
+        self._client.delete(self._name, ids=[key])
+
+    def check_names(self) -> None:
+        """No other identity has a name that was given in this transaction; asked after it was written."""
+        owners = {name: identity for identity, name in self._named.items()}
+        keys = sorted({text_key(name) for name in owners})
+        for identity, body in self.bodies_where_in('kind == "identity"', "name_key", keys):
+            name = body["name"]
+            if name in owners and owners[name] != identity:
+                raise GalleryRequestError(
+                    f"{self._connection.location}: there is an identity {name!r} already (or one that was merged into "
+                    "another), perhaps made by another process just now; a name belongs to one identity"
+                )
+
+    def end_transaction(self) -> None:
+        """Names given from now on belong to the next transaction."""
+        self._named.clear()
+
+    def discard(self) -> None:
+        """Drop what was not sent yet."""
+        self._pending.clear()

@@ -1,0 +1,235 @@
+"""What a process holds of a gallery's file in memory: settings, identities, and the index of all observations."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from passerby.array_types import Bool, Float32, Int64
+from passerby.errors import DamagedGalleryError, NotInGalleryError
+from passerby.gallery.stores.protocol import Settings
+from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
+from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
+from passerby.gallery.stores.sqlite.slots import DTYPES, by_block
+from passerby.gallery.stores.sqlite.texts import read_text
+from passerby.search.index import NOBODY, ExactIndex
+from passerby.search.score import Score
+
+_CHUNK = 8192
+_REMEMBERED = 16
+
+
+class Memory:
+    """A mirror of the file, brought up to date by revision numbers.
+
+    Args:
+        location: what the gallery is called in messages.
+    """
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.clear()
+
+    def clear(self) -> None:
+        """Know nothing of the file."""
+        self.erasure_pending = False
+        self.revision = -1
+        self.generation = 0
+        self.settings = Settings()
+        self.index: ExactIndex | None = None
+        self.identities: dict[int, IdentityRecord] = {}
+        self.names: dict[str, int] = {}
+        self.masks: dict[Where, Bool] = {}
+        self.cameras: dict[int, str] = {}
+
+    def read_changes(self, db: sqlite3.Connection) -> None:
+        """Bring it up to the open transaction's view of the file."""
+        row = db.execute(
+            "SELECT revision, slot_generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending "
+            "FROM settings"
+        ).fetchone()
+        if row is None:
+            raise DamagedGalleryError(f"{self.location}: damaged: its settings are missing")
+        revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending = row
+        self.erasure_pending = bool(erasure_pending)
+        if generation != self.generation:
+            self.clear()
+            self.generation = generation
+        if revision == self.revision:
+            return
+        if storage not in DTYPES:
+            raise DamagedGalleryError(f"{self.location}: damaged: unknown storage {storage!r}")
+        self.settings = Settings(dim, fingerprint, threshold, storage, unknowns)
+        if self.index is None and dim:
+            self.index = ExactIndex(dim)
+        self.cameras.update(db.execute("SELECT id, name FROM cameras WHERE id > ?", (max(self.cameras, default=0),)))
+        self._read_identities(db)
+        if self.revision < 0:
+            self._read_all_observations(db)
+        else:
+            self._read_changed_observations(db)
+        self.revision = revision
+        self.masks.clear()
+
+    def _read_identities(self, db: sqlite3.Connection) -> None:
+        rows = db.execute(
+            "SELECT i.id, t.data, i.is_unknown, i.expires, i.created, i.merged_into FROM identities i "
+            "LEFT JOIN texts t ON t.slot = i.text WHERE i.revision > ?",
+            (self.revision,),
+        )
+        for identity, text, unknown, expires, created, merged in rows:
+            texts = read_text(text, self.location)
+            self._drop_name(identity)
+            self.names[texts["name"]] = identity
+            self.identities[identity] = IdentityRecord(
+                identity, texts["name"], texts["notes"], texts["consent"], expires, bool(unknown), created, merged
+            )
+        for (identity,) in db.execute("SELECT id FROM erased_identities WHERE revision > ?", (self.revision,)):
+            self._drop_name(identity)
+            self.identities.pop(identity, None)
+
+    def _drop_name(self, identity: int) -> None:
+        known = self.identities.get(identity)
+        if known is not None and self.names.get(known.name) == identity:
+            del self.names[known.name]
+
+    def _read_all_observations(self, db: sqlite3.Connection) -> None:
+        rows = db.execute("SELECT slot, id, identity, camera, time FROM observations ORDER BY slot")
+        while chunk := rows.fetchmany(_CHUNK):
+            self._put_rows(chunk)
+        found = 0
+        for block, data in db.execute("SELECT block, data FROM vectors ORDER BY block"):
+            first = block * VECTORS_PER_BLOCK
+            end = min(first + VECTORS_PER_BLOCK, 0 if self.index is None else self.index.size)
+            found += self._put_vectors(np.arange(first, end), self._decode_vectors(data)[: max(0, end - first)])
+        missing = (0 if self.index is None else len(self.index)) - found
+        if missing:
+            raise DamagedGalleryError(f"{self.location}: damaged: {missing:,} vectors are missing")
+
+    def _read_changed_observations(self, db: sqlite3.Connection) -> None:
+        rows = db.execute(  # names the index, or else SQLite goes through all rows to have them in order
+            "SELECT slot, id, identity, camera, time FROM observations INDEXED BY observations_revision "
+            "WHERE revision > ? ORDER BY slot",
+            (self.revision,),
+        ).fetchall()
+        if not rows:
+            return
+        self._put_rows(rows)
+        slots = np.array([row[0] for row in rows], np.int64)
+        for block, part in by_block(slots):
+            data = db.execute("SELECT data FROM vectors WHERE block = ?", (block,)).fetchone()
+            if data is None:
+                raise DamagedGalleryError(f"{self.location}: damaged: the vectors of block {block} are missing")
+            self._put_vectors(slots[part], self._decode_vectors(data[0])[slots[part] % VECTORS_PER_BLOCK])
+
+    def _put_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        slots, ids, identities, cameras, times = (np.array(column) for column in zip(*rows, strict=True))
+        self._known_index().put(
+            slots, ids, _filled(identities, NOBODY), _filled(cameras, -1), np.asarray(times, np.float64)
+        )
+
+    def _decode_vectors(self, data: bytes) -> npt.NDArray[Any]:
+        """The vectors of a block, [slots, D], in the type they are stored in."""
+        dim, dtype = self._known_index().dim, DTYPES[self.settings.storage]
+        if len(data) != VECTORS_PER_BLOCK * dim * dtype.itemsize:
+            raise DamagedGalleryError(
+                f"{self.location}: damaged: a block of vectors does not have {dim} numbers a vector"
+            )
+        return np.frombuffer(data, dtype).reshape(VECTORS_PER_BLOCK, dim)
+
+    def _put_vectors(self, slots: Int64, stored: npt.NDArray[Any]) -> int:
+        """Take vectors into the index; how many of them belong to an observation."""
+        if not len(slots):
+            return 0
+        index = self._known_index()
+        vectors = stored.astype(np.float32, copy=False)
+        expected = index.identities[slots] != NOBODY
+        wrong = np.flatnonzero(~(np.abs(np.einsum("ij,ij->i", vectors, vectors) - expected) < 0.01))
+        if len(wrong):
+            raise DamagedGalleryError(
+                f"{self.location}: damaged: the vector in slot {slots[wrong[0]]} is not of unit length"
+            )
+        index.put_vectors(slots, vectors)
+        return int(np.count_nonzero(expected))
+
+    def _known_index(self) -> ExactIndex:
+        if self.index is None:
+            raise DamagedGalleryError(f"{self.location}: damaged: observations, but no dimension of vectors")
+        return self.index
+
+    def slots_of(self, observations: Int64) -> Int64:
+        """Slots of observation ids, in the order asked for."""
+        if not len(observations):
+            return np.zeros(0, np.int64)
+        slots = np.full(len(observations), -1) if self.index is None else self.index.slots_of(observations)
+        missing = np.flatnonzero(slots < 0)
+        if len(missing):
+            raise NotInGalleryError(f"{self.location}: no observation {observations[missing[0]]}")
+        return slots
+
+    def _mask(self, index: ExactIndex, where: Where) -> Bool | None:
+        """Slots that pass a filter; the masks of recent filters are remembered until something changes."""
+        if where.everything:
+            return None
+        if where not in self.masks:
+            if len(self.masks) >= _REMEMBERED:
+                self.masks.clear()
+            self.masks[where] = self._new_mask(index, where)
+        return self.masks[where]
+
+    def _new_mask(self, index: ExactIndex, where: Where) -> Bool:
+        mask = index.alive().copy()
+        codes = [code for code, name in self.cameras.items() if name in where.exclude_cameras]
+        for code in codes:
+            mask &= index.cameras[: index.size] != code
+        if where.after is not None:
+            mask &= index.times[: index.size] >= where.after
+        if where.before is not None:
+            mask &= index.times[: index.size] <= where.before
+        return mask
+
+    def observations(self, identities: Sequence[int] | None = None) -> Observations:
+        """Observations of these identities, or all, ordered by id."""
+        if self.index is None:
+            return Observations(np.zeros(0, np.int64), np.zeros(0, np.int64), (), np.zeros(0))
+        index = self.index
+        chosen = index.alive()
+        if identities is not None:
+            chosen = chosen & np.isin(index.identities[: index.size], np.asarray(list(identities), np.int64))
+        slots = np.flatnonzero(chosen)
+        slots = slots[np.argsort(index.ids[slots], kind="stable")]
+        cameras = tuple(self.cameras.get(code) for code in index.cameras[slots].tolist())
+        return Observations(index.ids[slots], index.identities[slots], cameras, index.times[slots].copy())
+
+    def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
+        """Rank identities for each probe [q, D], each with its own filter; exact."""
+        index = self.index
+        if index is None:
+            nothing = np.zeros(0, np.int64)
+            return [Ranking(nothing, np.zeros(0), nothing, (), np.zeros(0), 0, 0) for _ in probes]
+        masks = {where: self._mask(index, where) for where in set(wheres)}
+        ranked = index.search(probes, [masks[where] for where in wheres], top=top, score=score)
+        stored = len(index)
+        return [
+            Ranking(
+                found.identities,
+                found.distances,
+                index.ids[found.slots],
+                tuple(self.cameras.get(code) for code in index.cameras[found.slots].tolist()),
+                index.times[found.slots],
+                found.considered,
+                stored,
+            )
+            for found in ranked
+        ]
+
+
+def _filled(column: npt.NDArray[Any], empty: int) -> Int64:
+    """A column that may hold None as integers."""
+    if column.dtype != object:
+        return column.astype(np.int64)
+    return np.array([empty if value is None else value for value in column.tolist()], np.int64)

@@ -1,0 +1,56 @@
+"""Moments as callers write them, in seconds and back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import TypeAlias
+
+import numpy as np
+
+from passerby.errors import GalleryRequestError
+
+Moment: TypeAlias = float | int | str | dt.datetime | dt.date
+"""Seconds, a date, or ISO 8601 text."""
+
+
+def to_seconds(value: Moment, *, what: str) -> float:
+    """A moment in seconds: a number as it is, a date or ISO 8601 text as seconds since 1970.
+
+    Raises:
+        GalleryError: not a finite number, not ISO 8601, or a date-time without a time zone.
+    """
+    if isinstance(value, bool):
+        raise GalleryRequestError(f"{what}: expected seconds, a date or ISO 8601 text, found {value!r}")
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        if not math.isfinite(value):
+            raise GalleryRequestError(f"{what}: expected a finite number of seconds, found {value!r}")
+        return float(value)
+    moment = _parse(value, what) if isinstance(value, str) else value
+    if isinstance(moment, dt.datetime):
+        if moment.tzinfo is None:
+            raise GalleryRequestError(
+                f"{what}: {moment.isoformat()} has no time zone; write for example ...T12:00:00+00:00"
+            )
+        return moment.timestamp()
+    if isinstance(moment, dt.date):
+        return dt.datetime(moment.year, moment.month, moment.day, tzinfo=dt.UTC).timestamp()
+    raise GalleryRequestError(f"{what}: expected seconds, a date or ISO 8601 text, found {type(value).__name__}")
+
+
+def _parse(text: str, what: str) -> dt.datetime | dt.date:
+    try:
+        return dt.date.fromisoformat(text) if len(text) <= 10 else dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise GalleryRequestError(
+            f"{what}: {text!r} is not ISO 8601 (2026-05-01 or 2026-05-01T12:00:00+00:00)"
+        ) from None
+
+
+def show_time(seconds: float | None) -> str:
+    """Seconds for people: a UTC date and time where they look like seconds since 1970 (after 1990), else a number."""
+    if seconds is None or math.isnan(seconds):
+        return "-"
+    if 631_152_000 <= seconds < 253_402_300_800:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return f"{seconds:g}"

@@ -1,0 +1,135 @@
+"""Taking changes back, as far as nothing later builds upon them. Called inside `store.transaction()`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from passerby.errors import GalleryRequestError, NotInGalleryError
+from passerby.gallery.changes import ids_from_ranges, write_event
+from passerby.gallery.events import Event
+from passerby.gallery.identities import find
+from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.rows import IdentityRecord
+
+CHANGES = frozenset({"enroll", "observe", "import", "merge", "split", "update", "threshold", "forget", "purge"})
+"""Actions that change what the gallery knows; other entries of the log only note that something happened."""
+_ADDING = frozenset({"enroll", "observe", "import"})
+_FINAL = frozenset({"forget", "purge"})
+
+
+def undo(store: Store, event_id: int | None, actor: str) -> Event:
+    """Take a change back; the event that was undone."""
+    events = [
+        event
+        for event in store.events()
+        if event.action in CHANGES and not event.undone and not event.detail.get("migrated")
+    ]
+    event = _event_to_undo(store, events, event_id)
+    if event.action in _FINAL:
+        raise GalleryRequestError(
+            f"{store.location}: event {event.id} ({event.action}) cannot be undone: the data is gone"
+        )
+    batch = event.detail.get("batch")
+    group = [other for other in events if batch is not None and other.detail.get("batch") == batch] or [event]
+    touched = {identity for one in group for identity in (one.identity, one.other)}
+    for later in events:
+        if later.id <= max(one.id for one in group):
+            break
+        if event.action == later.action == "threshold" or {later.identity, later.other} & (touched - {None}):
+            raise GalleryRequestError(
+                f"{store.location}: event {event.id} ({event.action}) cannot be undone: event {later.id} "
+                f"({later.action}) came later and concerns the same; undo that one first"
+            )
+    for one in group:
+        store.mark_undone(one.id)
+    if event.action in _ADDING:
+        for identity in dict.fromkeys(one.identity for one in group):
+            _undo_adding(store, [one for one in group if one.identity == identity])
+    else:
+        _REVERSALS[event.action](store, event)
+    write_event(store, "undo", event.identity, actor, other=event.other, detail={"event": event.id})
+    return event
+
+
+def _event_to_undo(store: Store, events: list[Event], event_id: int | None) -> Event:
+    if event_id is None:
+        if not events:
+            raise GalleryRequestError(f"{store.location}: nothing to undo")
+        return events[0]
+    for event in events:
+        if event.id == event_id:
+            return event
+    raise NotInGalleryError(f"{store.location}: no change {event_id} in the log, or it was undone already")
+
+
+def _undo_adding(store: Store, events: Sequence[Event]) -> None:
+    """Erase what these events added to one identity, and the identity if they made it and nothing else is left."""
+    identity = _subject(store, events[0])
+    own = store.observations([identity.id]).ids
+    added = np.zeros(len(own), np.bool_)
+    for event in events:
+        added |= (own >= event.detail["first"]) & (own <= event.detail["last"])
+    store.erase_observations(own[added])
+    if any(event.detail["created"] for event in events) and added.all():
+        store.erase_identities([identity.id])
+
+
+def _undo_merge(store: Store, event: Event) -> None:
+    target, source = _subject(store, event), _record(store, event.other)
+    moved = ids_from_ranges(event.detail["moved"])
+    store.move_observations(np.intersect1d(moved, store.observations([target.id]).ids), source.id)
+    _bring_back(store, event, replace(source, merged_into=None))
+    if target.expires != event.detail["expires"]:
+        store.put_identity(replace(target, expires=event.detail["expires"]))
+
+
+def _undo_split(store: Store, event: Event) -> None:
+    record, made = _subject(store, event), _record(store, event.other)
+    own = store.observations([made.id]).ids
+    moved = np.intersect1d(ids_from_ranges(event.detail["moved"]), own)
+    store.move_observations(moved, record.id)
+    if len(moved) == len(own):
+        store.erase_identities([made.id])
+
+
+def _undo_update(store: Store, event: Event) -> None:
+    _bring_back(store, event, replace(_subject(store, event), **event.private, **event.detail))
+
+
+def _bring_back(store: Store, event: Event, record: IdentityRecord) -> None:
+    """Store an identity as it was, unless its name is another's by now."""
+    owner = store.find([record.name]).get(record.name)
+    if owner is not None and owner.id != record.id:
+        found = find(store, record.name)
+        second = "" if found.id == owner.id else f" (as a second name of {found.name!r})"
+        raise GalleryRequestError(
+            f"{store.location}: event {event.id} ({event.action}) cannot be undone: the name {record.name!r} was given "
+            f"to somebody else since{second}; rename or forget that one first, or `merge` the two"
+        )
+    store.put_identity(record)
+
+
+def _undo_threshold(store: Store, event: Event) -> None:
+    store.change_settings(replace(store.settings(), threshold=event.detail["old"]))
+
+
+_REVERSALS = {
+    "merge": _undo_merge,
+    "split": _undo_split,
+    "update": _undo_update,
+    "threshold": _undo_threshold,
+}
+
+
+def _subject(store: Store, event: Event) -> IdentityRecord:
+    return _record(store, event.identity)
+
+
+def _record(store: Store, identity: int | None) -> IdentityRecord:
+    record = store.identity(identity or 0)
+    if record is None:
+        raise GalleryRequestError(f"{store.location}: the identity of this change was forgotten; it cannot be undone")
+    return record

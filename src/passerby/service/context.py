@@ -1,0 +1,171 @@
+"""What all requests of one service share: gallery, encoder, keys, limits, metrics and worker threads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from passerby.gallery.answers import Identification
+from passerby.gallery.events import Note
+from passerby.gallery.gallery import Gallery
+from passerby.models.encoder import Encoder
+from passerby.service import logs
+from passerby.service.authentication import Authenticator
+from passerby.service.batching import BatchingEncoder
+from passerby.service.errors import ServiceError
+from passerby.service.gallery_handle import GalleryHandle
+from passerby.service.identification import IdentificationPipeline, IdentificationTask
+from passerby.service.limits import Limits
+from passerby.service.metrics import Metrics
+from passerby.service.rate_limit import RateLimiter
+from passerby.service.request_bodies import BodiesInFlight
+from passerby.service.schemas import IdentifyResponse
+from passerby.service.verdict import band_around
+
+T = TypeVar("T")
+_DECODER_THREADS = 4
+_PARSER_THREADS = 2
+_QUERY_THREADS = 8  # tasks that only read do not wait behind those that encode
+
+
+class ServiceContext:
+    """The gallery, the encoder in front of it, keys, limits and counters.
+
+    Args:
+        location: as for `Gallery.open`.
+        encoder: turns images into vectors.
+        keys: that are accepted.
+        limits: bounds.
+        read_only: refuse every change.
+
+    Raises:
+        GalleryError: the gallery cannot be opened with this encoder.
+        StorageError: it cannot be made.
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str],
+        encoder: Encoder,
+        *,
+        keys: Authenticator,
+        limits: Limits,
+        read_only: bool,
+    ) -> None:
+        self.keys = keys
+        self.rates = RateLimiter(limits.rate)
+        self.limits = limits
+        self.metrics = Metrics()
+        self.calibration = encoder.calibration
+        self.encoder = BatchingEncoder(
+            encoder,
+            batch=limits.batch,
+            queue=limits.queue,
+            seconds=limits.encode_seconds,
+            on_batch=self.metrics.count_batch,
+        )
+        try:
+            self.gallery = GalleryHandle(location, self.encoder, read_only=read_only)
+        except BaseException:
+            self.encoder.close()
+            raise
+        self._pipeline = IdentificationPipeline(
+            self.gallery,
+            self.encoder,
+            self._finish,
+            pixels=limits.pixels,
+            seconds=limits.encode_seconds,
+            threads=_DECODER_THREADS,
+        )
+        self.running = 0
+        """Requests that encode or change something now."""
+        self.bodies = BodiesInFlight(limits)
+        self._parsers = ThreadPoolExecutor(_PARSER_THREADS, thread_name_prefix="parse")
+        self._workers = ThreadPoolExecutor(limits.requests, thread_name_prefix="work")
+        self._queries = ThreadPoolExecutor(_QUERY_THREADS, thread_name_prefix="query")
+
+    async def run(self, task: Callable[[Gallery], T]) -> T:
+        """Run a task that encodes or changes something, in a thread.
+
+        Raises:
+            ServiceError: 503, too many are running.
+        """
+        self._start()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._workers, self._with_gallery, task)
+        finally:
+            self.running -= 1
+
+    async def query(self, task: Callable[[Gallery], T]) -> T:
+        """Run a task that only reads, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._queries, self._with_gallery, task)
+
+    async def parse(self, task: Callable[[], T]) -> T:
+        """Parse the body of a request in a thread: few at once, so that the event loop has its turn between them."""
+        return await asyncio.get_running_loop().run_in_executor(self._parsers, task)
+
+    async def identify(self, task: IdentificationTask) -> bytes:
+        """Identify one person; see `IdentificationPipeline.identify`."""
+        self._start()
+        try:
+            return await self._pipeline.identify(task)
+        finally:
+            self.running -= 1
+
+    def _finish(self, gallery: Gallery, found: Sequence[tuple[IdentificationTask, Identification]]) -> list[bytes]:
+        """Write who asked for whom to the audit, all in one durable write; the answers are made only after it."""
+        answers = [
+            IdentifyResponse.of(identification, self.band(identification.threshold), task.request_id)
+            for task, identification in found
+        ]
+        if answers:
+            notes = [_note_of(answer, task.caller) for answer, (task, _) in zip(answers, found, strict=True)]
+            self.audit(gallery, notes)
+        for answer in answers:
+            self.metrics.count_verdict(answer.verdict)
+        return [answer.model_dump_json().encode() for answer in answers]
+
+    def _start(self) -> None:
+        if self.running >= self.limits.requests:
+            raise ServiceError(503, "too many requests are being worked on", retry_after=1)
+        self.running += 1
+
+    def _with_gallery(self, task: Callable[[Gallery], T]) -> T:
+        with self.gallery.use() as gallery:
+            return task(gallery)
+
+    def band(self, threshold: float | None) -> tuple[float, float] | None:
+        """Distances around a threshold at which a person should look."""
+        return band_around(threshold, self.calibration)
+
+    def audit(self, gallery: Gallery, notes: Sequence[Note]) -> None:
+        """Write notes to the gallery's own log; for a gallery that is only read, to the service's log without names."""
+        if self.gallery.read_only:
+            for note in notes:
+                logs.write("audit", {"action": note.action, "key": note.actor, **note.detail})
+        else:
+            gallery.log_many(notes)
+
+    def close(self) -> None:
+        """Finish what is running, then close."""
+        self._parsers.shutdown()
+        self._workers.shutdown()
+        self._queries.shutdown()
+        self._pipeline.close()
+        self.gallery.close()
+
+
+def _note_of(answer: IdentifyResponse, caller: str) -> Note:
+    """The audit's entry of one identification: who asked, and the nearest candidate."""
+    detail: dict[str, float | str] = {
+        "request": answer.request,
+        "verdict": answer.verdict,
+        "candidates": len(answer.matches),
+    }
+    if not answer.matches:
+        return Note("identify", None, caller, detail)
+    nearest = answer.matches[0]
+    return Note("identify", nearest.identity, caller, {**detail, "distance": round(nearest.distance, 6)})

@@ -1,0 +1,157 @@
+"""Identities: list, describe, enrol, merge, split, update, forget."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from passerby.gallery.gallery import Gallery
+from passerby.service.dependencies import (
+    ERROR_RESPONSES,
+    Admin,
+    Context,
+    Reader,
+    WritableContext,
+    Writer,
+    form_body,
+    json_body,
+    open_images,
+    require_identity,
+)
+from passerby.service.errors import ServiceError
+from passerby.service.json_bodies import describe_json
+from passerby.service.multipart import describe_form
+from passerby.service.schemas import (
+    MAX_INTEGER,
+    EnrollRequest,
+    EnrollResponse,
+    EnrollVectorsRequest,
+    ForgetRequest,
+    ForgetResponse,
+    IdentityDetails,
+    IdentityList,
+    IdentitySummary,
+    MergeRequest,
+    Name,
+    ObservationSummary,
+    SplitRequest,
+    UpdateRequest,
+)
+
+router = APIRouter(tags=["identities"], responses=ERROR_RESPONSES)
+
+
+@router.get("/v1/identities")
+async def identities(
+    caller: Reader,
+    context: Context,
+    search: Annotated[str, Query(max_length=200, description="part of a name, any case")] = "",
+    offset: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> IdentityList:
+    """Identities, the last seen first."""
+
+    def task(gallery: Gallery) -> IdentityList:
+        part = search.casefold()
+        found = [i for i in gallery.identities() if any(part in name.casefold() for name in (i.name, *i.aliases))]
+        found.sort(key=lambda i: (-(i.last_seen or 0), -i.created))
+        shown = [IdentitySummary.of(i) for i in found[offset : offset + limit]]
+        return IdentityList(total=len(found), identities=shown)
+
+    return await context.query(task)
+
+
+@router.get("/v1/identity")
+async def identity(caller: Reader, context: Context, name: Annotated[Name, Query()]) -> IdentityDetails:
+    """One identity with its sightings."""
+
+    def task(gallery: Gallery) -> IdentityDetails:
+        require_identity(gallery, name)
+        return IdentityDetails(
+            identity=IdentitySummary.of(gallery.describe(name)),
+            sightings=[ObservationSummary.of(observation) for observation in gallery.observations(name)],
+        )
+
+    return await context.query(task)
+
+
+@router.post("/v1/enroll", status_code=201, openapi_extra=describe_form(EnrollRequest))
+async def enroll(
+    caller: Writer,
+    context: WritableContext,
+    form: Annotated[tuple[EnrollRequest, list[bytes]], form_body(EnrollRequest)],
+) -> EnrollResponse:
+    """Add pictures to an identity, which is made if there is none of this name."""
+    fields, images = form
+
+    def task(gallery: Gallery) -> tuple[int, ...]:
+        return gallery.enroll(images=open_images(context, images), **dict(fields), actor=caller.name)
+
+    return EnrollResponse(identity=fields.identity, observations=list(await context.run(task)))
+
+
+@router.post("/v1/enroll/vectors", status_code=201, openapi_extra=describe_json(EnrollVectorsRequest))
+async def enroll_vectors(
+    caller: Writer, context: WritableContext, body: Annotated[EnrollVectorsRequest, json_body(EnrollVectorsRequest)]
+) -> EnrollResponse:
+    """Add vectors of this gallery's encoder to an identity."""
+    added = await context.run(lambda gallery: gallery.enroll(**dict(body), actor=caller.name))
+    return EnrollResponse(identity=body.identity, observations=list(added))
+
+
+@router.post("/v1/merge", openapi_extra=describe_json(MergeRequest))
+async def merge(
+    caller: Writer, context: WritableContext, body: Annotated[MergeRequest, json_body(MergeRequest)]
+) -> IdentitySummary:
+    """`other` turns out to be `into`; can be undone."""
+
+    def task(gallery: Gallery) -> IdentitySummary:
+        require_identity(gallery, body.into)
+        require_identity(gallery, body.other)
+        return IdentitySummary.of(gallery.merge(body.into, body.other, actor=caller.name))
+
+    return await context.run(task)
+
+
+@router.post("/v1/split", openapi_extra=describe_json(SplitRequest))
+async def split(
+    caller: Writer, context: WritableContext, body: Annotated[SplitRequest, json_body(SplitRequest)]
+) -> IdentitySummary:
+    """Move observations that turn out to be somebody else to a new identity; can be undone."""
+
+    def task(gallery: Gallery) -> IdentitySummary:
+        made = gallery.split(body.identity, body.observations, name=body.name, actor=caller.name)
+        return IdentitySummary.of(made)
+
+    return await context.run(task)
+
+
+@router.post("/v1/update", openapi_extra=describe_json(UpdateRequest))
+async def update(
+    caller: Writer, context: WritableContext, body: Annotated[UpdateRequest, json_body(UpdateRequest)]
+) -> IdentitySummary:
+    """Change an identity's name, notes, consent or retention date; can be undone."""
+
+    def task(gallery: Gallery) -> IdentitySummary:
+        require_identity(gallery, body.identity)
+        changes = body.model_dump(exclude={"identity"})
+        return IdentitySummary.of(gallery.update(body.identity, **changes, actor=caller.name))
+
+    return await context.run(task)
+
+
+@router.post("/v1/forget", openapi_extra=describe_json(ForgetRequest))
+async def forget(
+    caller: Admin, context: WritableContext, body: Annotated[ForgetRequest, json_body(ForgetRequest)]
+) -> ForgetResponse:
+    """Erase an identity: vectors, pictures, names, notes. Cannot be undone."""
+
+    def task(gallery: Gallery) -> ForgetResponse:
+        require_identity(gallery, body.identity)
+        erased = gallery.forget(body.identity, actor=caller.name)
+        return ForgetResponse(observations=erased.observations, pending=erased.pending)
+
+    if body.confirm != body.identity:
+        raise ServiceError(422, "to forget somebody for good, repeat the name as 'confirm'")
+    return await context.run(task)

@@ -1,0 +1,51 @@
+"""Running the HTTP server with timeouts that uvicorn does not have: for headers, and for bodies after an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from passerby.service.limits import Limits
+
+
+async def run_server(server: uvicorn.Server, listener: socket.socket, limits: Limits) -> None:
+    """Serve on `listener` until a signal or `server.should_exit`."""
+    closer = asyncio.create_task(_close_slow_connections(server, limits))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        closer.cancel()
+        with suppress(asyncio.CancelledError):
+            await closer
+
+
+async def _close_slow_connections(server: uvicorn.Server, limits: Limits) -> None:
+    """Close connections whose headers take too long, or that go on sending a body after its answer.
+
+    uvicorn has no timeout for the rest of a request line; the middleware is called when the headers are complete.
+    """
+    since: dict[Any, float] = {}
+    while True:
+        await asyncio.sleep(min(1.0, limits.header_seconds / 4))
+        now = asyncio.get_running_loop().time()
+        waiting = {c for c in server.server_state.connections if isinstance(c, H11Protocol) and _is_waited_for(c)}
+        since = {connection: since.get(connection, now) for connection in waiting}
+        for connection, started in since.items():
+            if now - started >= limits.header_seconds:
+                connection.transport.close()
+
+
+def _is_waited_for(connection: H11Protocol) -> bool:
+    """Whether the client owes the rest of its headers, or the rest of a body that was answered already."""
+    if connection.transport is None or connection.transport.is_closing():
+        return False
+    before_request = connection.conn.their_state is h11.IDLE
+    begun = bool(connection.conn.trailing_data[0]) or connection.scope is None
+    answered = connection.conn.our_state is h11.DONE and connection.conn.their_state is h11.SEND_BODY
+    return (before_request and begun) or answered

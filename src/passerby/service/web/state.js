@@ -1,0 +1,12 @@
+// What the page knows while it is open.
+
+export const state = {
+  about: null, // GET /v1/gallery
+  pictures: [], // [{file, url}] chosen for the next question
+  asked: null, // {answer, files, camera, time}: what the shown answer is about
+  people: { offset: 0, total: 0 },
+  person: null, // name of the person shown
+};
+
+export const may = (role) => state.about && ["read", "write", "admin"].indexOf(state.about.role) >= ["read", "write", "admin"].indexOf(role);
+export const mayChange = (role = "write") => may(role) && !state.about.read_only;

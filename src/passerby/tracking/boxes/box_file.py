@@ -1,0 +1,113 @@
+"""What a reader found in a file of boxes: people's boxes, and what was left out by reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from passerby.errors import DataError
+from passerby.tracking.boxes.box import Box
+
+PERSON_LABELS = frozenset({"person", "persons", "pedestrian", "pedestrians", "people", "human", "personsitting"})
+"""Names of classes that are people, without case, blanks, hyphens and underscores."""
+
+
+@dataclass
+class BoxFile:
+    """Boxes of one film.
+
+    Attributes:
+        path: the file or folder.
+        format: name of the format.
+        boxes: frames count from 1.
+        skipped: entries that gave no box, by reason.
+        notes: what else should be known, for example from which number the frames seem to count.
+    """
+
+    path: Path
+    format: str
+    boxes: list[Box] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def skip(self, reason: str, count: int = 1) -> None:
+        """Count entries that are left out."""
+        self.skipped[reason] = self.skipped.get(reason, 0) + count
+
+    def takes_label(self, label: str | None) -> bool:
+        """Whether a class name is one of people (or none is given); others are counted."""
+        if label is None or plain(label) in PERSON_LABELS:
+            return True
+        self.skip(f"labelled {label!r}, not a person")
+        return False
+
+    def add(self, boxes: Iterable[Box], first_frame: int | None) -> BoxFile:
+        """Take boxes whose frames still count as in the file.
+
+        Args:
+            boxes: as in the file.
+            first_frame: number that the file gives the film's first frame; None: 0 if a box is in frame 0, else 1.
+
+        Raises:
+            DataError: nothing is left, or a frame comes before the first.
+        """
+        found = list(boxes)
+        if not found:
+            reasons = "; ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
+            raise DataError(
+                f"{self.path}: no box of a person in this {self.format} file{': ' if reasons else ''}{reasons}"
+            )
+        lowest = min(found, key=lambda box: box.frame)
+        first = min(lowest.frame, 1) if first_frame is None else first_frame
+        if lowest.frame < max(first, 0):
+            raise DataError(
+                f"{self.path}, entry {lowest.row}: frame {lowest.frame}; frames are numbers from {max(first, 0)} on. "
+                f"Where a file counts from {lowest.frame}, say so with first_frame={lowest.frame}"
+            )
+        if first_frame is None:
+            self.notes.append(f"frames look counted from {first} (first_frame says it for certain)")
+        self.boxes = found if first == 1 else [replace(box, frame=box.frame - first + 1) for box in found]
+        return self
+
+
+def plain(name: str) -> str:
+    """A name without case and without anything but letters and digits: "Track ID" is "trackid"."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def whole_number(text: object, where: str, what: str) -> int:
+    """A number of a track or frame with all its digits (they may have 64 bits).
+
+    Raises:
+        DataError: no whole number.
+    """
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    try:
+        return int(str(text).strip())
+    except ValueError:
+        pass
+    try:
+        value = float(str(text))
+        if value.is_integer():
+            return int(value)
+    except ValueError:
+        pass
+    raise DataError(f"{where}: {what} {text!r}; expected a whole number")
+
+
+def real_numbers(values: Iterable[object], where: str) -> list[float]:
+    """Finite numbers.
+
+    Raises:
+        DataError: something else.
+    """
+    given = list(values)
+    try:
+        numbers = [float(str(value)) for value in given]
+    except ValueError:
+        numbers = [float("nan")]
+    if not all(abs(number) < float("inf") for number in numbers):
+        raise DataError(f"{where}: {given!r}; expected finite numbers")
+    return numbers

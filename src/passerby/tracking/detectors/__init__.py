@@ -1,0 +1,1 @@
+"""Detectors of people that run a model file of the user's."""

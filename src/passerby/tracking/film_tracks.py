@@ -1,0 +1,235 @@
+"""One pass over one film: boxes, tracks, and vectors of the best crops."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from passerby.array_types import UInt8
+from passerby.config.tracking import TrackingSettings
+from passerby.errors import DataError
+from passerby.models.encoder import Encoder
+from passerby.tracking.boxes.box import Box
+from passerby.tracking.boxes.box_file import BoxFile
+from passerby.tracking.camera_tracks import CameraTracks
+from passerby.tracking.crop_sampling import Crop, CropSampler, PickedCrop, encode_crops
+from passerby.tracking.detections import Detections, suppress_duplicates
+from passerby.tracking.detectors.detector import Detector
+from passerby.tracking.films import FilmInfo, Frame, film_info, read_frames
+from passerby.tracking.motion import make_tracker
+
+_DUPLICATES = 0.7  # IoU of two boxes from a file that are taken for one person's
+_START_SCORE = 0.3
+_BATCH = 16  # crops that are encoded together
+
+BoxSource = Callable[[Frame, UInt8], Detections]
+
+
+@dataclass
+class FilmTracks:
+    """What one pass over a film gave.
+
+    Attributes:
+        source: the film, folder or address.
+        camera: its name.
+        tracks: the boxes that a track took.
+        crops: with vectors.
+        frames: number of the last frame that was read.
+        rate: frames per second of the frames that were looked at.
+        step: frames from one that was looked at to the next.
+        size: (width, height), pixels.
+        skipped: boxes that came to nothing, by reason.
+        notes: what else should be known: broken frames, a film that breaks off.
+    """
+
+    source: str
+    camera: str
+    tracks: CameraTracks
+    crops: list[Crop]
+    frames: int = 0
+    rate: float = 25.0
+    step: int = 1
+    size: tuple[int, int] = (0, 0)
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def empty(
+        cls, source: str | os.PathLike[str], camera: str, info: FilmInfo, settings: TrackingSettings
+    ) -> FilmTracks:
+        """Before the first frame."""
+        rate = info.rate / settings.every
+        return cls(os.fspath(source), camera, _table([]), [], rate=rate, step=settings.every)
+
+    @property
+    def name(self) -> str:
+        """The film's name without folder and extension."""
+        return Path(self.source).stem
+
+
+def follow_film(
+    source: str | os.PathLike[str],
+    *,
+    camera: str,
+    encoder: Encoder,
+    settings: TrackingSettings,
+    detector: Detector | None = None,
+    boxes: BoxFile | None = None,
+    start: float = 0.0,
+    thumbnails: bool = True,
+    advance: Callable[[int], None] = lambda frames: None,
+) -> FilmTracks:
+    """Detect (or take boxes from a file), follow, and encode crops.
+
+    Args:
+        source: a film, a folder of frames, or an address.
+        camera: its name.
+        encoder: turns crops into vectors.
+        settings: of the tracking.
+        detector: finds people; or
+        boxes: of the film; those that carry tracks keep them.
+        start: moment of the film's first frame, seconds.
+        thumbnails: keep small pictures of crops.
+        advance: told how many frames were read.
+
+    Raises:
+        DataError: nothing can be decoded.
+    """
+    info = film_info(source, rate=settings.rate)
+    found = FilmTracks.empty(source, camera, info, settings)
+    detect = box_source(found, settings, detector=detector, boxes=boxes)
+    sampler = CropSampler(settings)
+    waiting: list[PickedCrop] = []
+    rows: list[tuple[int, float, Detections]] = []
+    broken = 0
+    step = settings.every
+    try:
+        for frame in read_frames(source, wanted=lambda index: (index - 1) % step == 0, rate=settings.rate):
+            found.frames = frame.index
+            advance(1)
+            broken += frame.image is None
+            if frame.image is None or not frame.image.size:
+                continue
+            moment = Frame(frame.index, start + frame.time, frame.image)
+            found.size = (frame.image.shape[1], frame.image.shape[0])
+            detections = detect(moment, frame.image)
+            waiting += sampler.see(moment, detections)
+            if len(waiting) >= _BATCH:
+                found.crops += encode_crops(encoder, waiting, flip=settings.flip, thumbnails=thumbnails)
+                waiting = []
+            rows.append((moment.index, moment.time, detections.select(detections.tracks >= 0)))
+    except DataError as error:
+        if not rows:
+            raise
+        found.notes.append(f"breaks off after frame {found.frames:,}: {error}")
+    except KeyboardInterrupt:
+        found.notes.append(f"interrupted after frame {found.frames:,}")
+    waiting += sampler.finish()
+    found.crops += encode_crops(encoder, waiting, flip=settings.flip, thumbnails=thumbnails)
+    if broken:
+        found.notes.append(f"{broken:,} frame(s) are broken and cannot be decoded")
+    if isinstance(detect, _FromFile):
+        detect.count_rest(found.frames)
+    found.tracks = _table(rows)
+    return found
+
+
+def box_source(
+    found: FilmTracks, settings: TrackingSettings, *, detector: Detector | None, boxes: BoxFile | None
+) -> BoxSource:
+    """Where a film's boxes come from: a frame and its picture -> boxes with tracks; what is lost is counted in `found`.
+
+    Raises:
+        DataError: neither a detector nor boxes.
+    """
+    return _Detecting(detector, found, settings) if detector is not None else _FromFile(boxes, found, settings)
+
+
+class _Detecting:
+    """Boxes of a detector, followed by a tracker."""
+
+    def __init__(self, detector: Detector, found: FilmTracks, settings: TrackingSettings) -> None:
+        self._detector, self._found = detector, found
+        threshold = settings.start_score
+        if threshold is None:
+            threshold = float(getattr(detector, "threshold", _START_SCORE))
+        self._tracker = make_tracker(
+            settings.tracker, rate=found.rate, threshold=threshold, lost_seconds=settings.lost_seconds
+        )
+
+    def __call__(self, frame: Frame, image: UInt8) -> Detections:
+        detections = self._detector(image)
+        followed = Detections(detections.xyxy, detections.scores, self._tracker.update(detections))
+        _count(self._found, "boxes that no track took", int((followed.tracks < 0).sum()))
+        return followed
+
+
+class _FromFile:
+    """Boxes of a file; a tracker follows those of a file without tracks."""
+
+    def __init__(self, boxes: BoxFile | None, found: FilmTracks, settings: TrackingSettings) -> None:
+        if boxes is None:
+            raise DataError(f"{found.source}: neither a detector nor boxes; give one of them")
+        self._found = found
+        self._by_frame: dict[int, list[Box]] = {}
+        self._tracked = any(box.track >= 0 for box in boxes.boxes)
+        for box in boxes.boxes:
+            if self._tracked and box.track < 0:
+                _count(found, "boxes without a track, in a file that has tracks", 1)
+            elif (box.frame - 1) % settings.every:
+                _count(found, f"boxes in frames that were not looked at (every {settings.every})", 1)
+            else:
+                self._by_frame.setdefault(box.frame, []).append(box)
+        found.notes += [f"boxes: {note}" for note in boxes.notes]
+        for reason, count in boxes.skipped.items():
+            _count(found, f"boxes {reason}", count)
+        self._tracker = make_tracker(
+            settings.tracker,
+            rate=found.rate,
+            threshold=_START_SCORE if settings.start_score is None else settings.start_score,
+            lost_seconds=settings.lost_seconds,
+        )
+
+    def __call__(self, frame: Frame, image: UInt8) -> Detections:
+        boxes = self._by_frame.pop(frame.index, [])
+        detections = Detections.of(
+            [(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes],
+            [1.0 if box.confidence is None else box.confidence for box in boxes],
+            [box.track for box in boxes],
+        )
+        if self._tracked:
+            return detections
+        single = suppress_duplicates(detections, _DUPLICATES)
+        _count(self._found, "boxes that repeat another", len(detections) - len(single))
+        followed = Detections(single.xyxy, single.scores, self._tracker.update(single))
+        _count(self._found, "boxes that no track took", int((followed.tracks < 0).sum()))
+        return followed
+
+    def count_rest(self, last: int) -> None:
+        """Boxes of frames that did not come."""
+        late = sum(len(boxes) for index, boxes in self._by_frame.items() if index > last)
+        inside = sum(map(len, self._by_frame.values())) - late
+        _count(self._found, "boxes after the last frame of the film", late)
+        _count(self._found, "boxes in broken frames", inside)
+
+
+def _count(found: FilmTracks, reason: str, count: int) -> None:
+    if count:
+        found.skipped[reason] = found.skipped.get(reason, 0) + count
+
+
+def _table(rows: list[tuple[int, float, Detections]]) -> CameraTracks:
+    sizes = [len(detections) for _, _, detections in rows]
+    empty = Detections.of([])
+    parts = [detections for _, _, detections in rows] or [empty]
+    return CameraTracks(
+        frames=np.repeat(np.array([frame for frame, _, _ in rows], np.int64), sizes),
+        times=np.repeat(np.array([time for _, time, _ in rows], np.float64), sizes),
+        boxes=np.concatenate([part.xyxy for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
+        tracks=np.concatenate([part.tracks for part in parts]),
+    )

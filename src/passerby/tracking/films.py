@@ -1,0 +1,225 @@
+"""Reading films frame by frame: a file, a folder of frames, or a camera's address."""
+
+from __future__ import annotations
+
+import configparser
+import importlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from passerby.array_types import UInt8
+from passerby.errors import DataError, MissingExtraError
+from passerby.images.decode import EXTENSIONS, read_image
+
+_RATE = 25.0  # frames per second where neither the source nor the caller gives a rate
+_NOTHING: UInt8 = np.empty((0, 0, 3), dtype=np.uint8)  # for a frame that is not wanted; converting costs time
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame of a film.
+
+    Attributes:
+        index: from 1, in the order of the film; broken frames count.
+        time: seconds, from the container where it has time stamps.
+        image: RGB uint8 [H, W, 3] as players show it, turned as the film's header says; empty ([0, 0, 3]) for a frame
+            that was not wanted, None for one that is broken.
+    """
+
+    index: int
+    time: float
+    image: UInt8 | None
+
+
+@dataclass(frozen=True)
+class FilmInfo:
+    """What a source says of itself before it is decoded.
+
+    Attributes:
+        rate: frames per second; containers are sometimes wrong.
+        frames: number of frames, or None where it is not known; containers are sometimes wrong.
+    """
+
+    rate: float
+    frames: int | None
+
+
+def is_address(source: str | os.PathLike[str]) -> bool:
+    """Whether a source is a camera or stream (rtsp://..., http://..., /dev/video0) and not a file or folder."""
+    return "://" in os.fspath(source) or re.fullmatch(r"/dev/video\d+", os.fspath(source)) is not None
+
+
+def film_info(source: str | os.PathLike[str], *, rate: float | None = None) -> FilmInfo:
+    """Frame rate and number of frames of a source.
+
+    Args:
+        source: as for `read_frames`.
+        rate: frames per second that take the place of what the source says.
+
+    Raises:
+        DataError: no such source, or it cannot be opened.
+        MissingExtraError: PyAV is not installed.
+    """
+    if is_folder(source):
+        return FilmInfo(rate or _folder_rate(Path(source)), len(_frame_files(Path(source))))
+    av = _pyav()
+    with _open(av, source) as container:
+        stream = _film_stream(container, source)
+        found = float(stream.average_rate or stream.guessed_rate or _RATE)
+        count = stream.frames or None
+        if count is None and stream.duration and stream.time_base:
+            count = max(1, round(float(stream.duration * stream.time_base) * found))
+        return FilmInfo(rate or found, count)
+
+
+def read_frames(
+    source: str | os.PathLike[str],
+    *,
+    wanted: Callable[[int], bool] = lambda index: True,
+    last: int | None = None,
+    rate: float | None = None,
+) -> Iterator[Frame]:
+    """Frames of a source in order.
+
+    Args:
+        source: a film that FFmpeg decodes, a folder of frames (image files in the order of the numbers in their
+            names), or a camera's address.
+        wanted: index -> whether the picture is needed; others are decoded but not converted.
+        last: stop after the frame of this index.
+        rate: frames per second for sources without time stamps, and instead of wrong ones: time = (index - 1) / rate.
+
+    Yields:
+        Every frame up to where the film ends or breaks off. Threads that decode several frames at once are fast, but an
+        error in one takes whole frames with it: a file with an error is therefore opened again and decoded frame by
+        frame, from the place that was reached.
+
+    Raises:
+        DataError: no such source, or nothing in it can be decoded.
+        MissingExtraError: PyAV is not installed.
+    """
+    if is_folder(source):
+        yield from _frames_of_folder(Path(source), wanted, last, rate)
+    else:
+        yield from _frames_of_film(_pyav(), source, wanted, last, rate)
+
+
+def is_folder(source: str | os.PathLike[str]) -> bool:
+    """Whether a source is a folder of frames.
+
+    Raises:
+        DataError: a path that does not exist.
+    """
+    if is_address(source):
+        return False
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DataError(f"{path}: no such film")
+    return path.is_dir()
+
+
+def _frames_of_folder(
+    folder: Path, wanted: Callable[[int], bool], last: int | None, rate: float | None
+) -> Iterator[Frame]:
+    per_second = rate or _folder_rate(folder)
+    for index, path in enumerate(_frame_files(folder), start=1):
+        if last is not None and index > last:
+            return
+        yield Frame(index, (index - 1) / per_second, read_image(path) if wanted(index) else _NOTHING)
+
+
+def _frame_files(folder: Path) -> list[Path]:
+    """Image files of a folder (or of its img1, as in the MOT challenge), by the numbers in their names."""
+    place = folder / "img1" if (folder / "img1").is_dir() else folder
+    found = [path for path in place.iterdir() if path.name.lower().endswith(EXTENSIONS)]
+    if not found:
+        raise DataError(f"{place}: expected frames (image files), found none")
+    return sorted(found, key=lambda path: ([int(digits) for digits in re.findall(r"\d+", path.stem)], path.name))
+
+
+def _folder_rate(folder: Path) -> float:
+    """`frameRate` of the MOT challenge's seqinfo.ini, where there is one."""
+    parser = configparser.ConfigParser()
+    for place in (folder, folder.parent):
+        if parser.read(place / "seqinfo.ini"):
+            return parser.getfloat("Sequence", "frameRate", fallback=_RATE)
+    return _RATE
+
+
+def _frames_of_film(
+    av: Any, source: str | os.PathLike[str], wanted: Callable[[int], bool], last: int | None, rate: float | None
+) -> Iterator[Frame]:
+    reached = 0
+    for threads in ("AUTO", "SLICE"):
+        try:
+            with _open(av, source) as container:
+                stream = _film_stream(container, source)
+                stream.thread_type = threads
+                per_second = rate or float(stream.average_rate or _RATE)
+                decoded = container.decode(stream) if threads == "AUTO" else _whole_frames(av, container, stream)
+                for index, frame in enumerate(decoded, start=1):
+                    if last is not None and index > last:
+                        return
+                    if index > reached:
+                        reached = index
+                        stamped = rate is None and frame is not None and frame.time is not None
+                        time = float(frame.time) if stamped else (index - 1) / per_second
+                        yield Frame(index, time, _picture(frame, wanted=wanted(index)))
+            return
+        except av.FFmpegError as error:
+            again = isinstance(error, av.error.InvalidDataError) and not is_address(source)
+            if threads == "SLICE" or not again:
+                raise DataError(f"{os.fspath(source)}: cannot be decoded ({error})") from error
+
+
+def _open(av: Any, source: str | os.PathLike[str]) -> Any:
+    name = os.fspath(source) if is_address(source) else str(Path(source).expanduser())
+    try:
+        return av.open(name)
+    except av.FFmpegError as error:
+        raise DataError(f"{name}: cannot be decoded ({error})") from error
+
+
+def _film_stream(container: Any, source: str | os.PathLike[str]) -> Any:
+    if not container.streams.video:
+        raise DataError(f"{os.fspath(source)}: no film in this file")
+    return container.streams.video[0]
+
+
+def _whole_frames(av: Any, container: Any, stream: Any) -> Iterator[Any]:
+    """Frames, None for each that is broken, up to where the file breaks off."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.InvalidDataError:
+            return
+        if packet is None:
+            return
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            frames = [None]
+        yield from frames
+
+
+def _picture(frame: Any, *, wanted: bool) -> UInt8 | None:
+    """RGB as players show it: phones store frames on their side, and say in the header how to turn them."""
+    if frame is None:
+        return None
+    if not wanted:
+        return _NOTHING
+    stored: UInt8 = frame.to_ndarray(format="rgb24")
+    return np.rot90(stored, round(frame.rotation / 90))  # the rotation is in degrees, counterclockwise
+
+
+def _pyav() -> Any:
+    try:
+        return importlib.import_module("av")
+    except ImportError:
+        raise MissingExtraError("av", "video", "reading a film") from None

@@ -1,0 +1,227 @@
+"""From films to identities: `passerby.track`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from passerby.array_types import Int64
+from passerby.config.tracking import TrackingSettings, tracking_settings
+from passerby.embedding.tracklet import Tracklet
+from passerby.errors import ConfigError, DataError
+from passerby.models.encoder import Encoder, load_encoder
+from passerby.progress import ProgressBar, progress_bar
+from passerby.tracking.boxes.box_file import BoxFile
+from passerby.tracking.boxes.reading import read_boxes
+from passerby.tracking.detectors.detector import Detector, load_detector
+from passerby.tracking.film_tracks import FilmTracks, follow_film
+from passerby.tracking.films import film_info, read_frames
+from passerby.tracking.result import TrackedFilm, TrackingResult, fill_gaps, identity_rows
+from passerby.tracking.stitching import stitch
+from passerby.tracking.tracklet_calibration import TrackletCalibration, find_calibration
+from passerby.tracking.tracklets import make_tracklets
+from passerby.tracking.writers.folder import write_result
+
+Film: TypeAlias = str | os.PathLike[str]
+
+
+def track(
+    films: Film | Sequence[Film],
+    *,
+    encoder: Encoder | Film,
+    detector: Detector | Film | None = None,
+    boxes: Film | Sequence[Film] | Mapping[str, Film] | None = None,
+    cameras: str | Sequence[str] | None = None,
+    starts: Sequence[float] | None = None,
+    out: Film | None = None,
+    threshold: float | None = None,
+    calibration: TrackletCalibration | None = None,
+    first_frame: int | None = None,
+    film_out: bool = False,
+    thumbnails: bool = True,
+    progress: bool = True,
+    settings: TrackingSettings | None = None,
+    **changes: Any,
+) -> TrackingResult:
+    """Follow people through one or more films: one number a person, over time and over cameras.
+
+    Each film is decoded once. Boxes of a detector (or of a file) are followed from frame to frame; tracks are cut where
+    people overlap; the best crops of a track become vectors; and the pieces of all films are joined by
+    average linkage of what their distances say (see `stitch`).
+
+    Args:
+        films: films, folders of frames, or addresses of cameras.
+        encoder: a `passerby.Encoder`, or the folder or description file of one.
+        detector: an OpenVINO or ONNX file, a description of one, or a function image -> `Detections`.
+        boxes: instead of a detector: files of boxes, one a film in their order, or by name or camera of the film.
+        cameras: one name a film; default: the films' names.
+        starts: moment of each film's first frame, seconds (so that two films of one camera keep their clock).
+        out: new or empty folder for the results; None writes nothing.
+        threshold: cosine distance below which two tracklets count as one person's; default: the calibration.
+        calibration: how to read distances; default: what lies beside the encoder, else its threshold.
+        first_frame: number that files of boxes give a film's first frame.
+        film_out: also write the films with boxes and numbers drawn in.
+        thumbnails: keep small pictures of people for the report.
+        progress: show a bar.
+        settings: everything else.
+        **changes: single fields of `TrackingSettings`.
+
+    Returns:
+        Who was where and when. After Ctrl-C: what was finished up to then, with a note.
+
+    Raises:
+        ConfigError: an unknown setting, or both or neither of detector and boxes.
+        DataError: a film or file that cannot be read, `out` that holds something, or not a single tracked person.
+        EmbeddingError: nothing says how near two tracklets of one person are.
+        MissingExtraError: a package of the extra `track` is not installed.
+    """
+    sources = [films] if isinstance(films, (str, os.PathLike)) else list(films)
+    chosen = tracking_settings(settings, changes)
+    names = _camera_names(sources, cameras)
+    _check(sources, starts, detector, boxes, out)
+    model = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
+    law = _calibration(model, None if isinstance(encoder, Encoder) else encoder, threshold, calibration)
+    finder = load_detector(detector) if isinstance(detector, (str, os.PathLike)) else detector
+    files = _boxes_of_films(sources, names, boxes, first_frame)
+    infos = [film_info(source, rate=chosen.rate) for source in sources]
+    followed: list[FilmTracks] = []
+    with progress_bar("tracking", sum(info.frames or 0 for info in infos), quiet=not progress) as bar:
+        for place, (source, name) in enumerate(zip(sources, names, strict=True)):
+            followed.append(
+                follow_film(
+                    source,
+                    camera=name,
+                    encoder=model,
+                    settings=chosen,
+                    detector=finder,
+                    boxes=files[place],
+                    start=0.0 if starts is None else float(starts[place]),
+                    thumbnails=thumbnails,
+                    advance=_advance(bar),
+                )
+            )
+            if any(note.startswith("interrupted") for note in followed[-1].notes):
+                break
+    result = _join(followed, len(sources), law, chosen, model)
+    return result if out is None else replace(result, folder=write_result(result, Path(out), films=film_out))
+
+
+def _advance(bar: ProgressBar) -> Any:
+    return lambda frames: bar.advance(frames)
+
+
+def _camera_names(sources: Sequence[Film], cameras: str | Sequence[str] | None) -> list[str]:
+    if cameras is None:
+        names = [Path(source).stem for source in sources]
+        if len(set(names)) < len(names):
+            raise DataError(f"films of the same name ({', '.join(names)}): name their cameras with cameras=")
+        return names
+    names = [cameras] if isinstance(cameras, str) else list(cameras)
+    if len(names) != len(sources):
+        raise DataError(f"{len(names)} cameras for {len(sources)} films; expected one name a film")
+    return names
+
+
+def _check(sources: Sequence[Film], starts: Any, detector: Any, boxes: Any, out: Film | None) -> None:
+    if not sources:
+        raise DataError("track: expected at least one film, found none")
+    if (detector is None) == (boxes is None):
+        raise ConfigError("track: give a detector or boxes, one of the two")
+    if starts is not None and len(starts) != len(sources):
+        raise DataError(f"{len(starts)} starts for {len(sources)} films; expected one a film")
+    if out is not None and Path(out).exists() and (not Path(out).is_dir() or any(Path(out).iterdir())):
+        raise DataError(f"{out} is not an empty folder; results are not mixed with anything")
+    stems = [Path(source).stem for source in sources]
+    if out is not None and len(set(stems)) < len(stems):
+        raise DataError(f"films of the same name ({', '.join(stems)}): their results would be one file; rename one")
+
+
+def _calibration(
+    encoder: Encoder, location: Film | None, threshold: float | None, calibration: TrackletCalibration | None
+) -> TrackletCalibration:
+    if threshold is not None:
+        return TrackletCalibration.of_threshold(threshold, fingerprint=encoder.fingerprint)
+    if calibration is not None:
+        if calibration.fingerprint not in ("", encoder.fingerprint):
+            raise ConfigError(
+                f"track: a calibration of the encoder {calibration.fingerprint}, but the encoder is "
+                f"{encoder.fingerprint}; calibrate_tracklets makes one of its vectors"
+            )
+        return calibration
+    return find_calibration(encoder, location)
+
+
+def _boxes_of_films(sources: Sequence[Film], cameras: Sequence[str], boxes: Any, first: int | None) -> list[Any]:
+    if boxes is None:
+        return [None] * len(sources)
+    if isinstance(boxes, Mapping):
+        keys = [next((k for k in (c, Path(s).stem) if k in boxes), None) for s, c in zip(sources, cameras, strict=True)]
+        files = [None if key is None else boxes[key] for key in keys]
+        if any(file is None for file in files) or len(boxes) != len(sources):
+            raise DataError(f"boxes of {', '.join(boxes)}; expected one file for each of {', '.join(cameras)}")
+    else:
+        files = [boxes] if isinstance(boxes, (str, os.PathLike)) else list(boxes)
+        if len(files) != len(sources):
+            raise DataError(f"{len(files)} files of boxes for {len(sources)} films; expected one a film")
+    return [_read_boxes(file, source, first) for file, source in zip(files, sources, strict=True) if file is not None]
+
+
+def _read_boxes(file: Film, source: Film, first: int | None) -> BoxFile:
+    size = None
+    if Path(file).is_dir():  # YOLO's boxes are shares of the picture
+        frame = next(iter(read_frames(source, last=1)), None)
+        if frame is not None and frame.image is not None:
+            size = (frame.image.shape[1], frame.image.shape[0])
+    return read_boxes(file, first_frame=first, size=size)
+
+
+def _join(
+    followed: Sequence[FilmTracks], wanted: int, law: TrackletCalibration, settings: TrackingSettings, encoder: Encoder
+) -> TrackingResult:
+    tracklets: list[Tracklet] = []
+    places: list[Int64] = []
+    for film in followed:
+        found, pieces = make_tracklets(
+            film.tracks, film.crops, settings, camera=film.camera, source=film.name, dim=encoder.dim
+        )
+        places.append(pieces + len(tracklets))
+        tracklets += found
+    if not tracklets:
+        reasons = "; ".join(f"{count:,} {reason}" for film in followed for reason, count in film.skipped.items())
+        raise DataError(
+            f"{', '.join(film.source for film in followed)}: nobody was tracked ({reasons or 'no person was detected'})"
+        )
+    identities = stitch(tracklets, law, least_quality=settings.least_quality, prior=settings.prior) + 1
+    decided = np.array([t.vector is not None and t.quality >= settings.least_quality for t in tracklets])
+    notes = [f"joined by {law}"]
+    if len(followed) < wanted:
+        notes.append(f"interrupted: {wanted - len(followed)} film(s) were not begun")
+    films = tuple(_film(film, place, identities, settings) for film, place in zip(followed, places, strict=True))
+    return TrackingResult(films, tuple(tracklets), identities, decided, encoder.fingerprint, tuple(notes))
+
+
+def _film(film: FilmTracks, tracklets: Int64, identities: Int64, settings: TrackingSettings) -> TrackedFilm:
+    tracks = film.tracks
+    rows = identity_rows(tracks.frames, tracks.times, tracks.boxes, tracks.scores, tracklets, identities)
+    skipped = dict(film.skipped)
+    if len(rows) < len(tracks):
+        skipped["boxes of an identity that has a more certain one in the frame"] = len(tracks) - len(rows)
+    if settings.fill_seconds:
+        rows = fill_gaps(rows, seconds=settings.fill_seconds, step=film.step)
+    return TrackedFilm(
+        film.source,
+        film.name,
+        film.camera,
+        film.frames,
+        film.rate,
+        film.step,
+        film.size,
+        rows,
+        skipped,
+        tuple(film.notes),
+    )

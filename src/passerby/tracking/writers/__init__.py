@@ -1,0 +1,1 @@
+"""Writing what tracking found: MOT, CSV, Parquet, an annotated film, an HTML report."""

@@ -1,0 +1,76 @@
+"""Who was where as MOT, CSV and Parquet; tracklets with their vectors as Parquet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from passerby.embedding.embeddings import Embeddings
+from passerby.tracking.result import IdentityRows, TrackingResult
+
+COLUMNS = (
+    "film", "camera", "frame", "time", "identity", "tracklet", "left", "top", "width", "height", "score", "filled",
+)  # fmt: skip
+
+
+def write_mot(path: Path, rows: IdentityRows) -> None:
+    """`frame,identity,left,top,width,height,score,-1,-1,-1` a line, as in results of the MOT challenge."""
+    with path.open("w", encoding="utf-8") as file:
+        for frame, _, identity, _, left, top, width, height, score, _ in _cells(rows):
+            file.write(f"{frame},{identity},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score:.4f},-1,-1,-1\n")
+
+
+def write_csv(path: Path, result: TrackingResult) -> None:
+    """All films in one table with a header."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for film in result.films:
+            for frame, time, identity, tracklet, left, top, width, height, score, filled in _cells(film.rows):
+                box = [f"{value:.2f}" for value in (left, top, width, height)]
+                numbers = [frame, f"{time:.3f}", identity, "" if tracklet < 0 else tracklet]
+                writer.writerow([film.name, film.camera, *numbers, *box, f"{score:.4f}", int(filled)])
+
+
+def write_parquet(path: Path, result: TrackingResult) -> None:
+    """The same table as Parquet; a filled box has no tracklet."""
+    columns: dict[str, list[object]] = {name: [] for name in COLUMNS}
+    for film in result.films:
+        for cells in _cells(film.rows):
+            values = (film.name, film.camera, *cells)
+            for name, value in zip(COLUMNS, values, strict=True):
+                columns[name].append(None if name == "tracklet" and value == -1 else value)
+    pq.write_table(pa.table(columns), path, use_dictionary=["film", "camera"])
+
+
+def tracklet_embeddings(result: TrackingResult) -> Embeddings:
+    """One vector a tracklet that has one: pid is the identity, camid the camera's place, the path its film."""
+    cameras = sorted({t.camera for t in result.tracklets})
+    rows = [(i, t, t.vector) for i, t in enumerate(result.tracklets)]
+    seen = [(i, t, vector) for i, t, vector in rows if vector is not None]
+    return Embeddings(
+        vectors=np.array([vector for _, _, vector in seen], np.float32),
+        pids=np.array([result.identities[i] for i, _, _ in seen], np.int64),
+        camids=np.array([cameras.index(t.camera) for _, t, _ in seen], np.int64),
+        paths=tuple(t.source for _, t, _ in seen),
+        times=np.array([t.start for _, t, _ in seen], np.float64),
+        tracklets=np.array([i for i, _, _ in seen], np.int64),
+        fingerprint=result.fingerprint,
+        notes=tuple(f"camera {place}: {name}" for place, name in enumerate(cameras)),
+    )
+
+
+def _cells(
+    rows: IdentityRows,
+) -> Iterator[tuple[int, float, int, int, float, float, float, float, float, bool]]:
+    sizes = rows.boxes[:, 2:] - rows.boxes[:, :2]
+    columns = (
+        rows.frames, rows.times, rows.identities, rows.tracklets, rows.boxes[:, 0], rows.boxes[:, 1], sizes[:, 0],
+        sizes[:, 1], rows.scores, rows.filled,
+    )  # fmt: skip
+    yield from zip(*(column.tolist() for column in columns), strict=True)

@@ -1,0 +1,272 @@
+"""From drawn films to identities: followed, cut, joined over cameras, written, evaluated and watched."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+import torch.nn.functional as F
+
+import passerby as pb
+from passerby.cli import run
+from passerby.data.synthetic.film import DrawnFilm, draw_films
+from passerby.errors import ConfigError, DataError, EmbeddingError, ImageError
+from passerby.models.encoder import Encoder
+from passerby.models.engines.engine import Preprocessing
+from passerby.tracking.films import film_info, read_frames
+
+av = pytest.importorskip("av")
+pytest.importorskip("trackers")
+pytest.importorskip("trackeval")
+RATE = 10
+
+
+class StripeColors:
+    """Colours of the middle of horizontal stripes, whatever the light: enough to tell drawn people apart."""
+
+    name = "torch"
+    dim = 24
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        width = images.shape[3]
+        middle = images[:, :, :, 3 * width // 8 : -3 * width // 8].float() / 255
+        stripes = torch.log(F.adaptive_avg_pool2d(middle, (8, 1)).flatten(2) + 0.05)
+        return F.normalize((stripes - stripes.mean(dim=2, keepdim=True)).flatten(1))
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    size = Preprocessing(height=64, width=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    return Encoder(StripeColors(), size, fingerprint="stripes", model_config={}, provenance={})
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> list[DrawnFilm]:
+    return draw_films(tmp_path_factory.mktemp("films"), people=3, cameras=2, seconds=9, rate=RATE, seed=0)
+
+
+def without_tracks(film: DrawnFilm, folder: Path) -> Path:
+    """A detector's boxes: the true ones, a little off, without identities."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for line in film.truth.read_text().splitlines():
+        frame, _, *box = line.split(",")[:6]
+        moved = [float(v) + rng.normal(0, 1) for v in box]
+        lines.append(",".join([frame, "-1", *(f"{v:.2f}" for v in moved), "0.9"]))
+    path = folder / f"{film.camera}.txt"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def boxes(films: list[DrawnFilm], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("boxes")
+    return [without_tracks(film, folder) for film in films]
+
+
+@pytest.fixture(scope="module")
+def result(
+    films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path_factory: pytest.TempPathFactory
+) -> pb.TrackingResult:
+    out = tmp_path_factory.mktemp("tracked") / "result"
+    return pb.track(
+        [film.film for film in films],
+        encoder=encoder,
+        boxes=boxes,
+        threshold=0.5,
+        out=out,
+        film_out=True,
+        progress=False,
+    )
+
+
+def test_drawn_films_have_truth(films: list[DrawnFilm]) -> None:
+    for drawn in films:
+        assert film_info(drawn.film).rate == RATE
+        frames = list(read_frames(drawn.film))
+        assert len(frames) == 9 * RATE
+        people = {line.split(",")[1] for line in drawn.truth.read_text().splitlines()}
+        assert people == {"1", "2", "3"}
+
+
+def test_everybody_has_one_identity_in_both_films(result: pb.TrackingResult, films: list[DrawnFilm]) -> None:
+    report = result.evaluate({film.camera: film.truth for film in films})
+    alone = pb.evaluate_tracks(
+        {film.name: film.rows.as_track_rows() for film in result.films},
+        {film.name: film.rows.as_track_rows() for film in result.films},
+    )
+    assert alone.idf1 == 1
+    assert report.idf1 > 0.9, str(report)
+    assert report.true_identities == 3
+    assert result.people <= 4
+    assert set(report.films) == {"camera0", "camera1"}
+    with pytest.raises(DataError, match="the result has camera0, camera1"):
+        result.evaluate({"hall": films[0].truth})
+
+
+def test_what_is_written_agrees(result: pb.TrackingResult) -> None:
+    assert result.folder is not None
+    mot = {film.name: (result.folder / f"{film.name}.txt").read_text().splitlines() for film in result.films}
+    with (result.folder / "tracks.csv").open() as file:
+        table = list(csv.DictReader(file))
+    columns = pq.read_table(result.folder / "tracks.parquet").to_pylist()
+    assert len(table) == len(columns) == sum(map(len, mot.values())) == sum(len(film.rows) for film in result.films)
+    for name, lines in mot.items():
+        own = [row for row in table if row["film"] == name]
+        assert [line.split(",")[:2] for line in lines] == [[row["frame"], row["identity"]] for row in own]
+    assert [str(row["identity"]) for row in columns] == [row["identity"] for row in table]
+    vectors = pb.Embeddings.from_parquet(result.folder / "tracklets.parquet")
+    assert vectors.fingerprint == "stripes"
+    assert set(vectors.pids.tolist()) <= set(result.identities.tolist())
+    page = (result.folder / "report.html").read_text()
+    assert "Timeline" in page
+    assert page.count("data:image/jpeg") >= result.people
+    drawn = list(read_frames(result.folder / "camera0.annotated.mp4"))
+    assert len(drawn) == 9 * RATE
+    assert drawn[0].image is not None
+    assert drawn[0].image.shape == (180, 320, 3)
+    assert json.dumps(result.to_dict())
+    assert "people in 2 film(s)" in str(result)
+
+
+def test_no_identity_is_twice_in_a_frame_and_boxes_are_counted(result: pb.TrackingResult, boxes: list[Path]) -> None:
+    for film, file in zip(result.films, boxes, strict=True):
+        pairs = list(zip(film.rows.frames.tolist(), film.rows.identities.tolist(), strict=True))
+        assert len(pairs) == len(set(pairs))
+        given = len(file.read_text().splitlines())
+        assert int((~film.rows.filled).sum()) + sum(film.skipped.values()) == given
+
+
+def test_a_files_own_tracks_are_followed(films: list[DrawnFilm], encoder: Encoder) -> None:
+    film, truth = films[0].film, films[0].truth
+    found = pb.track(film, encoder=encoder, boxes=truth, threshold=0.5, fill_seconds=0, progress=False)
+    assert found.evaluate({"camera0": films[0].truth}).mota > 0.99
+    assert found.folder is None
+
+
+def test_every_other_frame(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder) -> None:
+    found = pb.track(films[0].film, encoder=encoder, boxes=boxes[0], threshold=0.5, every=2, progress=False)
+    assert set((found.films[0].rows.frames % 2).tolist()) == {1}
+    assert found.films[0].rate == RATE / 2
+    assert found.evaluate({"camera0": films[0].truth}).idf1 > 0.6
+
+
+def test_a_folder_of_frames_is_a_film(
+    films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for frame in read_frames(films[0].film, last=30):
+        assert frame.image is not None
+        Image.fromarray(frame.image).save(folder / f"f{frame.index}.jpg", quality=95)
+    found = pb.track(folder, encoder=encoder, boxes=boxes[0], threshold=0.5, rate=RATE, cameras="hall", progress=False)
+    assert found.films[0].frames == 30
+    assert found.films[0].camera == "hall"
+    assert found.films[0].rows.times.max() == pytest.approx(2.9)
+    assert found.films[0].skipped["boxes after the last frame of the film"] > 0
+
+
+def test_a_detector_may_be_a_function(films: list[DrawnFilm], encoder: Encoder) -> None:
+    truth = pb.read_boxes(films[0].truth).boxes
+    seen = iter(range(1, 1000))
+
+    def detect(image: np.ndarray) -> pb.Detections:
+        assert image.shape == (180, 320, 3)
+        frame = next(seen)
+        return pb.Detections.of([(b.x, b.y, b.x + b.width, b.y + b.height) for b in truth if b.frame == frame])
+
+    found = pb.track(films[0].film, encoder=encoder, detector=detect, threshold=0.5, progress=False)
+    assert found.evaluate({"camera0": films[0].truth}).idf1 > 0.8
+
+
+def test_refusals(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path) -> None:
+    film = films[0].film
+    with pytest.raises(ConfigError, match="one of the two"):
+        pb.track(film, encoder=encoder, threshold=0.5)
+    with pytest.raises(ConfigError, match="unknown setting 'cut_overlaps'"):
+        pb.track(film, encoder=encoder, boxes=boxes[0], threshold=0.5, cut_overlaps=0.3)
+    with pytest.raises(EmbeddingError, match="give a threshold"):
+        pb.track(film, encoder=encoder, boxes=boxes[0])
+    with pytest.raises(DataError, match="2 files of boxes for 1 films"):
+        pb.track(film, encoder=encoder, boxes=boxes, threshold=0.5)
+    with pytest.raises(DataError, match="same name"):
+        pb.track([film, film], encoder=encoder, boxes=boxes, threshold=0.5)
+    with pytest.raises(DataError, match="no such film"):
+        pb.track(tmp_path / "absent.mp4", encoder=encoder, boxes=boxes[0], threshold=0.5)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/x").touch()
+    with pytest.raises(DataError, match="not an empty folder"):
+        pb.track(film, encoder=encoder, boxes=boxes[0], threshold=0.5, out=tmp_path / "out")
+    (tmp_path / "late.txt").write_text("9999,1,10,10,20,50,1\n")
+    with pytest.raises(DataError, match=r"nobody was tracked .*1 boxes after the last frame"):
+        pb.track(film, encoder=encoder, boxes=tmp_path / "late.txt", threshold=0.5, progress=False)
+
+
+def test_interruption_keeps_what_is_finished(
+    films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import passerby.tracking.film_tracks as film_tracks
+
+    def interrupted(source: Path, **options: object) -> object:
+        for frame in read_frames(source, **options):  # type: ignore[arg-type]
+            if frame.index == 40:
+                raise KeyboardInterrupt
+            yield frame
+
+    monkeypatch.setattr(film_tracks, "read_frames", interrupted)
+    sources = [film.film for film in films]
+    found = pb.track(sources, encoder=encoder, boxes=boxes, threshold=0.5, progress=False)
+    assert [film.frames for film in found.films] == [39]
+    assert "interrupted: 1 film(s) were not begun" in found.notes
+    assert "interrupted after frame 39" in found.films[0].notes
+
+
+def test_watching_gives_sightings(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path) -> None:
+    with pb.Gallery.open(tmp_path / "people.gallery", encoder) as gallery:
+        seen = list(pb.watch(films[0].film, gallery, camera="hall", boxes=boxes[0], threshold=0.6, start=100.0))
+        again = list(pb.watch(films[0].film, gallery, camera="hall", boxes=boxes[0], threshold=0.6, start=500.0))
+        known = len(gallery)
+    decided = [s for s in seen if s.sighting is not None]
+    assert decided
+    assert any(s.sighting.new for s in decided)
+    assert all(100 <= s.start <= s.end <= 109.1 for s in seen)
+    assert not any(s.sighting.new for s in again if s.sighting is not None)
+    assert 1 <= known <= len(decided)
+    assert "hall" in str(seen[0])
+
+
+def test_encode_boxes_is_encode_of_the_crops(films: list[DrawnFilm], encoder: Encoder) -> None:
+    frame = next(iter(read_frames(films[0].film))).image
+    assert frame is not None
+    vectors = encoder.encode_boxes(frame, [[10, 20, 42, 84], [-5, -5, 20, 40]])
+    expected = encoder.encode([frame[20:84, 10:42], frame[0:40, 0:20]], flip=False)
+    assert np.allclose(vectors, expected)
+    assert encoder.encode_boxes(frame, []).shape == (0, 24)
+    with pytest.raises(ImageError, match=r"box 1, .* no pixel"):
+        encoder.encode_boxes(frame, [[0, 0, 9, 9], [400, 0, 420, 50]])
+
+
+def test_the_command(
+    films: list[DrawnFilm], boxes: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from passerby.config import InputConfig, ModelConfig
+    from passerby.models.model import build_model
+
+    torch.manual_seed(0)
+    architecture = ModelConfig(backbone="osnet_x0_25")
+    made = Encoder.from_model(build_model(architecture), InputConfig(height=64, width=32), architecture)
+    made.save(tmp_path / "encoder")
+    arguments = ["track", str(films[0].film), "--encoder", str(tmp_path / "encoder"), "--out", str(tmp_path / "out")]
+    given = ["--boxes", f"camera0={boxes[0]}", "--threshold", "0.1", "--truth", f"camera0={films[0].truth}"]
+    assert run([*arguments, *given, "--tracking.every", "3", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["films"][0]["frames"] == 9 * RATE
+    assert 0 < printed["truth"]["idf1"] <= 1
+    assert (tmp_path / "out/camera0.txt").is_file()
+    assert run([*arguments, *given]) == 2
+    assert "not an empty folder" in capsys.readouterr().err

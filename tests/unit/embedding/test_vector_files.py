@@ -1,0 +1,124 @@
+"""Vectors of other programs give the numbers that passerby's own files give."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from passerby.embedding.embeddings import Embeddings
+from passerby.embedding.vector_files import export_vectors, read_embeddings, read_vectors
+from passerby.errors import EmbeddingError, UsageError
+
+RNG = np.random.default_rng(0)
+VECTORS = RNG.normal(size=(6, 4)).astype(np.float32)
+PIDS, CAMIDS = np.array([1, 1, 2, 2, 3, -1]), np.array([0, 1, 0, 1, 0, 1])
+
+
+def write_npz(folder: Path) -> Path:
+    np.savez(folder / "v.npz", feature=VECTORS, person=PIDS, camid=CAMIDS)
+    return folder / "v.npz"
+
+
+def write_mat(folder: Path) -> Path:
+    scipy_io = pytest.importorskip("scipy.io")
+    scipy_io.savemat(folder / "v.mat", {"feature": VECTORS, "person": PIDS, "camid": CAMIDS})
+    return folder / "v.mat"
+
+
+def write_parquet(folder: Path) -> Path:
+    columns = {"feature": VECTORS.tolist(), "person": PIDS, "camid": CAMIDS}
+    pq.write_table(pa.table(columns), folder / "v.parquet")
+    return folder / "v.parquet"
+
+
+def write_csv(folder: Path) -> Path:
+    with (folder / "v.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["person", "camid", "feature"])
+        for pid, camid, vector in zip(PIDS, CAMIDS, VECTORS, strict=True):
+            rows.writerow([pid, camid, " ".join(map(str, vector))])
+    return folder / "v.csv"
+
+
+def write_counted_csv(folder: Path) -> Path:
+    with (folder / "v.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["person", "camid", *(f"feature_{i}" for i in (3, 0, 1, 2))])
+        for pid, camid, vector in zip(PIDS, CAMIDS, VECTORS[:, [3, 0, 1, 2]], strict=True):
+            rows.writerow([pid, camid, *map(str, vector)])
+    return folder / "v.csv"
+
+
+@pytest.mark.parametrize("write", [write_npz, write_mat, write_parquet, write_csv, write_counted_csv])
+def test_columns_of_other_names(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    found = read_embeddings(write(tmp_path), columns={"vector": "feature", "pid": "person"})
+    np.testing.assert_array_equal(found.vectors, VECTORS)
+    np.testing.assert_array_equal(found.pids, PIDS)
+    np.testing.assert_array_equal(found.camids, CAMIDS)
+    np.testing.assert_array_equal(read_vectors(write(tmp_path), column="feature"), VECTORS)
+
+
+def test_labels_in_a_file_of_their_own(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", VECTORS.astype(np.float64))
+    np.save(tmp_path / "l.npy", np.stack([PIDS, CAMIDS], axis=1))
+    (tmp_path / "l.csv").write_text("pid\n" + "\n".join(map(str, PIDS)))
+    found = read_embeddings(tmp_path / "v.npy", labels=tmp_path / "l.npy")
+    np.testing.assert_array_equal(found.camids, CAMIDS)
+    found = read_embeddings(tmp_path / "v.npy", labels=tmp_path / "l.csv")
+    np.testing.assert_array_equal(found.pids, PIDS)
+    assert (found.camids == -1).all()
+
+
+def test_own_files_keep_their_fingerprint_and_notes(tmp_path: Path) -> None:
+    own = Embeddings(VECTORS, PIDS, CAMIDS, paths=tuple("abcdef"), fingerprint="f", notes=("n",))
+    own.to_parquet(tmp_path / "own.parquet")
+    found = read_embeddings(tmp_path / "own.parquet")
+    np.testing.assert_array_equal(found.vectors, VECTORS)
+    assert (found.paths, found.fingerprint, found.notes) == (own.paths, "f", ("n",))
+
+
+def test_exported_vectors_come_back(tmp_path: Path) -> None:
+    written = export_vectors(Embeddings(VECTORS, PIDS, CAMIDS), tmp_path / "v.npy")
+    found = read_embeddings(written[0], labels=written[1])
+    np.testing.assert_array_equal(found.vectors, VECTORS)
+    np.testing.assert_array_equal(found.camids, CAMIDS)
+
+
+def test_a_faiss_index_finds_each_vector(tmp_path: Path) -> None:
+    faiss = pytest.importorskip("faiss")
+    export_vectors(Embeddings(VECTORS, PIDS, CAMIDS), tmp_path / "v.faiss")
+    distances, rows = faiss.read_index(str(tmp_path / "v.faiss")).search(VECTORS, 1)
+    assert rows[:, 0].tolist() == list(range(6))
+    np.testing.assert_allclose(distances, 0, atol=1e-5)
+
+
+def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", VECTORS)
+    np.save(tmp_path / "short.npy", PIDS[:4])
+    (tmp_path / "names.csv").write_text("pid\nann\nann\nbob\nbob\ncem\ncem\n")
+    (tmp_path / "ragged.csv").write_text('pid,vector\n1,"0.1 0.2"\n2,"0.1"\n')
+    (tmp_path / "words.csv").write_text("pid,vector\n1,far away\n")
+    (tmp_path / "v.txt").write_text("1 2 3")
+    (tmp_path / "bad.npz").write_bytes(b"nothing")
+    for message, path, options in (
+        ("no column 'pid'", "v.npy", {}),
+        ("6 vectors and 4 values of 'pid'", "v.npy", {"labels": tmp_path / "short.npy"}),
+        ("expected numbers", "v.npy", {"labels": tmp_path / "names.csv"}),
+        ("vectors of one length", "ragged.csv", {}),
+        ("a vector of numbers, found 'far away'", "words.csv", {}),
+        ("expected one of .parquet", "v.txt", {}),
+        ("cannot be read", "bad.npz", {}),
+        ("no such file", "nowhere.npy", {}),
+    ):
+        with pytest.raises(EmbeddingError, match=message):
+            read_embeddings(tmp_path / path, **options)
+    with pytest.raises(UsageError, match="did you mean 'pid'"):
+        read_embeddings(tmp_path / "v.npy", columns={"pids": "x"})
+    with pytest.raises(EmbeddingError, match="expected one of"):
+        export_vectors(Embeddings(VECTORS, PIDS, CAMIDS), tmp_path / "v.txt")

@@ -1,0 +1,136 @@
+"""Boxes of a frame, detectors that run a graph, trackers of the package `trackers`."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from passerby.errors import ConfigError, DataError, WeightsError
+from passerby.tracking.detections import Detections, box_overlap, suppress_duplicates
+from passerby.tracking.detectors.detector import load_detector
+from passerby.tracking.motion import TRACKERS, make_tracker
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("trackers")
+
+
+def test_overlap_and_suppression() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 5], [20, 0, 30, 10], [1, 0, 11, 10]], np.float32)
+    assert np.allclose(box_overlap(boxes[:1], boxes), [[1, 0.5, 0, 9 / 11]])
+    kept = suppress_duplicates(Detections.of(boxes, [0.5, 0.9, 0.3, 0.6]), 0.5)
+    assert kept.scores.tolist() == pytest.approx([0.9, 0.3, 0.6])
+    assert len(suppress_duplicates(Detections.of([]), 0.5)) == 0
+
+
+def test_anything_with_boxes_can_be_detections() -> None:
+    like = SimpleNamespace(xyxy=[[0, 0, 4, 8]], confidence=[0.5], tracker_id=None)
+    found = Detections.from_supervision(like)
+    assert found.tracks.tolist() == [-1]
+    again = Detections.from_supervision(found.to_supervision())
+    assert again.xyxy.tolist() == [[0, 0, 4, 8]]
+    assert again.scores.tolist() == [0.5]
+    with pytest.raises(DataError, match=r"expected \[n, 4\]"):
+        Detections.of([[1, 2, 3]])
+    with pytest.raises(DataError, match="one for each"):
+        Detections.of([[0, 0, 1, 1]], scores=[1, 2])
+    with pytest.raises(DataError, match="NaN"):
+        Detections.of([[0, 0, 1, np.nan]])
+
+
+def constant_graph(path: Path, rows: np.ndarray, size: tuple[int, int]) -> Path:
+    """An ONNX graph that gives the same boxes for every picture."""
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    shape = list(rows.shape)
+    constant = numpy_helper.from_array(rows.astype(np.float32), "rows")
+    zero = numpy_helper.from_array(np.zeros((), np.float32), "zero")
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["rows", "nothing"], ["out"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "constant",
+        [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1, 3, *size])],
+        [helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, shape)],
+        [constant, zero],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+def ssd_rows() -> np.ndarray:
+    rows = np.zeros((1, 1, 5, 7), np.float32)
+    rows[0, 0, 0] = (0, 0, 0.9, 0.25, 0.5, 0.5, 1.0)
+    rows[0, 0, 1] = (0, 0, 0.8, 0.26, 0.5, 0.5, 1.0)  # the same person once more
+    rows[0, 0, 2] = (0, 1, 0.9, 0.0, 0.0, 0.1, 0.1)  # another class
+    rows[0, 0, 3] = (-1, 0, 0.9, 0.5, 0.5, 0.9, 0.9)  # behind the end
+    return rows
+
+
+def test_ssd_boxes_are_shares_of_the_picture(tmp_path: Path) -> None:
+    detector = load_detector(constant_graph(tmp_path / "person-detection-0200.onnx", ssd_rows(), (32, 64)))
+    found = detector(np.zeros((100, 200, 3), np.uint8))
+    assert found.xyxy.tolist() == [[50, 50, 100, 100]]
+    assert found.scores.tolist() == pytest.approx([0.9])
+    assert (
+        len(load_detector(tmp_path / "person-detection-0200.onnx", threshold=0.95)(np.zeros((9, 9, 3), np.uint8))) == 0
+    )
+
+
+def test_the_label_of_a_person_must_be_known(tmp_path: Path) -> None:
+    constant_graph(tmp_path / "mine.onnx", ssd_rows(), (32, 64))
+    with pytest.raises(WeightsError, match=r"label of a person is not known; .*label = 0"):
+        load_detector(tmp_path / "mine.onnx")
+    (tmp_path / "mine.toml").write_text('file = "mine.onnx"\nlabel = 1\nthreshold = 0.5\n')
+    found = load_detector(tmp_path / "mine.toml")(np.zeros((100, 200, 3), np.uint8))
+    assert found.xyxy[0] == pytest.approx([0, 0, 20, 10], abs=1e-4)
+    (tmp_path / "mine.toml").write_text('file = "mine.onnx"\nlabels = 1\n')
+    with pytest.raises(WeightsError, match=r"labels: .*keys are file"):
+        load_detector(tmp_path / "mine.toml")
+
+
+def test_yolox_cells_are_decoded_and_the_letterbox_taken_back(tmp_path: Path) -> None:
+    height, width = 32, 64
+    cells = sum((height // s) * (width // s) for s in (8, 16, 32))
+    rows = np.zeros((1, cells, 7), np.float32)
+    rows[0, 10] = (0.5, 0.25, np.log(2), np.log(3), 1.0, 0.8, 0.0)  # stride 8: row 1, column 2
+    rows[0, 11] = (0, 0, 0, 0, 1.0, 0.1, 0.9)  # another class
+    detector = load_detector(constant_graph(tmp_path / "yolox.onnx", rows, (height, width)))
+    found = detector(np.zeros((64, 64, 3), np.uint8))  # half as large in the input
+    assert found.xyxy[0] == pytest.approx([2 * (20 - 8), 2 * (10 - 12), 2 * (20 + 8), 2 * (10 + 12)], abs=1e-3)
+    assert found.scores.tolist() == pytest.approx([0.8])
+
+
+def test_other_graphs_are_refused(tmp_path: Path) -> None:
+    constant_graph(tmp_path / "other.onnx", np.zeros((1, 10, 6), np.float32), (32, 64))
+    with pytest.raises(WeightsError, match=r"output shape \[1, 10, 6\]; expected SSD's"):
+        load_detector(tmp_path / "other.onnx")
+    with pytest.raises(WeightsError, match="no such model file"):
+        load_detector(tmp_path / "absent.onnx")
+    (tmp_path / "damaged.onnx").write_bytes(b"nonsense")
+    with pytest.raises(WeightsError, match="not a readable ONNX model"):
+        load_detector(tmp_path / "damaged.onnx")
+    with pytest.raises(WeightsError, match="expected a detector as"):
+        load_detector(tmp_path / "weights.pt")
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_trackers_follow_two_people(name: str) -> None:
+    tracker = make_tracker(name, rate=10)
+    seen = []
+    for k in range(12):
+        boxes = [(100 - 2 * k, 10, 120 - 2 * k, 60), (10 + 2 * k, 10, 30 + 2 * k, 60)]
+        seen.append(tracker.update(Detections.of(boxes, [0.9, 0.8])).tolist())
+        assert len(tracker.update(Detections.of([]))) == 0 if k == 11 else True
+    assert len({tuple(pair) for pair in seen[5:]}) == 1
+    assert len(set(seen[-1])) == 2
+    assert min(seen[-1]) >= 0
+
+
+def test_an_unknown_tracker_is_named() -> None:
+    with pytest.raises(ConfigError, match="deepsort"):
+        make_tracker("deepsort", rate=10)

@@ -1,0 +1,68 @@
+"""Frames of films and of folders: order, moments, what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from passerby.data.synthetic.film import draw_films
+from passerby.errors import DataError
+from passerby.tracking.films import film_info, is_address, read_frames
+
+pytest.importorskip("av")
+
+
+def frames_in(folder: Path, names: list[str]) -> Path:
+    folder.mkdir(parents=True)
+    for shade, name in enumerate(names):
+        Image.fromarray(np.full((8, 8, 3), 10 * shade, np.uint8)).save(folder / name)
+    return folder
+
+
+def test_a_folders_frames_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    folder = frames_in(tmp_path / "f", ["f10.png", "f9.png", "f2.png"])
+    found = list(read_frames(folder, rate=5))
+    assert [int(frame.image[0, 0, 0]) for frame in found if frame.image is not None] == [20, 10, 0]
+    assert [(frame.index, frame.time) for frame in found] == [(1, 0.0), (2, 0.2), (3, 0.4)]
+    assert [frame.index for frame in read_frames(folder, last=2)] == [1, 2]
+    unwanted = next(iter(read_frames(folder, wanted=lambda index: index > 1)))
+    assert unwanted.image is not None
+    assert unwanted.image.size == 0
+
+
+def test_a_sequence_of_the_mot_challenge_says_its_rate(tmp_path: Path) -> None:
+    frames_in(tmp_path / "MOT-01/img1", ["000001.jpg", "000002.jpg"])
+    (tmp_path / "MOT-01/seqinfo.ini").write_text("[Sequence]\nname=MOT-01\nframeRate=14\n")
+    assert film_info(tmp_path / "MOT-01").rate == 14
+    assert film_info(tmp_path / "MOT-01").frames == 2
+    assert [frame.time for frame in read_frames(tmp_path / "MOT-01")] == [0, 1 / 14]
+
+
+def test_a_film_whose_rate_is_wrong(tmp_path: Path) -> None:
+    film = draw_films(tmp_path, people=1, cameras=1, seconds=1, rate=10)[0].film
+    assert film_info(film, rate=7).rate == 7
+    assert [round(frame.time, 6) for frame in read_frames(film, last=3)] == [0, 0.1, 0.2]
+    assert [frame.time for frame in read_frames(film, last=3, rate=5)] == [0, 0.2, 0.4]
+
+
+def test_sources_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such film"):
+        film_info(tmp_path / "absent.mp4")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="expected frames"):
+        list(read_frames(tmp_path / "empty"))
+    (tmp_path / "text.mp4").write_text("nothing")
+    with pytest.raises(DataError, match="cannot be decoded"):
+        film_info(tmp_path / "text.mp4")
+    assert is_address("rtsp://camera/1")
+    assert is_address("/dev/video0")
+    assert not is_address(tmp_path / "text.mp4")
+
+
+def test_the_same_seed_draws_the_same_film(tmp_path: Path) -> None:
+    first, second = (draw_films(tmp_path / name, people=2, cameras=1, seconds=1, rate=5, seed=4)[0] for name in "ab")
+    assert first.truth.read_text() == second.truth.read_text()
+    assert first.film.read_bytes() == second.film.read_bytes()
+    with pytest.raises(DataError, match="cannot draw"):
+        draw_films(tmp_path, people=0)
