@@ -34,6 +34,9 @@ def test_recipes_under_equal_conditions(tmp_path: Path, monkeypatch: pytest.Monk
     before = (tmp_path / "runs" / "lin" / "seed-0" / "checkpoint.pt").stat().st_mtime_ns
     assert compare(["strong_baseline", "lin"], out=tmp_path / "runs", common=common).to_csv() == table.to_csv()
     assert (tmp_path / "runs" / "lin" / "seed-0" / "checkpoint.pt").stat().st_mtime_ns == before
+    again = compare(["lin"], out=tmp_path / "runs", common={**common, "evaluation": {"ap": "trapezoid", "max_rank": 5}})
+    assert [(t.report.ap_definition, len(t.report.cmc)) for t in again.trials] == [("trapezoid", 5)], "evaluated anew"
+    assert (tmp_path / "runs" / "lin" / "seed-0" / "checkpoint.pt").stat().st_mtime_ns == before, "not trained anew"
     with pytest.raises(ConfigError, match=r"optimizer\.lr"):
         compare(["lin"], out=tmp_path / "runs", common={**common, "optimizer": {"lr": 0.1}})
 

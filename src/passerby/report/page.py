@@ -93,12 +93,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Strip:
-    """A row of pictures: what was asked, and what was answered.
+    """A row of pictures: a query and its results.
 
     Attributes:
         title: above the row.
-        first: the picture that was asked about (it stays in sight when the row is scrolled), or None.
-        others: the answers, in order.
+        first: the query (it stays in view when the row is scrolled), or None.
+        others: the results, in order.
     """
 
     title: str

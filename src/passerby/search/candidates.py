@@ -6,12 +6,53 @@ score less twice the screen's error bound (`passerby.search.screening`). Exact k
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from passerby.array_types import Float32, Float64, Int32, Int64
 from passerby.numba_jit import compiled
 
 _LANES = 32  # columns that are looked at together
+
+
+class Candidates(NamedTuple):
+    """What may be among the k nearest of each row, and each row's farthest.
+
+    Attributes:
+        k: how many nearest are wanted.
+        slack: bound on a score's error, [rows].
+        cut: scores below this are not among the k nearest, [rows].
+        scores: of the candidates, [rows, capacity].
+        columns: their numbers, [rows, capacity].
+        held: how many candidates each row has, [rows].
+        farthest_score: smallest score seen, [rows].
+        farthest: its number, [rows].
+    """
+
+    k: int
+    slack: Float32
+    cut: Float32
+    scores: Float32
+    columns: Int32
+    held: Int64
+    farthest_score: Float32
+    farthest: Int64
+
+
+def no_candidates(rows: int, k: int, slack: Float32) -> Candidates:
+    """None yet, for so many rows."""
+    capacity = 2 * k + 32
+    return Candidates(
+        k=k,
+        slack=slack,
+        cut=np.full(rows, -np.inf, dtype=np.float32),
+        scores=np.empty((rows, capacity), dtype=np.float32),
+        columns=np.empty((rows, capacity), dtype=np.int32),
+        held=np.zeros(rows, dtype=np.int64),
+        farthest_score=np.full(rows, np.inf, dtype=np.float32),
+        farthest=np.zeros(rows, dtype=np.int64),
+    )
 
 
 # Unsigned indices: signed ones are guarded against negative values, and then nothing vectorises.
@@ -67,17 +108,9 @@ def scan_rows(
     scores: Float32,
     offset: Float32,
     first_row: int,
-    first_column: int,
-    rows: Int64,
     columns: Int64,
-    k: int,
-    slack: Float32,
-    cut: Float32,
-    kept_scores: Float32,
-    kept_columns: Int32,
-    kept: Int64,
-    farthest_score: Float32,
-    farthest: Int64,
+    found: Candidates,
+    rows: Int64,
     query: Float32,
     gallery: Float32,
     cosine: bool,
@@ -87,24 +120,19 @@ def scan_rows(
     Args:
         scores: products of a block of rows with a block of columns; NaN is passed over.
         offset: what is subtracted from each column's products.
-        first_row: number of the first row within the arrays of rows below.
-        first_column: likewise of the first column within `columns`.
+        first_row: number of the first row within `found` and `rows`.
+        columns: row of `gallery` of each column of the tile.
+        found: gains candidates.
         rows: row of `query` of each row.
-        columns: row of `gallery` of each column.
-        k: how many nearest are wanted.
-        slack: bound on a score's error, for each row.
-        cut: scores below this are not among the k nearest, for each row.
-        kept_scores: [rows, capacity], candidates.
-        kept_columns: likewise, their rows in `gallery`.
-        kept: how many candidates each row has.
-        farthest_score: smallest score seen by each row.
-        farthest: its row in `gallery`.
         query: all vectors of rows, for exact keys where too many candidates tie.
         gallery: all vectors of columns.
         cosine: metric.
     """
-    width = scores.shape[1]
+    # plain arrays in the inner loop: handing the tuple on for every hit costs several times the scan
+    cut, kept_scores, kept_columns, held = found.cut, found.scores, found.columns, found.held
+    farthest_score, farthest = found.farthest_score, found.farthest
     capacity = kept_scores.shape[1]
+    width = scores.shape[1]
     for row in range(scores.shape[0]):
         i = first_row + row
         line = scores[row]
@@ -114,17 +142,17 @@ def scan_rows(
                 continue
             for j in range(left, right):
                 score = line[j] - offset[j]
-                column = columns[first_column + j]
+                column = columns[j]
                 if score < farthest_score[i]:
                     farthest_score[i] = score
                     farthest[i] = column
                 if score >= cut[i]:
-                    n = kept[i]
+                    n = held[i]
                     kept_scores[i, n] = score
                     kept_columns[i, n] = column
-                    kept[i] = n + 1
+                    held[i] = n + 1
                     if n + 1 == capacity:
-                        _make_room(i, k, slack, cut, kept_scores, kept_columns, kept, rows, query, gallery, cosine)
+                        _make_room(i, found, rows, query, gallery, cosine)
 
 
 @compiled
@@ -135,21 +163,16 @@ def scan_columns(
     right: int,
     first_row: int,
     first_column: int,
-    k: int,
-    slack: Float32,
-    cut: Float32,
-    kept_scores: Float32,
-    kept_columns: Int32,
-    kept: Int64,
-    farthest_score: Float32,
-    farthest: Int64,
+    found: Candidates,
     rows: Int64,
     vectors: Float32,
 ) -> None:
     """Like `scan_rows` for the tile's columns left..right, which are rows too: distances are symmetric.
 
-    `offset` belongs to the tile's rows; the other arrays to all rows of `vectors`.
+    `offset` belongs to the tile's rows; `found` and `rows` to all rows of `vectors`.
     """
+    cut, kept_scores, kept_columns, held = found.cut, found.scores, found.columns, found.held
+    farthest_score, farthest = found.farthest_score, found.farthest
     capacity = kept_scores.shape[1]
     for row in range(scores.shape[0]):
         i = first_row + row
@@ -160,75 +183,54 @@ def scan_columns(
             if _hits_in_columns(line, shift, start, end, first_column, cut, farthest_score) == 0:
                 continue
             for j in range(start, end):
+                own = first_column + j
                 score = line[j] - shift
-                column = first_column + j
-                if score < farthest_score[column]:
-                    farthest_score[column] = score
-                    farthest[column] = i
-                if score >= cut[column]:
-                    n = kept[column]
-                    kept_scores[column, n] = score
-                    kept_columns[column, n] = i
-                    kept[column] = n + 1
+                if score < farthest_score[own]:
+                    farthest_score[own] = score
+                    farthest[own] = i
+                if score >= cut[own]:
+                    n = held[own]
+                    kept_scores[own, n] = score
+                    kept_columns[own, n] = i
+                    held[own] = n + 1
                     if n + 1 == capacity:
-                        _make_room(
-                            column, k, slack, cut, kept_scores, kept_columns, kept, rows, vectors, vectors, False
-                        )
+                        _make_room(own, found, rows, vectors, vectors, False)
 
 
 @compiled
-def _make_room(
-    i: int,
-    k: int,
-    slack: Float32,
-    cut: Float32,
-    kept_scores: Float32,
-    kept_columns: Int32,
-    kept: Int64,
-    rows: Int64,
-    query: Float32,
-    gallery: Float32,
-    cosine: bool,
-) -> None:
+def _make_room(i: int, found: Candidates, rows: Int64, query: Float32, gallery: Float32, cosine: bool) -> None:
     """Tidy up a full row."""
-    tidy(i, k, slack, cut, kept_scores, kept_columns, kept)
-    if kept[i] > (k + kept_scores.shape[1]) // 2:
-        _tidy_ties(i, k, kept_scores, kept_columns, kept, query[rows[i]], gallery, cosine)
+    tidy(i, found)
+    if found.held[i] > (found.k + found.scores.shape[1]) // 2:
+        _tidy_ties(i, found, query[rows[i]], gallery, cosine)
 
 
 @compiled
-def tidy(i: int, k: int, slack: Float32, cut: Float32, kept_scores: Float32, kept_columns: Int32, kept: Int64) -> None:
+def tidy(i: int, found: Candidates) -> None:
     """Drop the candidates of row i that cannot be among the k nearest, and raise its cut."""
-    n = kept[i]
-    if n < k:
+    n = found.held[i]
+    if n < found.k:
         return
     # two errors apart, and half a one for the rounding of this very subtraction
-    cut[i] = max(cut[i], _kth_largest(kept_scores[i, :n], k) - np.float32(2.5) * slack[i])
+    reach = np.float32(2.5) * found.slack[i]
+    found.cut[i] = max(found.cut[i], _kth_largest(found.scores[i, :n], found.k) - reach)
     m = 0
     for c in range(n):
-        if kept_scores[i, c] >= cut[i]:
-            kept_scores[i, m] = kept_scores[i, c]
-            kept_columns[i, m] = kept_columns[i, c]
+        if found.scores[i, c] >= found.cut[i]:
+            found.scores[i, m] = found.scores[i, c]
+            found.columns[i, m] = found.columns[i, c]
             m += 1
-    kept[i] = m
+    found.held[i] = m
 
 
 @compiled
-def _tidy_ties(
-    i: int,
-    k: int,
-    kept_scores: Float32,
-    kept_columns: Int32,
-    kept: Int64,
-    vector: Float32,
-    gallery: Float32,
-    cosine: bool,
-) -> None:
-    """Keep exactly k candidates of row i, by exact keys and then by index (copies of images, a collapsed model)."""
-    n = kept[i]
+def _tidy_ties(i: int, found: Candidates, vector: Float32, gallery: Float32, cosine: bool) -> None:
+    """Leave exactly k candidates of row i, by exact keys and then by index (copies of images, a collapsed model)."""
+    n = found.held[i]
+    scores, columns = found.scores[i], found.columns[i]
     keys = np.empty(n, np.float64)
     for c in range(n):
-        other = gallery[kept_columns[i, c]]
+        other = gallery[columns[c]]
         xy = xx = yy = total = 0.0
         for d in range(len(vector)):
             p, q = np.float64(vector[d]), np.float64(other[d])
@@ -239,22 +241,22 @@ def _tidy_ties(
         keys[c] = total
         if cosine:
             keys[c] = 1.0 - xy / np.sqrt(xx * yy) if xx * yy > 0.0 else 1.0
-    for c in range(k):  # selection: the few nearest to the front
-        best = c
+    for c in range(found.k):  # selection: the few nearest to the front
+        nearest = c
         for o in range(c + 1, n):
-            if keys[o] < keys[best] or (keys[o] == keys[best] and kept_columns[i, o] < kept_columns[i, best]):
-                best = o
-        keys[c], keys[best] = keys[best], keys[c]
-        kept_scores[i, c], kept_scores[i, best] = kept_scores[i, best], kept_scores[i, c]
-        kept_columns[i, c], kept_columns[i, best] = kept_columns[i, best], kept_columns[i, c]
-    kept[i] = k
+            if keys[o] < keys[nearest] or (keys[o] == keys[nearest] and columns[o] < columns[nearest]):
+                nearest = o
+        keys[c], keys[nearest] = keys[nearest], keys[c]
+        scores[c], scores[nearest] = scores[nearest], scores[c]
+        columns[c], columns[nearest] = columns[nearest], columns[c]
+    found.held[i] = found.k
 
 
 @compiled
-def tidy_all(k: int, slack: Float32, cut: Float32, kept_scores: Float32, kept_columns: Int32, kept: Int64) -> None:
+def tidy_all(found: Candidates) -> None:
     """`tidy` every row."""
-    for i in range(len(kept)):
-        tidy(i, k, slack, cut, kept_scores, kept_columns, kept)
+    for i in range(len(found.held)):
+        tidy(i, found)
 
 
 @compiled

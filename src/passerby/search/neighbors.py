@@ -9,8 +9,9 @@ import numpy as np
 
 from passerby.array_types import Float32, Float64, Int64
 from passerby.progress import progress_bar
-from passerby.search.candidates import choose, hide, scan_columns, scan_rows, tidy_all
+from passerby.search.candidates import Candidates, choose, hide, no_candidates, scan_columns, scan_rows, tidy_all
 from passerby.search.counting import exact_keys
+from passerby.search.distances import row_blocks
 from passerby.search.relevance import Relevance
 from passerby.search.tiles import Tiles, bar_length, blocks, open_tiles
 
@@ -33,37 +34,6 @@ class Neighbors:
     farthest: Float64
 
 
-class _Candidates:
-    """What may be among the k nearest of each row."""
-
-    def __init__(self, rows: int, k: int, slack: Float32) -> None:
-        capacity = 2 * k + 32
-        self.k = k
-        self.slack = slack
-        self.cut = np.full(rows, -np.inf, dtype=np.float32)
-        self.scores = np.empty((rows, capacity), dtype=np.float32)
-        self.columns = np.empty((rows, capacity), dtype=np.int32)
-        self.count = np.zeros(rows, dtype=np.int64)
-        self.farthest_score = np.full(rows, np.inf, dtype=np.float32)
-        self.farthest = np.zeros(rows, dtype=np.int64)
-
-    def best(self, query: Float32, gallery: Float32, rows: Int64, cosine: bool) -> tuple[Int64, Float64]:
-        """The k nearest by exact key: indices (-1 where there are fewer) and keys (infinity)."""
-        tidy_all(self.k, self.slack, self.cut, self.scores, self.columns, self.count)
-        indices = np.full((len(rows), self.k), -1, dtype=np.int64)
-        nearest = np.full((len(rows), self.k), np.inf)
-        step = max(1, _PAIRS // self.scores.shape[1])
-        for top in range(0, len(rows), step):
-            part = slice(top, min(top + step, len(rows)))
-            count = self.count[part]
-            inside = np.arange(self.scores.shape[1]) < count[:, None]
-            columns = self.columns[part][inside].astype(np.int64)
-            keys = exact_keys(query, gallery, np.repeat(rows[part], count), columns, cosine)
-            starts = np.concatenate([[0], np.cumsum(count)])
-            choose(starts, columns, keys, self.k, indices[part], nearest[part])
-        return indices, nearest
-
-
 def neighbors(vectors: Float32, k: int, *, device: str | None = None, progress: bool = False) -> Neighbors:
     """Each vector's k nearest others by Euclidean distance; half of the products, as distances are symmetric.
 
@@ -81,7 +51,7 @@ def neighbors(vectors: Float32, k: int, *, device: str | None = None, progress: 
     with open_tiles(vectors, vectors, cosine=False, device=device) as tiles, progress_bar("neighbours", length) as bar:
         squared = np.concatenate([tiles.screen.prepare(vectors, part)[1] for part in parts])
         offset = tiles.screen.offsets(squared)
-        found = _Candidates(n, max(k, 1), tiles.screen.slack(squared, vectors.shape[1]))
+        found = no_candidates(n, max(k, 1), tiles.screen.slack(squared, vectors.shape[1]))
         buffer = np.empty(_BLOCK * _BLOCK, dtype=np.float32)
         # each block with itself first: then the columns of the other tiles already have a high cut
         pairs = [(a, a) for a in range(len(parts))] + list(combinations(range(len(parts)), 2))
@@ -97,7 +67,7 @@ def neighbors(vectors: Float32, k: int, *, device: str | None = None, progress: 
     farthest = exact_keys(vectors, vectors, rows, found.farthest, False)
     if k < 1:
         return Neighbors(np.empty((n, 0), dtype=np.int64), np.empty((n, 0)), farthest)
-    indices, keys = found.best(vectors, vectors, rows, False)
+    indices, keys = _nearest_of(found, vectors, vectors, rows, False)
     return Neighbors(indices, keys, farthest)
 
 
@@ -107,7 +77,7 @@ def _scan_both(
     offset: Float32,
     above: Int64,
     across: Int64,
-    found: _Candidates,
+    found: Candidates,
     rows: Int64,
 ) -> None:
     """Look at a tile by its rows and, as distances are symmetric, by its columns."""
@@ -115,22 +85,31 @@ def _scan_both(
     first_row, first_column = int(above[0]), int(across[0])
 
     def by_row(start: int, end: int) -> None:
-        scan_rows(
-            scores[start:end], offset[across], first_row + start, first_column, rows, rows, found.k, found.slack,
-            found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest,
-            vectors, vectors, False,
-        )  # fmt: skip
+        scan_rows(scores[start:end], offset[across], first_row + start, across, found, rows, vectors, vectors, False)
 
     def by_column(start: int, end: int) -> None:
-        scan_columns(
-            scores, offset[above], start, end, first_row, first_column, found.k, found.slack,
-            found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest,
-            rows, vectors,
-        )  # fmt: skip
+        scan_columns(scores, offset[above], start, end, first_row, first_column, found, rows, vectors)
 
     tiles.share(len(above), by_row)
     if across is not above:
         tiles.share(len(across), by_column)
+
+
+def _nearest_of(
+    found: Candidates, query: Float32, gallery: Float32, rows: Int64, cosine: bool
+) -> tuple[Int64, Float64]:
+    """The k nearest of each row by exact key: indices (-1 where there are fewer) and keys (infinity)."""
+    tidy_all(found)
+    indices = np.full((len(rows), found.k), -1, dtype=np.int64)
+    nearest = np.full((len(rows), found.k), np.inf)
+    for part in row_blocks(len(rows), found.scores.shape[1], _PAIRS):
+        count = found.held[part]
+        inside = np.arange(found.scores.shape[1]) < count[:, None]
+        columns = found.columns[part][inside].astype(np.int64)
+        keys = exact_keys(query, gallery, np.repeat(rows[part], count), columns, cosine)
+        starts = np.concatenate([[0], np.cumsum(count)])
+        choose(starts, columns, keys, found.k, indices[part], nearest[part])
+    return indices, nearest
 
 
 def top_k(
@@ -177,7 +156,7 @@ def _nearest(tiles: Tiles, rows: Int64, searched: Int64, k: int, relevance: Rele
     if k == 0:
         return np.empty((len(rows), 0), dtype=np.int64), np.empty((len(rows), 0))
     block = tiles.queries(rows)
-    found = _Candidates(len(rows), k, block.slack)
+    found = no_candidates(len(rows), k, block.slack)
     found.farthest_score[:] = -np.inf  # not asked for
     buffer = np.empty(len(rows) * min(_BLOCK, len(searched)), dtype=np.float32)
     for columns in blocks(searched, _BLOCK):
@@ -190,11 +169,7 @@ def _nearest(tiles: Tiles, rows: Int64, searched: Int64, k: int, relevance: Rele
         def by_row(
             start: int, end: int, scores: Float32 = scores, offset: Float32 = right.offset, c: Int64 = columns
         ) -> None:
-            scan_rows(
-                scores[start:end], offset, start, 0, rows, c, found.k, found.slack,
-                found.cut, found.scores, found.columns, found.count, found.farthest_score, found.farthest,
-                tiles.query, tiles.gallery, tiles.screen.cosine,
-            )  # fmt: skip
+            scan_rows(scores[start:end], offset, start, c, found, rows, tiles.query, tiles.gallery, tiles.screen.cosine)
 
         tiles.share(len(rows), by_row)
-    return found.best(tiles.query, tiles.gallery, rows, tiles.screen.cosine)
+    return _nearest_of(found, tiles.query, tiles.gallery, rows, tiles.screen.cosine)

@@ -175,7 +175,7 @@ def test_everything_given_is_shown(tmp_path: Path) -> None:
         config='name = "x"',
     )
     page = Page(path.read_text("utf-8"))
-    assert {"Strangers", "Training"} <= set(page.words["h2"])
+    assert {"Open set", "Training"} <= set(page.words["h2"])
     assert {"Loss", "Learning rate", "Held-out identities"} <= set(page.words["h3"])
     assert 'name = "x"' in page.words["pre"]
     assert f"{threshold.value:.3f}" in page.words["span"]
@@ -188,7 +188,7 @@ def test_without_impostors_and_without_metrics(tmp_path: Path) -> None:
         query.vectors, gallery.vectors, query.pids, gallery.pids, query.camids, gallery.camids
     )
     page = page_of(tmp_path / "report.html", query, gallery, open_set=everybody, metrics=tmp_path / "none.jsonl")
-    assert "Strangers" in page.words["h2"]
+    assert "Open set" in page.words["h2"]
     assert "Training" not in page.words["h2"]
 
 
@@ -216,7 +216,7 @@ def test_report_of_a_run(tmp_path: Path) -> None:
     assert path == tmp_path / "run" / "report.html"
     page = Page(path.read_text("utf-8"))
     assert page.words["h2"] == [
-        "Numbers", "Curves", "Distances", "Strangers", "Ranked lists", "Cameras", "Map of identities",
+        "Numbers", "Curves", "Distances", "Open set", "Ranked lists", "Cameras", "Map of identities",
         "Activation maps", "Provenance", "Responsible use",
     ]  # fmt: skip
     assert encoder.fingerprint in page.words["td"]

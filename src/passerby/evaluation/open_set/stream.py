@@ -23,12 +23,12 @@ class StreamReport:
     Attributes:
         assigned: number of the identity each image was given, counted from 0 in order of enrolment, [n].
         distance: to the nearest enrolled image when it came (infinity for the first), [n].
-        new: whether it was taken for somebody new, [n].
+        new: whether it was enrolled as a new identity, [n].
         seen: whether its person had come before, [n].
         recognised: share of images of people seen before that were given an identity enrolled for that person.
         confused: share of them that were given another person's.
-        missed: share of them that were taken for somebody new.
-        novel: share of first images that were taken for somebody new.
+        missed: share of them that were enrolled as a new identity.
+        novel: share of first images that were enrolled as a new identity.
         identities: how many identities were enrolled.
         people: how many people there were.
         threshold: accept when the distance is smaller than this.

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from passerby.config import Config
+from passerby.config import Config, EvaluationSettings
 from passerby.errors import TrainingError
 from passerby.evaluation.closed_set.result import PerQuery, Report
 from passerby.evaluation.evaluate import evaluate
@@ -64,15 +64,17 @@ def run_trial(config: Config, seed: int, folder: Path, engine: str | None) -> Tr
     """
     config = config.model_copy(update={"run": config.run.model_copy(update={"seed": seed})})
     done = folder / _RESULT
+    saved: dict[str, Any] = {}
     if done.exists():
         load_checkpoint(folder, config)  # refuses a training with other settings
-    else:
-        peak = _train(config, folder)
+        saved = json.loads(done.read_text("utf-8"))
+    if not _evaluated_as(config.evaluation, saved):
+        peak = saved["peak_gib"] if saved else _train(config, folder)
         run = Run.open(folder)
         report = evaluate(_encoder(run, engine), run.data, settings=config.evaluation)
         with replace_file(done) as temporary:
             temporary.write_text(json.dumps({"peak_gib": peak, **report.to_dict(per_query=True)}), "utf-8")
-    saved = json.loads(done.read_text("utf-8"))
+        saved = json.loads(done.read_text("utf-8"))
     metrics = Run(folder, config).metrics
     rows = [row for row in metrics if row["kind"] == "epoch"]
     held_out = [row["mAP"] for row in metrics if row["kind"] == "evaluation"]
@@ -85,6 +87,15 @@ def run_trial(config: Config, seed: int, folder: Path, engine: str | None) -> Tr
         peak_gib=saved["peak_gib"],
         curve=([row["epoch"] for row in rows], [row["losses"]["total"] for row in rows]),
     )
+
+
+def _evaluated_as(settings: EvaluationSettings, saved: Mapping[str, Any]) -> bool:
+    """Whether a saved report is by these settings; one of 0.1 does not say, and is made again."""
+    wanted = settings.model_dump(mode="json", exclude={"batch_size"})
+    if settings.protocol is None:  # the dataset's own
+        del wanted["protocol"]
+    was = saved.get("settings", {})
+    return all(name in was and was[name] == value for name, value in wanted.items())
 
 
 def _encoder(run: Run, engine: str | None) -> Encoder:

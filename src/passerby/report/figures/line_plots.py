@@ -88,22 +88,22 @@ def dir_far_curve(
     points: Sequence[tuple[float, float]] = (),
     theme: Theme = LIGHT,
 ) -> Figure:
-    """Open-set identification: detection and identification rate against false alarms.
+    """Open-set identification: detection and identification rate against false accepts.
 
     Args:
         far: [n] share of impostors accepted, ascending.
-        rates: per name ("rank 1"), [n] share of enrolled people detected and named.
+        rates: per name ("rank 1"), [n] share of enrolled people recognised.
         points: (far, rate) of operating points to mark.
         theme: colours.
     """
-    figure, axes = empty_axes(theme, "strangers accepted (FAR)", "known people named (DIR)")
-    alarms = np.asarray(far, dtype=np.float64)
-    drawn = np.isfinite(alarms) & (alarms > 0)
+    figure, axes = empty_axes(theme, "impostors accepted (FAR)", "enrolled people recognised (DIR)")
+    accepted = np.asarray(far, dtype=np.float64)
+    drawn = np.isfinite(accepted) & (accepted > 0)
     if not drawn.any():
-        return draw_reason(figure, axes, theme, "no stranger among the probes: FAR is undefined")
+        return draw_reason(figure, axes, theme, "no impostor among the probes: FAR is undefined")
     for number, (name, values) in enumerate(rates.items()):
-        draw_line(axes, alarms[drawn], np.asarray(values, dtype=np.float64)[drawn], name, number, theme)
-    log_rates(axes, float(alarms[drawn].min()))
+        draw_line(axes, accepted[drawn], np.asarray(values, dtype=np.float64)[drawn], name, number, theme)
+    log_rates(axes, float(accepted[drawn].min()))
     share_axis(axes)
     for x, y in points:
         if np.isfinite(x) and x > 0:
@@ -132,7 +132,7 @@ def threshold_curves(
     places = np.asarray(thresholds, dtype=np.float64)
     drawn = np.isfinite(places)
     if not drawn.any():
-        return draw_reason(figure, axes, theme, "no stranger among the probes")
+        return draw_reason(figure, axes, theme, "no impostor among the probes")
     for number, (name, values) in enumerate(rates.items()):
         draw_line(axes, places[drawn], np.asarray(values, dtype=np.float64)[drawn], name, number, theme)
     draw_threshold(axes, threshold, theme)

@@ -62,7 +62,7 @@ def distances(evidence: Evidence, report: Report, threshold: Threshold | float |
 
 
 def open_set(report: OpenSetReport, threshold: Threshold | float | None) -> Section:
-    """Known people named, strangers refused."""
+    """Open-set identification: who is enrolled is recognised, and who is not is rejected."""
     curves = {f"rank {rank}": report.curve(rank) for rank in report.ranks}
     far, named, places = next(iter(curves.values()))
     marks = tuple((p.far, next(iter(p.dir.values()))) for p in report.points)
@@ -72,30 +72,31 @@ def open_set(report: OpenSetReport, threshold: Threshold | float | None) -> Sect
     )
     said = "; ".join(f"{percent(rate)} named at FAR {percent(x)}" for x, rate in marks)
     return Section(
-        "Strangers",
+        "Open set",
         text=(
-            f"{report.genuine:,} probes of enrolled people and {report.impostors:,} of strangers were searched among "
-            f"{report.identities:,} identities; {report.skipped:,} were skipped. The threshold must be chosen on other "
-            "people than these: read the curve as what is possible, not as what a fixed threshold gives.",
+            f"{report.genuine:,} probes of enrolled people and {report.impostors:,} of others (impostors) were "
+            f"searched among {report.identities:,} identities; {report.skipped:,} were skipped. The threshold must be "
+            "chosen on other people than these: read the curve as what is possible, not as what a fixed threshold "
+            "gives.",
         ),
         table=Table(("FAR asked for", "reached", "threshold", *(f"DIR rank-{r}" for r in report.ranks)), rows),
         plots=(
             Plot(
                 partial(figures.dir_far_curve, far, {name: c[1] for name, c in curves.items()}, points=marks),
-                f"Detection and identification rate against false alarms: {said}.",
-                "A known person counts if named correctly and nearer than the threshold; a stranger is a false alarm "
+                f"Detection and identification rate against false accepts: {said}.",
+                "An enrolled person counts if recognised and nearer than the threshold; an impostor is a false accept "
                 "if anybody is nearer than it.",
-                "Known people named, strangers accepted",
+                "Enrolled people recognised, impostors accepted",
             ),
             Plot(
                 partial(
                     figures.threshold_curves,
                     places,
-                    {"known people named": named, "strangers accepted": far},
+                    {"enrolled people recognised": named, "impostors accepted": far},
                     threshold=None if threshold is None else threshold_value(threshold),
                 ),
-                "Share of known people named and of strangers accepted, against the threshold.",
-                "A larger threshold names more people, and takes more strangers for somebody.",
+                "Share of enrolled people recognised and of impostors accepted, against the threshold.",
+                "A larger threshold recognises more people, and accepts more impostors.",
                 "What a threshold does",
             ),
         )

@@ -33,11 +33,11 @@ def tiles(
     ]
     found += [Tile(f"mAP, {name}", percent(report.mAP), f"rank-1 {percent(report.rank(1))}") for name, report in others]
     if open_set is not None and open_set.points and open_set.impostors:
-        # a rate finer than the strangers can show says little
+        # a rate finer than so many impostors can show means little
         shown = [point for point in open_set.points if point.target >= open_set.finest_far]
         point = (shown or open_set.points[-1:])[0]
         rank, rate = next(iter(point.dir.items()))
-        found.append(Tile("known people named", percent(rate), f"DIR rank-{rank} at FAR {percent(point.far)}"))
+        found.append(Tile("enrolled people recognised", percent(rate), f"DIR rank-{rank} at FAR {percent(point.far)}"))
     if threshold is not None:
         found.append(Tile("threshold", f"{threshold_value(threshold):.3f}", "accepted below it"))
     return found

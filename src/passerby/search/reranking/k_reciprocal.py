@@ -82,10 +82,10 @@ def rerank_k_reciprocal(
     given = {"k1": k1, "k2": k2, "lambda_value": lambda_value, "overlap": overlap, "half": half, "blend": blend}
     settings = parse_settings(RerankSettings, given, where="k_reciprocal")
     query, gallery = arrays.as_vector_pair(query_vectors, gallery_vectors, "query_vectors", "gallery_vectors")
-    hoods = neighborhoods(np.concatenate([query, gallery]), len(query), settings, device=device, progress=progress)
+    sets = neighborhoods(np.concatenate([query, gallery]), len(query), settings, device=device, progress=progress)
     result = np.empty((len(query), len(gallery)), dtype=np.float32)
     for rows in row_blocks(len(query), len(gallery)):
-        result[rows] = hoods.distances(rows)
+        result[rows] = sets.distances(rows)
     return result
 
 
@@ -110,7 +110,7 @@ def rank_reranked(
     if metric == "cosine":
         lengths = np.sqrt(np.einsum("nd,nd->n", joint, joint, dtype=np.float64))
         joint /= np.where(lengths > 0, lengths, 1.0)[:, None].astype(np.float32)
-    hoods = neighborhoods(joint, len(query), settings, device=device, progress=progress)
+    sets = neighborhoods(joint, len(query), settings, device=device, progress=progress)
     kept = Relevance(
         relevance.query_labels,
         relevance.gallery_labels[places],
@@ -120,13 +120,13 @@ def rank_reranked(
         relevance.exclude,
     )
     if settings.blend == "raw" or settings.lambda_value < _SMALLEST_LAMBDA:
-        return rank_rows(hoods.distances, kept)
+        return rank_rows(sets.distances, kept)
     return match_ranks(
         joint[: len(query)],
         joint[len(query) :],
         kept,
         metric="euclidean",
-        bonus_of=hoods.bonus,
+        bonus_of=sets.bonus,
         device=device,
         progress=progress,
     )
