@@ -27,18 +27,18 @@ import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from passerby.data.pedestrian import Camera, Person, draw_person
-from passerby.gallery.records import Note
-from passerby.gallery.service.keys import add_key
-from passerby.gallery.stores.schema import VECTORS_PER_BLOCK
-from passerby.training.losses_seen import LossesSeen
 from PIL import Image
 from tests.golden.answers import QUESTIONS, digests, unpack
 
 import passerby as pb
 from passerby.config import parse_config
+from passerby.data.pedestrian import Camera, Person, draw_person
 from passerby.data.synthetic import draw_dataset
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.records import Note
+from passerby.gallery.service.keys import add_key
+from passerby.gallery.stores.schema import VECTORS_PER_BLOCK
+from passerby.training.losses_seen import LossesSeen
 
 PEOPLE = Path("people")
 ANSWERS = Path("answers.json")
