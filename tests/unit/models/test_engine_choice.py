@@ -13,6 +13,7 @@ from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ConfigError, WeightsError
 from passerby.models.encoder import Encoder
 from passerby.models.engines import choice as engines
+from passerby.models.engines import timing
 from passerby.models.engines.choice import measure, pick_encoder
 from passerby.models.model import build_model
 
@@ -30,7 +31,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(engines, "clock", made)
+    monkeypatch.setattr(timing, "time", made)
     return made
 
 
