@@ -114,7 +114,7 @@ class Section:
         title: its heading, and its entry in the page's contents.
         text: paragraphs before the rest.
         table: a table, if any.
-        plots: figures, side by side where there is room.
+        plots: figures, side by side where the page is wide enough.
         strips: rows of pictures.
         code: text shown as written (a configuration), folded away; (title, text) pairs.
         notes: paragraphs after the rest, in small print.

@@ -64,15 +64,15 @@ class ExactIndex:
         return int(np.count_nonzero(self.alive()))
 
     def reserve(self, size: int) -> None:
-        """Make room for slots 0..size-1; new ones are empty."""
+        """Reserve slots 0..size-1; new ones are empty."""
         while len(self._blocks) * BLOCK < size:
             self._blocks.append(np.zeros((BLOCK, self.dim), np.float32))
         if size > len(self.ids):
-            room = max(size, 1024, len(self.ids) * 3 // 2)
-            self.ids = _grown(self.ids, room, -1)
-            self.identities = _grown(self.identities, room, NOBODY)
-            self.cameras = _grown(self.cameras, room, -1)
-            self.times = _grown(self.times, room, np.nan)
+            reserved = max(size, 1024, len(self.ids) * 3 // 2)
+            self.ids = _grown(self.ids, reserved, -1)
+            self.identities = _grown(self.identities, reserved, NOBODY)
+            self.cameras = _grown(self.cameras, reserved, -1)
+            self.times = _grown(self.times, reserved, np.nan)
         self.size = max(self.size, size)
 
     def put_vectors(self, slots: Int64, vectors: Float32) -> None:

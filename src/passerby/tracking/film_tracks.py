@@ -94,7 +94,7 @@ def follow_film(
         boxes: of the film; those that carry tracks keep them.
         start: moment of the film's first frame, seconds.
         thumbnails: keep small pictures of crops.
-        advance: told how many frames were read.
+        advance: called with the number of frames that were read.
 
     Raises:
         DataError: nothing can be decoded.

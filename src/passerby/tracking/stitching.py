@@ -26,7 +26,7 @@ def stitch(
        a piece without a vector (always overlapped, or too small) goes with the piece of its track that is nearest in
        time.
     2. Average linkage, over all pairs weighted by their crops, of the log-likelihood ratio of their distance
-       (`TrackletCalibration`); joining stops where the mean ratio, with the prior, speaks for two people. Tracklets of
+       (`TrackletCalibration`); joining stops where the mean ratio, with the prior, favours two people. Tracklets of
        one camera that overlap by more than a frame are never joined, and neither are clusters that hold such a pair.
 
     Tracklets below `least_quality` stay with their track's other pieces but do not decide anything.

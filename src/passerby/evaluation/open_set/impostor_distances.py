@@ -84,7 +84,7 @@ def impostor_distances(
             belong in neither.
         exclude_camera: True as `identify` searches, False as `observe` does.
         metric: "euclidean" or "cosine".
-        one_person: pairs of identities that somebody judged to be the same person enrolled twice. They count as one.
+        one_person: pairs of identities that somebody declared to be the same person enrolled twice. They count as one.
             Nothing else is ever dropped: where there are no duplicates, dropping the nearest pairs raises the false
             accept rate to 3 to 5 % for 1 % asked.
         most: identities that calibrate; which ones follows from their numbers alone.
@@ -211,7 +211,7 @@ def _hashes(numbers: Int64) -> Int64:
 
 
 def _as_one(rows: LabelledVectors, pairs: list[tuple[int, int]]) -> LabelledVectors:
-    """Identities that were judged to be one person under their smallest number."""
+    """Identities that were declared to be one person under their smallest number."""
     if not pairs:
         return rows
     smallest: dict[int, int] = {}

@@ -34,7 +34,7 @@ def empty_axes(theme: Theme, x_label: str, y_label: str, *, height: float = 3.4)
 def draw_line(
     axes: Axes, x: npt.ArrayLike, y: npt.ArrayLike, name: str, number: int, theme: Theme, *, marker: str = ""
 ) -> None:
-    """One line, told apart from the others by its colour and by its dashes."""
+    """One line, distinguished from the others by its colour and by its dashes."""
     color, dashes = theme.series[number % len(theme.series)], _LINES[number % len(_LINES)]
     axes.plot(x, y, color=color, linestyle=dashes, linewidth=2.0, marker=marker, markersize=4, label=_printable(name))
 

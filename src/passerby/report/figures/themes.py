@@ -17,7 +17,7 @@ class Theme:
         same: pairs of one person.
         different: pairs of two people.
         accent: a threshold or an operating point.
-        series: further lines and groups, told apart by line style and marker as well.
+        series: further lines and groups, distinguished by line style and marker as well.
     """
 
     ink: str

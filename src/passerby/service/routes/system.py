@@ -19,7 +19,7 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready", responses={503: {"description": "not now"}})
 async def ready(context: Context) -> Response:
-    """Whether requests would be accepted: the gallery can be read, the encoder runs, its queue has room."""
+    """Whether requests would be accepted: the gallery can be read, the encoder runs, its queue is not full."""
     problem = ""
     if not context.encoder.alive:
         problem = "the encoder does not run"

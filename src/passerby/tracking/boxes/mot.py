@@ -27,7 +27,7 @@ _HEADINGS = (
 def read_mot(path: str | os.PathLike[str], *, first_frame: int = 1) -> list[Box]:
     """Read boxes in MOT format, `frame,id,x,y,w,h[,conf,...]` a line.
 
-    Columns may also be parted by semicolons, blanks or tabs, a line may end with a separator, and the first line may
+    Columns may also be separated by semicolons, blanks or tabs, a line may end with a separator, and the first line may
     name the columns. A `conf` of exactly -1 means "not given". A file of nine columns
     `frame,id,x,y,w,h,flag,class,visibility` (flag 0 or 1, class from 1, visibility 0 to 1) is a ground truth as of
     MOT16, and its seventh column no confidence.

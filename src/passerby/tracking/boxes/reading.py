@@ -58,7 +58,7 @@ def read_boxes(
 
     Args:
         path: a file, or a folder of YOLO labels.
-        format: a name of `BOX_FORMATS` or "yolo"; None: told from the extension and the first line.
+        format: a name of `BOX_FORMATS` or "yolo"; None: recognised by the extension and the first line.
         first_frame: number that the file gives the film's first frame; None: what the format says (MOT 1, CVAT and
             KITTI 0), else 0 where a box is in frame 0 and 1 otherwise.
         size: (width, height) of the film's picture, for YOLO.

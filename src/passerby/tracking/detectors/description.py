@@ -35,7 +35,7 @@ class DetectorDescription(BaseModel):
     file: str
     """The model, .onnx or .xml, relative to the description."""
     decoding: Literal["ssd", "yolox"] | None = None
-    """How the output is read; None: told from its shape."""
+    """How the output is read; None: recognised by its shape."""
     width: int | None = Field(None, gt=0)
     """Pixels of the input; None: as the graph says."""
     height: int | None = Field(None, gt=0)

@@ -1,4 +1,4 @@
-"""From a picture to people's boxes: SSD and YOLOX models, told from the shape of their output."""
+"""From a picture to people's boxes: SSD and YOLOX models, recognised by the shape of their output."""
 
 from __future__ import annotations
 
