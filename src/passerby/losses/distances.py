@@ -7,8 +7,8 @@ the slopes into the gradient of x: a plain Gram product and its backward need th
 matrices. Losses that only look at a few pairs find them with `hardest` (no gradient) and measure those with
 `pair_distances`.
 
-Numerics: |a|^2 + |b|^2 - 2ab loses digits, so the batch is centred first, an anchor is distinguished from copies of it by
-index and never by distance 0, and a squared distance within rounding error of 0 is 0, with gradient 0. Masks are
+Numerics: |a|^2 + |b|^2 - 2ab loses digits, so the batch is centred first, an anchor and copies of it are distinguished
+by index and never by distance 0, and a squared distance within rounding error of 0 is 0, with gradient 0. Masks are
 numbers, 0 or 1, because arithmetic with them runs several times faster than selection by bool.
 """
 
