@@ -33,7 +33,7 @@ MOVED: dict[str, tuple[str, ...]] = {
         "experiments.compare.trial",
     ),
     "compiled": ("numba_jit",),
-    "data.check_report": ("data.check.report",),
+    "data.check_report": ("data.check.check_report",),
     "data.duplicates": ("data.check.near_duplicates",),
     "data.grouping": ("data.sampling.identity_groups",),
     "data.hard_identity": ("data.sampling.hard_identity",),
@@ -94,7 +94,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "evaluation.screening": ("search.screening",),
     "evaluation.sections": (
         "report.sections.scores",
-        "report.sections.pairs",
+        "report.sections.distance_pairs",
         "report.sections.provenance",
         "report.formatting",
     ),

@@ -30,7 +30,7 @@ from passerby.data.tracklets import thin_tracklets
 from passerby.errors import DataError, unknown_name
 
 if TYPE_CHECKING:
-    from passerby.data.check.report import CheckReport
+    from passerby.data.check.check_report import CheckReport
 
 __all__ = [
     "DATASETS",

@@ -28,7 +28,7 @@ from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.report.evidence import as_evaluated, collect_evidence, left_out_by
 from passerby.report.page import Section, render_page, write_page
-from passerby.report.sections import pairs, pictures, provenance, scores
+from passerby.report.sections import distance_pairs, pictures, provenance, scores
 from passerby.version import __version__
 
 
@@ -101,8 +101,8 @@ def write_report(
     parts: list[Section | None] = [
         scores.numbers(reports),
         scores.curves(reports, evidence),
-        pairs.distances(evidence, first, threshold),
-        pairs.open_set(open_set, threshold) if open_set is not None else None,
+        distance_pairs.distances(evidence, first, threshold),
+        distance_pairs.open_set(open_set, threshold) if open_set is not None else None,
         pictures.rankings(first, query, gallery, seed=seed),
         *extra_sections,
         scores.cameras(evidence, first, query, gallery),

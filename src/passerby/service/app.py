@@ -18,7 +18,7 @@ from passerby.service.idempotency import IdempotencyMiddleware
 from passerby.service.keys import Key, digest_of
 from passerby.service.limits import Limits
 from passerby.service.middleware import RequestMiddleware
-from passerby.service.page import PAGE, WEB
+from passerby.service.page_files import PAGE, WEB
 from passerby.service.routes import gallery as gallery_routes
 from passerby.service.routes import history, identify, identities, observations, system
 from passerby.version import __version__

@@ -18,7 +18,7 @@ from passerby.service.authentication import token_of
 from passerby.service.context import ServiceContext
 from passerby.service.errors import ServiceError
 from passerby.service.keys import Key
-from passerby.service.page import PAGE
+from passerby.service.page_files import PAGE
 from passerby.service.request_bodies import ClientDisconnected, RequestBody, close_if_unread
 from passerby.service.request_head import check_request_head
 

@@ -68,7 +68,7 @@ def serve(
         raise MissingExtraError(error.name or "fastapi", "serve", "the service") from None
     from passerby.models.engines.choice import pick_encoder
     from passerby.service.app import create_app
-    from passerby.service.protocol import BoundedProtocol
+    from passerby.service.http_protocol import BoundedProtocol
     from passerby.service.timeouts import run_server
 
     limits = limits or Limits()

@@ -17,8 +17,8 @@ import uvicorn
 from PIL import Image
 
 from passerby.models.encoder import Encoder
+from passerby.service.http_protocol import BoundedProtocol
 from passerby.service.limits import Limits
-from passerby.service.protocol import BoundedProtocol
 from passerby.service.server import listen
 from passerby.service.timeouts import run_server
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from passerby.data.check.check_report import CheckReport, CountRow, number_of, some
 from passerby.data.check.image_files import ImageFacts, inspect_images
 from passerby.data.check.near_duplicates import near_duplicates
-from passerby.data.check.report import CheckReport, CountRow, number_of, some
 from passerby.data.datasets import load_dataset
 from passerby.data.info import Count, Counted, count_samples, dataset_info, describe, differences, level_of, table_name
 from passerby.data.readers.options import complete_options, options_of

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from passerby.experiments.compare.comparison import Comparison, summarise
-from passerby.experiments.compare.output import write_files
 from passerby.experiments.compare.plan import plan_trainings
+from passerby.experiments.compare.result_files import write_files
 from passerby.experiments.compare.trial import run_trial
 
 log = logging.getLogger("passerby")

@@ -18,7 +18,7 @@ from passerby.report import figures
 from passerby.report.evidence import Evidence
 from passerby.report.formatting import percent, plain_text, settings_text
 from passerby.report.page import Plot, Section, Table, Tile
-from passerby.report.sections.pairs import looked_at, threshold_value
+from passerby.report.sections.distance_pairs import looked_at, threshold_value
 
 
 def tiles(

@@ -13,7 +13,7 @@ from passerby.array_types import Float32, UInt8
 from passerby.errors import WeightsError
 from passerby.tracking.detections import Detections, suppress_duplicates
 from passerby.tracking.detectors.description import PERSON_LABELS, DetectorDescription, describe_detector
-from passerby.tracking.detectors.graph import DetectorGraph, open_graph
+from passerby.tracking.detectors.detector_graph import DetectorGraph, open_graph
 
 _STRIDES = (8, 16, 32)
 _PAD = 114  # YOLOX fills what the picture leaves of the input with this grey

@@ -38,7 +38,7 @@ from passerby.gallery.stores.sqlite.connection import (
     translated,
 )
 from passerby.gallery.stores.sqlite.file_guard import FileGuard
-from passerby.gallery.stores.sqlite.memory import Memory
+from passerby.gallery.stores.sqlite.memory_mirror import Memory
 from passerby.gallery.stores.sqlite.new_file import run_migrations
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.slots import camera_codes, take_slots, write_thumbnails, write_vectors
