@@ -19,7 +19,9 @@ TrackingFlags: Any = flags_of(TrackingSettings, title="tracking", prefix="--trac
 
 
 def track(
-    *films: Annotated[str, Parameter(metavar="FILM")],
+    films: Annotated[tuple[str, ...], Parameter(name="FILM")],
+    /,
+    *,
     encoder: Annotated[Path, Parameter(metavar="ENCODER")],
     out: Annotated[Path, Parameter(metavar="FOLDER")],
     detector: Annotated[Path | None, Parameter(metavar="FILE")] = None,
@@ -55,8 +57,6 @@ def track(
         tracking: Settings of tracking.
         json: see `Json`.
     """
-    if not films:
-        raise UsageError("name at least one film")
     from passerby.config.tracking import tracking_settings
     from passerby.tracking.track import track as track_films
     from passerby.tracking.tracklet_calibration import read_calibration

@@ -28,6 +28,6 @@ class ModelConfig(Settings):
     last_pool: bool = True
     """OSNet: halve the map before the last stage, as published; false keeps its resolution."""
     tail: Literal["none", "branches"] = "none"
-    """branches (OSNet): further vectors of stripes and channel groups (LightMBN, see `passerby.models.branches`)."""
+    """branches (OSNet): further vectors of stripes and channel groups (LightMBN; `passerby.models.branches`)."""
     weights: Path | None = None
     """Start from this checkpoint (torchvision's, IBN-Net's, torchreid's or fast-reid's parameter names)."""

@@ -20,7 +20,7 @@ from passerby.tracking.boxes.box_file import BoxFile
 from passerby.tracking.boxes.reading import read_boxes
 from passerby.tracking.detectors.detector import Detector, load_detector
 from passerby.tracking.film_tracks import FilmTracks, follow_film
-from passerby.tracking.films import film_info, read_frames
+from passerby.tracking.films import film_info, is_folder, read_frames
 from passerby.tracking.result import TrackedFilm, TrackingResult, fill_gaps, identity_rows
 from passerby.tracking.stitching import stitch
 from passerby.tracking.tracklet_calibration import TrackletCalibration, find_calibration
@@ -130,6 +130,8 @@ def _camera_names(sources: Sequence[Film], cameras: str | Sequence[str] | None) 
 def _check(sources: Sequence[Film], starts: Any, detector: Any, boxes: Any, out: Film | None) -> None:
     if not sources:
         raise DataError("track: expected at least one film, found none")
+    for source in sources:
+        is_folder(source)  # refuses what does not exist
     if (detector is None) == (boxes is None):
         raise ConfigError("track: give a detector or boxes, one of the two")
     if starts is not None and len(starts) != len(sources):
