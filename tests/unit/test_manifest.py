@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from passerby.data import load_dataset
+from passerby.data.manifest import FROM_ZERO
 from passerby.errors import DataError
 
 
@@ -115,6 +116,42 @@ def test_parquet(table) -> None:
     assert [s.camid for s in (*data.train, *data.query, *data.gallery)] == [0, 0, 1]
 
 
+@pytest.mark.parametrize("pids", ["0123", ["-1", "0", "1", "2"]])
+def test_persons_from_zero_are_persons(pids: str | list[str], table) -> None:
+    rows = [f"{letter}.png,{pids[i // 2]},{i % 2}" for i, letter in enumerate("abcdefgh")]
+    data = load_dataset(table("path,pid,camid", *rows), test_share=1.0)
+    junk = pids[0] == "-1"
+    assert sorted({s.pid for s in data.query}) == [1, 2, 3] if junk else [1, 2, 3, 4]
+    assert len({s.pid for s in (*data.query, *data.gallery)}) == 4
+    assert FROM_ZERO in data.notes
+    assert any("pid -1 in the gallery, junk" in note for note in data.notes) == junk
+
+
+def test_persons_from_one_keep_their_numbers(table) -> None:
+    data = load_dataset(table("path,pid", "a.png,1", "b.png,1", "c.png,9", "d.png,9"), test_share=1.0)
+    assert {s.pid for s in (*data.query, *data.gallery)} == {1, 9}
+    assert FROM_ZERO not in data.notes
+
+
+def test_folders_from_zero_are_persons(tmp_path: Path) -> None:
+    for person in range(4):
+        for i in range(3):
+            write_image(tmp_path / "people" / str(person) / f"{i}.png", 3 * person + i)
+    data = load_dataset(tmp_path / "people")
+    assert len(data.train) == 6
+    assert len({s.pid for s in data.train} | {s.pid for s in data.query}) == 4
+    assert FROM_ZERO in data.notes
+    assert any("2 of 4 identities" in note for note in data.notes)
+
+
+def test_distractors_that_are_meant_are_counted(table) -> None:
+    rows = ("a.png,1,query", "b.png,1,gallery", "c.png,0,gallery", "d.png,0,gallery", "e.png,-1,gallery")
+    data = load_dataset(table("path,pid,split", *rows))
+    assert [s.pid for s in data.gallery] == [1, 0, 0, -1]
+    assert "images of pid 0 in the gallery, distractors and so of nobody who is asked for: 2" in data.notes
+    assert "images of pid -1 in the gallery, junk and so of nobody who is asked for: 1" in data.notes
+
+
 WRONG = {
     "no pid": (("path,person", "a.png,1"), "needs a column 'pid'"),
     "unknown column": (("path,pid,camids", "a.png,1,0"), "did you mean"),
@@ -124,6 +161,10 @@ WRONG = {
     "bad time": (("path,pid,time", "a.png,1,noon"), r"own\.csv, row 2: time is 'noon'"),
     "too many fields": (("path,pid", "a.png,1", "b.png,2,3"), r"own\.csv, row 3: .*more fields"),
     "pid 0 in train": (("path,pid,split", "a.png,0,train"), r"own\.csv, row 2: pid is 0 in train"),
+    "pid 0 in test": (
+        ("path,pid,split", "a.png,0,test", "b.png,1,test"),
+        r"row 2: pid is 0 in test.*add 1 to every pid",
+    ),
     "pid -2": (("path,pid,split", "a.png,-2,gallery", "b.png,1,query"), r"own\.csv, row 2: pid is -2"),
     "half the cameras": (("path,pid,camid", "a.png,1,0", "b.png,1,"), r"own\.csv, row 3: camid is empty"),
     "negative camera": (("path,pid,camid", "a.png,1,-3"), r"row 2: camid is -3"),

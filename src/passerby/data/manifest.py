@@ -2,6 +2,9 @@
 
 A manifest has a column `path` and a column `pid`, and optionally `camid`, `split` (train, query, gallery or test),
 `time` and `tracklet`. Persons and cameras may be numbers or names.
+
+That 0 is a distractor and -1 junk is Market-1501's rule. Here it holds in the part `gallery` only, where somebody must
+have meant it; without parts, persons that count from 0 are persons.
 """
 
 from __future__ import annotations
@@ -17,7 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from passerby.data.readers.tree import entries, image_names, subfolders
-from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample, query_and_gallery
+from passerby.data.records import (
+    DISTRACTOR_PID,
+    JUNK_PID,
+    UNKNOWN_CAMERA,
+    ReIDDataset,
+    Sample,
+    query_and_gallery,
+)
 from passerby.data.splits import shuffled
 from passerby.errors import DataError, unknown_name
 
@@ -25,6 +35,8 @@ COLUMNS = ("path", "pid", "camid", "split", "time", "tracklet")
 PARTS = ("train", "query", "gallery", "test")
 NO_CAMERAS = "no cameras: every gallery image counts, so pictures of one moment are hits too; reported as 'no_cameras'"
 ONE_CAMERA = "one camera: every gallery image counts, so pictures of one moment are hits too; reported as 'no_cameras'"
+FROM_ZERO = "pid counts from 0: person numbers are larger by one here, because 0 stands for distractors"
+NOBODY = "images of pid {pid} in the gallery, {what} and so of nobody who is asked for: {n:,}"
 NO_SPLIT = "no split was given: {test} of {all} identities drawn as test identities (split {split})"
 
 
@@ -221,6 +233,9 @@ def _assemble(
 ) -> ReIDDataset:
     notes: list[str] = []
     pid = _numbers([row.pid for row in rows], "pid", first=1, notes=notes)
+    if not has_split and 0 in pid.values():
+        notes.append(FROM_ZERO)
+        pid = {text: number + 1 if number >= 0 else number for text, number in pid.items()}
     camid = _cameras(rows, notes)
     tracklet = _tracklets(rows)
     samples = [
@@ -230,7 +245,8 @@ def _assemble(
     if has_split and split != 0:
         raise DataError(f"{name}: there is no split {split}; the data name their split, so the only one is 0")
     roles = [row.part for row in rows] if has_split else _draw_parts(samples, split, test_share, notes)
-    _check_ids(rows, samples, roles)
+    _check_ids(rows, samples, roles, has_split)
+    _note_nobody(samples, notes)
     parts = {part: tuple(s for s, role in zip(samples, roles, strict=True) if role == part) for part in PARTS}
     default = _protocol((*parts["query"], *parts["gallery"], *parts["test"]), notes)
     more_query, more_gallery = query_and_gallery(parts["test"], cameras=default != "no_cameras")
@@ -306,15 +322,22 @@ def _draw_parts(samples: Sequence[Sample], split: int, test_share: float, notes:
     return ["test" if s.pid in test or s.pid <= 0 else "train" for s in samples]
 
 
-def _check_ids(rows: Sequence[_Row], samples: Sequence[Sample], parts: Sequence[str]) -> None:
+def _check_ids(rows: Sequence[_Row], samples: Sequence[Sample], parts: Sequence[str], has_split: bool) -> None:
     for row, sample, part in zip(rows, samples, parts, strict=True):
-        if sample.pid <= 0 and part in ("train", "query"):
+        if sample.pid < JUNK_PID:
+            raise DataError(f"{row.where}: pid is {sample.pid}; the only negative id is -1, junk")
+        if sample.pid <= 0 and part != "gallery" and has_split:
             raise DataError(
                 f"{row.where}: pid is {sample.pid} in {part}; persons are numbered from 1 "
-                "(-1 is junk and 0 a distractor, and both belong to the gallery)"
+                "(-1 is junk and 0 a distractor, and both belong to the gallery): add 1 to every pid, or write names"
             )
-        if sample.pid < -1:
-            raise DataError(f"{row.where}: pid is {sample.pid}; the only negative id is -1, junk")
+
+
+def _note_nobody(samples: Sequence[Sample], notes: list[str]) -> None:
+    for pid, what in ((DISTRACTOR_PID, "distractors"), (JUNK_PID, "junk")):
+        count = sum(s.pid == pid for s in samples)
+        if count:
+            notes.append(NOBODY.format(n=count, pid=pid, what=what))
 
 
 def _check_twice(rows: Sequence[_Row]) -> None:
