@@ -144,6 +144,36 @@ def test_folders_from_zero_are_persons(tmp_path: Path) -> None:
     assert any("2 of 4 identities" in note for note in data.notes)
 
 
+def test_one_number_written_as_integer_and_fraction(table) -> None:
+    rows = ("a,1,0,5", "b,1.0,0,5.0", "c,1.00,1.0,", "d,2,1,6", "e,2.0,0.0,", "f,02.5,0,")
+    data = load_dataset(
+        table("path,pid,camid,tracklet", *(row.replace(",", ".png,", 1) for row in rows[:5])), test_share=1
+    )
+    samples = {s.path.stem: s for s in (*data.query, *data.gallery)}
+    assert {name: (s.pid, s.camid) for name, s in samples.items()} == {
+        "a": (1, 0),
+        "b": (1, 0),
+        "c": (1, 1),
+        "d": (2, 1),
+        "e": (2, 0),
+    }
+    assert samples["a"].tracklet == samples["b"].tracklet
+    named = load_dataset(table("path,pid", *(row.replace(",", ".png,", 1).rsplit(",", 2)[0] for row in rows)))
+    assert any("3 names" in note for note in named.notes), "2.5 is a name, and then all are"
+
+
+def test_names_that_differ_in_capital_letters_are_noted(table) -> None:
+    data = load_dataset(table("path,pid", "a.png,Ann", "b.png,ann", "c.png,bob"))
+    assert "pid: 'Ann' and 'ann' differ in capital letters only, and are two" in data.notes
+
+
+def test_folders_of_one_number_in_two_writings(tmp_path: Path) -> None:
+    for name in ("1", "1.0", "2"):
+        write_image(tmp_path / "people" / name / "x.png")
+    with pytest.raises(DataError, match=r"'1' and '1\.0' are one number"):
+        load_dataset(tmp_path / "people")
+
+
 def test_distractors_that_are_meant_are_counted(table) -> None:
     rows = ("a.png,1,query", "b.png,1,gallery", "c.png,0,gallery", "d.png,0,gallery", "e.png,-1,gallery")
     data = load_dataset(table("path,pid,split", *rows))
@@ -172,6 +202,11 @@ WRONG = {
     "no rows": (("path,pid",), "no rows"),
     "image twice": (("path,pid", "a.png,1", "b.png,2", "a.png,2"), r"own\.csv, row 4: .*own\.csv, row 2 already"),
     "7 and 007": (("path,pid", "a.png,007", "b.png,7"), "'007' and '7' are one number"),
+    "7 and 007 among names": (("path,pid", "a.png,007", "b.png,7", "c.png,ann"), "'007' and '7' are one number"),
+    "one name in two writings": (
+        ("path,pid", "a.png,jos\u00e9", "b.png,jose\u0301"),
+        "are one name; write it in one way",
+    ),
     "nothing": ((), "needs a column 'path'"),
 }
 

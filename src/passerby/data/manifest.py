@@ -13,6 +13,7 @@ import csv
 import itertools
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -210,12 +211,17 @@ def _parse_row(where: str, row: Mapping[str, Any], base: Path) -> _Row:
     return _Row(
         where,
         base / Path(text["path"]).expanduser(),
-        text["pid"],
-        text.get("camid", ""),
+        _whole(text["pid"]),
+        _whole(text.get("camid", "")),
         part,
         text.get("time", ""),
-        text.get("tracklet", ""),
+        _whole(text.get("tracklet", "")),
     )
+
+
+def _whole(text: str) -> str:
+    """1.0 as 1: a table of integers with one hole, written by pandas, holds such numbers."""
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", text)
 
 
 def _text(value: object) -> str:
@@ -267,14 +273,27 @@ def _protocol(test: Sequence[Sample], notes: list[str]) -> str:
 def _numbers(values: Iterable[str], what: str, *, first: int, notes: list[str]) -> dict[str, int]:
     """Numbers as they are if all are integers, otherwise the names' places in sorted order, from `first`."""
     names = sorted(set(values))
+    _check_twins(names, what, notes)
     if all(re.fullmatch(r"-?\d+", value) for value in names):
-        numbers = {value: int(value) for value in names}
-        twins = [value for value in names if str(numbers[value]) != value and str(numbers[value]) in numbers]
-        if twins:
-            raise DataError(f"{what}: {twins[0]!r} and {str(numbers[twins[0]])!r} are one number; write it in one way")
-        return numbers
+        return {value: int(value) for value in names}
     notes.append(f"{what} numbered from {first} in the sorted order of {len(names):,} names")
     return {value: i for i, value in enumerate(names, start=first)}
+
+
+def _check_twins(names: Sequence[str], what: str, notes: list[str]) -> None:
+    """Refuse one number, or one word, in two writings; note words that differ in capital letters only."""
+    seen: dict[float | str, str] = {}
+    folded: dict[str, str] = {}
+    for name in names:
+        text = unicodedata.normalize("NFC", name)
+        number = re.fullmatch(r"-?\d+(\.0*)?", text)
+        other = seen.setdefault(int(text.partition(".")[0]) if number else text, name)
+        if other != name:
+            kind = "number" if number else "name"
+            raise DataError(f"{what}: {other!r} and {name!r} are one {kind}; write it in one way")
+        other = folded.setdefault(text.casefold(), name)
+        if other != name:
+            notes.append(f"{what}: {other!r} and {name!r} differ in capital letters only, and are two")
 
 
 def _cameras(rows: Sequence[_Row], notes: list[str]) -> dict[str, int]:
