@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.data import load_dataset
+from passerby.cli.arguments import images_below
+from passerby.data import check_dataset, load_dataset
 from passerby.data.manifest import FROM_ZERO
 from passerby.errors import DataError
+from passerby.pixels import read_image
 
 
 def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (16, 8)) -> Path:
@@ -241,6 +243,71 @@ def test_folder_of_persons(tmp_path: Path) -> None:
     assert len(data.query) == 2
     assert data.protocol == "market1501"
     assert load_dataset(tmp_path / "people").protocol == "no_cameras"
+
+
+def test_every_format_that_is_decoded_is_read(tmp_path: Path) -> None:
+    endings = ("jpg", "jfif", "avif", "gif", "JPG", "png", "webp", "pgm", "jpe", "tiff")
+    for i, ending in enumerate(endings):
+        kind = {"jfif": "JPEG", "jpe": "JPEG", "pgm": "PPM"}.get(ending)
+        path = tmp_path / "people" / f"person {i}" / f"0.{ending}"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(np.full((16, 8, 3), 20 * i, np.uint8)).save(path, kind)
+    data = load_dataset(tmp_path / "people", test_share=0.0)
+    assert len({s.pid for s in data.train}) == len(endings)
+    assert [read_image(s.path).shape for s in data.train] == [(16, 8, 3)] * len(endings)
+    assert not any(note.startswith("not read") for note in data.notes)
+
+
+@pytest.mark.parametrize("part", ["", "train"])
+def test_what_is_not_read_is_counted(part: str, tmp_path: Path) -> None:
+    top = tmp_path / "people"
+    base = top / part
+    for name in ("ann/0.png", "ann/1.png", "bob/0.png", "gus/cam1/0.png", "gus/cam2/0.png", "ann/more/2.png", "z.png"):
+        write_image(base / name)
+    for name in ("ann/2.heic", "ann/notes.txt", "cid/0.heic", "cid/1.heic", "README", "bob/Thumbs.db", "bob/._0.png"):
+        (base / name).parent.mkdir(exist_ok=True)
+        (base / name).write_bytes(b"x")
+    notes = [note for note in load_dataset(top, test_share=0.0).notes if note.startswith("not read")]
+    below = f"{part}/" if part else ""
+    where = "a person's images lie directly in the person's folder; a manifest lists any others"
+    inside = ", ".join(f"{below}{name}" for name in ("ann/more", "gus/cam1", "gus/cam2"))
+    others = ", ".join(f"{below}{name}" for name in ("README", "ann/2.heic", "ann/notes.txt"))
+    assert notes == [
+        f"not read: 2 folder(s) of a person without an image directly in it: {below}cid, {below}gus",
+        f"not read: 3 folder(s) in those of persons, with 3 image(s): {inside}; {where}",
+        f"not read: 1 image(s) outside any folder of a person: {below}z.png; {where}",
+        f"not read: 5 file(s) by extension (.heic: 3, none: 1, .txt: 1): {others} and 2 more",
+    ]
+    report = check_dataset(top, progress=False)
+    assert [words for words in report.warnings if words.startswith("not read")] == notes
+    assert not any("read by nobody" in words for words in report.warnings)
+
+
+def test_folders_of_cameras_are_refused_by_what_they_hold(tmp_path: Path) -> None:
+    for name in ("cam1/ann/0.png", "cam2/ann/0.png"):
+        write_image(tmp_path / "people" / name)
+    with pytest.raises(
+        DataError, match=r"found cam1, cam2; .* in those of persons, with 2 image\(s\): cam1/ann, cam2/ann"
+    ):
+        load_dataset(tmp_path / "people")
+
+
+def test_images_below_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.png", "b/c.gif", "b/d.jfif"):
+        path = tmp_path / "crops" / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        Image.fromarray(np.zeros((16, 8, 3), np.uint8)).save(path, "JPEG" if path.suffix == ".jfif" else None)
+    for name in ("b/e.heic", "f.csv", "g.csv", "._a.png", "__MACOSX/a.png"):
+        (tmp_path / "crops" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "crops" / name).write_bytes(b"x")
+    with caplog.at_level("WARNING"):
+        found = images_below(tmp_path / "crops")
+    assert [str(s.path.relative_to(tmp_path / "crops")) for s in found] == ["a.png", "b/c.gif", "b/d.jfif"]
+    assert "not read: 3 file(s) by extension (.csv: 2, .heic: 1): b/e.heic, f.csv, g.csv" in caplog.text
+    for path in found:
+        path.path.unlink()
+    with pytest.raises(DataError, match=r"no image below it; not read: 3 file\(s\)"):
+        images_below(tmp_path / "crops")
 
 
 def test_folder_with_parts(tmp_path: Path) -> None:

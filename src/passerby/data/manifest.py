@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from passerby.data.left_out import left_out
 from passerby.data.readers.tree import entries, image_names, subfolders
 from passerby.data.records import (
     DISTRACTOR_PID,
@@ -118,6 +119,8 @@ def read_folder(
 
     Raises:
         DataError: the folder is missing or holds no folder with images, or `camera` does not fit a file name.
+
+    What lies there and is not read (other files, deeper folders, persons without an image) is counted in the notes.
     """
     top = Path(root).expanduser()
     folders = subfolders(top)
@@ -127,6 +130,7 @@ def read_folder(
         raise DataError(
             f"{top} holds {', '.join(parts)} and other folders ({others}); expected {', '.join(PARTS)} only"
         )
+    notes = left_out(top, parts)
     if parts:
         rows = [row for part in parts for row in _person_folders(top / part, part, camera)]
     else:
@@ -134,8 +138,8 @@ def read_folder(
     if not rows:
         loose = len(image_names(top))
         found = f"{loose:,} images directly in it" if loose else f"{', '.join(entries(top)[:8]) or 'nothing'}"
-        raise DataError(f"{top}: expected one folder with images for each person, found {found}")
-    return _assemble(name or top.resolve().name, rows, split, test_share, protocol, bool(parts))
+        raise DataError(f"{top}: expected one folder with images for each person, found {'; '.join([found, *notes])}")
+    return _assemble(name or top.resolve().name, rows, split, test_share, protocol, bool(parts), notes)
 
 
 def _person_folders(top: Path, part: str, camera: str | None) -> list[_Row]:
@@ -235,9 +239,15 @@ def _text(value: object) -> str:
 
 
 def _assemble(
-    name: str, rows: Sequence[_Row], split: int, test_share: float, protocol: str | None, has_split: bool
+    name: str,
+    rows: Sequence[_Row],
+    split: int,
+    test_share: float,
+    protocol: str | None,
+    has_split: bool,
+    left: Sequence[str] = (),
 ) -> ReIDDataset:
-    notes: list[str] = []
+    notes = list(left)
     pid = _numbers([row.pid for row in rows], "pid", first=1, notes=notes)
     if not has_split and 0 in pid.values():
         notes.append(FROM_ZERO)
