@@ -1,5 +1,9 @@
 """From a film and boxes to tracklets that a reader reads."""
 
+import itertools
+import re
+import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +229,63 @@ def test_wrong_boxes(line: str, tmp_path: Path) -> None:
     (tmp_path / "gt.txt").write_text(f"{'1,1,0,0,5,5,1' if line else ''}\n{line}\n")
     with pytest.raises(DataError, match=r"gt\.txt, row 2" if line else "no boxes"):
         read_mot(tmp_path / "gt.txt")
+
+
+def draw_film(path: Path, codec: str, turns: int = 0) -> Path:
+    """The fixture's film in another container and codec, each frame stored after `turns` quarter turns."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=RATE)
+        stream.width, stream.height = (HEIGHT, WIDTH) if turns % 2 else (WIDTH, HEIGHT)
+        stream.pix_fmt, stream.bit_rate = "yuvj420p" if codec == "mjpeg" else "yuv420p", 4_000_000
+        for k in range(FRAMES):
+            picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+            picture[8:56, 4 * k : 4 * k + 16] = (240, 0, 0)
+            stored = np.ascontiguousarray(np.rot90(picture, turns))
+            for packet in stream.encode(av.VideoFrame.from_ndarray(stored, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path
+
+
+def assert_red(folder: Path, numbers: Iterable[int]) -> None:
+    found = {path.name for path in folder.iterdir()}
+    assert found == {f"{number:06d}.jpg" for number in numbers}
+    for name in found:
+        red, green, _ = read_image(folder / name)[4:-4, 4:-4].reshape(-1, 3).mean(axis=0)
+        assert red > 150 > 60 > green, name
+
+
+WALK = [f"{k + 1},1,{4 * k},8,16,48,0.9" for k in range(FRAMES)]
+MATRICES = {1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}  # x' = ax + cy, y' = bx + dy; 1: a quarter clockwise
+
+
+@pytest.mark.parametrize("turns", MATRICES)
+def test_a_film_turned_by_its_header_is_cut_as_it_is_shown(turns: int, tmp_path: Path) -> None:
+    path = draw_film(tmp_path / "phone.mp4", "mpeg4", turns)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 4 + 40  # of the matrix behind version 0's fields (ISO/IEC 14496-12, 8.3.2)
+    a, b, c, d = (value << 16 for value in MATRICES[turns])
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    crops = crop_video(path, write(tmp_path / "boxes.txt", *WALK), tmp_path / "out", progress=False)
+    assert crops.skipped == {}
+    assert_red(tmp_path / "out/0001", range(1, FRAMES + 1))
+
+
+def test_a_broken_frame_keeps_its_number_and_a_film_cut_off_gives_what_is_there(tmp_path: Path) -> None:
+    path = draw_film(tmp_path / "cut.avi", "mjpeg")
+    data = bytearray(path.read_bytes())
+    starts = [match.start() for match in re.finditer(b"\xff\xd8\xff", data)]
+    assert len(starts) == FRAMES
+    for start, following in itertools.pairwise(starts[3:6]):
+        data[start : following - 8] = bytes(following - 8 - start)  # all but the header of the chunk behind it
+    path.write_bytes(data[: starts[9] + 40])  # the film ends within its tenth frame
+    crops = crop_video(path, write(tmp_path / "boxes.txt", *WALK), tmp_path / "out", progress=False)
+    assert crops.frames == 9
+    assert crops.skipped == {"in a broken frame": 2, "after the last frame of the film": FRAMES - 9}
+    assert "3 frame(s) of the film are broken and cannot be decoded" in str(crops)
+    assert_red(tmp_path / "out/0001", (1, 2, 3, 6, 7, 8, 9))
 
 
 def test_wrong_films(film: Path, tmp_path: Path) -> None:

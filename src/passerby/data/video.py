@@ -35,7 +35,7 @@ _HEADINGS = (
     {"h", "height", "bbheight", "bboxheight", "bbh"},
     {"conf", "confidence", "score", "flag", "active", "considered", "notignored"},
 )
-_NOTHING: UInt8Array = np.empty((0, 0, 3), dtype=np.uint8)  # a frame that nobody asks for is not converted
+_NOTHING: UInt8Array = np.empty((0, 0, 3), dtype=np.uint8)  # for a frame that is not wanted; converting costs time
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,11 @@ def crop_video(
         replace_folder(folder) as place,
         progress_bar(f"cutting {film.name}", max(wanted)) if progress else nullcontext() as bar,
     ):
-        rows = []
+        rows, broken = [], 0
         for number, seconds, picture in _frames(av, film, wanted):
+            if picture is None:
+                broken += 1
+                continue
             crops.frames = number
             for box in wanted.pop(number, ()):
                 person = box.track + first_person
@@ -175,8 +178,10 @@ def crop_video(
             if bar is not None:
                 bar.advance()
         for number, left in wanted.items():
-            broken = number < crops.frames
-            _skip(crops, "in a broken frame" if broken else "after the last frame of the film", len(left))
+            inside = number < crops.frames
+            _skip(crops, "in a broken frame" if inside else "after the last frame of the film", len(left))
+        if broken:
+            crops.notes.append(f"{broken:,} frame(s) of the film are broken and cannot be decoded")
         _refuse_nothing(bool(rows), boxes, crops)
         _write_manifest(place / MANIFEST, rows)
     return crops
@@ -309,23 +314,60 @@ def _refuse_nothing(something: bool, file: str | os.PathLike[str], crops: VideoC
         raise DataError(f"{os.fspath(file)}: no image came out, every box was skipped: {reasons}")
 
 
-def _frames(av: Any, film: Path, wanted: Mapping[int, Sequence[Box]]) -> Iterator[tuple[int, float, UInt8Array]]:
-    """(number from 1, seconds, RGB picture) of the frames up to the last that is wanted."""
-    last = max(wanted)
-    try:
-        with av.open(str(film)) as container:
-            if not container.streams.video:
-                raise DataError(f"{film}: no film in this file")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            rate = float(stream.average_rate or 25)
-            for number, frame in enumerate(container.decode(stream), start=1):
-                if number > last:
-                    return
-                seconds = frame.time if frame.time is not None else (number - 1) / rate
-                yield number, float(seconds), frame.to_ndarray(format="rgb24") if number in wanted else _NOTHING
-    except av.FFmpegError as error:
-        raise DataError(f"{film}: cannot be decoded ({error})") from error
+def _frames(av: Any, film: Path, wanted: Mapping[int, Sequence[Box]]) -> Iterator[tuple[int, float, UInt8Array | None]]:
+    """(number from 1, seconds, RGB picture) of the frames up to the last that is wanted; no picture of a broken frame.
+
+    Threads that decode several frames at once are fast, but an error in one takes whole frames with it. A film with an
+    error is therefore opened again and decoded frame by frame, from the place that was reached.
+    """
+    last, reached = max(wanted), 0
+    for threads in ("AUTO", "SLICE"):
+        try:
+            with av.open(str(film)) as container:
+                if not container.streams.video:
+                    raise DataError(f"{film}: no film in this file")
+                stream = container.streams.video[0]
+                stream.thread_type = threads
+                rate = float(stream.average_rate or 25)
+                decoded = container.decode(stream) if threads == "AUTO" else _whole_frames(av, container, stream)
+                for number, frame in enumerate(decoded, start=1):
+                    if number > last:
+                        return
+                    if number > reached:
+                        reached = number
+                        seconds = (number - 1) / rate if frame is None or frame.time is None else frame.time
+                        yield number, float(seconds), _picture(frame, wanted=number in wanted)
+            return
+        except av.FFmpegError as error:
+            if threads == "SLICE" or not isinstance(error, av.error.InvalidDataError):
+                raise DataError(f"{film}: cannot be decoded ({error})") from error
+
+
+def _whole_frames(av: Any, container: Any, stream: Any) -> Iterator[Any]:
+    """Frames, None for each that is broken, up to where the file breaks off."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.InvalidDataError:
+            return
+        if packet is None:
+            return
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            frames = [None]
+        yield from frames
+
+
+def _picture(frame: Any, *, wanted: bool) -> UInt8Array | None:
+    """RGB as players show it: phones store frames on their side, and say in the header how to turn them."""
+    if frame is None:
+        return None
+    if not wanted:
+        return _NOTHING
+    stored: UInt8Array = frame.to_ndarray(format="rgb24")
+    return np.rot90(stored, round(frame.rotation / 90))  # the rotation is in degrees, counterclockwise
 
 
 def _write_crop(
