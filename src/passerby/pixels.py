@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import warnings
+import zlib
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,12 +23,28 @@ from passerby.errors import ImageError
 
 UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "AVIF")
+"""What is decoded, whatever a file is called: the formats that Pillow reads in this process. Its reader of EPS starts
+Ghostscript, a program that runs whatever the file says, so Pillow is never asked to guess among all its formats."""
+EXTENSIONS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    *(".png", ".apng", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
+"""Usual endings, in lower case, of files in these formats."""
+
 # A person crop has some 10^4 to 10^6 pixels. The bound stops decompression bombs before memory is taken.
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 64 * 2**20
 _ONE_READ = 64 * 2**10
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _EXIF_MARK = b"Exif\x00\x00"
+_SHOWN = 8  # first bytes of a file that is no picture, in the message
+# what Pillow raises on damaged files, whichever of its decoders meets them
+_DAMAGED = (
+    *(OSError, SyntaxError, ValueError, Image.DecompressionBombError, zlib.error, struct.error),
+    *(EOFError, IndexError, KeyError, TypeError, OverflowError, RuntimeError),
+)
 
 
 def decoding_threads() -> int:
@@ -41,7 +59,8 @@ def read_image(
     """Decode an image file to RGB.
 
     Args:
-        path: JPEG, PNG, WebP, BMP or anything else that Pillow reads.
+        path: a file in one of `FORMATS`, which its first bytes tell and not its name; of several pictures in it
+            (animations, MPO) the first is read.
         max_pixels: refuse larger pictures before decoding them.
         buffer: contiguous memory that the decoder may use; the result is a view of it where the picture fits.
 
@@ -49,7 +68,7 @@ def read_image(
         uint8 array [H, W, 3], RGB, with the EXIF orientation applied.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, not an image, or too large.
+        ImageError: the file is missing, empty, truncated, not an image in one of `FORMATS`, or too large.
     """
     name = os.fspath(path)
     try:
@@ -82,7 +101,7 @@ def decode_image(
     """Decode image bytes to RGB uint8 [H, W, 3]; `name` is what error messages call them, `buffer` as in `read_image`.
 
     Raises:
-        ImageError: empty, truncated, not an image, or more than `max_pixels` pixels.
+        ImageError: empty, truncated, not an image in one of `FORMATS`, or more than `max_pixels` pixels.
     """
     if not data:
         raise ImageError(f"{name}: the file is empty (0 bytes)")
@@ -115,12 +134,16 @@ def _decode_with_pillow(data: bytes, name: str, max_pixels: int) -> UInt8Array:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours, and stricter
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image.height, image.width, name, max_pixels)
                 upright = ImageOps.exif_transpose(image)
                 return np.asarray(_to_rgb(upright), dtype=np.uint8)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{name}: not a readable image ({error})") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"{name}: not a readable image (it begins with {data[:_SHOWN]!r}; formats read: {', '.join(FORMATS)})"
+        ) from error
+    except _DAMAGED as error:
+        raise ImageError(f"{name}: not a readable image ({str(error) or type(error).__name__})") from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

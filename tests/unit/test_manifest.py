@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.data import load_dataset
+from passerby.cli.arguments import images_below
+from passerby.data import check_dataset, load_dataset
+from passerby.data.manifest import FROM_ZERO
 from passerby.errors import DataError
+from passerby.pixels import read_image
 
 
 def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (16, 8)) -> Path:
@@ -115,6 +118,72 @@ def test_parquet(table) -> None:
     assert [s.camid for s in (*data.train, *data.query, *data.gallery)] == [0, 0, 1]
 
 
+@pytest.mark.parametrize("pids", ["0123", ["-1", "0", "1", "2"]])
+def test_persons_from_zero_are_persons(pids: str | list[str], table) -> None:
+    rows = [f"{letter}.png,{pids[i // 2]},{i % 2}" for i, letter in enumerate("abcdefgh")]
+    data = load_dataset(table("path,pid,camid", *rows), test_share=1.0)
+    junk = pids[0] == "-1"
+    assert sorted({s.pid for s in data.query}) == [1, 2, 3] if junk else [1, 2, 3, 4]
+    assert len({s.pid for s in (*data.query, *data.gallery)}) == 4
+    assert FROM_ZERO in data.notes
+    assert any("pid -1 in the gallery, junk" in note for note in data.notes) == junk
+
+
+def test_persons_from_one_keep_their_numbers(table) -> None:
+    data = load_dataset(table("path,pid", "a.png,1", "b.png,1", "c.png,9", "d.png,9"), test_share=1.0)
+    assert {s.pid for s in (*data.query, *data.gallery)} == {1, 9}
+    assert FROM_ZERO not in data.notes
+
+
+def test_folders_from_zero_are_persons(tmp_path: Path) -> None:
+    for person in range(4):
+        for i in range(3):
+            write_image(tmp_path / "people" / str(person) / f"{i}.png", 3 * person + i)
+    data = load_dataset(tmp_path / "people")
+    assert len(data.train) == 6
+    assert len({s.pid for s in data.train} | {s.pid for s in data.query}) == 4
+    assert FROM_ZERO in data.notes
+    assert any("2 of 4 identities" in note for note in data.notes)
+
+
+def test_one_number_written_as_integer_and_fraction(table) -> None:
+    rows = ("a,1,0,5", "b,1.0,0,5.0", "c,1.00,1.0,", "d,2,1,6", "e,2.0,0.0,", "f,02.5,0,")
+    data = load_dataset(
+        table("path,pid,camid,tracklet", *(row.replace(",", ".png,", 1) for row in rows[:5])), test_share=1
+    )
+    samples = {s.path.stem: s for s in (*data.query, *data.gallery)}
+    assert {name: (s.pid, s.camid) for name, s in samples.items()} == {
+        "a": (1, 0),
+        "b": (1, 0),
+        "c": (1, 1),
+        "d": (2, 1),
+        "e": (2, 0),
+    }
+    assert samples["a"].tracklet == samples["b"].tracklet
+    named = load_dataset(table("path,pid", *(row.replace(",", ".png,", 1).rsplit(",", 2)[0] for row in rows)))
+    assert any("3 names" in note for note in named.notes), "2.5 is a name, and then all are"
+
+
+def test_names_that_differ_in_capital_letters_are_noted(table) -> None:
+    data = load_dataset(table("path,pid", "a.png,Ann", "b.png,ann", "c.png,bob"))
+    assert "pid: 'Ann' and 'ann' differ in capital letters only, and are two" in data.notes
+
+
+def test_folders_of_one_number_in_two_writings(tmp_path: Path) -> None:
+    for name in ("1", "1.0", "2"):
+        write_image(tmp_path / "people" / name / "x.png")
+    with pytest.raises(DataError, match=r"'1' and '1\.0' are one number"):
+        load_dataset(tmp_path / "people")
+
+
+def test_distractors_that_are_meant_are_counted(table) -> None:
+    rows = ("a.png,1,query", "b.png,1,gallery", "c.png,0,gallery", "d.png,0,gallery", "e.png,-1,gallery")
+    data = load_dataset(table("path,pid,split", *rows))
+    assert [s.pid for s in data.gallery] == [1, 0, 0, -1]
+    assert "images of pid 0 in the gallery, distractors and so of nobody who is asked for: 2" in data.notes
+    assert "images of pid -1 in the gallery, junk and so of nobody who is asked for: 1" in data.notes
+
+
 WRONG = {
     "no pid": (("path,person", "a.png,1"), "needs a column 'pid'"),
     "unknown column": (("path,pid,camids", "a.png,1,0"), "did you mean"),
@@ -124,6 +193,10 @@ WRONG = {
     "bad time": (("path,pid,time", "a.png,1,noon"), r"own\.csv, row 2: time is 'noon'"),
     "too many fields": (("path,pid", "a.png,1", "b.png,2,3"), r"own\.csv, row 3: .*more fields"),
     "pid 0 in train": (("path,pid,split", "a.png,0,train"), r"own\.csv, row 2: pid is 0 in train"),
+    "pid 0 in test": (
+        ("path,pid,split", "a.png,0,test", "b.png,1,test"),
+        r"row 2: pid is 0 in test.*add 1 to every pid",
+    ),
     "pid -2": (("path,pid,split", "a.png,-2,gallery", "b.png,1,query"), r"own\.csv, row 2: pid is -2"),
     "half the cameras": (("path,pid,camid", "a.png,1,0", "b.png,1,"), r"own\.csv, row 3: camid is empty"),
     "negative camera": (("path,pid,camid", "a.png,1,-3"), r"row 2: camid is -3"),
@@ -131,6 +204,11 @@ WRONG = {
     "no rows": (("path,pid",), "no rows"),
     "image twice": (("path,pid", "a.png,1", "b.png,2", "a.png,2"), r"own\.csv, row 4: .*own\.csv, row 2 already"),
     "7 and 007": (("path,pid", "a.png,007", "b.png,7"), "'007' and '7' are one number"),
+    "7 and 007 among names": (("path,pid", "a.png,007", "b.png,7", "c.png,ann"), "'007' and '7' are one number"),
+    "one name in two writings": (
+        ("path,pid", "a.png,jos\u00e9", "b.png,jose\u0301"),
+        "are one name; write it in one way",
+    ),
     "nothing": ((), "needs a column 'path'"),
 }
 
@@ -165,6 +243,71 @@ def test_folder_of_persons(tmp_path: Path) -> None:
     assert len(data.query) == 2
     assert data.protocol == "market1501"
     assert load_dataset(tmp_path / "people").protocol == "no_cameras"
+
+
+def test_every_format_that_is_decoded_is_read(tmp_path: Path) -> None:
+    endings = ("jpg", "jfif", "avif", "gif", "JPG", "png", "webp", "pgm", "jpe", "tiff")
+    for i, ending in enumerate(endings):
+        kind = {"jfif": "JPEG", "jpe": "JPEG", "pgm": "PPM"}.get(ending)
+        path = tmp_path / "people" / f"person {i}" / f"0.{ending}"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(np.full((16, 8, 3), 20 * i, np.uint8)).save(path, kind)
+    data = load_dataset(tmp_path / "people", test_share=0.0)
+    assert len({s.pid for s in data.train}) == len(endings)
+    assert [read_image(s.path).shape for s in data.train] == [(16, 8, 3)] * len(endings)
+    assert not any(note.startswith("not read") for note in data.notes)
+
+
+@pytest.mark.parametrize("part", ["", "train"])
+def test_what_is_not_read_is_counted(part: str, tmp_path: Path) -> None:
+    top = tmp_path / "people"
+    base = top / part
+    for name in ("ann/0.png", "ann/1.png", "bob/0.png", "gus/cam1/0.png", "gus/cam2/0.png", "ann/more/2.png", "z.png"):
+        write_image(base / name)
+    for name in ("ann/2.heic", "ann/notes.txt", "cid/0.heic", "cid/1.heic", "README", "bob/Thumbs.db", "bob/._0.png"):
+        (base / name).parent.mkdir(exist_ok=True)
+        (base / name).write_bytes(b"x")
+    notes = [note for note in load_dataset(top, test_share=0.0).notes if note.startswith("not read")]
+    below = f"{part}/" if part else ""
+    where = "a person's images lie directly in the person's folder; a manifest lists any others"
+    inside = ", ".join(f"{below}{name}" for name in ("ann/more", "gus/cam1", "gus/cam2"))
+    others = ", ".join(f"{below}{name}" for name in ("README", "ann/2.heic", "ann/notes.txt"))
+    assert notes == [
+        f"not read: 2 folder(s) of a person without an image directly in it: {below}cid, {below}gus",
+        f"not read: 3 folder(s) in those of persons, with 3 image(s): {inside}; {where}",
+        f"not read: 1 image(s) outside any folder of a person: {below}z.png; {where}",
+        f"not read: 5 file(s) by extension (.heic: 3, none: 1, .txt: 1): {others} and 2 more",
+    ]
+    report = check_dataset(top, progress=False)
+    assert [words for words in report.warnings if words.startswith("not read")] == notes
+    assert not any("read by nobody" in words for words in report.warnings)
+
+
+def test_folders_of_cameras_are_refused_by_what_they_hold(tmp_path: Path) -> None:
+    for name in ("cam1/ann/0.png", "cam2/ann/0.png"):
+        write_image(tmp_path / "people" / name)
+    with pytest.raises(
+        DataError, match=r"found cam1, cam2; .* in those of persons, with 2 image\(s\): cam1/ann, cam2/ann"
+    ):
+        load_dataset(tmp_path / "people")
+
+
+def test_images_below_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.png", "b/c.gif", "b/d.jfif"):
+        path = tmp_path / "crops" / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        Image.fromarray(np.zeros((16, 8, 3), np.uint8)).save(path, "JPEG" if path.suffix == ".jfif" else None)
+    for name in ("b/e.heic", "f.csv", "g.csv", "._a.png", "__MACOSX/a.png"):
+        (tmp_path / "crops" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "crops" / name).write_bytes(b"x")
+    with caplog.at_level("WARNING"):
+        found = images_below(tmp_path / "crops")
+    assert [str(s.path.relative_to(tmp_path / "crops")) for s in found] == ["a.png", "b/c.gif", "b/d.jfif"]
+    assert "not read: 3 file(s) by extension (.csv: 2, .heic: 1): b/e.heic, f.csv, g.csv" in caplog.text
+    for path in found:
+        path.path.unlink()
+    with pytest.raises(DataError, match=r"no image below it; not read: 3 file\(s\)"):
+        images_below(tmp_path / "crops")
 
 
 def test_folder_with_parts(tmp_path: Path) -> None:

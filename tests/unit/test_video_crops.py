@@ -1,12 +1,17 @@
 """From a film and boxes to tracklets that a reader reads."""
 
+import itertools
+import re
+import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from passerby.cli import run
 from passerby.data import load_dataset
-from passerby.data.video import crop_video, read_mot
+from passerby.data.video import VideoCrops, crop_video, read_mot
 from passerby.errors import DataError
 from passerby.pixels import read_image
 
@@ -70,6 +75,146 @@ def test_what_is_skipped_is_told(film: Path, tmp_path: Path) -> None:
     assert "boxes skipped: without a track" in str(crops)
 
 
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def pids(crops: VideoCrops) -> set[int]:
+    return {s.pid for s in load_dataset(crops.manifest, test_share=1.0).gallery}
+
+
+@pytest.mark.parametrize("score", [(-1, -1), (-0.3, -2.5), (-1, 0.4), (0, 57)])
+def test_without_the_option_no_score_is_too_low(score: tuple[float, float], film: Path, tmp_path: Path) -> None:
+    lines = [f"{k + 1},{t},{60 * t - 56},8,16,48,{score[t - 1]},-1,-1,-1" for k in range(FRAMES) for t in (1, 2)]
+    crops = crop_video(film, write(tmp_path / "result.txt", *lines), tmp_path / "out", every=4, progress=False)
+    assert crops.tracks == {1: 3, 2: 3}
+    assert crops.skipped == {}
+
+
+def test_scores_may_be_negative_and_minus_one_means_not_given(film: Path, tmp_path: Path) -> None:
+    scores = (-3.5, -0.5, -1, 2)
+    file = write(tmp_path / "dpm.txt", *(f"{k + 1},7,4,8,16,48,{score}" for k, score in enumerate(scores)))
+    assert [box.confidence for box in read_mot(file)] == [-3.5, -0.5, None, 2]
+    crops = crop_video(film, file, tmp_path / "out", min_confidence=-1, progress=False)
+    assert crops.tracks == {7: 2}
+    assert crops.skipped == {"confidence below -1": 1, "confidence not given": 1}
+
+
+@pytest.mark.parametrize("confidence", ["", ",-1,-1,-1,-1", ",1,1,1"])
+def test_a_bound_for_what_the_file_does_not_give(confidence: str, film: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "result.txt", f"1,1,4,8,16,48{confidence}")
+    with pytest.raises(DataError, match=r"result\.txt: min_confidence=0.5, but no box has a confidence"):
+        crop_video(film, file, tmp_path / "out", min_confidence=0.5, progress=False)
+
+
+NOTHING = {
+    "tracks": ("1,-1,4,8,16,48,1", {}, "1 without a track"),
+    "scores": ("1,1,4,8,16,48,0.2", {"min_confidence": 0.5}, r"1 confidence below 0\.5"),
+    "size": ("1,1,4,60,16,48,1", {}, "1 less than 16 rows of it in the picture"),
+    "length": ("99,1,4,8,16,48,1", {}, "1 after the last frame of the film"),
+    "flags": ("1,1,4,8,16,48,0,1,1", {}, "1 flag 0 in the ground truth"),
+}
+
+
+@pytest.mark.parametrize("case", NOTHING)
+def test_no_image_at_all_is_an_error(case: str, film: Path, tmp_path: Path) -> None:
+    line, options, reason = NOTHING[case]
+    file = write(tmp_path / "boxes.txt", line)
+    with pytest.raises(DataError, match=rf"boxes\.txt: no image came out, every box was skipped: {reason}"):
+        crop_video(film, file, tmp_path / "out", progress=False, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_command_that_wrote_nothing_fails(film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path / "boxes.txt", "1,-1,4,8,16,48,1")
+    assert run(["data", "from-video", str(film), "--boxes", str(file), "--out", str(tmp_path / "out")]) == 2
+    assert "no image came out" in capsys.readouterr().err
+
+
+def test_a_ground_truth_has_flags_and_classes(film: Path, tmp_path: Path) -> None:
+    rows = ((1, 1, 1, 1.0), (2, 1, 7, 0.5), (3, 0, 1, 1.0), (4, 1, 3, 0.0), (5, 0, 8, 0.25))
+    lines = [f"{k},{t},{8 * t},8,16,48,{flag},{category},{seen}" for k in (1, 9) for t, flag, category, seen in rows]
+    file = write(tmp_path / "gt.txt", *lines)
+    crops = crop_video(film, file, tmp_path / "out", progress=False)
+    assert crops.tracks == {1: 2, 2: 2}
+    assert crops.skipped == {
+        "flag 0 in the ground truth, to be ignored": 4,
+        "class 3 of the ground truth, not one of 1, 2, 7 (see classes)": 2,
+    }
+    assert "2 boxes skipped: class 3 of the ground truth" in str(crops)
+    assert crop_video(film, file, tmp_path / "cars", classes=(3,), progress=False).tracks == {4: 2}
+
+
+@pytest.mark.parametrize("columns", ["0,3,-1", "0.7,3,1", "0,0,1", "0,3,1,-1", "0,3"])
+def test_nine_columns_are_not_always_a_ground_truth(columns: str, film: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "result.txt", f"1,1,4,8,16,48,{columns}", "2,1,4,8,16,48,1,1,1")
+    assert crop_video(film, file, tmp_path / "out", progress=False).tracks == {1: 2}
+    with pytest.raises(DataError, match=r"classes=\[1\], but the file is no ground truth"):
+        crop_video(film, file, tmp_path / "other", classes=(1,), progress=False)
+
+
+@pytest.mark.parametrize("others", [(), ("3,-1,0,0,16,48,1",)])
+def test_tracks_from_zero_are_persons_from_one(others: tuple[str, ...], film: Path, tmp_path: Path) -> None:
+    lines = [f"{k + 1},{t},{60 * t + 4},8,16,48,0.9" for k in range(FRAMES) for t in (0, 1)]
+    file = write(tmp_path / "tracks.txt", *lines, *others)
+    crops = crop_video(film, file, tmp_path / "out", every=4, progress=False)
+    assert crops.tracks == {0: 3, 1: 3}
+    assert crops.notes == ["tracks count from 0 and persons from 1: person = track + 1"]
+    assert crops.notes[0] in str(crops)
+    assert crops.skipped == ({"without a track": 1} if others else {})
+    assert pids(crops) == {1, 2}
+    assert pids(crop_video(film, boxes(tmp_path / "gt.txt"), tmp_path / "one", progress=False)) == {1, 2}
+
+
+def test_long_track_numbers_keep_their_digits(tmp_path: Path) -> None:
+    first, second = 2**62 + 1, 2**62 + 2
+    file = write(tmp_path / "tracks.txt", f"1,{first},4,8,16,48,1", f"1,{second},4,8,16,48,1", "2,3.0,4,8,16,48,1")
+    assert [box.track for box in read_mot(file)] == [first, second, 3]
+
+
+WRITINGS = {
+    "blanks": "1 1 4 8 16 48 0.5 -1 -1 -1 \n2 3  8.5 8 16 48  0.25 -1 -1 -1 \n",
+    "tabs": "1\t1\t4\t8\t16\t48\t0.5\n2\t3\t8.5\t8\t16\t48\t0.25\n",
+    "semicolons": "1;1;4;8;16;48;0.5\r\n2;3;8.5;8;16;48;0.25\r\n",
+    "trailing comma": "1,1,4,8,16,48,0.5,-1,-1,-1,\n2,3,8.5,8,16,48,0.25,-1,-1,-1,\n",
+    "commas and blanks": "1, 1, 4, 8, 16, 48, 0.5\n 2, 3, 8.5, 8, 16, 48, 0.25\n",
+    "header": "frame,id,bb_left,bb_top,bb_width,bb_height,conf,x,y,z\n1,1,4,8,16,48,0.5,-1,-1,-1\n"
+    "2,3,8.5,8,16,48,0.25,-1,-1,-1\n",
+    "header after a hash": "# Frame ID X Y W H Score\n1 1 4 8 16 48 0.5\n2 3 8.5 8 16 48 0.25\n",
+}
+
+
+@pytest.mark.parametrize("writing", WRITINGS)
+def test_the_same_boxes_written_otherwise(writing: str, tmp_path: Path) -> None:
+    file = tmp_path / "boxes.txt"
+    file.write_text(WRITINGS[writing])
+    found = [(b.frame, b.track, b.x, b.y, b.width, b.height, b.confidence) for b in read_mot(file)]
+    assert found == [(1, 1, 4, 8, 16, 48, 0.5), (2, 3, 8.5, 8, 16, 48, 0.25)]
+
+
+@pytest.mark.parametrize(
+    "header", ["frame,id,x1,y1,x2,y2,conf", "id,frame,x,y,w,h,conf", "frame,id,x,y,w,h,class,conf", "frame,id,x,y,w"]
+)
+def test_other_columns_are_not_taken_for_these(header: str, tmp_path: Path) -> None:
+    file = write(tmp_path / "boxes.txt", header, "1,1,4,8,16,48,0.5")
+    with pytest.raises(DataError, match=r"boxes\.txt, row 1"):
+        read_mot(file)
+
+
+def test_frames_from_zero_are_an_option_that_the_refusal_names(film: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "boxes.txt", *(f"{k},1,{4 * k},8,16,48,0.9" for k in range(FRAMES)))
+    with pytest.raises(DataError, match=r"row 1: frame 0 of track 1; .*--first-frame 0"):
+        read_mot(file)
+    crops = crop_video(film, file, tmp_path / "out", first_frame=0, every=FRAMES - 1, progress=False)
+    assert crops.tracks == {1: 2}
+    for number in (1, FRAMES):
+        red, green, _ = read_image(tmp_path / f"out/0001/{number:06d}.jpg")[4:-4, 4:-4].reshape(-1, 3).mean(axis=0)
+        assert red > 150 > green
+    with pytest.raises(DataError, match="whole numbers from 5"):
+        read_mot(file, first_frame=5)
+
+
 def test_margin_grows_the_box_within_the_picture(film: Path, tmp_path: Path) -> None:
     (tmp_path / "gt.txt").write_text("1,1,4,8,16,48,1\n")
     crop_video(film, tmp_path / "gt.txt", tmp_path / "out", margin=0.5, progress=False)
@@ -86,6 +231,63 @@ def test_wrong_boxes(line: str, tmp_path: Path) -> None:
         read_mot(tmp_path / "gt.txt")
 
 
+def draw_film(path: Path, codec: str, turns: int = 0) -> Path:
+    """The fixture's film in another container and codec, each frame stored after `turns` quarter turns."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=RATE)
+        stream.width, stream.height = (HEIGHT, WIDTH) if turns % 2 else (WIDTH, HEIGHT)
+        stream.pix_fmt, stream.bit_rate = "yuvj420p" if codec == "mjpeg" else "yuv420p", 4_000_000
+        for k in range(FRAMES):
+            picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+            picture[8:56, 4 * k : 4 * k + 16] = (240, 0, 0)
+            stored = np.ascontiguousarray(np.rot90(picture, turns))
+            for packet in stream.encode(av.VideoFrame.from_ndarray(stored, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path
+
+
+def assert_red(folder: Path, numbers: Iterable[int]) -> None:
+    found = {path.name for path in folder.iterdir()}
+    assert found == {f"{number:06d}.jpg" for number in numbers}
+    for name in found:
+        red, green, _ = read_image(folder / name)[4:-4, 4:-4].reshape(-1, 3).mean(axis=0)
+        assert red > 150 > 60 > green, name
+
+
+WALK = [f"{k + 1},1,{4 * k},8,16,48,0.9" for k in range(FRAMES)]
+MATRICES = {1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}  # x' = ax + cy, y' = bx + dy; 1: a quarter clockwise
+
+
+@pytest.mark.parametrize("turns", MATRICES)
+def test_a_film_turned_by_its_header_is_cut_as_it_is_shown(turns: int, tmp_path: Path) -> None:
+    path = draw_film(tmp_path / "phone.mp4", "mpeg4", turns)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 4 + 40  # of the matrix behind version 0's fields (ISO/IEC 14496-12, 8.3.2)
+    a, b, c, d = (value << 16 for value in MATRICES[turns])
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    crops = crop_video(path, write(tmp_path / "boxes.txt", *WALK), tmp_path / "out", progress=False)
+    assert crops.skipped == {}
+    assert_red(tmp_path / "out/0001", range(1, FRAMES + 1))
+
+
+def test_a_broken_frame_keeps_its_number_and_a_film_cut_off_gives_what_is_there(tmp_path: Path) -> None:
+    path = draw_film(tmp_path / "cut.avi", "mjpeg")
+    data = bytearray(path.read_bytes())
+    starts = [match.start() for match in re.finditer(b"\xff\xd8\xff", data)]
+    assert len(starts) == FRAMES
+    for start, following in itertools.pairwise(starts[3:6]):
+        data[start : following - 8] = bytes(following - 8 - start)  # all but the header of the chunk behind it
+    path.write_bytes(data[: starts[9] + 40])  # the film ends within its tenth frame
+    crops = crop_video(path, write(tmp_path / "boxes.txt", *WALK), tmp_path / "out", progress=False)
+    assert crops.frames == 9
+    assert crops.skipped == {"in a broken frame": 2, "after the last frame of the film": FRAMES - 9}
+    assert "3 frame(s) of the film are broken and cannot be decoded" in str(crops)
+    assert_red(tmp_path / "out/0001", (1, 2, 3, 6, 7, 8, 9))
+
+
 def test_wrong_films(film: Path, tmp_path: Path) -> None:
     file = boxes(tmp_path / "gt.txt")
     with pytest.raises(DataError, match="no such film"):
@@ -94,9 +296,9 @@ def test_wrong_films(film: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be decoded"):
         crop_video(tmp_path / "text.mp4", file, tmp_path / "out1")
     cut = tmp_path / "cut.mkv"
-    cut.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    cut.write_bytes(film.read_bytes()[: film.stat().st_size * 3 // 4])
     short = crop_video(cut, file, tmp_path / "out3")
-    assert short.frames < FRAMES
+    assert 0 < short.frames < FRAMES
     assert short.skipped["after the last frame of the film"] == 2 * (FRAMES - short.frames)
     assert not (tmp_path / "out1").exists()
     (tmp_path / "full").mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import tyro
 from pydantic import ValidationError
 
+from passerby.cli import speaks
 from passerby.errors import ConfigError, DataError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from passerby.data.records import ReIDDataset, Sample
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 Json = Annotated[bool, tyro.conf.arg(help="Print JSON for machines instead of a table.")]
 ReaderArguments = Annotated[
@@ -191,17 +194,24 @@ def held_out_of(run: Path, wanted: int | None, *, same_data: bool) -> int:
 def images_below(folder: Path) -> tuple[Sample, ...]:
     """Every image file below a folder, in order of its path, as samples of nobody in particular (pid 0).
 
+    Other files are counted by extension in the log.
+
     Raises:
         DataError: no such folder, or no image in it.
     """
+    from passerby.data.readers.tree import is_image_name, is_litter, not_read_by_extension
     from passerby.data.records import Sample
 
-    endings = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of images, found none")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings)
+    below = [p for p in folder.rglob("*") if not any(map(is_litter, p.relative_to(folder).parts)) and not p.is_dir()]
+    found = sorted(p for p in below if is_image_name(p.name))
+    others = [str(p.relative_to(folder)) for p in sorted(below) if not is_image_name(p.name)]
+    left = not_read_by_extension(others) if others else ""
     if not found:
-        raise DataError(f"{folder}: no image below it ({', '.join(sorted(endings))})")
+        raise DataError(f"{folder}: no image below it{'; ' if left else ''}{left}")
+    if left and speaks():
+        _log.warning("%s: %s", folder, left)
     return tuple(Sample(path, 0) for path in found)
 
 

@@ -140,7 +140,7 @@ def _from_video(arguments: Sequence[str]) -> None:
         video: Positional[Path]
         """Anything that FFmpeg decodes."""
         boxes: Path
-        """The tracker's boxes in MOT format: frame,id,x,y,w,h,conf a line, frames from 1."""
+        """The tracker's boxes in MOT format: frame,id,x,y,w,h,conf a line, frames from 1 (see --first-frame)."""
         out: Path
         """New or empty folder for the crops and their manifest.csv."""
         camera: int = 0
@@ -149,10 +149,14 @@ def _from_video(arguments: Sequence[str]) -> None:
         """Keep one box of a track every so many frames."""
         margin: float = 0.0
         """Share of its size that a box grows on each side."""
-        min_confidence: float = 0.0
-        """Skip less certain boxes."""
+        min_confidence: float | None = None
+        """Skip less certain boxes (default: none; -1 means that no confidence is given)."""
         min_height: int = 16
         """Skip boxes with fewer visible rows."""
+        first_frame: int = 1
+        """Number that the file gives the film's first frame: 1 in MOT, 0 from many programs."""
+        classes: tuple[int, ...] | None = None
+        """Classes of a ground truth (8th of nine columns) that are taken (default: 1 2 7, MOT's pedestrians)."""
 
     options = parse(Options, arguments, "data from-video", doc=ACTIONS["from-video"])
     from passerby.data.video import crop_video

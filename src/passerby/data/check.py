@@ -16,7 +16,7 @@ from passerby.data.image_check import ImageFacts, inspect_images
 from passerby.data.info import Count, Counted, count_samples, dataset_info, describe, differences, level_of, table_name
 from passerby.data.readers import READERS
 from passerby.data.readers.options import complete_options, options_of
-from passerby.data.readers.tree import is_image_name, is_litter
+from passerby.data.readers.tree import NOT_READ, is_image_name, is_litter
 from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample
 from passerby.errors import DataError
 
@@ -108,7 +108,7 @@ def _own_data(
         findings.error(str(error))
         return [], {}, None
     for note in dataset.notes:
-        findings.tell(note)
+        (findings.warn if note.startswith(NOT_READ) else findings.tell)(note)
     _roles(dataset, findings)
     parts = _parts_of(dataset)
     rows = [CountRow(count_samples(part, samples), None, "") for part, samples in parts.items() if samples]
@@ -214,7 +214,7 @@ def _files_beside(parts: _Parts, findings: _Findings) -> None:
                 (litter if is_litter(name) else others).append(path)
     if litter:
         findings.warn(f"left by an operating system, ignored: {number_of(len(litter), 'file')}, {some(sorted(litter))}")
-    if others:
+    if others and not any(words.startswith(NOT_READ) for words in findings.warnings):  # the reader has named them
         findings.warn(f"beside the images, read by nobody: {number_of(len(others), 'file')}, {some(sorted(others))}")
 
 

@@ -2,6 +2,9 @@
 
 A manifest has a column `path` and a column `pid`, and optionally `camid`, `split` (train, query, gallery or test),
 `time` and `tracklet`. Persons and cameras may be numbers or names.
+
+That 0 is a distractor and -1 junk is Market-1501's rule. Here it holds in the part `gallery` only, where somebody must
+have meant it; without parts, persons that count from 0 are persons.
 """
 
 from __future__ import annotations
@@ -10,14 +13,23 @@ import csv
 import itertools
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from passerby.data.left_out import left_out
 from passerby.data.readers.tree import entries, image_names, subfolders
-from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample, query_and_gallery
+from passerby.data.records import (
+    DISTRACTOR_PID,
+    JUNK_PID,
+    UNKNOWN_CAMERA,
+    ReIDDataset,
+    Sample,
+    query_and_gallery,
+)
 from passerby.data.splits import shuffled
 from passerby.errors import DataError, unknown_name
 
@@ -25,6 +37,8 @@ COLUMNS = ("path", "pid", "camid", "split", "time", "tracklet")
 PARTS = ("train", "query", "gallery", "test")
 NO_CAMERAS = "no cameras: every gallery image counts, so pictures of one moment are hits too; reported as 'no_cameras'"
 ONE_CAMERA = "one camera: every gallery image counts, so pictures of one moment are hits too; reported as 'no_cameras'"
+FROM_ZERO = "pid counts from 0: person numbers are larger by one here, because 0 stands for distractors"
+NOBODY = "images of pid {pid} in the gallery, {what} and so of nobody who is asked for: {n:,}"
 NO_SPLIT = "no split was given: {test} of {all} identities drawn as test identities (split {split})"
 
 
@@ -105,6 +119,8 @@ def read_folder(
 
     Raises:
         DataError: the folder is missing or holds no folder with images, or `camera` does not fit a file name.
+
+    What lies there and is not read (other files, deeper folders, persons without an image) is counted in the notes.
     """
     top = Path(root).expanduser()
     folders = subfolders(top)
@@ -114,6 +130,7 @@ def read_folder(
         raise DataError(
             f"{top} holds {', '.join(parts)} and other folders ({others}); expected {', '.join(PARTS)} only"
         )
+    notes = left_out(top, parts)
     if parts:
         rows = [row for part in parts for row in _person_folders(top / part, part, camera)]
     else:
@@ -121,8 +138,8 @@ def read_folder(
     if not rows:
         loose = len(image_names(top))
         found = f"{loose:,} images directly in it" if loose else f"{', '.join(entries(top)[:8]) or 'nothing'}"
-        raise DataError(f"{top}: expected one folder with images for each person, found {found}")
-    return _assemble(name or top.resolve().name, rows, split, test_share, protocol, bool(parts))
+        raise DataError(f"{top}: expected one folder with images for each person, found {'; '.join([found, *notes])}")
+    return _assemble(name or top.resolve().name, rows, split, test_share, protocol, bool(parts), notes)
 
 
 def _person_folders(top: Path, part: str, camera: str | None) -> list[_Row]:
@@ -198,12 +215,17 @@ def _parse_row(where: str, row: Mapping[str, Any], base: Path) -> _Row:
     return _Row(
         where,
         base / Path(text["path"]).expanduser(),
-        text["pid"],
-        text.get("camid", ""),
+        _whole(text["pid"]),
+        _whole(text.get("camid", "")),
         part,
         text.get("time", ""),
-        text.get("tracklet", ""),
+        _whole(text.get("tracklet", "")),
     )
+
+
+def _whole(text: str) -> str:
+    """1.0 as 1: a table of integers with one hole, written by pandas, holds such numbers."""
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", text)
 
 
 def _text(value: object) -> str:
@@ -217,10 +239,19 @@ def _text(value: object) -> str:
 
 
 def _assemble(
-    name: str, rows: Sequence[_Row], split: int, test_share: float, protocol: str | None, has_split: bool
+    name: str,
+    rows: Sequence[_Row],
+    split: int,
+    test_share: float,
+    protocol: str | None,
+    has_split: bool,
+    left: Sequence[str] = (),
 ) -> ReIDDataset:
-    notes: list[str] = []
+    notes = list(left)
     pid = _numbers([row.pid for row in rows], "pid", first=1, notes=notes)
+    if not has_split and 0 in pid.values():
+        notes.append(FROM_ZERO)
+        pid = {text: number + 1 if number >= 0 else number for text, number in pid.items()}
     camid = _cameras(rows, notes)
     tracklet = _tracklets(rows)
     samples = [
@@ -230,7 +261,8 @@ def _assemble(
     if has_split and split != 0:
         raise DataError(f"{name}: there is no split {split}; the data name their split, so the only one is 0")
     roles = [row.part for row in rows] if has_split else _draw_parts(samples, split, test_share, notes)
-    _check_ids(rows, samples, roles)
+    _check_ids(rows, samples, roles, has_split)
+    _note_nobody(samples, notes)
     parts = {part: tuple(s for s, role in zip(samples, roles, strict=True) if role == part) for part in PARTS}
     default = _protocol((*parts["query"], *parts["gallery"], *parts["test"]), notes)
     more_query, more_gallery = query_and_gallery(parts["test"], cameras=default != "no_cameras")
@@ -251,14 +283,27 @@ def _protocol(test: Sequence[Sample], notes: list[str]) -> str:
 def _numbers(values: Iterable[str], what: str, *, first: int, notes: list[str]) -> dict[str, int]:
     """Numbers as they are if all are integers, otherwise the names' places in sorted order, from `first`."""
     names = sorted(set(values))
+    _check_twins(names, what, notes)
     if all(re.fullmatch(r"-?\d+", value) for value in names):
-        numbers = {value: int(value) for value in names}
-        twins = [value for value in names if str(numbers[value]) != value and str(numbers[value]) in numbers]
-        if twins:
-            raise DataError(f"{what}: {twins[0]!r} and {str(numbers[twins[0]])!r} are one number; write it in one way")
-        return numbers
+        return {value: int(value) for value in names}
     notes.append(f"{what} numbered from {first} in the sorted order of {len(names):,} names")
     return {value: i for i, value in enumerate(names, start=first)}
+
+
+def _check_twins(names: Sequence[str], what: str, notes: list[str]) -> None:
+    """Refuse one number, or one word, in two writings; note words that differ in capital letters only."""
+    seen: dict[float | str, str] = {}
+    folded: dict[str, str] = {}
+    for name in names:
+        text = unicodedata.normalize("NFC", name)
+        number = re.fullmatch(r"-?\d+(\.0*)?", text)
+        other = seen.setdefault(int(text.partition(".")[0]) if number else text, name)
+        if other != name:
+            kind = "number" if number else "name"
+            raise DataError(f"{what}: {other!r} and {name!r} are one {kind}; write it in one way")
+        other = folded.setdefault(text.casefold(), name)
+        if other != name:
+            notes.append(f"{what}: {other!r} and {name!r} differ in capital letters only, and are two")
 
 
 def _cameras(rows: Sequence[_Row], notes: list[str]) -> dict[str, int]:
@@ -306,15 +351,22 @@ def _draw_parts(samples: Sequence[Sample], split: int, test_share: float, notes:
     return ["test" if s.pid in test or s.pid <= 0 else "train" for s in samples]
 
 
-def _check_ids(rows: Sequence[_Row], samples: Sequence[Sample], parts: Sequence[str]) -> None:
+def _check_ids(rows: Sequence[_Row], samples: Sequence[Sample], parts: Sequence[str], has_split: bool) -> None:
     for row, sample, part in zip(rows, samples, parts, strict=True):
-        if sample.pid <= 0 and part in ("train", "query"):
+        if sample.pid < JUNK_PID:
+            raise DataError(f"{row.where}: pid is {sample.pid}; the only negative id is -1, junk")
+        if sample.pid <= 0 and part != "gallery" and has_split:
             raise DataError(
                 f"{row.where}: pid is {sample.pid} in {part}; persons are numbered from 1 "
-                "(-1 is junk and 0 a distractor, and both belong to the gallery)"
+                "(-1 is junk and 0 a distractor, and both belong to the gallery): add 1 to every pid, or write names"
             )
-        if sample.pid < -1:
-            raise DataError(f"{row.where}: pid is {sample.pid}; the only negative id is -1, junk")
+
+
+def _note_nobody(samples: Sequence[Sample], notes: list[str]) -> None:
+    for pid, what in ((DISTRACTOR_PID, "distractors"), (JUNK_PID, "junk")):
+        count = sum(s.pid == pid for s in samples)
+        if count:
+            notes.append(NOBODY.format(n=count, pid=pid, what=what))
 
 
 def _check_twice(rows: Sequence[_Row]) -> None:

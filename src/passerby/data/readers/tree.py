@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from passerby.errors import DataError
+from passerby.pixels import EXTENSIONS
 
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+NOT_READ = "not read"
+"""First words of a note, or a warning, about what lies there and was left out."""
+_NAMED = 3  # examples in such a note
 _LITTER = frozenset({"thumbs.db", ".ds_store", "desktop.ini", "__macosx"})
 
 
@@ -23,8 +27,8 @@ def is_litter(name: str) -> bool:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether the extension, in either case, is one of an image."""
-    return name.lower().endswith(IMAGE_EXTENSIONS)
+    """Whether the extension, in either case, is one of an image in a format that is decoded."""
+    return name.lower().endswith(EXTENSIONS)
 
 
 def entries(folder: Path) -> list[str]:
@@ -53,6 +57,18 @@ def subfolders(folder: Path, pattern: str = "") -> list[str]:
 def image_names(folder: Path) -> list[str]:
     """Names of the image files directly in a folder, sorted bytewise."""
     return [name for name in entries(folder) if is_image_name(name)]
+
+
+def not_read(what: str, names: Sequence[str]) -> str:
+    """A note on what was left out: how many of what, and the first few by name."""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{NOT_READ}: {len(names):,} {what}: {', '.join(names[:_NAMED])}{more}"
+
+
+def not_read_by_extension(names: Sequence[str]) -> str:
+    """The note on files whose extension is none of an image, counted by extension."""
+    counts = Counter(os.path.splitext(name)[1].lower() or "none" for name in names)
+    return not_read(f"file(s) by extension ({', '.join(f'{end}: {n:,}' for end, n in counts.most_common())})", names)
 
 
 def parse_names(
