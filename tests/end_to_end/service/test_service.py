@@ -230,10 +230,10 @@ def test_keys_can_be_taken_back_while_the_service_runs(start: Start, tmp_path: P
 
 
 def test_a_key_has_its_rate(start: Start) -> None:
-    client = start(limits=Limits(rate=0.02)).client()
+    client = start(limits=Limits(rate=0.0002)).client()  # one every 5,000 s: the test may take its time
     answers = [client.get("/v1/gallery") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 429, 429]
-    assert 40 <= int(answers[1].headers["retry-after"]) <= 50
+    assert 4000 <= int(answers[1].headers["retry-after"]) <= 5000
     assert client.get("/health").status_code == 200
 
 
@@ -342,10 +342,10 @@ def test_stopping_lets_requests_in_flight_finish(
     client = service.client()
     thread = threading.Thread(target=lambda: answers.append(enroll(client, "ada", 1)))
     thread.start()
-    assert entered.wait(10)
+    assert entered.wait(200)
     service.server.should_exit = True
     thread.join()
-    service.thread.join(30)
+    service.thread.join()
     assert answers[0].status_code == 201
     with Gallery.open(service.path, encoder) as gallery:
         assert [i.name for i in gallery.identities()] == ["ada"]
