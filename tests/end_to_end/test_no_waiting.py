@@ -6,9 +6,10 @@ operations that would can be counted.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import passerby
 from passerby.config import TermConfig, parse_config
 from passerby.data.synthetic import draw_dataset
 from passerby.losses import LOSSES
@@ -25,6 +27,7 @@ from passerby.training.objective import Objective
 from passerby.training.trainer import train
 
 _ATEN = torch.ops.aten
+_PACKAGE = os.path.dirname(passerby.__file__) + os.sep
 # Their result's value or shape must be known before the program can go on
 _ASKS = {
     _ATEN._local_scalar_dense, _ATEN.nonzero, _ATEN.masked_select, _ATEN._unique2, _ATEN.unique_dim,
@@ -33,6 +36,23 @@ _ASKS = {
 _INDEXES = {_ATEN.index, _ATEN.index_put, _ATEN.index_put_, _ATEN._index_put_impl_}
 # Losses that ask, and must: their work depends on how many positives, identities or ties there are
 ASKING = {"triplet", "improved_triplet", "thresholded_triplet", "quadruplet", "support_neighbor", "center", "range"}
+
+
+def who_asked(stack: Iterable[traceback.FrameSummary]) -> traceback.FrameSummary | None:
+    """The innermost line of the package itself."""
+    own = [frame for frame in stack if frame.filename.startswith(_PACKAGE)]
+    return own[-1] if own else None
+
+
+def test_only_the_package_asks_whatever_its_checkout_is_called() -> None:
+    checkout = "/clones/passerby/"
+    own = traceback.FrameSummary(f"{_PACKAGE}losses/anything.py", 1, "check_ids")
+    others = [
+        traceback.FrameSummary(f"{checkout}tests/end_to_end/test_no_waiting.py", 2, "__torch_dispatch__"),
+        traceback.FrameSummary(f"{checkout}.venv/lib/python3.12/site-packages/torch/_tensor.py", 3, "item"),
+    ]
+    assert who_asked([*others, own, *others]) is own
+    assert who_asked(others) is None
 
 
 class Questions(TorchDispatchMode):
@@ -46,9 +66,9 @@ class Questions(TorchDispatchMode):
         packet = operation.overloadpacket
         masks = packet in _INDEXES and any(i is not None and i.dtype == torch.bool for i in arguments[1])
         if packet in _ASKS or masks:
-            frames = [f for f in traceback.extract_stack() if "passerby" in f.filename]
-            if not frames or frames[-1].name != "check_ids":  # on an accelerator it does not ask
-                self.asked[f"{packet} {frames[-1].filename}:{frames[-1].lineno}" if frames else str(packet)] += 1
+            asker = who_asked(traceback.extract_stack())
+            if asker is None or asker.name != "check_ids":  # on an accelerator it does not ask
+                self.asked[str(packet) if asker is None else f"{packet} {asker.filename}:{asker.lineno}"] += 1
         return operation(*arguments, **(keywords or {}))
 
 

@@ -1,7 +1,7 @@
 """Loaders: the right images with the right labels, the same whatever the threads, the cache and the place to start."""
 
 import threading
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,11 +118,19 @@ def test_buffers_are_used_again(samples):
     assert len(loader._buffers._arrays) <= 10  # of 24 batches
 
 
-def test_the_share_of_waiting_is_measured(samples):
+def test_the_share_of_waiting_is_measured(samples, monkeypatch):
+    now = 0.0
+
+    def a_second_later():
+        nonlocal now
+        now += 1
+        return now
+
+    monkeypatch.setattr(loader_module, "time", SimpleNamespace(perf_counter=a_second_later))
     loader = train_loader(samples)
     assert loader.waiting == 0.0
     for _ in loader.epoch(0):
-        time.sleep(0.05)
+        now += 100
     slow_training = loader.waiting
     for _ in loader.epoch(0):
         pass

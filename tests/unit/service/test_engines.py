@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,22 +17,39 @@ from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
 
 
+class Clock:
+    """Goes on only where somebody takes time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(engines, "clock", made)
+    return made
+
+
 class Slow:
     """Takes its time."""
 
     preprocessing = SimpleNamespace(height=4, width=2)
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self.seconds, self.clock = seconds, clock
 
     def encode_batch(self, images: torch.Tensor, *, flip: bool) -> torch.Tensor:
-        time.sleep(self.seconds)
+        self.clock.now += self.seconds
         return images
 
 
-def test_speeds_are_measured_side_by_side() -> None:
-    speeds = measure({"a": Slow(0.05), "b": Slow(0.001)})  # type: ignore[dict-item]
-    assert speeds["b"] > speeds["a"] > 0
+def test_speeds_are_measured_side_by_side(clock: Clock) -> None:
+    speeds = measure({"a": Slow(0.5, clock), "b": Slow(0.125, clock)})  # type: ignore[dict-item]
+    assert speeds == {"a": 16.0, "b": 64.0}  # eight images each time
 
 
 @pytest.fixture
@@ -54,11 +70,11 @@ def test_torch_where_nothing_was_exported(folder: Path) -> None:
         pick_encoder(folder / "none")
 
 
-def test_the_fastest_is_chosen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fastest_is_chosen(folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(_: Any, engine: str) -> Any:
         if engine == "onnxruntime":
             raise WeightsError("not exported")
-        return Slow({"torch": 0.03, "openvino": 0.001}[engine])
+        return Slow({"torch": 0.03, "openvino": 0.001}[engine], clock)
 
     monkeypatch.setattr(engines, "load_encoder", load)
     encoder, speeds = pick_encoder(folder)

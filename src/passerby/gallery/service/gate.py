@@ -10,10 +10,13 @@ import time as clock
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from passerby.errors import GalleryError, StorageError
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.records import Note
 from passerby.gallery.service import logs
 from passerby.gallery.service.keys import Key
 from passerby.gallery.service.refusal import Refusal
-from passerby.gallery.service.replays import Replays
+from passerby.gallery.service.replays import ALTERING, ASKING, Attempt, Replays, altered_since, gone
 from passerby.gallery.service.state import Service
 
 Scope = MutableMapping[str, Any]
@@ -87,30 +90,61 @@ class Gate:
         body = await self._body(headers, receive)
         state["bytes"] = len(body)
         mark = headers.get(b"idempotency-key")
-        if mark is None or scope["method"] != "POST" or "caller" not in state:
-            await self._app(scope, _replay(body, receive), send)
+        if mark is None or scope["method"] != "POST" or "caller" not in state or scope["path"] in ASKING:
+            await self._app(scope, _replay(body, receive), self._giving_up(scope, send))
         else:
             await self._once(mark, scope, body, receive, send)
 
     async def _once(self, mark: bytes, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Do a marked request, or repeat the answer that it got before."""
-        caller = scope["state"]["caller"].name
-        attempt, repeated = self._replays.begin(caller, mark, scope["path"], body)
+        caller, request = scope["state"]["caller"], scope["state"]["request"]
+        attempt, repeated = self._replays.begin(caller, mark, request, scope["path"], body)
         if repeated:
-            for message in attempt.answer:
+            for message in await self._kept(attempt, caller, request):
                 await send(dict(message))
             return
+        answer: list[Message] = []
 
         async def keep(message: Message) -> None:
-            attempt.answer.append(dict(message))
+            if not answer:  # before the caller can know, and have somebody forgotten elsewhere
+                attempt.answered = clock.time()
+            answer.append(dict(message))
             await send(message)
 
         try:
-            await self._app(scope, _replay(body, receive), keep)
-            attempt.done = bool(attempt.answer) and attempt.answer[0]["status"] < 500
+            await self._app(scope, _replay(body, receive), self._giving_up(scope, keep, attempt))
         finally:
-            if not attempt.done:
-                self._replays.drop(caller, mark)
+            self._replays.end(caller, mark, attempt, answer)
+
+    async def _kept(self, attempt: Attempt, caller: Key, request: str) -> list[Message]:
+        """The answer that an attempt got, once it is on record that it is given again."""
+        answer = attempt.answer
+
+        def task(gallery: Gallery) -> None:
+            if altered_since(gallery, attempt.answered):
+                raise gone()
+            detail = {"request": request, "first": attempt.request, "path": attempt.path}
+            self._service.audit(gallery, [Note("repeat", None, caller.name, detail)])
+
+        try:
+            await self._service.work(task)
+        except (GalleryError, StorageError) as error:
+            raise Refusal(503, self._service.gallery.clean(str(error)), retry_after=30) from error
+        if attempt.overtaken:  # while it was put on record
+            raise gone()
+        return answer
+
+    def _giving_up(self, scope: Scope, send: Send, own: Attempt | None = None) -> Send:
+        """`send`, but before the success of what alters people is acknowledged, kept answers are given up."""
+        if scope["method"] != "POST" or scope["path"] not in ALTERING:
+            return send
+
+        async def first(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 300:
+                self._replays.give_up(own)
+            await send(message)
+
+        return first
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         limit, seconds = self._service.limits.body_bytes, self._service.limits.body_seconds

@@ -126,16 +126,19 @@ def _checked_files(keys: Any, certificate: Any, key: Any) -> dict[str, Any]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """A listening socket, whose connections send at once what is written to them.
 
     Raises:
         ConfigError: the host is not ours, or the port is taken or out of range.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=512)
+        made = socket.create_server((host, port), family=family, backlog=512)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot listen on {host} port {port} ({error}); choose another host or port") from error
+    # create_server leaves the protocol at 0, accepted connections take it over, and asyncio sets TCP_NODELAY only where
+    # it stands as TCP. Without, a body waits until the client has acknowledged the headers: 40 ms on Linux.
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach())
 
 
 def _is_loopback(host: str) -> bool:

@@ -25,6 +25,7 @@ _REASONS = {
     404: "no such thing",
     408: "the body came too slowly",
     409: "the first request of this Idempotency-Key is still being worked on",
+    410: "the request of this Idempotency-Key was done, and its answer is no longer kept",
     413: "too many bytes or pixels",
     415: "not a JPEG, PNG or WebP picture",
     422: "something in the request is not what it should be",
