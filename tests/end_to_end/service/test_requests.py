@@ -9,7 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.end_to_end.service.harness import Running
+from tests.end_to_end.service.harness import Running, files, person
+
+from passerby.gallery.service import forms
 
 Start = Callable[..., Running]
 AS_JSON = {"Content-Type": "application/json"}
@@ -60,21 +62,27 @@ def test_the_role_is_checked_before_the_body(start: Start) -> None:
     assert answer.status_code == 403
 
 
-def test_others_are_answered_while_json_is_parsed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("module", "parser", "path", "sent"),
+    [
+        (json, "loads", "/v1/identify/vectors", {"json": {"vectors": [[1]]}}),
+        (forms, "_parts", "/v1/identify", {"files": files(person(1)), "data": {"top": "0"}}),
+    ],
+)
+def test_others_are_answered_while_a_body_is_parsed(
+    start: Start, monkeypatch: pytest.MonkeyPatch, module: Any, parser: str, path: str, sent: dict[str, Any]
+) -> None:
     client = start().client("reader-token")
-    real, entered, gate = json.loads, threading.Event(), threading.Event()
+    real, entered, gate = getattr(module, parser), threading.Event(), threading.Event()
 
-    def held(text: Any, **options: Any) -> Any:
+    def held(*arguments: Any, **options: Any) -> Any:
         entered.set()
         gate.wait(20)
-        return real(text, **options)
+        return real(*arguments, **options)
 
-    monkeypatch.setattr(json, "loads", held)
+    monkeypatch.setattr(module, parser, held)
     answers: list[httpx.Response] = []
-    body = json.dumps({"vectors": [[1]]})
-    thread = threading.Thread(
-        target=lambda: answers.append(client.post("/v1/identify/vectors", content=body, headers=AS_JSON))
-    )
+    thread = threading.Thread(target=lambda: answers.append(client.post(path, **sent)))
     thread.start()
     try:
         assert entered.wait(20)
@@ -82,4 +90,13 @@ def test_others_are_answered_while_json_is_parsed(start: Start, monkeypatch: pyt
     finally:
         gate.set()
         thread.join()
-    assert [answer.status_code for answer in answers] == [422]  # vectors of one number
+    assert [answer.status_code for answer in answers] == [422]
+
+
+def test_forms_with_heads_that_go_on_and_on(start: Start) -> None:
+    client = start().client("reader-token")
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    for head in (b";a=1" * 10_000, b';a="' * 10_000, b"x" * 10_000):
+        body = b'--b\r\nContent-Disposition: form-data; name="images"' + head + b"\r\n\r\nx\r\n--b--\r\n"
+        answer = client.post("/v1/identify", content=body, headers=kind)
+        assert (answer.status_code, "head of more than" in answer.text) == (400, True), answer.text

@@ -21,7 +21,7 @@ Reader = Annotated[Key, Depends(needs("read"))]
 async def identify(request: Request, caller: Reader) -> Response:
     """Identify the person of a picture, or of several pictures of one tracklet. Changes nothing."""
     service = service_of(request)
-    question, uploads = await read_form(request, Question, most=service.limits.images)
+    question, uploads = await read_form(service, request, Question)
     answer = await service.ask(question, caller.name, request.state.request, uploads=uploads)
     return Response(answer, media_type="application/json")
 

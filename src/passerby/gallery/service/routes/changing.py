@@ -55,7 +55,7 @@ async def enroll(request: Request, caller: Writer) -> Enrolled:
     """Add pictures to an identity, which is made if there is none of this name."""
     service = service_of(request)
     checked_write(service)
-    wanted, uploads = await read_form(request, Enroll, most=service.limits.images)
+    wanted, uploads = await read_form(service, request, Enroll)
 
     def task(gallery: Gallery) -> tuple[int, ...]:
         return gallery.enroll(images=open_pictures(service, uploads), **dict(wanted), actor=caller.name)
@@ -79,7 +79,7 @@ async def observe(request: Request, caller: Writer) -> Seen:
     """Identify one person (several pictures are a tracklet); whoever is unknown is enrolled as a new unknown."""
     service = service_of(request)
     checked_write(service)
-    wanted, uploads = await read_form(request, Observe, most=service.limits.images)
+    wanted, uploads = await read_form(service, request, Observe)
 
     def task(gallery: Gallery) -> Seen:
         pictures = open_pictures(service, uploads)
