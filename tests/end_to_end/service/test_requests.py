@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from tests.end_to_end.service.harness import Running, files, person
 
 from passerby.gallery.service import forms
+from passerby.gallery.service.limits import Limits
 
 Start = Callable[..., Running]
 AS_JSON = {"Content-Type": "application/json"}
@@ -100,3 +103,97 @@ def test_forms_with_heads_that_go_on_and_on(start: Start) -> None:
         body = b'--b\r\nContent-Disposition: form-data; name="images"' + head + b"\r\n\r\nx\r\n--b--\r\n"
         answer = client.post("/v1/identify", content=body, headers=kind)
         assert (answer.status_code, "head of more than" in answer.text) == (400, True), answer.text
+
+
+# -- bodies --------------------------------------------------------------------------------------------------------
+
+NO_END = b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+
+
+def begin(service: Running, head: bytes) -> socket.socket:
+    """A connection on which this much of a request was sent."""
+    connection = socket.create_connection(("127.0.0.1", int(service.url.rsplit(":", 1)[1])))
+    connection.settimeout(20)
+    connection.sendall(head)
+    return connection
+
+
+def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Status, headers and JSON; the service must end the connection, whatever is still sent."""
+    with connection:
+        data = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    return int(first.split()[1]), dict(line.lower().split(": ", 1) for line in lines), json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "status"),
+    [
+        (b"POST /health", b"", 405),
+        (b"GET /health", b"", 200),
+        (b"POST /v1/enroll", b"", 401),
+        (b"POST /v1/enroll", b"Authorization: Bearer nobody\r\n", 401),
+        (b"POST /v1/nothing", b"Authorization: Bearer admin-token\r\n", 404),
+        (b"GET /v1/gallery", b"Authorization: Bearer admin-token\r\n", 200),
+        (b"PUT /v1/enroll", b"Authorization: Bearer admin-token\r\n", 405),
+        (b"POST /v1/purge", b"Authorization: Bearer admin-token\r\n", 200),
+    ],
+)
+def test_bodies_nobody_asked_for_are_not_read(
+    start: Start, monkeypatch: pytest.MonkeyPatch, line: bytes, key: bytes, status: int
+) -> None:
+    monkeypatch.setattr("passerby.gallery.service.bodies._LINGER_SECONDS", 0.1)
+    service = start(limits=Limits(rate=0, body_seconds=1))
+    taken: list[int] = []
+    service.app.state.service.bodies.take = taken.append
+    found, headers, answer = answer_of(begin(service, line + b" HTTP/1.1\r\nHost: x\r\n" + key + NO_END))
+    assert (found, headers["connection"], taken) == (status, "close", []), answer
+
+
+def test_bodies_in_flight_are_bounded_together(start: Start) -> None:
+    service = start(limits=Limits(rate=0, body_bytes=100_000, bodies_bytes=100_000))
+    held = service.app.state.service.bodies
+    client = service.client("reader-token")
+    head = (
+        b"POST /v1/identify/vectors HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer reader-token\r\nConnection: close\r\n"
+    )
+    length = b"Content-Type: application/json\r\nContent-Length: 60000\r\n\r\n"
+    with begin(service, head + length + b" " * 59_000) as first:
+        while held.held < 59_000:
+            time.sleep(0.005)
+        refused = client.post("/v1/identify/vectors", content=b" " * 60_000, headers=AS_JSON)
+        alive = client.get("/health").status_code
+        counted = client.get("/metrics").text
+        first.sendall(b" " * 1000)
+        assert answer_of(first)[0] == 422
+    assert (refused.status_code, refused.headers["connection"]) == (503, "close")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert set(refused.json()) == {"detail", "request"}
+    assert (alive, "passerby_body_bytes_in_flight 59000" in counted) == (200, True)
+    while held.held:
+        time.sleep(0.005)
+    assert client.post("/v1/identify/vectors", content=b" " * 60_000, headers=AS_JSON).status_code == 422
+
+
+def test_too_large_is_said_in_json_to_a_client_that_goes_on_sending(start: Start) -> None:
+    service = start(limits=Limits(rate=0, body_bytes=100_000))
+    head = b"POST /v1/identify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer reader-token\r\n"
+    for rest in (b"Content-Length: 300000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n493e0\r\n"):
+        connection = begin(service, head + rest)
+        connection.sendall(b"x" * 250_000)
+        status, headers, answer = answer_of(connection)
+        assert (status, headers["connection"], "100,000" in answer["detail"]) == (413, "close", True)
+    assert service.app.state.service.bodies.held == 0
+
+
+def test_the_endpoints_that_take_a_body_are_those_that_describe_one(start: Start) -> None:
+    service = start()
+    description = service.client(None).get("/openapi.json").json()["paths"]
+    posted = {path for path, methods in description.items() if "post" in methods}
+    described = {path for path in posted if "requestBody" in description[path]["post"]}
+    assert posted - described == {"/v1/purge"}
+    for path in described:
+        answer = service.client().post(path, content=b"{", headers=AS_JSON)
+        assert answer.status_code in {400, 422}, (path, answer.text)
+        assert "connection" not in answer.headers  # it was read to its end

@@ -12,6 +12,7 @@ from passerby.gallery.gallery import Gallery
 from passerby.gallery.records import Identification, Note
 from passerby.gallery.service import logs
 from passerby.gallery.service.batching import BatchingEncoder
+from passerby.gallery.service.bodies import BodiesInFlight
 from passerby.gallery.service.calibration import band_around
 from passerby.gallery.service.keys import KeyRing
 from passerby.gallery.service.limits import Limits
@@ -71,6 +72,7 @@ class Service:
             threads=_DECODING,
         )
         self.in_work = 0
+        self.bodies = BodiesInFlight(limits)
         self._readers = ThreadPoolExecutor(_READING, thread_name_prefix="read")
         self._workers = ThreadPoolExecutor(limits.requests, thread_name_prefix="work")
         self._lookers = ThreadPoolExecutor(_LOOKING, thread_name_prefix="look")
