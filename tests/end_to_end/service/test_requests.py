@@ -143,7 +143,7 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[str,
 def test_bodies_nobody_asked_for_are_not_read(
     start: Start, monkeypatch: pytest.MonkeyPatch, line: bytes, key: bytes, status: int
 ) -> None:
-    monkeypatch.setattr("passerby.gallery.service.bodies._LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("passerby.gallery.service.bodies.LINGER_SECONDS", 0.1)
     service = start(limits=Limits(rate=0, body_seconds=1))
     taken: list[int] = []
     service.app.state.service.bodies.take = taken.append
@@ -179,11 +179,10 @@ def test_bodies_in_flight_are_bounded_together(start: Start) -> None:
 def test_too_large_is_said_in_json_to_a_client_that_goes_on_sending(start: Start) -> None:
     service = start(limits=Limits(rate=0, body_bytes=100_000))
     head = b"POST /v1/identify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer reader-token\r\n"
-    for rest in (b"Content-Length: 300000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n493e0\r\n"):
-        connection = begin(service, head + rest)
-        connection.sendall(b"x" * 250_000)
-        status, headers, answer = answer_of(connection)
-        assert (status, headers["connection"], "100,000" in answer["detail"]) == (413, "close", True)
+    connection = begin(service, head + b"Transfer-Encoding: chunked\r\n\r\n493e0\r\n")
+    connection.sendall(b"x" * 250_000)
+    status, headers, answer = answer_of(connection)
+    assert (status, headers["connection"], "100,000" in answer["detail"]) == (413, "close", True)
     assert service.app.state.service.bodies.held == 0
 
 
@@ -197,3 +196,41 @@ def test_the_endpoints_that_take_a_body_are_those_that_describe_one(start: Start
         answer = service.client().post(path, content=b"{", headers=AS_JSON)
         assert answer.status_code in {400, 422}, (path, answer.text)
         assert "connection" not in answer.headers  # it was read to its end
+
+
+# -- heads ---------------------------------------------------------------------------------------------------------
+
+GET = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "said"),
+    [
+        (b"GET /health?" + b"a&" * 5000 + GET + b"\r\n", 414, "8,192"),
+        (b"GET /v1/thumbnails/" + b"1" * 9000 + GET + b"\r\n", 414, "8,192"),
+        (b"GET /health?" + b"a&" * 100 + GET + b"\r\n", 422, "more than 32 parameters"),
+        (b"GET /health?limit=1&%6Cimit=2" + GET + b"\r\n", 422, "query.limit: given twice"),
+        (b"GET /health" + GET + b"a:b\r\n" * 101 + b"\r\n", 431, "more than 100 headers"),
+        (b"GET /health" + GET + b"a: " + b"b" * 30_000 + b"\r\n\r\n", 431, "16,384"),
+        (b"GET /health" + GET + b"a:b\r\n" * 50_000 + b"\r\n", 431, "16,384"),
+        (b"POST /v1/enroll" + GET + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", 400, "Invalid"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, "Invalid"),
+    ],
+)
+def test_heads_are_bounded(start: Start, sent: bytes, status: int, said: str) -> None:
+    service = start()
+    found, headers, answer = answer_of(begin(service, sent))
+    assert (found, headers["connection"], said in answer["detail"]) == (status, "close", True), answer
+    assert len(answer["detail"]) < 200
+    assert service.client().get("/health").status_code == 200
+
+
+def test_chunks_that_are_too_small_end_the_connection(start: Start) -> None:
+    service = start()
+    head = b"POST /v1/identify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin-token\r\n" + NO_END
+    status, headers, _ = answer_of(begin(service, head + b"1\r\nx\r\n" * 3000))
+    assert (status, headers["connection"]) == (400, "close")
+    held = service.app.state.service.bodies
+    while held.held:
+        time.sleep(0.005)
+    assert service.client().get("/health").status_code == 200

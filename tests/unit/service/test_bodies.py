@@ -110,7 +110,7 @@ def answered(one: Incoming) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("then", ["end", "leave", "go on"])
 def test_an_early_answer_is_whole_before_the_connection_ends(monkeypatch: pytest.MonkeyPatch, then: str) -> None:
-    monkeypatch.setattr(bodies, "_LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "LINGER_SECONDS", 0.05)
     client, together = Client([b"x" * 1500] * 3, then), BodiesInFlight(LIMITS)
     start, whole, end = answered(incoming(client, together))
     assert start["headers"] == [(b"a", b"b"), (b"connection", b"close")]

@@ -13,7 +13,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_LINGER_SECONDS = 2.0
+LINGER_SECONDS = 2.0
+"""How long a client may go on sending what was refused."""
 
 
 class ClientLeft(Exception):
@@ -101,7 +102,7 @@ class Incoming:
         """Throw the rest away for a moment: to close a connection on a client that still sends loses the answer."""
         self.release()
         try:
-            async with asyncio.timeout(_LINGER_SECONDS):
+            async with asyncio.timeout(LINGER_SECONDS):
                 while self.unread:
                     await self._next()
         except (TimeoutError, ClientLeft):

@@ -15,6 +15,7 @@ from typing import Any
 
 from passerby.gallery.service import logs
 from passerby.gallery.service.bodies import ClientLeft, Incoming, Message, Receive, Send, closing
+from passerby.gallery.service.heads import check_head
 from passerby.gallery.service.keys import Key
 from passerby.gallery.service.refusal import Refusal
 from passerby.gallery.service.replays import Replays
@@ -86,6 +87,7 @@ class Gate:
     async def _admit(
         self, scope: Scope, receive: Receive, send: Send, state: dict[str, Any], incoming: Incoming
     ) -> None:
+        check_head(scope)
         headers = dict(scope["headers"])
         if scope["path"] not in OPEN_PATHS:
             key = self._service.keys.find(_token(headers))
