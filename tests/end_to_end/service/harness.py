@@ -16,6 +16,7 @@ import uvicorn
 from PIL import Image
 
 from passerby.gallery.service.limits import Limits
+from passerby.gallery.service.protocol import BoundedProtocol
 from passerby.gallery.service.running import run
 from passerby.gallery.service.server import listen
 
@@ -78,7 +79,7 @@ def launch(app: Any, path: Path, limits: Limits) -> Running:
     listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         log_config=None,
         access_log=False,

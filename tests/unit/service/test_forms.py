@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerby.gallery.service.forms import _boundary, _parts
+from passerby.gallery.service import forms
+from passerby.gallery.service.forms import _boundary, _parts, parse_form
+from passerby.gallery.service.messages import Enroll
 from passerby.gallery.service.refusal import Refusal
 
 BOUNDARY = "x'y(z)1"
@@ -58,3 +60,44 @@ def test_what_is_no_form(kind: str) -> None:
 
 def test_boundaries_may_be_quoted() -> None:
     assert _boundary('multipart/form-data; charset=utf-8; boundary="a b"') == b"a b"
+
+
+def test_heads_are_parsed_no_further_than_honest_ones_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, parsed = forms.parse_options_header, []
+
+    def noted(value: bytes | str) -> tuple[bytes, dict[bytes, bytes]]:
+        parsed.append(len(value))
+        return real(value)
+
+    monkeypatch.setattr(forms, "parse_options_header", noted)
+    honest = "images" + '"; x="' + "%F0%9F%99%82" * 255  # a long name, percent-encoded
+    assert len(list(_parts(form([(honest, b"x")]), BOUNDARY.encode()))) == 1
+    for name, head in (("many parameters", ';a="' * 100_000), ("no end", "x" * 100_000)):
+        with pytest.raises(Refusal, match="head of more than") as caught:
+            list(_parts(form([("images" + head, b"x")]), BOUNDARY.encode()))
+        assert caught.value.status == 400, name
+    padded = form([("images", b"x")], padding=b" " * 100_000)
+    with pytest.raises(Refusal, match="head of more than"):
+        list(_parts(padded, BOUNDARY.encode()))
+    with pytest.raises(Refusal):
+        _boundary("multipart/form-data; " + "a=1;" * 100_000 + "boundary=x")
+    assert max(parsed) <= 4096
+
+
+@pytest.mark.parametrize(
+    ("parts", "status", "said"),
+    [
+        ([("images", b"x")] * 1000, 413, "more than 3 images"),
+        ([(f"k{i}", b"x") for i in range(1000)], 422, "more fields"),
+        ([("identity", b"a")] * 1000, 422, "given twice"),
+        ([("images", b"x"), ("identity", b"a" * 16_001)], 422, "body.identity: more than 16,000 bytes"),
+        ([("images", b"x"), ("identity", b"a"), ("time", b"1" * 10_000)], 422, "finite"),
+        ([("images", b"x"), ("identity", b"a"), ("time", b"nan")], 422, "finite"),
+        ([("images", b"x"), ("n" * 4000, b"a")], 422, "Extra inputs"),
+    ],
+)
+def test_fields_are_bounded(parts: list[tuple[str, bytes]], status: int, said: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        parse_form(form(parts), BOUNDARY.encode(), Enroll, 3)
+    assert (caught.value.status, said in str(caught.value)) == (status, True), caught.value
+    assert len(str(caught.value)) < 400

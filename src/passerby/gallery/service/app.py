@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
@@ -82,8 +83,9 @@ def create_app(
         redoc_url=None,
     )
     app.state.service = service
-    app.add_middleware(Gate, service=service)
-    for router in (asking.router, changing.router, looking.router):
+    routers = (asking.router, changing.router, looking.router)
+    app.add_middleware(Gate, service=service, bodies=frozenset(path for one in routers for path in _with_bodies(one)))
+    for router in routers:
         app.include_router(router)
     for path, (name, kind) in _PAGE.items():
         app.add_api_route(path, _file((_WEB / name).read_bytes(), kind), methods=["GET"], include_in_schema=False)
@@ -97,6 +99,13 @@ def _ring(keys: str | os.PathLike[str] | Mapping[str, str], limits: Limits) -> K
         extra = [Key(f"key-{i}", role, digest_of(token)) for i, (token, role) in enumerate(keys.items(), 1)]
         return KeyRing(None, extra=extra, rate=limits.rate)
     return KeyRing(keys, rate=limits.rate)
+
+
+def _with_bodies(router: APIRouter) -> Iterator[str]:
+    """Paths of endpoints that describe a body; those of all others are never read."""
+    for route in router.routes:
+        if isinstance(route, APIRoute) and "requestBody" in (route.openapi_extra or {}):
+            yield route.path
 
 
 def _file(content: bytes, kind: str) -> Callable[[], Response]:

@@ -1,8 +1,11 @@
-"""Every request passes here first: key, rate, size and time are checked before anything is parsed."""
+"""Every request passes here first: key, rate, size and time are checked before anything is parsed.
+
+No body is read before the key is known, and none of an endpoint that takes none. An answer that goes out before the
+whole request came in ends the connection.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import secrets
@@ -14,15 +17,14 @@ from passerby.errors import GalleryError, StorageError
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.records import Note
 from passerby.gallery.service import logs
+from passerby.gallery.service.bodies import ClientLeft, Incoming, Message, Receive, Send, closing
+from passerby.gallery.service.heads import check_head
 from passerby.gallery.service.keys import Key
 from passerby.gallery.service.refusal import Refusal
 from passerby.gallery.service.replays import ALTERING, ASKING, Attempt, Replays, altered_since, gone
 from passerby.gallery.service.state import Service
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN_PATHS = frozenset({"/", "/app.css", "/app.js", "/icon.svg", "/health", "/ready", "/openapi.json"})
@@ -42,10 +44,11 @@ _CLIENT_LEFT = 499
 
 
 class Gate:
-    """ASGI middleware around the application of a service."""
+    """ASGI middleware around the application of a service; `bodies`: the paths whose POST takes a body."""
 
-    def __init__(self, app: App, service: Service) -> None:
+    def __init__(self, app: App, service: Service, bodies: frozenset[str]) -> None:
         self._app = app
+        self._bodies = bodies
         self._service = service
         self._replays = Replays()
 
@@ -59,6 +62,8 @@ class Gate:
         state = scope.setdefault("state", {})
         state["request"] = request
         status = _CLIENT_LEFT
+        incoming = Incoming(dict(scope["headers"]), receive, self._service.bodies, self._service.limits)
+        send_closing = closing(send, incoming)
 
         async def reply(message: Message) -> None:
             nonlocal status
@@ -66,28 +71,33 @@ class Gate:
                 status = message["status"]
                 own = [(b"x-request-id", request.encode()), *_ENCODED]
                 message["headers"] = [*message.get("headers", []), *own]
-            await send(message)
+            await send_closing(message)
 
         try:
-            await self._admit(scope, receive, reply, state)
+            await self._admit(scope, receive, reply, state, incoming)
         except Refusal as refusal:
             await _refuse(reply, refusal, request)
-        except _ClientLeft:
+        except ClientLeft:
             pass
         except Exception:  # the last door: a fault of ours must not take the connection down unexplained
             logs.write("fault", {"request": request}, level=logging.ERROR, trace=True)
             if status == _CLIENT_LEFT:
                 await _refuse(reply, Refusal(500, "a fault of the service; its log says more"), request)
         finally:
+            incoming.release()
             self._note(scope, state, request, status, clock.perf_counter() - started)
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send, state: dict[str, Any]) -> None:
+    async def _admit(
+        self, scope: Scope, receive: Receive, send: Send, state: dict[str, Any], incoming: Incoming
+    ) -> None:
+        check_head(scope)
         headers = dict(scope["headers"])
         if scope["path"] not in OPEN_PATHS:
             key = self._service.keys.find(_token(headers))
             state["caller"] = key
             self._service.keys.spend(key)
-        body = await self._body(headers, receive)
+        takes_body = scope["method"] == "POST" and scope["path"] in self._bodies
+        body = await incoming.read() if takes_body else b""
         state["bytes"] = len(body)
         mark = headers.get(b"idempotency-key")
         if mark is None or scope["method"] != "POST" or "caller" not in state or scope["path"] in ASKING:
@@ -146,17 +156,6 @@ class Gate:
 
         return first
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        limit, seconds = self._service.limits.body_bytes, self._service.limits.body_seconds
-        declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit:
-            raise Refusal(413, f"a body of {int(declared):,} bytes is more than the limit of {limit:,}")
-        try:
-            async with asyncio.timeout(seconds):
-                return await _read(receive, limit)
-        except TimeoutError:
-            raise Refusal(408, f"the body did not arrive within {seconds:g} seconds") from None
-
     def _note(self, scope: Scope, state: dict[str, Any], request: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or (scope["path"] if scope["path"] in OPEN_PATHS else "other")
         # the method comes from the caller: an invented one must not make a new counter each time
@@ -176,10 +175,6 @@ class Gate:
         logs.write("request", fields, level=logging.WARNING if status >= 500 else logging.INFO)
 
 
-class _ClientLeft(Exception):
-    """The client closed the connection before its request was complete."""
-
-
 def _token(headers: dict[bytes, bytes]) -> str:
     scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
@@ -188,20 +183,6 @@ def _token(headers: dict[bytes, bytes]) -> str:
     if not other:
         raise Refusal(401, "a key is needed; send it as 'Authorization: Bearer KEY'")
     return other
-
-
-async def _read(receive: Receive, limit: int) -> bytes:
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _ClientLeft
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise Refusal(413, f"a body of more than {limit:,} bytes")
-        more = message.get("more_body", False)
-    return b"".join(parts)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -12,6 +12,9 @@ class Limits(BaseModel):
 
     body_bytes: int = Field(default=16 * 2**20, ge=1024)
     """Largest request body; more is refused with 413."""
+    bodies_bytes: int = Field(default=256 * 2**20, ge=1024)
+    """Most bytes of request bodies in memory at once, over all connections; beyond, 503 and Retry-After. One body of
+    `body_bytes` fits in any case."""
     pixels: int = Field(default=16_000_000, ge=1)
     """Largest picture, read from its header before it is decoded; more is refused with 413."""
     images: int = Field(default=64, ge=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from passerby.gallery.records import Event, Identification, Identity, Match, Observation, ScoreName
 
@@ -13,11 +13,16 @@ Text: TypeAlias = Annotated[str, StringConstraints(max_length=4000)]
 Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 Component: TypeAlias = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False)]
 Distance: TypeAlias = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
-When: TypeAlias = Number | Annotated[str, StringConstraints(min_length=1, max_length=40)]
+When: TypeAlias = Annotated[
+    Annotated[Number, Tag("number")] | Annotated[str, StringConstraints(min_length=1, max_length=40), Tag("text")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "number"),  # one error, not one of each kind
+]
 Top: TypeAlias = Annotated[int, Field(ge=1, le=100)]
 Vectors: TypeAlias = Annotated[
-    list[Annotated[list[Component], Field(min_length=1, max_length=16_384)]], Field(min_length=1, max_length=4096)
+    list[Annotated[list[Component], Field(min_length=1, max_length=16_384, fail_fast=True)]],
+    Field(min_length=1, max_length=4096, fail_fast=True),  # one wrong number is enough: not an error for each
 ]
+MOST_OBSERVATIONS = 10_000
 Verdict: TypeAlias = Literal["known", "unknown", "look", "uncalibrated"]
 
 
@@ -93,7 +98,9 @@ class Split(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     identity: Name
-    observations: Annotated[list[Annotated[int, Field(ge=1, lt=2**63)]], Field(min_length=1, max_length=10_000)]
+    observations: Annotated[
+        list[Annotated[int, Field(ge=1, lt=2**63)]], Field(min_length=1, max_length=MOST_OBSERVATIONS, fail_fast=True)
+    ]
     name: Name | None = None
 
 

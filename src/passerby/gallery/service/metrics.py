@@ -17,6 +17,7 @@ _HELP = {
     "passerby_encode_seconds_total": ("counter", "time the encoder was busy"),
     "passerby_images_waiting": ("gauge", "images waiting for the encoder"),
     "passerby_requests_in_work": ("gauge", "requests being worked on"),
+    "passerby_body_bytes_in_flight": ("gauge", "bytes of request bodies in memory"),
     "passerby_gallery_identities": ("gauge", "identities"),
     "passerby_gallery_observations": ("gauge", "stored observations"),
     "process_resident_memory_bytes": ("gauge", "memory of the process"),

@@ -8,6 +8,9 @@ from typing import Any
 
 from passerby.errors import PasserbyError
 
+_MOST_PROBLEMS = 10
+LONGEST_NAME = 100  # characters
+
 
 class Refusal(PasserbyError):
     """Becomes an HTTP answer; the message is for the caller, so it never names a path or another person."""
@@ -26,5 +29,8 @@ class Refusal(PasserbyError):
 
 def problems(errors: Sequence[Any], *where: str) -> str:
     """Which fields are wrong (of pydantic's list), without repeating what was in them."""
-    lines = [f"{'.'.join(map(str, (*where, *error['loc'])))}: {error['msg']}" for error in errors[:10]]
+    lines = []
+    for error in errors[:_MOST_PROBLEMS]:
+        place = ".".join(str(part)[:LONGEST_NAME] for part in (*where, *error["loc"]))  # names are the caller's own
+        lines.append(f"{place}: {error['msg']}")
     return "; ".join(lines)

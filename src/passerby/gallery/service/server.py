@@ -67,6 +67,7 @@ def serve(
         raise MissingExtraError(error.name or "fastapi", "serve", "the service") from None
     from passerby.gallery.service.app import create_app
     from passerby.gallery.service.engines import pick_encoder
+    from passerby.gallery.service.protocol import BoundedProtocol
     from passerby.gallery.service.running import run
 
     limits = limits or Limits()
@@ -82,7 +83,7 @@ def serve(
             logs.write("engines measured", {"images_per_second": rounded, "chosen": ready.engine.name})
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=BoundedProtocol,
             ws="none",
             log_config=None,
             access_log=False,

@@ -12,6 +12,7 @@ from passerby.gallery.gallery import Gallery
 from passerby.gallery.records import Identification, Note
 from passerby.gallery.service import logs
 from passerby.gallery.service.batching import BatchingEncoder
+from passerby.gallery.service.bodies import BodiesInFlight
 from passerby.gallery.service.calibration import band_around
 from passerby.gallery.service.keys import KeyRing
 from passerby.gallery.service.limits import Limits
@@ -24,6 +25,7 @@ from passerby.models.encoder import Encoder
 
 T = TypeVar("T")
 _DECODING = 4
+_READING = 2
 _LOOKING = 8  # threads that only read, so that looking does not wait behind encoding
 
 
@@ -70,6 +72,8 @@ class Service:
             threads=_DECODING,
         )
         self.in_work = 0
+        self.bodies = BodiesInFlight(limits)
+        self._readers = ThreadPoolExecutor(_READING, thread_name_prefix="read")
         self._workers = ThreadPoolExecutor(limits.requests, thread_name_prefix="work")
         self._lookers = ThreadPoolExecutor(_LOOKING, thread_name_prefix="look")
 
@@ -88,6 +92,10 @@ class Service:
     async def look(self, task: Callable[[Gallery], T]) -> T:
         """Run a task that only reads, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._lookers, self._with_gallery, task)
+
+    async def read(self, parse: Callable[[], T]) -> T:
+        """Parse the body of a request in a thread: few at once, so that the event loop has its turn between them."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, parse)
 
     async def ask(
         self, question: Question, caller: str, request: str, *, uploads: Sequence[bytes] = (), vectors: Any = None
@@ -131,6 +139,7 @@ class Service:
 
     def close(self) -> None:
         """Finish what is in work, then close."""
+        self._readers.shutdown()
         self._workers.shutdown()
         self._lookers.shutdown()
         self._pipeline.close()

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.records import Note, Sighting
 from passerby.gallery.service.forms import describe_form, read_form
+from passerby.gallery.service.json_bodies import describe_json, read_json
 from passerby.gallery.service.keys import Key
 from passerby.gallery.service.messages import (
     About,
@@ -54,7 +55,7 @@ async def enroll(request: Request, caller: Writer) -> Enrolled:
     """Add pictures to an identity, which is made if there is none of this name."""
     service = service_of(request)
     checked_write(service)
-    wanted, uploads = await read_form(request, Enroll, most=service.limits.images)
+    wanted, uploads = await read_form(service, request, Enroll)
 
     def task(gallery: Gallery) -> tuple[int, ...]:
         return gallery.enroll(images=open_pictures(service, uploads), **dict(wanted), actor=caller.name)
@@ -62,11 +63,12 @@ async def enroll(request: Request, caller: Writer) -> Enrolled:
     return Enrolled(identity=wanted.identity, observations=list(await service.work(task)))
 
 
-@router.post("/v1/enroll/vectors", status_code=201)
-async def enroll_vectors(request: Request, caller: Writer, wanted: EnrollVectors) -> Enrolled:
+@router.post("/v1/enroll/vectors", status_code=201, openapi_extra=describe_json(EnrollVectors))
+async def enroll_vectors(request: Request, caller: Writer) -> Enrolled:
     """Add vectors of this gallery's encoder to an identity."""
     service = service_of(request)
     checked_write(service)
+    wanted = await read_json(service, request, EnrollVectors)
     checked_vectors(service, wanted.vectors)
     added = await service.work(lambda gallery: gallery.enroll(**dict(wanted), actor=caller.name))
     return Enrolled(identity=wanted.identity, observations=list(added))
@@ -77,7 +79,7 @@ async def observe(request: Request, caller: Writer) -> Seen:
     """Identify one person (several pictures are a tracklet); whoever is unknown is enrolled as a new unknown."""
     service = service_of(request)
     checked_write(service)
-    wanted, uploads = await read_form(request, Observe, most=service.limits.images)
+    wanted, uploads = await read_form(service, request, Observe)
 
     def task(gallery: Gallery) -> Seen:
         pictures = open_pictures(service, uploads)
@@ -86,11 +88,12 @@ async def observe(request: Request, caller: Writer) -> Seen:
     return await service.work(task)
 
 
-@router.post("/v1/observe/vectors")
-async def observe_vectors(request: Request, caller: Writer, wanted: ObserveVectors) -> Seen:
+@router.post("/v1/observe/vectors", openapi_extra=describe_json(ObserveVectors))
+async def observe_vectors(request: Request, caller: Writer) -> Seen:
     """Identify by vectors; whoever is unknown is enrolled as a new unknown."""
     service = service_of(request)
     checked_write(service)
+    wanted = await read_json(service, request, ObserveVectors)
     vectors = checked_vectors(service, wanted.vectors)
     told: dict[str, Any] = {**wanted.model_dump(exclude={"vectors"}), "actor": caller.name}
     return await service.work(lambda gallery: _seen(service, gallery.observe(vectors, **told), request))
@@ -103,11 +106,12 @@ def _seen(service: Service, sighting: Sighting, request: Request) -> Seen:
     return Seen(identity=sighting.identity, new=sighting.new, observations=list(sighting.observations), answer=answer)
 
 
-@router.post("/v1/merge")
-async def merge(request: Request, caller: Writer, wanted: Merge) -> Person:
+@router.post("/v1/merge", openapi_extra=describe_json(Merge))
+async def merge(request: Request, caller: Writer) -> Person:
     """`other` turns out to be `into`; can be undone."""
     service = service_of(request)
     checked_write(service)
+    wanted = await read_json(service, request, Merge)
 
     def task(gallery: Gallery) -> Person:
         require(gallery, wanted.into)
@@ -117,11 +121,12 @@ async def merge(request: Request, caller: Writer, wanted: Merge) -> Person:
     return await service.work(task)
 
 
-@router.post("/v1/split")
-async def split(request: Request, caller: Writer, wanted: Split) -> Person:
+@router.post("/v1/split", openapi_extra=describe_json(Split))
+async def split(request: Request, caller: Writer) -> Person:
     """Move observations that turn out to be somebody else to a new identity; can be undone."""
     service = service_of(request)
     checked_write(service)
+    wanted = await read_json(service, request, Split)
 
     def task(gallery: Gallery) -> Person:
         return Person.of(gallery.split(wanted.identity, wanted.observations, name=wanted.name, actor=caller.name))
@@ -129,11 +134,12 @@ async def split(request: Request, caller: Writer, wanted: Split) -> Person:
     return await service.work(task)
 
 
-@router.post("/v1/update")
-async def update(request: Request, caller: Writer, wanted: Update) -> Person:
+@router.post("/v1/update", openapi_extra=describe_json(Update))
+async def update(request: Request, caller: Writer) -> Person:
     """Change an identity's name, notes, consent or retention date; can be undone."""
     service = service_of(request)
     checked_write(service)
+    wanted = await read_json(service, request, Update)
 
     def task(gallery: Gallery) -> Person:
         require(gallery, wanted.identity)
@@ -143,19 +149,21 @@ async def update(request: Request, caller: Writer, wanted: Update) -> Person:
     return await service.work(task)
 
 
-@router.post("/v1/undo")
-async def undo(request: Request, caller: Writer, wanted: Undo) -> Entry:
+@router.post("/v1/undo", openapi_extra=describe_json(Undo))
+async def undo(request: Request, caller: Writer) -> Entry:
     """Take back the last change, or one that nothing later builds upon."""
     service = service_of(request)
     checked_write(service)
+    wanted = await read_json(service, request, Undo)
     return await service.work(lambda gallery: Entry.of(gallery.undo(wanted.event, actor=caller.name)))
 
 
-@router.post("/v1/decide", status_code=204)
-async def decide(request: Request, caller: Writer, wanted: Decision) -> None:
+@router.post("/v1/decide", status_code=204, openapi_extra=describe_json(Decision))
+async def decide(request: Request, caller: Writer) -> None:
     """Note what a person decided about a candidate. To add the picture to the identity, enrol it."""
     service = service_of(request)
     checked_write(service)
+    wanted = await read_json(service, request, Decision)
 
     def task(gallery: Gallery) -> None:
         require(gallery, wanted.identity)
@@ -165,11 +173,12 @@ async def decide(request: Request, caller: Writer, wanted: Decision) -> None:
     await service.work(task)
 
 
-@router.post("/v1/forget")
-async def forget(request: Request, caller: Admin, wanted: Forget) -> Gone:
+@router.post("/v1/forget", openapi_extra=describe_json(Forget))
+async def forget(request: Request, caller: Admin) -> Gone:
     """Erase an identity: vectors, pictures, names, notes. Cannot be undone."""
     service = service_of(request)
     checked_write(service)
+    wanted = await read_json(service, request, Forget)
 
     def task(gallery: Gallery) -> Gone:
         require(gallery, wanted.identity)
@@ -194,11 +203,12 @@ async def purge(request: Request, caller: Admin) -> Purged:
     return await service.work(task)
 
 
-@router.post("/v1/threshold")
-async def set_threshold(request: Request, caller: Admin, wanted: SetThreshold) -> About:
+@router.post("/v1/threshold", openapi_extra=describe_json(SetThreshold))
+async def set_threshold(request: Request, caller: Admin) -> About:
     """Give the gallery its own threshold, or (null) the encoder's; can be undone."""
     service = service_of(request)
     checked_write(service)
+    wanted = await read_json(service, request, SetThreshold)
 
     def task(gallery: Gallery) -> About:
         gallery.set_threshold(wanted.threshold, actor=caller.name)

@@ -58,6 +58,7 @@ async def metrics(request: Request, caller: Reader) -> PlainTextResponse:
         {
             "passerby_images_waiting": service.encoder.waiting,
             "passerby_requests_in_work": service.in_work,
+            "passerby_body_bytes_in_flight": service.bodies.held,
             "passerby_gallery_identities": identities,
             "passerby_gallery_observations": observations,
         }

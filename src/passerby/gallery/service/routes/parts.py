@@ -26,10 +26,12 @@ _REASONS = {
     408: "the body came too slowly",
     409: "the first request of this Idempotency-Key is still being worked on",
     410: "the request of this Idempotency-Key was done, and its answer is no longer kept",
-    413: "too many bytes or pixels",
+    413: "too many bytes, values or pixels",
+    414: "the address is too long",
     415: "not a JPEG, PNG or WebP picture",
     422: "something in the request is not what it should be",
     429: "too many requests with this key",
+    431: "too many or too long headers",
     503: "overloaded, or the gallery cannot be used now",
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {

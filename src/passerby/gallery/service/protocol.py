@@ -1,0 +1,98 @@
+"""HTTP/1.1 as uvicorn speaks it, with bounds on what a client can have parsed before anybody sees its request.
+
+h11 looks at the length of a head only while the head is incomplete, and sockets are read by 256 KiB: fifty thousand
+headers, or as many chunks of one byte, were parsed in one go, by the event loop, for a client without a key.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from passerby.gallery.service.bodies import LINGER_SECONDS
+
+_PIECE = 16 * 1024  # bytes that h11 gets at once; it refuses a head that needs more than one of them beside the last
+_FREE_CHUNKS = 1000
+_SMALLEST_CHUNK = 1024  # bytes, on average, beyond the free ones
+
+
+class BoundedConnection(h11.Connection):
+    """h11's parser, fed piece by piece as it asks for more, with a bound on the chunks of a body."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._waiting = bytearray()
+        self._chunks = self._chunked = 0
+        self.status = 400
+        """Of the answer to the request that could not be parsed."""
+
+    def receive_data(self, data: bytes) -> None:
+        """See h11."""
+        if data:
+            self._waiting += data
+        else:
+            super().receive_data(data)
+
+    def next_event(self) -> Any:
+        """See h11."""
+        try:
+            event = super().next_event()
+            while event is h11.NEED_DATA and self._waiting:
+                super().receive_data(bytes(self._waiting[:_PIECE]))
+                del self._waiting[:_PIECE]
+                event = super().next_event()
+            self._count(event)
+        except h11.RemoteProtocolError as error:
+            self.status = error.error_status_hint
+            raise
+        return event
+
+    def _count(self, event: Any) -> None:
+        if isinstance(event, h11.Request):
+            self._chunks = self._chunked = 0
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_start
+            self._chunked += len(event.data)
+            if self._chunks > _FREE_CHUNKS + self._chunked / _SMALLEST_CHUNK:
+                raise h11.RemoteProtocolError("a body in too many small chunks")
+
+
+class BoundedProtocol(H11Protocol):
+    """uvicorn's protocol on a `BoundedConnection`; what is no HTTP gets the JSON of every other refusal."""
+
+    conn: BoundedConnection
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn = BoundedConnection(h11.SERVER, _PIECE)
+        self._refused = False
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        if not self._refused:
+            super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be parsed, where no answer has begun, and end the connection."""
+        self._refused = True
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # whoever still reads this body or writes an answer
+            self.cycle.message_event.set()
+        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.close()
+            return
+        status = self.conn.status
+        detail = f"the request's headers are longer than {_PIECE:,} bytes" if status == 431 else msg
+        body = json.dumps({"detail": detail, "request": secrets.token_hex(8)}).encode()
+        headers = [("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close")]
+        for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        # closed on a client that still sends, it would lose the answer: what it sends is thrown away for a moment
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
