@@ -55,8 +55,7 @@ class FileGuard:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._log, self._memory = f"{path}-wal", f"{path}-shm"
+        self._path, self._log, self._memory = str(path), f"{path}-wal", f"{path}-shm"
         self._memory_descriptor: int | None = None
         self._logs: tuple[Inode | None, Inode | None] | None = None
         self._descriptor, self._writable = _open(path)

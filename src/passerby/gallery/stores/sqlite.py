@@ -179,7 +179,7 @@ class SqliteStore:
                     settings = self._settings
                     self._db.execute("UPDATE settings SET revision = revision + 1")
                     yield
-                    self._check_writable()
+                    self._check_file()
                     self._db.execute("COMMIT")
                 except BaseException:
                     self._settings = settings
@@ -201,12 +201,15 @@ class SqliteStore:
         """SQLite goes on writing to a file that was deleted, and what is written there is lost."""
         if self._read_only:
             raise StorageError(f"{self.location}: opened for reading only; nothing was changed")
+        self._check_file()
+        self._check_log()
+
+    def _check_file(self) -> None:
         if fault := self.file_fault():
             raise StorageError(
                 f"{self.location}: the file {fault} while the gallery was open; nothing was changed; put it back, or "
                 "open the gallery again"
             )
-        self._check_log()
 
     def _check_log(self) -> None:
         """Nothing is acknowledged that stands in a log which other processes do not see."""
@@ -685,7 +688,7 @@ class SqliteStore:
                 "VALUES (?, ?, ?, (SELECT id FROM identities WHERE id = ?), ?)",  # it may have been forgotten
                 ((e.at, e.action, e.actor, e.identity, json.dumps(dict(e.detail))) for e in events),
             )
-            self._check_writable()
+            self._check_file()
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
