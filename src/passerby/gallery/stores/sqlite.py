@@ -28,12 +28,13 @@ from passerby.gallery.probes import THUMBNAIL_BYTES
 from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
 from passerby.gallery.search import NOBODY, ExactIndex, Mask
 from passerby.gallery.stores.file_guard import FileGuard
+from passerby.gallery.stores.names import name_hint
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.schema import APPLICATION_ID, MIGRATIONS, PAGE_SIZE, VECTORS_PER_BLOCK
+from passerby.gallery.stores.texts import erase_text, read_text, write_text
 
 _BUSY_SECONDS = 30.0
 _READER_SECONDS = 3.0
-_TEXT_STEP = 256
 _CHUNK = 8192
 _REMEMBERED = 16
 _ELSEWHERE = "go back to a backup, or name another file to start a new gallery"
@@ -141,17 +142,22 @@ class SqliteStore:
             raise GalleryError(f"{self.location}: an SQLite file, but not a gallery (application id {application})")
 
     def _migrate(self) -> None:
+        version = self._check_version()
+        if version < len(MIGRATIONS):
+            if self._read_only:
+                raise GalleryError(f"{self.location}: version {version} of the format: open it once for writing")
+            with self._guard.turn(_BUSY_SECONDS):
+                _run_migrations(self._db, version)
+
+    def _check_version(self) -> int:
+        """The version of the format; another process may have brought it to a newer one meanwhile."""
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
             raise GalleryError(
                 f"{self.location}: version {version} of the gallery format; this passerby knows up to "
                 f"{len(MIGRATIONS)}: install a newer passerby"
             )
-        if version < len(MIGRATIONS):
-            if self._read_only:
-                raise GalleryError(f"{self.location}: version {version} of the format: open it once for writing")
-            with self._guard.turn(_BUSY_SECONDS):
-                _run_migrations(self._db, version)
+        return int(version)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -234,8 +240,10 @@ class SqliteStore:
 
     def _read_changes(self) -> None:
         """Bring memory up to the open transaction's view of the file."""
+        self._check_version()
         row = self._db.execute(
-            "SELECT revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending FROM settings"
+            "SELECT revision, slot_generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending "
+            "FROM settings"
         ).fetchone()
         if row is None:
             raise DamagedGalleryError(f"{self.location}: damaged: its settings are missing")
@@ -269,7 +277,7 @@ class SqliteStore:
             (self._revision,),
         )
         for identity, text, unknown, expires, created, merged in rows:
-            texts = self._decode_text(text)
+            texts = read_text(text, self.location)
             self._drop_name(identity)
             self._names[texts["name"]] = identity
             self._identities[identity] = IdentityRecord(
@@ -388,19 +396,32 @@ class SqliteStore:
         """Store a new identity (`id` 0) or replace one; its id."""
         text = {"name": record.name, "notes": record.notes, "consent": record.consent}
         old = self._db.execute("SELECT text FROM identities WHERE id = ?", (record.id,)).fetchone()
-        slot = self._write_text(text, old[0] if old else None)
-        values = (slot, record.unknown, record.expires, record.created, record.merged_into, self._revision_of_write())
-        if old:
-            self._db.execute(
-                "UPDATE identities SET text = ?, is_unknown = ?, expires = ?, created = ?, merged_into = ?, "
-                "revision = ? WHERE id = ?",
-                (*values, record.id),
-            )
-            return record.id
+        slot = write_text(self._db, text, old[0] if old else None)
+        columns = {
+            "text": slot,
+            "is_unknown": record.unknown,
+            "expires": record.expires,
+            "created": record.created,
+            "merged_into": record.merged_into,
+            "revision": self._revision_of_write(),
+            "name_hint": name_hint(record.name),
+        }
+        try:
+            return self._put_row(record.id if old else None, columns)
+        except sqlite3.IntegrityError:
+            raise GalleryRequestError(
+                f"{self.location}: there is an identity {record.name!r} already (or one that was merged into "
+                "another); a name belongs to one identity"
+            ) from None
+
+    def _put_row(self, identity: int | None, columns: Mapping[str, Any]) -> int:
+        if identity is not None:
+            changes = ", ".join(f"{column} = ?" for column in columns)
+            self._db.execute(f"UPDATE identities SET {changes} WHERE id = ?", (*columns.values(), identity))
+            return identity
+        places = ", ".join("?" * len(columns))
         cursor = self._db.execute(
-            "INSERT INTO identities (text, is_unknown, expires, created, merged_into, revision) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            values,
+            f"INSERT INTO identities ({', '.join(columns)}) VALUES ({places})", tuple(columns.values())
         )
         return int(cursor.lastrowid or 0)
 
@@ -409,12 +430,12 @@ class SqliteStore:
         revision = self._revision_of_write()
         for identity in identities:
             for (slot,) in self._db.execute("SELECT text FROM identities WHERE id = ?", (identity,)).fetchall():
-                self._erase_text(slot)
+                erase_text(self._db, slot)
             touching = (identity, identity)
             for (slot,) in self._db.execute(
                 "SELECT text FROM events WHERE text IS NOT NULL AND (identity = ? OR other = ?)", touching
             ).fetchall():
-                self._erase_text(slot)
+                erase_text(self._db, slot)
             self._db.execute("UPDATE events SET detail = '{}', text = NULL WHERE identity = ? OR other = ?", touching)
             self._db.execute("DELETE FROM identities WHERE id = ?", (identity,))
             self._db.execute("INSERT OR REPLACE INTO erased_identities VALUES (?, ?)", (identity, revision))
@@ -425,30 +446,6 @@ class SqliteStore:
             raise StorageError(f"{self.location}: changes are made inside a transaction")
         (revision,) = self._db.execute("SELECT revision FROM settings").fetchone()
         return int(revision)
-
-    def _write_text(self, content: Mapping[str, Any], old_slot: int | None) -> int:
-        """Store texts padded to a multiple of 256 bytes: in place where they fit, else in a new slot."""
-        data = json.dumps(content, ensure_ascii=False).encode()
-        data += b" " * (-len(data) % _TEXT_STEP)
-        if old_slot is not None:
-            (size,) = self._db.execute("SELECT length(data) FROM texts WHERE slot = ?", (old_slot,)).fetchone()
-            if size == len(data):
-                self._db.execute("UPDATE texts SET data = ? WHERE slot = ?", (data, old_slot))
-                return old_slot
-            self._erase_text(old_slot)
-        cursor = self._db.execute("INSERT INTO texts (data) VALUES (?)", (data,))
-        return int(cursor.lastrowid or 0)
-
-    def _erase_text(self, slot: int) -> None:
-        self._db.execute("UPDATE texts SET data = zeroblob(length(data)) WHERE slot = ?", (slot,))
-        self._db.execute("INSERT OR IGNORE INTO free_slots VALUES ('text', ?)", (slot,))
-
-    def _decode_text(self, data: bytes | None) -> dict[str, Any]:
-        try:
-            content = json.loads(data or b"")
-        except ValueError:
-            raise DamagedGalleryError(f"{self.location}: damaged: an identity's name cannot be read") from None
-        return dict(content)
 
     # -- observations ------------------------------------------------------------------------------------------------
 
@@ -652,7 +649,7 @@ class SqliteStore:
 
     def append_event(self, event: Event) -> int:
         """Write to the log; the new event's id."""
-        slot = self._write_text(event.private, None) if event.private else None
+        slot = write_text(self._db, event.private, None) if event.private else None
         cursor = self._db.execute(
             "INSERT INTO events (at, action, actor, identity, other, detail, text) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (event.at, event.action, event.actor, event.identity, event.other, json.dumps(dict(event.detail)), slot),
@@ -713,7 +710,7 @@ class SqliteStore:
                     identity=row[4],
                     other=row[5],
                     detail=json.loads(row[6]),
-                    private={} if row[7] is None else self._decode_text(row[7]),
+                    private={} if row[7] is None else read_text(row[7], self.location),
                     undone=bool(row[8]),
                 )
                 for row in rows
@@ -761,6 +758,9 @@ class SqliteStore:
                 raise DamagedGalleryError(f"{self.location}: damaged: {verdict}; go back to a backup")
             self._forget_everything_known()
             self._refresh()
+            hints = dict(self._db.execute("SELECT id, name_hint FROM identities"))
+            if hints != {identity: name_hint(record.name) for identity, record in self._identities.items()}:
+                raise DamagedGalleryError(f"{self.location}: damaged: an identity cannot be found by its name")
 
     def compact(self) -> None:
         """Give the space of free slots back to the file system (rewrites the file)."""
@@ -772,7 +772,7 @@ class SqliteStore:
                 )
             self._db.execute("DELETE FROM erased_identities")
             self._db.execute("DELETE FROM free_slots")
-            self._db.execute("UPDATE settings SET generation = generation + 1, erasure_pending = 1")
+            self._db.execute("UPDATE settings SET slot_generation = slot_generation + 1, erasure_pending = 1")
         with self._writing, self._lock, _translated(self.location), self._guard.turn(_BUSY_SECONDS):
             self._db.execute("VACUUM")
         self.settle_erasure()
