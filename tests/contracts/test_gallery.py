@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tests.contracts.galleries import DIM, STORES, TinyEncoder, open_gallery, pe
 
 from passerby.errors import GalleryError, GalleryRequestError, NotInGalleryError, StorageError
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import Note
+from passerby.gallery.records import IdentityRecord, Note
 
 PEOPLE = people(4, 3)
 
@@ -276,6 +277,52 @@ def test_update_and_undo(filled: Gallery) -> None:
     filled.update("person-0", expires="2030-01-01")
     filled.update("person-0", expires="never")
     assert filled.describe("person-0").expires is None
+
+
+def test_undoing_a_renaming_does_not_take_a_name_away(filled: Gallery) -> None:
+    filled.rename("person-0", "Ada")
+    renaming = filled.history("Ada")[0].id
+    filled.enroll("person-0", vectors=people(1, 1, seed=5)[0])
+    with pytest.raises(GalleryRequestError, match="'person-0' was given to somebody else since; rename or forget"):
+        filled.undo(renaming)
+    assert filled.describe("Ada").observations == 3
+    assert filled.describe("person-0").observations == 1
+    assert filled.history("Ada")[0].undone is False
+    filled.rename("person-0", "person-9")
+    filled.undo(renaming)
+    assert filled.describe("person-0").observations == 3
+    assert filled.forget("person-0").observations == 3
+    assert filled.forget("person-9").observations == 1
+
+
+def test_undoing_a_renaming_spares_second_names_too(filled: Gallery) -> None:
+    filled.rename("person-0", "Ada")
+    renaming = filled.history("Ada")[0].id
+    filled.rename("person-1", "person-0")
+    filled.merge("person-2", "person-0")
+    with pytest.raises(GalleryRequestError, match="as a second name of 'person-2'"):
+        filled.undo(renaming)
+    assert [i.name for i in filled.identities()] == ["Ada", "person-2", "person-3"]
+    filled.forget("person-2")
+    filled.undo(renaming)
+    assert [i.name for i in filled.identities()] == ["person-0", "person-3"]
+
+
+def test_a_name_belongs_to_one_identity_in_the_store_itself(filled: Gallery) -> None:
+    store = filled._store
+    for record in (IdentityRecord(0, "person-1"), replace(store.find(["person-0"])["person-0"], name="person-1")):
+        with pytest.raises(GalleryRequestError, match="'person-1' already"), store.transaction():
+            store.put_identity(record)
+
+    def put_twice() -> None:
+        with store.transaction():
+            for _ in range(2):
+                store.put_identity(IdentityRecord(0, "twice"))
+
+    with pytest.raises(GalleryRequestError, match="'twice' already"):
+        put_twice()
+    assert [i.name for i in filled.identities()] == [f"person-{number}" for number in range(4)]
+    assert filled.describe("person-1").observations == 3
 
 
 def test_purge_forgets_who_has_expired(filled: Gallery) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,29 @@ def test_a_change_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch:
         assert [(i.name, i.observations) for i in gallery.identities()] == [("Ada", 2), ("Bob", 2)]
         assert gallery.observation_count == 4
         gallery.check()
+
+
+@pytest.mark.slow
+def test_twins_of_an_older_version_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = people(3, 2)
+    with Gallery.open(tmp_path / "people.db") as gallery:
+        for number, name in enumerate(["Bob", "Rob", "Rab"]):
+            gallery.enroll(name, vectors=rows[number])
+        store = gallery._store
+        with monkeypatch.context() as patch:  # as it was once
+            patch.setattr(MilvusStore, "_check_names", lambda self: None)
+            for name in ("Rob", "Rab"):
+                with store.transaction():
+                    store.put_identity(replace(store.find([name])[name], name="Bob"))
+        store._client.delete(store._records_name, ids=["format:0"])  # type: ignore[attr-defined]
+    for _ in range(2):  # the second time there is nothing to do
+        with Gallery.open(tmp_path / "people.db") as gallery:
+            assert [i.name for i in gallery.identities()] == ["Bob", "Bob (2)", "Bob (3)"]
+            assert [e.name for e in gallery.history() if e.action == "unique_name"] == ["Bob (3)", "Bob (2)"]
+    with Gallery.open(tmp_path / "people.db") as gallery:
+        for number, name in enumerate(["Bob", "Bob (2)", "Bob (3)"]):
+            assert gallery.identify(rows[number, 0], threshold=0.1).identity == name
+            assert gallery.forget(name).observations == 2
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,17 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.contracts.galleries import DIM, TinyEncoder, people, picture
 
-from passerby.errors import GalleryError, StorageError
+from passerby.errors import GalleryError, GalleryRequestError, StorageError
 from passerby.gallery import transfer
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.records import Note
+from passerby.gallery.records import IdentityRecord, Note
 from passerby.gallery.stores import schema, sqlite
 
 PEOPLE = people(30, 4)
@@ -332,8 +333,26 @@ def test_a_newer_format_is_refused_and_an_older_one_migrated(tmp_path: Path, mon
         Gallery.open(path)
 
 
+def make_version_2(path: Path, *changes: str) -> None:
+    """Turn a gallery file into one of the second version of the format, which let two have one name."""
+    database = sqlite3.connect(path, isolation_level=None)
+    for statement in (
+        "DROP TRIGGER name_of_new",
+        "DROP TRIGGER name_of_changed",
+        "DROP INDEX identities_name_hint",
+        "ALTER TABLE identities DROP COLUMN name_hint",
+    ):
+        database.execute(statement)
+    database.execute("ALTER TABLE settings RENAME COLUMN slot_generation TO generation")
+    for change in changes:
+        database.execute(change)
+    database.execute("PRAGMA user_version = 2")
+    database.close()
+
+
 def make_version_1(path: Path) -> None:
     """Turn a gallery file into one of the first version of the format, which had a row for each vector."""
+    make_version_2(path)
     database = sqlite3.connect(path, isolation_level=None)
     blocks = database.execute("SELECT block, data FROM vectors").fetchall()
     (dim,) = database.execute("SELECT dim FROM settings").fetchone()
@@ -369,6 +388,93 @@ def test_a_file_of_the_first_format_is_migrated(tmp_path: Path) -> None:
         gallery.check()
         gallery.purge()
     assert traces(every_byte(path), needles) == []  # not even in the pages of the old table
+
+
+def called(old: str, new: str) -> str:
+    """SQL that gives an identity another name (of the same length) as undoing a renaming once did: unchecked."""
+    return (
+        f'UPDATE texts SET data = CAST(replace(CAST(data AS TEXT), \'"name": "{old}"\', \'"name": "{new}"\') AS BLOB)'
+    )
+
+
+def test_twins_of_an_older_format_are_told_apart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        for number, name in enumerate(["Bob", "Rob", "Rab", "Bob (2)", "Rib"]):
+            gallery.enroll(name, vectors=PEOPLE[number])
+        gallery.merge("Bob (2)", "Rib")
+    make_version_2(path, *(called(name, "Bob") for name in ("Rob", "Rab", "Rib")))
+    for _ in range(2):  # the second time there is nothing to do
+        with Gallery.open(path) as gallery:
+            assert [i.name for i in gallery.identities()] == ["Bob", "Bob (3)", "Bob (4)", "Bob (2)"]
+            assert gallery.describe("Bob (2)").aliases == ("Bob (5)",)
+            assert [e.name for e in gallery.history() if e.action == "unique_name"] == ["Bob (5)", "Bob (4)", "Bob (3)"]
+            assert gallery.history("Bob (3)")[0].private == {"name": "Bob"}
+            gallery.check()
+    assert [record.args[1:] for record in caplog.records] == [(1, 2, 2), (1, 3, 3), (1, 5, 5)]  # type: ignore[index]
+    with Gallery.open(path) as gallery:
+        assert gallery.undo().action == "merge"  # no more in the way than other entries that only note something
+        for number, name in enumerate(["Bob", "Bob (3)", "Bob (4)", "Bob (2)", "Bob (5)"]):
+            assert gallery.identify(PEOPLE[number, 0], threshold=0.1).identity == name
+            assert gallery.forget(name).observations == 4
+        assert gallery.observation_count == 0
+    assert traces(every_byte(path), {"names": [b'"Bob']}) == []
+
+
+def test_the_name_of_a_twin_fits(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.enroll("B" + 199 * "o", vectors=PEOPLE[0])
+        gallery.enroll("R" + 199 * "o", vectors=PEOPLE[1])
+    make_version_2(path, called("R" + 199 * "o", "B" + 199 * "o"))
+    with Gallery.open(path) as gallery:
+        assert gallery.forget("B" + 195 * "o" + " (2)").observations == 4
+        gallery.check()
+
+
+def test_the_file_itself_lets_no_two_have_one_name(tmp_path: Path) -> None:
+    with Gallery.open(tmp_path / "people.gallery") as gallery:
+        gallery.enroll("Ada", vectors=PEOPLE[0])
+        gallery.enroll("Bob", vectors=PEOPLE[1])
+        store = gallery._store
+        for record in (IdentityRecord(0, "Ada"), replace(store.find(["Bob"])["Bob"], name="Ada")):
+            with pytest.raises(GalleryRequestError, match="'Ada' already"), store.transaction():
+                store.put_identity(record)
+        assert [(i.name, i.observations) for i in gallery.identities()] == [("Ada", 4), ("Bob", 4)]
+        gallery.check()
+        store._db.execute("UPDATE identities SET name_hint = 7 WHERE id = 1")  # type: ignore[attr-defined]
+        with pytest.raises(GalleryError, match="found by its name"):
+            gallery.check()
+
+
+def test_many_names_with_few_hints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "name_hint", lambda name: len(name))
+    names = [f'{letter}"{number}, é' for letter in "ab" for number in range(15)]
+    with Gallery.open(tmp_path / "people.gallery") as gallery:
+        for number, name in enumerate(names):
+            gallery.enroll(name, vectors=PEOPLE[number])
+        for number in range(15):
+            gallery.rename(names[number], f"c{number}")
+            gallery.forget(f"c{number}")
+            gallery.enroll(names[number], vectors=PEOPLE[number])
+        assert {i.name: i.observations for i in gallery.identities()} == dict.fromkeys(names, 4)
+        store = gallery._store
+        for name in names:
+            with pytest.raises(GalleryRequestError, match="already"), store.transaction():
+                store.put_identity(IdentityRecord(0, name))
+        gallery.check()
+
+
+def test_a_file_that_became_newer_meanwhile_is_not_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.enroll("Ada", vectors=PEOPLE[0])
+        with sqlite3.connect(path) as database:
+            database.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
+        database.close()
+        for attempt in (lambda: gallery.enroll("Bob", vectors=PEOPLE[1]), gallery.identities):
+            with pytest.raises(GalleryError, match="install a newer passerby"):
+                attempt()
 
 
 def test_compacting_closes_gaps(tmp_path: Path) -> None:

@@ -319,7 +319,7 @@ def _undo_merge(store: Store, event: Event) -> None:
     target, source = _subject(store, event), _record(store, event.other)
     moved = _from_ranges(event.detail["moved"])
     store.move_observations(np.intersect1d(moved, store.observations([target.id]).ids), source.id)
-    store.put_identity(replace(source, merged_into=None))
+    _bring_back(store, event, replace(source, merged_into=None))
     if target.expires != event.detail["expires"]:
         store.put_identity(replace(target, expires=event.detail["expires"]))
 
@@ -334,8 +334,20 @@ def _undo_split(store: Store, event: Event) -> None:
 
 
 def _undo_update(store: Store, event: Event) -> None:
-    record = _subject(store, event)
-    store.put_identity(replace(record, **event.private, **event.detail))
+    _bring_back(store, event, replace(_subject(store, event), **event.private, **event.detail))
+
+
+def _bring_back(store: Store, event: Event, record: IdentityRecord) -> None:
+    """Store an identity as it was, unless its name is another's by now."""
+    owner = store.find([record.name]).get(record.name)
+    if owner is not None and owner.id != record.id:
+        found = find(store, record.name)
+        second = "" if found.id == owner.id else f" (as a second name of {found.name!r})"
+        raise GalleryRequestError(
+            f"{store.location}: event {event.id} ({event.action}) cannot be undone: the name {record.name!r} was given "
+            f"to somebody else since{second}; rename or forget that one first, or `merge` the two"
+        )
+    store.put_identity(record)
 
 
 def _undo_threshold(store: Store, event: Event) -> None:

@@ -512,7 +512,8 @@ class Gallery:
         """Take the last change back, or the change `event`, if nothing later builds upon it.
 
         Raises:
-            GalleryError: nothing to undo, it cannot be undone (forget, purge), or a later change is in the way.
+            GalleryError: nothing to undo, it cannot be undone (forget, purge), a later change is in the way, or a
+                name that it would bring back is another identity's by now.
         """
         with self._store.transaction():
             undone = changes.undo(self._store, event, actor)

@@ -5,8 +5,9 @@ settings, identities and the log as small JSON bodies. All reads ask for strong 
 whoever reads after it was acknowledged.
 
 What differs from the embedded store, since Milvus has no transactions: a change that fails half-way is taken back
-step by step (not if the process dies in between; the log entry is written last), and two processes that make the same
-new name in the same instant make two identities of that name (`merge` joins them).
+step by step (not if the process dies in between; the log entry is written last). Names are unique all the same: who has
+written one looks whether there is another of it, and takes its change back if so. Two processes that make the same new
+name in the same instant may both be refused; they can never both succeed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import math
 import secrets
 import threading
@@ -29,11 +31,15 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-from passerby.errors import GalleryError, MissingExtraError, NotInGalleryError, StorageError
+from passerby.errors import GalleryError, GalleryRequestError, MissingExtraError, NotInGalleryError, StorageError
 from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
 from passerby.gallery.search import mean_of_nearest
+from passerby.gallery.stores.names import free_name
 from passerby.gallery.stores.protocol import Settings
 
+log = logging.getLogger("passerby")
+
+_FORMAT = 'key == "format:0"'  # written when names are known to be unique
 _NO_TIME = -1e300
 _LINKS, _BUILD_EFFORT = 16, 200  # HNSW's M and efConstruction
 _MAX_LIMIT = 16_384  # Milvus' bound on the results of one search, and on `ef` for most versions
@@ -64,6 +70,7 @@ class MilvusStore:
         self._depth = 0
         self._reversals: list[Callable[[], object]] = []
         self._pending: dict[str, dict[str, Any]] = {}
+        self._named: dict[int, str] = {}
         self._last_id = 0
         self._erased = False
         self._counts: dict[Where, tuple[float, int]] = {}
@@ -73,6 +80,8 @@ class MilvusStore:
         with self._translated():
             self._open_records()
             self._has_vectors = bool(self._client.has_collection(self._name))
+            if not read_only:
+                self._make_names_unique()
 
     def close(self) -> None:
         """Close the connection (milvus-lite: and the file)."""
@@ -149,6 +158,8 @@ class MilvusStore:
             try:
                 yield
                 self._write_pending()
+                if self._depth == 1:
+                    self._check_names()
             except BaseException:
                 if self._depth == 1:
                     self._pending.clear()
@@ -160,6 +171,7 @@ class MilvusStore:
                 self._counts.clear()
                 if not self._depth:
                     self._reversals.clear()
+                    self._named.clear()
 
     def _new_ids(self, count: int) -> int:
         """The first of `count` consecutive ids: by the clock, so that writers need not ask each other."""
@@ -214,16 +226,20 @@ class MilvusStore:
             "body": json.dumps(body, ensure_ascii=False),
             "unused": [0.0, 0.0],
         }
+        known = self._pending.get(key)
         if new:
             self._reversals.append(partial(self._client.delete, self._records_name, ids=[key]))
         elif key not in self._pending:
             before = self._client.query(self._records_name, ids=[key], output_fields=["*"], consistency_level="Strong")
             old = [{**dict(found), "unused": [0.0, 0.0]} for found in before]
+            known = old[0] if old else None
             self._reversals.append(
                 partial(self._client.upsert, self._records_name, old)
                 if old
                 else partial(self._client.delete, self._records_name, ids=[key])
             )
+        if name is not None and (known is None or known["name_key"] != row["name_key"]):
+            self._named[number] = name
         self._pending[key] = row
 
     def _write_pending(self) -> None:
@@ -279,6 +295,43 @@ class MilvusStore:
                     if body["name"] in wanted:
                         found.setdefault(body["name"], IdentityRecord(**body))
         return found
+
+    def _check_names(self) -> None:
+        """No other identity has a name that was given in this transaction; asked after it was written."""
+        owners = {name: identity for identity, name in self._named.items()}
+        keys = sorted({_key(name) for name in owners})
+        for start in range(0, len(keys), _INSERT_ROWS):
+            part = keys[start : start + _INSERT_ROWS]
+            for identity, body in self._bodies(f'kind == "identity" and name_key in {part}'):
+                name = body["name"]
+                if name in owners and owners[name] != identity:
+                    raise GalleryRequestError(
+                        f"{self.location}: there is an identity {name!r} already (or one that was merged into "
+                        "another), perhaps made by another process just now; a name belongs to one identity"
+                    )
+
+    def _make_names_unique(self) -> None:
+        """Once for each gallery: identities that older versions let have one name get different ones."""
+        if self._bodies(_FORMAT):
+            return
+        with self.transaction():
+            taken: set[str] = set()
+            everybody = self.identities()
+            all_names = {record.name for record in everybody.values()}
+            for record in everybody.values():
+                name = record.name
+                if name in taken:
+                    name = free_name(name, taken | all_names)
+                    self.put_identity(replace(record, name=name))
+                    self.append_event(
+                        Event(0, clock.time(), "unique_name", "", record.id, private={"name": record.name})
+                    )
+                    log.warning(
+                        "%s: identity %d had the name of an older one and has a number behind it now (see the history)",
+                        self.location, record.id,
+                    )  # fmt: skip
+                taken.add(name)
+            self._write_record("format", 0, {"version": 2}, new=True)
 
     def put_identity(self, record: IdentityRecord) -> int:
         """Store a new identity (`id` 0) or replace one; its id."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from passerby.errors import GalleryError
 from passerby.gallery.stores.protocol import Store
@@ -21,6 +22,7 @@ def open_store(location: str, *, read_only: bool = False, storage: str = "float3
         return MilvusStore(location, read_only=read_only)
     if "://" in location:
         raise GalleryError(f"{location}: expected a file or milvus://host:port/NAME")
-    from passerby.gallery.stores.sqlite import SqliteStore
+    from passerby.gallery.stores.sharing import open_shared
 
-    return SqliteStore(Path(location).expanduser(), read_only=read_only, storage=storage)
+    shared = open_shared(Path(location).expanduser(), read_only=read_only, storage=storage)
+    return cast("Store", shared)  # it passes on to the store what it does not have itself

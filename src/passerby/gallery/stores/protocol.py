@@ -58,7 +58,11 @@ class Store(Protocol):
         """The identities of these names, as far as there are any, also if they were merged into another."""
 
     def put_identity(self, record: IdentityRecord) -> int:
-        """Store a new identity (`id` 0) or replace one; its id."""
+        """Store a new identity (`id` 0) or replace one; its id.
+
+        A name belongs to one identity, also that of an identity which was merged into another: GalleryRequestError
+        here, or at the end of the transaction, where it is another's.
+        """
 
     def erase_identities(self, identities: Sequence[int]) -> None:
         """Erase identities, every earlier version of their texts, and what the log says of them."""

@@ -12,8 +12,16 @@ each vector, and one vector is still written and erased in place (SQLite's incre
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import time as clock
 from collections.abc import Callable
+from typing import Any
+
+from passerby.gallery.stores.names import free_name, name_hint
+from passerby.gallery.stores.texts import read_text, write_text
+
+log = logging.getLogger("passerby")
 
 APPLICATION_ID = 0x70617373  # "pass"
 PAGE_SIZE = 16_384
@@ -36,6 +44,65 @@ def _pack_vectors(db: sqlite3.Connection) -> None:
             data[(slot - first) * size : (slot - first + 1) * size] = vector
         db.execute("INSERT INTO vectors VALUES (?, ?)", (block, data))
     db.execute("DROP TABLE single_vectors")
+
+
+_NAME_TAKEN = """
+    WHEN EXISTS (
+        SELECT 1 FROM identities o JOIN texts t ON t.slot = o.text
+        WHERE o.name_hint = NEW.name_hint AND o.id <> NEW.id
+            AND json_extract(CAST(t.data AS TEXT), '$.name')
+                = (SELECT json_extract(CAST(n.data AS TEXT), '$.name') FROM texts n WHERE n.slot = NEW.text)
+    )
+    BEGIN SELECT RAISE(ABORT, 'the name is taken'); END
+"""
+
+
+def _make_names_unique(db: sqlite3.Connection) -> None:
+    """No two identities of one name. Undoing a renaming could make them: the younger gets another name now.
+
+    A unique index would have to hold the names, or hashes that give them away to who guesses them, and could not be
+    erased (see above). So an index of 16 bits of each name's hash finds the few that may be equal, and triggers compare
+    those as they are.
+    """
+    # an older passerby that has the file open right now looks for the column of the old name, and stops
+    db.execute("ALTER TABLE settings RENAME COLUMN generation TO slot_generation")
+    db.execute("ALTER TABLE identities ADD COLUMN name_hint INTEGER NOT NULL DEFAULT -1")
+    (location,) = db.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()
+    rows = db.execute(
+        "SELECT i.id, i.text, t.data FROM identities i LEFT JOIN texts t ON t.slot = i.text ORDER BY i.id"
+    )
+    texts = {identity: (slot, read_text(data, location)) for identity, slot, data in rows.fetchall()}
+    taken = {text["name"] for _, text in texts.values()}
+    owners: dict[str, int] = {}
+    for identity, (slot, text) in texts.items():
+        name = text["name"]
+        if name in owners:
+            _rename_twin(db, identity, slot, text, free_name(name, taken))
+            log.warning(
+                "%s: identities %d and %d had one name; the younger, %d, has a number behind it now (see the history)",
+                location, owners[name], identity, identity,
+            )  # fmt: skip
+            name = text["name"]
+            taken.add(name)
+        owners[name] = identity
+        db.execute("UPDATE identities SET name_hint = ? WHERE id = ?", (name_hint(name), identity))
+    db.execute("CREATE INDEX identities_name_hint ON identities (name_hint)")
+    db.execute(f"CREATE TRIGGER name_of_new AFTER INSERT ON identities {_NAME_TAKEN}")
+    db.execute(f"CREATE TRIGGER name_of_changed AFTER UPDATE OF text, name_hint ON identities {_NAME_TAKEN}")
+
+
+def _rename_twin(db: sqlite3.Connection, identity: int, slot: int, text: dict[str, Any], name: str) -> None:
+    old = write_text(db, {"name": text["name"]}, None)
+    db.execute(
+        "INSERT INTO events (at, action, actor, identity, detail, text) VALUES (?, 'unique_name', '', ?, '{}', ?)",
+        (clock.time(), identity, old),
+    )
+    text["name"] = name
+    db.execute("UPDATE settings SET revision = revision + 1")
+    db.execute(
+        "UPDATE identities SET text = ?, revision = (SELECT revision FROM settings) WHERE id = ?",
+        (write_text(db, text, slot), identity),
+    )
 
 
 MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
@@ -101,4 +168,6 @@ MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     """,
     # 1 -> 2
     _pack_vectors,
+    # 2 -> 3
+    _make_names_unique,
 )

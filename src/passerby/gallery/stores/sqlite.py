@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 import time as clock
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,60 +27,100 @@ from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestErr
 from passerby.gallery.probes import THUMBNAIL_BYTES
 from passerby.gallery.records import Event, Floats, IdentityRecord, Integers, Observations, Ranking, Score, Where
 from passerby.gallery.search import NOBODY, ExactIndex, Mask
+from passerby.gallery.stores.file_guard import FileGuard
+from passerby.gallery.stores.names import name_hint
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.schema import APPLICATION_ID, MIGRATIONS, PAGE_SIZE, VECTORS_PER_BLOCK
+from passerby.gallery.stores.texts import erase_text, read_text, write_text
 
 _BUSY_SECONDS = 30.0
 _READER_SECONDS = 3.0
-_TEXT_STEP = 256
 _CHUNK = 8192
 _REMEMBERED = 16
+_ELSEWHERE = "go back to a backup, or name another file to start a new gallery"
 _PRIVATE = 0o600  # biometric data are nobody else's; SQLite gives the files beside it the same mode
 _DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
 
 
 class SqliteStore:
-    """A gallery in one SQLite file.
+    """A gallery in one SQLite file: one object for each file of a process (see sharing.py).
 
     Args:
-        path: the file; made where it does not exist (unless `read_only`).
+        path: the file, without symbolic links in it.
+        location: what its user calls it.
         read_only: open for reading; every change is refused.
-        storage: what a new file stores; an existing one keeps its own.
 
     Raises:
         GalleryError: not a gallery, damaged, or of a newer version of passerby.
-        StorageError: the file cannot be made.
+        StorageError: the file cannot be locked.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, storage: str = "float32") -> None:
-        self.location = str(path)
-        self._path = path
+    def __init__(self, path: Path, *, location: str, read_only: bool = False) -> None:
+        self.location = location
+        self.path = path
+        self.users: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.inherited = False
         self._lock = threading.RLock()
         self._writing = threading.RLock()  # taken before `_lock`, never after
         self._depth = 0
         self._read_only = read_only
         self._log_db: sqlite3.Connection | None = None
-        _check_path(path, must_exist=read_only)
-        if not path.exists():
-            _create(path, storage)
-        with _translated(self.location):
-            self._db = _connect(path, read_only=read_only)
-            self._inode = _inode(path)
+        self._guard = FileGuard(path)
+        self.inode = self._guard.inode
+        self._connections: list[sqlite3.Connection] = []
+        # also for who forgets to close: the guard must be the last to go
+        self._finish = weakref.finalize(self, _close_files, self._connections, self._guard)
         try:
             with _translated(self.location):
+                self._connect()
                 self._migrate()
             self._forget_everything_known()
             self._refresh()
         except BaseException:
-            self._db.close()
+            self._finish()
             raise
+
+    def _connect(self) -> None:
+        self._db = _connect(self.path, read_only=self._read_only)
+        self._connections.append(self._db)
+        self._check_application()
+        if not self._read_only:
+            self._db.execute("PRAGMA journal_mode = WAL")  # a copy by other tools may be without
+        if _has_log(self._db):
+            self._guard.hold()
+
+    def make_writable(self) -> None:
+        """Go on as a store that can be written to, if it was opened for reading only."""
+        with self._writing, self._lock, _translated(self.location):
+            if self._read_only:
+                self._read_only = False
+                try:
+                    self._connect()
+                except BaseException:
+                    self._read_only = True
+                    self._db = self._connections[0]
+                    raise
+                self._connections.pop(0).close()
+                self._data_version = -1  # it is counted by connection
+
+    def leave_to_parent(self) -> None:
+        """In a forked process: let go of the locks' descriptors, and never touch the file again."""
+        self.inherited = True
+        self._finish.detach()
+        self._guard.close_descriptors()
 
     def close(self) -> None:
         """Close the file; the log is written back when the last process closes."""
         with self._writing, self._lock, _translated(self.location):
-            if self._log_db is not None:
-                self._log_db.close()
-            self._db.close()
+            self._finish()
+
+    def file_fault(self) -> str:
+        """What has happened to the file since it was opened, or ""."""
+        return self._guard.file_fault()
+
+    def log_fault(self) -> str:
+        """What has happened to its write-ahead log since it was opened, or ""."""
+        return self._guard.log_fault()
 
     # -- state -------------------------------------------------------------------------------------------------------
 
@@ -95,26 +136,36 @@ class SqliteStore:
         self._masks: dict[Where, Mask] = {}
         self._cameras: dict[int, str] = {}
 
-    def _migrate(self) -> None:
+    def _check_application(self) -> None:
         (application,) = self._db.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION_ID:
             raise GalleryError(f"{self.location}: an SQLite file, but not a gallery (application id {application})")
+
+    def _migrate(self) -> None:
+        version = self._check_version()
+        if version < len(MIGRATIONS):
+            if self._read_only:
+                raise GalleryError(f"{self.location}: version {version} of the format: open it once for writing")
+            with self._guard.turn(_BUSY_SECONDS):
+                _run_migrations(self._db, version)
+
+    def _check_version(self) -> int:
+        """The version of the format; another process may have brought it to a newer one meanwhile."""
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
             raise GalleryError(
                 f"{self.location}: version {version} of the gallery format; this passerby knows up to "
                 f"{len(MIGRATIONS)}: install a newer passerby"
             )
-        if version < len(MIGRATIONS):
-            if self._read_only:
-                raise GalleryError(f"{self.location}: version {version} of the format: open it once for writing")
-            _run_migrations(self._db, version)
+        return int(version)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
         with self._lock, _translated(self.location):
             if self._depth == 0:
                 self._refresh()
+                if not self._guard.lasting:  # else nobody who keeps to SQLite's locks can have deleted the log
+                    self._check_log()
             yield
 
     @contextmanager
@@ -124,38 +175,54 @@ class SqliteStore:
             if self._depth:
                 yield
                 return
-            self._check_writable()
-            self._db.execute("BEGIN IMMEDIATE")
-            self._depth = 1
-            settings = self._settings
-            try:
-                self._read_changes()
-                settings = self._settings
-                self._db.execute("UPDATE settings SET revision = revision + 1")
-                yield
+            with self._guard.turn(_BUSY_SECONDS):
                 self._check_writable()
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._settings = settings
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-            finally:
-                self._depth = 0
-            self._refresh(force=True)
-            if self._erasure_pending:
-                self._empty_log(wait=0.0)
+                self._db.execute("BEGIN IMMEDIATE")
+                self._depth = 1
+                settings = self._settings
+                try:
+                    self._read_changes()
+                    settings = self._settings
+                    self._db.execute("UPDATE settings SET revision = revision + 1")
+                    yield
+                    self._check_file()
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    self._settings = settings
+                    self._roll_back()
+                    raise
+                finally:
+                    self._depth = 0
+                self._check_log()
+                self._refresh(force=True)
+                if self._erasure_pending:
+                    self._empty_log(wait=0.0)
+
+    def _roll_back(self) -> None:
+        """End the transaction, unless SQLite has ended it already, as it does after some errors."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def _check_writable(self) -> None:
         """SQLite goes on writing to a file that was deleted, and what is written there is lost."""
         if self._read_only:
             raise StorageError(f"{self.location}: opened for reading only; nothing was changed")
-        found = _inode(self._path)
-        if found != self._inode:
-            what = "was deleted or moved away" if found is None else "was replaced by another one"
+        self._check_file()
+        self._check_log()
+
+    def _check_file(self) -> None:
+        if fault := self.file_fault():
             raise StorageError(
-                f"{self.location}: the file {what} while the gallery was open; nothing was changed; put it back, or "
+                f"{self.location}: the file {fault} while the gallery was open; nothing was changed; put it back, or "
                 "open the gallery again"
+            )
+
+    def _check_log(self) -> None:
+        """Nothing is acknowledged that stands in a log which other processes do not see."""
+        if (fault := self.log_fault()) and not self.file_fault():
+            raise StorageError(
+                f"{self.location}: its write-ahead log ({self.path.name}-wal, -shm) {fault} while the gallery was "
+                "open; this call is not acknowledged; close the gallery and open it again"
             )
 
     def _refresh(self, *, force: bool = False) -> None:
@@ -168,13 +235,15 @@ class SqliteStore:
             try:
                 self._read_changes()
             finally:
-                self._db.execute("ROLLBACK")
+                self._roll_back()
             self._data_version = version
 
     def _read_changes(self) -> None:
         """Bring memory up to the open transaction's view of the file."""
+        self._check_version()
         row = self._db.execute(
-            "SELECT revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending FROM settings"
+            "SELECT revision, slot_generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending "
+            "FROM settings"
         ).fetchone()
         if row is None:
             raise DamagedGalleryError(f"{self.location}: damaged: its settings are missing")
@@ -208,7 +277,7 @@ class SqliteStore:
             (self._revision,),
         )
         for identity, text, unknown, expires, created, merged in rows:
-            texts = self._decode_text(text)
+            texts = read_text(text, self.location)
             self._drop_name(identity)
             self._names[texts["name"]] = identity
             self._identities[identity] = IdentityRecord(
@@ -327,19 +396,32 @@ class SqliteStore:
         """Store a new identity (`id` 0) or replace one; its id."""
         text = {"name": record.name, "notes": record.notes, "consent": record.consent}
         old = self._db.execute("SELECT text FROM identities WHERE id = ?", (record.id,)).fetchone()
-        slot = self._write_text(text, old[0] if old else None)
-        values = (slot, record.unknown, record.expires, record.created, record.merged_into, self._revision_of_write())
-        if old:
-            self._db.execute(
-                "UPDATE identities SET text = ?, is_unknown = ?, expires = ?, created = ?, merged_into = ?, "
-                "revision = ? WHERE id = ?",
-                (*values, record.id),
-            )
-            return record.id
+        slot = write_text(self._db, text, old[0] if old else None)
+        columns = {
+            "text": slot,
+            "is_unknown": record.unknown,
+            "expires": record.expires,
+            "created": record.created,
+            "merged_into": record.merged_into,
+            "revision": self._revision_of_write(),
+            "name_hint": name_hint(record.name),
+        }
+        try:
+            return self._put_row(record.id if old else None, columns)
+        except sqlite3.IntegrityError:
+            raise GalleryRequestError(
+                f"{self.location}: there is an identity {record.name!r} already (or one that was merged into "
+                "another); a name belongs to one identity"
+            ) from None
+
+    def _put_row(self, identity: int | None, columns: Mapping[str, Any]) -> int:
+        if identity is not None:
+            changes = ", ".join(f"{column} = ?" for column in columns)
+            self._db.execute(f"UPDATE identities SET {changes} WHERE id = ?", (*columns.values(), identity))
+            return identity
+        places = ", ".join("?" * len(columns))
         cursor = self._db.execute(
-            "INSERT INTO identities (text, is_unknown, expires, created, merged_into, revision) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            values,
+            f"INSERT INTO identities ({', '.join(columns)}) VALUES ({places})", tuple(columns.values())
         )
         return int(cursor.lastrowid or 0)
 
@@ -348,12 +430,12 @@ class SqliteStore:
         revision = self._revision_of_write()
         for identity in identities:
             for (slot,) in self._db.execute("SELECT text FROM identities WHERE id = ?", (identity,)).fetchall():
-                self._erase_text(slot)
+                erase_text(self._db, slot)
             touching = (identity, identity)
             for (slot,) in self._db.execute(
                 "SELECT text FROM events WHERE text IS NOT NULL AND (identity = ? OR other = ?)", touching
             ).fetchall():
-                self._erase_text(slot)
+                erase_text(self._db, slot)
             self._db.execute("UPDATE events SET detail = '{}', text = NULL WHERE identity = ? OR other = ?", touching)
             self._db.execute("DELETE FROM identities WHERE id = ?", (identity,))
             self._db.execute("INSERT OR REPLACE INTO erased_identities VALUES (?, ?)", (identity, revision))
@@ -364,30 +446,6 @@ class SqliteStore:
             raise StorageError(f"{self.location}: changes are made inside a transaction")
         (revision,) = self._db.execute("SELECT revision FROM settings").fetchone()
         return int(revision)
-
-    def _write_text(self, content: Mapping[str, Any], old_slot: int | None) -> int:
-        """Store texts padded to a multiple of 256 bytes: in place where they fit, else in a new slot."""
-        data = json.dumps(content, ensure_ascii=False).encode()
-        data += b" " * (-len(data) % _TEXT_STEP)
-        if old_slot is not None:
-            (size,) = self._db.execute("SELECT length(data) FROM texts WHERE slot = ?", (old_slot,)).fetchone()
-            if size == len(data):
-                self._db.execute("UPDATE texts SET data = ? WHERE slot = ?", (data, old_slot))
-                return old_slot
-            self._erase_text(old_slot)
-        cursor = self._db.execute("INSERT INTO texts (data) VALUES (?)", (data,))
-        return int(cursor.lastrowid or 0)
-
-    def _erase_text(self, slot: int) -> None:
-        self._db.execute("UPDATE texts SET data = zeroblob(length(data)) WHERE slot = ?", (slot,))
-        self._db.execute("INSERT OR IGNORE INTO free_slots VALUES ('text', ?)", (slot,))
-
-    def _decode_text(self, data: bytes | None) -> dict[str, Any]:
-        try:
-            content = json.loads(data or b"")
-        except ValueError:
-            raise DamagedGalleryError(f"{self.location}: damaged: an identity's name cannot be read") from None
-        return dict(content)
 
     # -- observations ------------------------------------------------------------------------------------------------
 
@@ -591,7 +649,7 @@ class SqliteStore:
 
     def append_event(self, event: Event) -> int:
         """Write to the log; the new event's id."""
-        slot = self._write_text(event.private, None) if event.private else None
+        slot = write_text(self._db, event.private, None) if event.private else None
         cursor = self._db.execute(
             "INSERT INTO events (at, action, actor, identity, other, detail, text) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (event.at, event.action, event.actor, event.identity, event.other, json.dumps(dict(event.detail)), slot),
@@ -609,24 +667,30 @@ class SqliteStore:
                 for event in events:
                     self.append_event(event)
                 return
-            self._check_writable()
-            if self._log_db is None:
-                self._db.execute("SELECT 1")  # a closed gallery stays closed
-                self._log_db = _connect(self._path, read_only=False)
-            db = self._log_db
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                db.executemany(
-                    "INSERT INTO events (at, action, actor, identity, detail) "
-                    "VALUES (?, ?, ?, (SELECT id FROM identities WHERE id = ?), ?)",  # it may have been forgotten
-                    ((e.at, e.action, e.actor, e.identity, json.dumps(dict(e.detail))) for e in events),
-                )
+            with self._guard.turn(_BUSY_SECONDS):
                 self._check_writable()
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+                self._write_events(events)
+                self._check_log()
+
+    def _write_events(self, events: Sequence[Event]) -> None:
+        if self._log_db is None:
+            self._db.execute("SELECT 1")  # a closed gallery stays closed
+            self._log_db = _connect(self.path, read_only=False)
+            self._connections.append(self._log_db)
+        db = self._log_db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.executemany(
+                "INSERT INTO events (at, action, actor, identity, detail) "
+                "VALUES (?, ?, ?, (SELECT id FROM identities WHERE id = ?), ?)",  # it may have been forgotten
+                ((e.at, e.action, e.actor, e.identity, json.dumps(dict(e.detail))) for e in events),
+            )
+            self._check_file()
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
 
     def events(self, identity: int | None = None, *, limit: int | None = None) -> list[Event]:
         """The log, newest first."""
@@ -646,7 +710,7 @@ class SqliteStore:
                     identity=row[4],
                     other=row[5],
                     detail=json.loads(row[6]),
-                    private={} if row[7] is None else self._decode_text(row[7]),
+                    private={} if row[7] is None else read_text(row[7], self.location),
                     undone=bool(row[8]),
                 )
                 for row in rows
@@ -660,10 +724,15 @@ class SqliteStore:
 
     def settle_erasure(self) -> str:
         """Empty the write-ahead log, which still holds the pages as they were before; what is pending, or ""."""
-        with self._lock, _translated(self.location):
+        with self._writing, self._lock, _translated(self.location):
             self._refresh(force=True)
-            if self._read_only or not self._erasure_pending or self._empty_log(wait=_READER_SECONDS):
+            if self._read_only or not self._erasure_pending:
                 return ""
+            if fault := self.file_fault() or self.log_fault():
+                return f"the file or its write-ahead log {fault}, so the log was not emptied; `purge` when it is back"
+            with self._guard.turn(_BUSY_SECONDS):
+                if self._empty_log(wait=_READER_SECONDS):
+                    return ""
             return (
                 "another process is reading an older state, so the write-ahead log still holds the erased bytes; "
                 "the next change (or `purge`) empties it"
@@ -689,6 +758,9 @@ class SqliteStore:
                 raise DamagedGalleryError(f"{self.location}: damaged: {verdict}; go back to a backup")
             self._forget_everything_known()
             self._refresh()
+            hints = dict(self._db.execute("SELECT id, name_hint FROM identities"))
+            if hints != {identity: name_hint(record.name) for identity, record in self._identities.items()}:
+                raise DamagedGalleryError(f"{self.location}: damaged: an identity cannot be found by its name")
 
     def compact(self) -> None:
         """Give the space of free slots back to the file system (rewrites the file)."""
@@ -700,8 +772,8 @@ class SqliteStore:
                 )
             self._db.execute("DELETE FROM erased_identities")
             self._db.execute("DELETE FROM free_slots")
-            self._db.execute("UPDATE settings SET generation = generation + 1, erasure_pending = 1")
-        with self._lock, _translated(self.location):
+            self._db.execute("UPDATE settings SET slot_generation = slot_generation + 1, erasure_pending = 1")
+        with self._writing, self._lock, _translated(self.location), self._guard.turn(_BUSY_SECONDS):
             self._db.execute("VACUUM")
         self.settle_erasure()
 
@@ -741,23 +813,40 @@ class SqliteStore:
                 partial.unlink(missing_ok=True)
 
 
-def _check_path(path: Path, *, must_exist: bool) -> None:
-    if path.is_dir():
+def ensure_file(path: Path, real: Path, *, must_exist: bool, storage: str) -> None:
+    """See that there is a file that may be a gallery; make a new one, unless it `must_exist`.
+
+    It is not opened here: closing it again would drop the locks of all who have it open in this process.
+
+    Args:
+        path: as the user wrote it.
+        real: without symbolic links.
+        must_exist: a missing file is an error.
+        storage: what a new file stores.
+
+    Raises:
+        GalleryError: there is none, or it cannot be one.
+        StorageError: it cannot be made.
+    """
+    if real.is_dir():
         raise GalleryError(f"{path}: a folder; a gallery is one file")
-    if not path.exists():
-        if must_exist:
-            raise GalleryError(f"{path}: no such gallery")
-        if not path.parent.is_dir():
-            raise GalleryError(f"{path}: the folder {path.parent} does not exist")
+    if real.exists():
+        if not real.is_file():
+            raise GalleryError(f"{path}: not a file")
+        if not real.stat().st_size:
+            raise GalleryError(f"{path}: is empty (0 bytes); {_ELSEWHERE}")
         return
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-    except OSError as error:
-        raise GalleryError(f"{path}: cannot be read ({error.strerror})") from None
-    if start != b"SQLite format 3\0":
-        what = "is empty (0 bytes)" if not start else "is not a gallery, or damaged (not an SQLite file)"
-        raise GalleryError(f"{path}: {what}; go back to a backup, or name another file to start a new gallery")
+    if must_exist:
+        raise GalleryError(f"{path}: no such gallery")
+    if not real.parent.is_dir():
+        raise GalleryError(f"{path}: the folder {real.parent} does not exist")
+    log = real.with_name(real.name + "-wal")
+    if log.exists() and not real.exists():  # SQLite would take the old changes for those of the new file
+        raise GalleryError(
+            f"{path}: there is no such file, but the write-ahead log of one ({log.name}), which may hold changes: put "
+            f"the file back, or delete {log} (and {real.name}-shm) to start a new gallery"
+        )
+    _create(real, storage)
 
 
 def _create(path: Path, storage: str) -> None:
@@ -825,11 +914,15 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         db = sqlite3.connect(
             f"{name}?{options}", uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS
         )
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA secure_delete = ON")
-        db.execute("PRAGMA temp_store = MEMORY")
-        db.execute(f"PRAGMA mmap_size = {2**40}")
-        db.execute("PRAGMA schema_version").fetchone()
+        try:
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute("PRAGMA temp_store = MEMORY")
+            db.execute(f"PRAGMA mmap_size = {2**40}")
+            db.execute("PRAGMA schema_version").fetchone()
+        except BaseException:
+            db.close()
+            raise
         return db
 
     try:
@@ -842,15 +935,24 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         return open_as("mode=ro&immutable=1")
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
+def _has_log(db: sqlite3.Connection) -> bool:
+    """Whether the connection uses a write-ahead log; one to an `immutable` file does not."""
+    (mode,) = db.execute("PRAGMA journal_mode").fetchone()
+    return bool(mode == "wal")
+
+
+def _close_files(connections: list[sqlite3.Connection], guard: FileGuard) -> None:
+    """Close everything, the guard last."""
     try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        guard.release()
+        for connection in reversed(connections):
+            connection.close()
+    finally:
+        guard.close()
 
 
 def _sync_file(path: Path) -> None:
+    """Flush a folder, or a file that nobody has open yet: closing it drops the locks of those who have."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -867,7 +969,11 @@ def _translated(location: str) -> Iterator[None]:
         if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
             raise GalleryError(f"{location}: the gallery is closed") from error
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if code == sqlite3.SQLITE_NOTADB:
+            raise DamagedGalleryError(
+                f"{location}: is not a gallery, or damaged (not an SQLite file); {_ELSEWHERE}"
+            ) from error
+        if code == sqlite3.SQLITE_CORRUPT:
             raise DamagedGalleryError(f"{location}: damaged ({error}); go back to a backup") from error
         hints = {
             sqlite3.SQLITE_FULL: "the disk is full",
