@@ -185,7 +185,7 @@ class SqliteStore:
                     settings = self._settings
                     self._db.execute("UPDATE settings SET revision = revision + 1")
                     yield
-                    self._check_file()
+                    self._check_before_commit()
                     self._db.execute("COMMIT")
                 except BaseException:
                     self._settings = settings
@@ -216,6 +216,11 @@ class SqliteStore:
                 f"{self.location}: the file {fault} while the gallery was open; nothing was changed; put it back, or "
                 "open the gallery again"
             )
+
+    def _check_before_commit(self) -> None:
+        self._check_file()
+        if not self._guard.lasting:  # what is committed to a deleted log might be written back when it is closed
+            self._check_log()
 
     def _check_log(self) -> None:
         """Nothing is acknowledged that stands in a log which other processes do not see."""
@@ -685,7 +690,7 @@ class SqliteStore:
                 "VALUES (?, ?, ?, (SELECT id FROM identities WHERE id = ?), ?)",  # it may have been forgotten
                 ((e.at, e.action, e.actor, e.identity, json.dumps(dict(e.detail))) for e in events),
             )
-            self._check_file()
+            self._check_before_commit()
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
