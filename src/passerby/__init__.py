@@ -16,9 +16,9 @@ from passerby.version import __version__ as __version__
 if TYPE_CHECKING:
     from passerby.config import Config, load_recipe, recipe_names
     from passerby.config.tracking import TrackingSettings
+    from passerby.data.check.dataset_check import check_dataset
     from passerby.data.datasets import (
         DATASETS,
-        check_dataset,
         combine_datasets,
         dataset_info,
         list_datasets,
@@ -94,7 +94,7 @@ _HOME = {
     "calibrate": "passerby.evaluation.open_set.calibration",
     "calibrate_threshold": "passerby.evaluation.open_set.thresholds",
     "calibrate_tracklets": "passerby.tracking.tracklet_calibration",
-    "check_dataset": "passerby.data.datasets",
+    "check_dataset": "passerby.data.check.dataset_check",
     "combine_datasets": "passerby.data.datasets",
     "compare": "passerby.experiments.compare.compare",
     "cross_domain": "passerby.evaluation.closed_set.splits",

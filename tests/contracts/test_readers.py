@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passerby.data.datasets import DATASETS, check_dataset, dataset_info, load_dataset, load_splits
+from passerby.data.check.dataset_check import check_dataset
+from passerby.data.datasets import DATASETS, dataset_info, load_dataset, load_splits
 from passerby.data.layouts.write import LAYOUTS, write_layout
 from passerby.data.records import JUNK_PID, ReIDDataset
 from passerby.errors import DataError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.data.datasets import check_dataset
+from passerby.data.check.dataset_check import check_dataset
 from passerby.data.layouts.write import write_layout
 from passerby.errors import DataError
 

@@ -14,7 +14,7 @@ from PIL import EpsImagePlugin, Image
 from tests.contracts.galleries import TinyEncoder
 
 import passerby
-from passerby.data.datasets import check_dataset
+from passerby.data.check.dataset_check import check_dataset
 from passerby.errors import ImageError
 from passerby.gallery.gallery import Gallery
 from passerby.images.cache import ImageStore

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from passerby.cli.image_folder import images_below
-from passerby.data.datasets import check_dataset, load_dataset
+from passerby.data.check.dataset_check import check_dataset
+from passerby.data.datasets import load_dataset
 from passerby.data.manifest import FROM_ZERO
 from passerby.errors import DataError
 from passerby.images.decode import read_image

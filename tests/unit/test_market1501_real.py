@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from passerby.data.datasets import check_dataset, load_dataset
+from passerby.data.check.dataset_check import check_dataset
+from passerby.data.datasets import load_dataset
 from passerby.errors import DataError
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]

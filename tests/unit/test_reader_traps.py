@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.data.datasets import check_dataset, dataset_info, list_datasets, load_dataset, load_splits
+from passerby.data.check.dataset_check import check_dataset
+from passerby.data.datasets import dataset_info, list_datasets, load_dataset, load_splits
 from passerby.data.layouts.mats import save_mat
 from passerby.data.layouts.write import write_layout
 from passerby.data.readers import cuhk03, cuhk_sysu, market, video

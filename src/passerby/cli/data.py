@@ -52,7 +52,7 @@ def check_dataset(
     """
     if root is not None and not root.exists():
         raise DataError(f"{root}: no such folder; --root names the one that holds the dataset")
-    from passerby.data.datasets import check_dataset as run_check
+    from passerby.data.check.dataset_check import check_dataset as run_check
 
     report = run_check(name, root, images=images, **reader_arguments(arguments))
     show(report, as_json=json)

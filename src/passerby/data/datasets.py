@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from passerby.data.combine import combine_datasets
 from passerby.data.info import (
@@ -29,12 +29,8 @@ from passerby.data.records import ReIDDataset
 from passerby.data.tracklets import thin_tracklets
 from passerby.errors import DataError, unknown_name
 
-if TYPE_CHECKING:
-    from passerby.data.check.check_report import CheckReport
-
 __all__ = [
     "DATASETS",
-    "check_dataset",
     "combine_datasets",
     "dataset_info",
     "list_datasets",
@@ -124,20 +120,6 @@ def _load(
 def list_datasets() -> list[dict[str, Any]]:
     """One row a benchmark: what it is, and images (tracklets) and persons of its parts where they are published."""
     return [_table_row(info) for info in published().values()]
-
-
-def check_dataset(
-    name: str | os.PathLike[str],
-    root: str | os.PathLike[str] | None = None,
-    *,
-    images: bool = True,
-    progress: bool = True,
-    **arguments: Any,
-) -> CheckReport:
-    """Tell whether what lies at `root` is the dataset, whole and sound; see `passerby.data.check.dataset_check`."""
-    from passerby.data.check.dataset_check import check_dataset as check
-
-    return check(name, root, images=images, progress=progress, **arguments)
 
 
 def _load_folder(folder: Path, split: int, arguments: Mapping[str, Any]) -> ReIDDataset:
