@@ -85,12 +85,12 @@ def check_terms(terms: Mapping[str, TermConfig], sampler: SamplerConfig | None =
 
 
 def check_name(name: str) -> None:
-    """Refuse a term name that means something else.
+    """Refuse a term name that means something else ("softmax@1" is the loss of a branch, see `Objective`).
 
     Raises:
         ConfigError: it does.
     """
-    if name == "total" or "." in name or not name or hasattr(nn.ModuleDict, name):
+    if name == "total" or not name or any(sign in name for sign in ".@") or hasattr(nn.ModuleDict, name):
         raise ConfigError(f"objective: a term cannot be called {name!r}; rename it and say loss = ... in the term")
 
 

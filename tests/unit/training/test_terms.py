@@ -9,7 +9,7 @@ from torch import nn
 from passerby.config import SamplerConfig, TermConfig
 from passerby.errors import ConfigError
 from passerby.losses import LOSSES
-from passerby.training.terms import build_term, check_terms, reads_of
+from passerby.training.terms import build_term, check_name, check_terms, reads_of
 
 PML = "pytorch_metric_learning"
 NEED_PAIRS = {name for name, loss in LOSSES.items() if vars(loss).get("needs_pairs")}
@@ -153,3 +153,9 @@ def test_our_losses_take_no_miner() -> None:
     term = TermConfig(arguments={"miner": f"{PML}.miners:TripletMarginMiner"})
     with pytest.raises(ConfigError, match=r"objective\.lin\.arguments: lin takes no pairs from a miner"):
         check_terms({"lin": term})
+
+
+@pytest.mark.parametrize("name", ["total", "", "a.b", "softmax@1", "forward"])
+def test_names_that_mean_something_else_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be called"):
+        check_name(name)
