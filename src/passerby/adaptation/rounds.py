@@ -1,0 +1,72 @@
+"""One round of self-training: an ordinary training run on the clusters of the place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from passerby.adaptation.place import Place
+from passerby.array_types import Bool, Int64
+from passerby.config import Config, ModelConfig, load_recipe
+from passerby.config.adaptation import AdaptationSettings
+from passerby.config.data import DataConfig
+from passerby.data.records import ReIDDataset, Sample
+from passerby.models.encoder import Encoder
+
+MEMORY = 4 * 2**30
+"""Bytes of decoded crops up to which they stay in memory during a round."""
+
+
+def round_config(encoder: Encoder, place: Place, settings: AdaptationSettings, *, number: int, weights: Path) -> Config:
+    """The recipe of a round, for this encoder and this place.
+
+    The architecture is the encoder's own, behind a batch-norm neck where it has none.
+
+    Args:
+        encoder: the one that learns.
+        place: its crops.
+        settings: which recipe, how long.
+        number: of the round, from 1.
+        weights: file of the weights to start from.
+
+    Raises:
+        ConfigError: no such recipe.
+    """
+    recipe = load_recipe(settings.recipe)
+    size = encoder.preprocessing
+    own = {name: getattr(size, name) for name in ("height", "width", "mean", "std")}
+    fits = 3 * size.height * size.width * len(place) <= MEMORY
+    cameras = any(s.camid >= 0 for s in place.samples)
+    sampler = recipe.sampler
+    if sampler.kind == "camera" and not cameras:
+        sampler = sampler.model_copy(update={"kind": "pk"})
+    architecture = ModelConfig.model_validate({**encoder.model_config, "weights": weights, "neck": "bnneck"})
+    return recipe.model_copy(
+        update={
+            "data": DataConfig(name="pseudo-labels"),
+            "input": recipe.input.model_copy(update={**own, "cache": recipe.input.cache if fits else "none"}),
+            "sampler": sampler,
+            "model": architecture,
+            "schedule": recipe.schedule.model_copy(update={"epochs": settings.epochs}),
+            "run": recipe.run.model_copy(update={"seed": settings.seed + number}),
+        }
+    )
+
+
+def labelled(place: Place, clusters: Int64, held: Bool) -> ReIDDataset:
+    """Crops with their clusters as identities: without outliers, held-out crops and clusters of fewer than two crops.
+
+    Args:
+        place: the crops.
+        clusters: int64 [crops], -1 outliers.
+        held: [crops], those that never train.
+    """
+    numbers, counts = np.unique(clusters[(clusters >= 0) & ~held], return_counts=True)
+    used = np.isin(clusters, numbers[counts > 1]) & ~held
+    samples = tuple(
+        Sample(s.path, int(label) + 1, s.camid, s.time, s.tracklet)
+        for s, label, use in zip(place.samples, clusters, used, strict=True)
+        if use
+    )
+    return ReIDDataset("pseudo-labels", train=samples)
