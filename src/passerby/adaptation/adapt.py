@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from passerby.adaptation.criterion import Criterion, hold_out, measure_criterion
+from passerby.adaptation.fast_encoder import fast_encoder
 from passerby.adaptation.place import Place, place_of
 from passerby.adaptation.pseudo_labels import PseudoLabels, find_pseudo_labels
 from passerby.adaptation.rounds import labelled, round_config
@@ -23,6 +24,7 @@ from passerby.config.parsing import parse_settings
 from passerby.data.records import Sample
 from passerby.embedding.camera_statistics import FILE_NAME, CameraStatistics
 from passerby.embedding.embed import embed
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, DataError
 from passerby.files import replace_file
 from passerby.models.encoder import WEIGHTS_FILE, Encoder, load_encoder
@@ -31,6 +33,7 @@ from passerby.training.trainer import train
 log = logging.getLogger("passerby")
 
 STATE_FILE = "adaptation.json"
+HELD_FILE = "held_out.npy"
 FORMAT = 1
 
 
@@ -187,6 +190,8 @@ class _Work:
                     "or the same encoder, crops and settings to resume it"
                 )
             self.rounds = [Round(**row) for row in found["rounds"]]
+            if self.rounds:
+                self.held = np.load(self.folder / HELD_FILE)
             log.info("resuming %s: %d rounds are done", self.folder, max(len(self.rounds) - 1, 0))
         if not (self.folder / "start").is_dir():
             self.encoder.save(self.folder / "start")
@@ -213,7 +218,10 @@ class _Work:
 
     def encoder_of(self, number: int) -> Encoder:
         """The encoder that a round made; the one to begin with for 0."""
-        return self.encoder if number == 0 else load_encoder(self.run_folder(number))
+        return load_encoder(self._encoder_folder(number))
+
+    def _encoder_folder(self, number: int) -> Path:
+        return self.folder / "start" if number == 0 else self.run_folder(number) / "encoder"
 
     def _labels_file(self, number: int) -> Path:
         return self.folder / "clusters" / f"{number:02d}.npy"
@@ -224,24 +232,28 @@ class _Work:
 
     def look(self, number: int) -> None:
         """Embed the place by the encoder of a round, cluster it and measure the criterion; done once."""
-        if number == 0 and self.rounds:
-            self.held = hold_out(self.labels(0), self.settings.held_out, self.settings.seed)
         if number < len(self.rounds):
             return
-        encoder = self.encoder_of(number)
+        encoder = fast_encoder(self._encoder_folder(number))
         embeddings = embed(
             encoder, self.place.samples, batch_size=self.settings.batch_size, flip=False, progress=self.progress
         )
         known = None if number == 0 else self.place.of_units(self.labels(number - 1))
+        if number == 0:
+            self._hold_out(embeddings)
         found = find_pseudo_labels(self.place, embeddings, self.settings, known=known)
         clusters = found.of_crops(self.place)
-        if number == 0:
-            self.held = hold_out(clusters, self.settings.held_out, self.settings.seed)
         criterion = measure_criterion(encoder, self.place, embeddings, found, self.held, self.settings)
         self._store(number, clusters, found)
         self.rounds.append(self._round(number, encoder, clusters, found, criterion))
         self._write()
         self._announce()
+
+    def _hold_out(self, embeddings: Embeddings) -> None:
+        units = hold_out(self.place.by_unit(embeddings).vectors, self.settings.held_out, self.settings.seed)
+        self.held = units[self.place.units]
+        with replace_file(self.folder / HELD_FILE) as temporary, temporary.open("wb") as file:
+            np.save(file, self.held)
 
     def _store(self, number: int, clusters: Int64, found: PseudoLabels) -> None:
         with replace_file(self._labels_file(number)) as temporary, temporary.open("wb") as file:
@@ -301,7 +313,7 @@ class _Work:
             DataError: too few clusters to form a batch.
         """
         data = labelled(self.place, self.labels(number - 1), self.held)
-        weights = (self.folder / "start" if number == 1 else self.run_folder(number - 1) / "encoder") / WEIGHTS_FILE
+        weights = self._encoder_folder(number - 1) / WEIGHTS_FILE
         config = round_config(self.encoder, self.place, self.settings, number=number, weights=weights.absolute())
         people = len({s.pid for s in data.train})
         if people < config.sampler.identities:

@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from passerby.adaptation.clustering import Clustering
+from passerby.adaptation.agreement import agreement
 from passerby.adaptation.place import Place
 from passerby.adaptation.pseudo_labels import PseudoLabels, cluster_vectors
-from passerby.array_types import Bool, Float32, Float64, Int64
+from passerby.array_types import Bool, Float32
 from passerby.config.adaptation import AdaptationSettings
 from passerby.embedding.embeddings import Embeddings
 from passerby.models.encoder import Encoder
 from passerby.models.image_batches import prepared_batches
+
+NEIGHBORHOOD = 64
+"""Units that are held out together."""
 
 
 @dataclass(frozen=True)
@@ -35,48 +38,25 @@ class Criterion:
         return self.agreement - self.broken
 
 
-def hold_out(clusters: Int64, share: float, seed: int) -> Bool:
-    """Crops that never train: whole clusters, and the same share of the outliers, [n].
+def hold_out(vectors: Float32, share: float, seed: int) -> Bool:
+    """Units that never train, [n]: random ones, each with the units nearest to it.
+
+    Whole neighbourhoods, so that most of a person's units are held out together; and not whole clusters, which would
+    be those that the encoder to begin with sees best.
 
     Args:
-        clusters: int64 [n], -1 outliers.
-        share: of the clusters and of the outliers, 0 to 1.
-        seed: chooses which.
+        vectors: float32 [n, dim], unit rows, of the encoder to begin with.
+        share: of the units, 0 to 1.
+        seed: chooses them.
     """
-    rng = np.random.default_rng((seed, 1))
-    held = rng.permutation(int(clusters.max(initial=-1)) + 1)
-    chosen = np.isin(clusters, held[: round(share * len(held))])
-    outliers = rng.permutation(np.flatnonzero(clusters < 0))
-    chosen[outliers[: round(share * len(outliers))]] = True
-    return np.asarray(chosen)
-
-
-def agreement(first: Clustering, second: Clustering) -> float:
-    """Adjusted Rand index (Hubert, Arabie 1985) of two clusterings; an outlier is a cluster of its own.
-
-    0 where a clustering says nothing: all rows outliers, or all rows in one cluster. (The usual convention of 1 for two
-    alike trivial clusterings would reward an encoder that has collapsed.)
-    """
-    a, b = _alone(first.labels), _alone(second.labels)
-    n = len(a)
-    joint = np.unique(np.stack([a, b], axis=1), axis=0, return_counts=True)[1]
-    together = [_pairs(counts) for counts in (joint, np.bincount(a), np.bincount(b))]
-    expected = together[1] * together[2] / (n * (n - 1) / 2) if n > 1 else 0.0
-    most = (together[1] + together[2]) / 2
-    trivial = min(together[1:]) == 0 or max(together[1:]) == n * (n - 1) / 2
-    return 0.0 if trivial or most == expected else float((together[0] - expected) / (most - expected))
-
-
-def _pairs(counts: Int64) -> float:
-    sizes: Float64 = counts.astype(np.float64)
-    return float((sizes * (sizes - 1) / 2).sum())
-
-
-def _alone(labels: Int64) -> Int64:
-    out = labels < 0
-    numbered = labels.copy()
-    numbered[out] = labels.max(initial=-1) + 1 + np.arange(int(out.sum()))
-    return np.asarray(numbered)
+    held = np.zeros(len(vectors), np.bool_)
+    for row in np.random.default_rng((seed, 1)).permutation(len(vectors)):
+        left = round(share * len(vectors)) - int(held.sum())
+        if left <= 0:
+            break
+        near = np.argsort(-(vectors @ vectors[row]), kind="stable")
+        held[near[~held[near]][: min(left, NEIGHBORHOOD)]] = True
+    return held
 
 
 def measure_criterion(

@@ -18,8 +18,8 @@ class AdaptationSettings(Settings):
     """Epochs of a round's training."""
     patience: Positive = 2
     """Stop after so many rounds without a better criterion."""
-    k1: Positive = 30
-    """Neighbours that must be mutual (Jaccard distance)."""
+    k1: Positive = 20
+    """Neighbours that must be mutual (Jaccard distance); 10 where people have few crops."""
     k2: Positive = 6
     """Neighbours whose sets are averaged, 1 for none."""
     distance: float = Field(0.5, gt=0.0, lt=1.0)
@@ -29,7 +29,7 @@ class AdaptationSettings(Settings):
     camera_minimum: int = Field(50, ge=2)
     """People that a camera must have seen for its mean to be subtracted."""
     held_out: Share = 0.1
-    """Share of the crops (whole clusters of the first clustering) that never train: the criterion is measured there."""
+    """Share of the crops (whole neighbourhoods) that never train: the criterion is measured there."""
     batch_size: Positive = 128
     """Images a forward pass when the place is embedded."""
     seed: int = 0
