@@ -6,8 +6,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from passerby.adaptation.criterion import Criterion, hold_out, measure_criterion
 from passerby.adaptation.fast_encoder import fast_encoder
 from passerby.adaptation.place import Place, place_of
 from passerby.adaptation.pseudo_labels import PseudoLabels, find_pseudo_labels
+from passerby.adaptation.result import AdaptationResult, Round, labels_file
 from passerby.adaptation.rounds import labelled, round_config
 from passerby.array_types import Bool, Int64
 from passerby.config.adaptation import AdaptationSettings
@@ -37,92 +38,13 @@ HELD_FILE = "held_out.npy"
 FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Round:
-    """What one encoder saw in the place: the one to begin with (number 0), or that of a round.
-
-    Attributes:
-        number: of the round.
-        fingerprint: of the encoder.
-        clusters: people it found.
-        outliers: crops in no cluster.
-        trained_on: crops that the next round would train on.
-        broken: cannot-links that its clusters broke before they were split.
-        agreement: see `Criterion`.
-        score: the criterion; larger is better.
-        seconds: embedding, clustering, and the training before.
-    """
-
-    number: int
-    fingerprint: str
-    clusters: int
-    outliers: int
-    trained_on: int
-    broken: int
-    agreement: float
-    score: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class AdaptationResult:
-    """What an adaptation gave; printing it shows the rounds.
-
-    Attributes:
-        folder: encoder/, camera_statistics.parquet in it, adaptation.json and rounds/.
-        rounds: in order, the encoder to begin with first.
-        best: number of the round whose encoder was kept; 0: the one to begin with, no round was better.
-        statistics: camera statistics of the place by the kept encoder, None where no camera is known.
-        crops: how many.
-    """
-
-    folder: Path
-    rounds: tuple[Round, ...]
-    best: int
-    statistics: CameraStatistics | None
-    crops: int
-
-    @property
-    def encoder(self) -> Encoder:
-        """The kept encoder.
-
-        Raises:
-            WeightsError: somebody has removed or damaged it.
-        """
-        return load_encoder(self.folder / "encoder")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return {
-            "folder": str(self.folder),
-            "crops": self.crops,
-            "best": self.best,
-            "rounds": [vars(r) for r in self.rounds],
-            "camera_statistics": None if self.statistics is None else self.statistics.to_dict(),
-        }
-
-    def __str__(self) -> str:
-        lines = ["round  clusters  outliers  agreement  score  minutes"]
-        for r in self.rounds:
-            kept = "  kept" if r.number == self.best else ""
-            lines.append(
-                f"{r.number:5d}  {r.clusters:8,}  {r.outliers / self.crops:8.1%}  {r.agreement:9.3f}  {r.score:5.3f}  "
-                f"{r.seconds / 60:7.1f}{kept}"
-            )
-        lines.append(
-            str(self.statistics) if self.statistics is not None else "no camera is known: no camera statistics"
-        )
-        if self.best == 0 and len(self.rounds) > 1:
-            lines.append("no round was better by the criterion: the encoder is the one to begin with")
-        return "\n".join([*lines, f"encoder: {self.folder / 'encoder'}"])
-
-
 def adapt(
     encoder: Encoder,
     crops: Sequence[Sample],
     *,
     out: str | os.PathLike[str],
     settings: AdaptationSettings | None = None,
+    cameras: Mapping[int, str] | None = None,
     progress: bool = True,
     **changes: Any,
 ) -> AdaptationResult:
@@ -135,6 +57,7 @@ def adapt(
         crops: images of the place with cameras and, where known, times and tracklets. Person ids are never read.
         out: folder of the adaptation.
         settings: how; None: the defaults of `passerby.config.adaptation.AdaptationSettings`.
+        cameras: names of the cameras by number, under which camera statistics are kept; None: their numbers.
         progress: show bars on stderr.
         **changes: single settings by name, instead of those of `settings`: `rounds=3`, `epochs=2`, ...
 
@@ -153,7 +76,7 @@ def adapt(
     if changes:
         chosen = parse_settings(AdaptationSettings, {**chosen.model_dump(), **changes}, where="adaptation")
     encoder.model  # noqa: B018  (refuses other engines before anything is read)
-    work = _Work(Path(out), encoder, place_of(crops), chosen, progress)
+    work = _Work(Path(out), encoder, place_of(crops), chosen, cameras or {}, progress)
     work.open()
     work.look(0)
     while (number := work.next_round()) is not None:
@@ -166,8 +89,15 @@ class _Work:
     """An adaptation under way: what is on disk decides what is left to do."""
 
     def __init__(
-        self, folder: Path, encoder: Encoder, place: Place, settings: AdaptationSettings, progress: bool
+        self,
+        folder: Path,
+        encoder: Encoder,
+        place: Place,
+        settings: AdaptationSettings,
+        cameras: Mapping[int, str],
+        progress: bool,
     ) -> None:
+        self.cameras = {str(number): name for number, name in cameras.items()}
         self.folder, self.encoder, self.place, self.settings, self.progress = folder, encoder, place, settings, progress
         self.rounds: list[Round] = []
         self.held: Bool = np.zeros(len(place), np.bool_)
@@ -204,6 +134,7 @@ class _Work:
             "encoder": self.encoder.fingerprint,
             "place": self.place.digest(),
             "crops": len(self.place),
+            "cameras": self.cameras,
             "settings": settings,
         }
 
@@ -223,12 +154,9 @@ class _Work:
     def _encoder_folder(self, number: int) -> Path:
         return self.folder / "start" if number == 0 else self.run_folder(number) / "encoder"
 
-    def _labels_file(self, number: int) -> Path:
-        return self.folder / "clusters" / f"{number:02d}.npy"
-
     def labels(self, number: int) -> Int64:
         """int64 [crops], clusters that the encoder of a round found."""
-        return np.asarray(np.load(self._labels_file(number)), np.int64)
+        return np.asarray(np.load(labels_file(self.folder, number)), np.int64)
 
     def look(self, number: int) -> None:
         """Embed the place by the encoder of a round, cluster it and measure the criterion; done once."""
@@ -256,10 +184,14 @@ class _Work:
             np.save(file, self.held)
 
     def _store(self, number: int, clusters: Int64, found: PseudoLabels) -> None:
-        with replace_file(self._labels_file(number)) as temporary, temporary.open("wb") as file:
+        with replace_file(labels_file(self.folder, number)) as temporary, temporary.open("wb") as file:
             np.save(file, clusters)
         if found.statistics is not None:
-            found.statistics.to_parquet(self._labels_file(number).with_name(f"{number:02d}-{FILE_NAME}"))
+            names = tuple(self.cameras.get(name, name) for name in found.statistics.cameras)
+            replace(found.statistics, cameras=names).to_parquet(self._statistics_file(number))
+
+    def _statistics_file(self, number: int) -> Path:
+        return labels_file(self.folder, number).with_name(f"{number:02d}-{FILE_NAME}")
 
     def _round(
         self, number: int, encoder: Encoder, clusters: Int64, found: PseudoLabels, criterion: Criterion
@@ -332,7 +264,7 @@ class _Work:
             origin = dict(self.encoder.provenance)
             kept.provenance = {"adapted_from": {"fingerprint": self.encoder.fingerprint, **origin}, "adaptation": about}
         kept.save(self.folder / "encoder")
-        statistics_file = self._labels_file(best.number).with_name(f"{best.number:02d}-{FILE_NAME}")
+        statistics_file = self._statistics_file(best.number)
         statistics = CameraStatistics.from_parquet(statistics_file) if statistics_file.exists() else None
         if statistics is not None:
             statistics.to_parquet(self.folder / "encoder" / FILE_NAME)
