@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from passerby.experiments.benchmark_encoder import bench_encoder
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
-    from passerby.gallery.answers import Identification, Match
     from passerby.gallery.gallery import Gallery
+    from passerby.gallery.result_types import Identification, Match
     from passerby.losses import LOSSES
     from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
@@ -72,9 +72,9 @@ _HOME = {
     "Embeddings": "passerby.embedding.embeddings",
     "Encoder": "passerby.models.encoder",
     "Gallery": "passerby.gallery.gallery",
-    "Identification": "passerby.gallery.answers",
+    "Identification": "passerby.gallery.result_types",
     "LOSSES": "passerby.losses",
-    "Match": "passerby.gallery.answers",
+    "Match": "passerby.gallery.result_types",
     "Objective": "passerby.training.objective",
     "OpenSetReport": "passerby.evaluation.open_set.curves",
     "ReIDDataset": "passerby.data.records",

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from passerby.cli.dataset_flags import DatasetFlags
 from passerby.cli.evaluation_flags import Evaluation, EvaluationFlags, evaluation_of
 from passerby.cli.output import show
-from passerby.cli.parameters import Encoder, Json
 from passerby.cli.setting_flags import given
+from passerby.cli.shared_parameters import Encoder, Json
 
 
 def evaluate(

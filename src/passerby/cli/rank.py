@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from passerby.cli.evaluation_flags import Score, ScoreFlags
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
 from passerby.cli.setting_flags import given
+from passerby.cli.shared_parameters import Json
 from passerby.cli.vector_flags import GalleryFile, QueryFile, VectorFlags
 from passerby.errors import UsageError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from passerby.cli.evaluation_flags import Score, ScoreFlags
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
 from passerby.cli.setting_flags import given
+from passerby.cli.shared_parameters import Json
 from passerby.cli.vector_flags import GalleryFile, QueryFile, VectorFlags
 
 

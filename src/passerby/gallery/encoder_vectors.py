@@ -8,7 +8,7 @@ from typing import Any
 
 from passerby.array_types import Float32, UInt8
 from passerby.errors import GalleryError, GalleryRequestError
-from passerby.gallery.inputs import (
+from passerby.gallery.images_or_vectors import (
     VectorEncoder,
     encode_pictures,
     looks_like_vectors,

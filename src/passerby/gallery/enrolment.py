@@ -11,8 +11,8 @@ import numpy.typing as npt
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
 from passerby.gallery import identities
-from passerby.gallery.answers import Identification, Sighting
 from passerby.gallery.changes import describe, write_event
+from passerby.gallery.result_types import Identification, Sighting
 from passerby.gallery.stores.protocol import Store
 
 

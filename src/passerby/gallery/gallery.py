@@ -16,8 +16,7 @@ import numpy as np
 from passerby.array_types import Float32
 from passerby.errors import GalleryRequestError
 from passerby.gallery import changes, enrolment, identification, identities, transfer, undo
-from passerby.gallery.answers import Forgotten, Identification, Identity, Match, Observation, Sighting
-from passerby.gallery.arguments import (
+from passerby.gallery.argument_checks import (
     Camera,
     camera_name,
     camera_names,
@@ -30,7 +29,8 @@ from passerby.gallery.arguments import (
 from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors
 from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.events import Event, Note
-from passerby.gallery.inputs import VectorEncoder, mean_vector
+from passerby.gallery.images_or_vectors import VectorEncoder, mean_vector
+from passerby.gallery.result_types import Forgotten, Identification, Identity, Match, Observation, Sighting
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord, Where

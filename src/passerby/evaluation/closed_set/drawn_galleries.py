@@ -8,10 +8,10 @@ import numpy as np
 
 from passerby.array_types import Float32
 from passerby.errors import ConfigError
-from passerby.evaluation.closed_set.places import places_of
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.closed_set.scoring import Scoring, average_reports, report_of_law, report_of_ranks
 from passerby.evaluation.closed_set.single_gallery_shot import rank_law
+from passerby.evaluation.closed_set.true_match_ranks import places_of
 from passerby.search.relevance import Relevance
 
 _SINGLE_SHOT_REPEATS = 10  # the usual number of random splits of VIPeR, GRID and their like

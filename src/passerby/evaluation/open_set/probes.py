@@ -10,9 +10,9 @@ import numpy as np
 from passerby import array_types
 from passerby.array_types import Float32, Float64, Int64
 from passerby.errors import EmbeddingError
+from passerby.evaluation.good_and_junk import EXCLUSIONS, relevance_of
 from passerby.evaluation.inputs import check_inputs, check_name
 from passerby.evaluation.open_set.normalization import Normalize, cohort_normalization
-from passerby.evaluation.relevance import EXCLUSIONS, relevance_of
 from passerby.search import arrays
 from passerby.search.distances import pairwise, row_blocks
 from passerby.search.relevance import METRICS, Relevance

@@ -29,7 +29,7 @@ def open_store(location: str, *, read_only: bool = False, storage: str | None = 
         return MilvusStore(location, read_only=read_only)
     if "://" in location:
         raise GalleryError(f"{location}: expected a file, milvus://host:port/NAME, or milvus:PATH.db")
-    from passerby.gallery.stores.sqlite.sharing import open_shared
+    from passerby.gallery.stores.sqlite.shared_stores import open_shared
 
     path = Path(location).expanduser()
     shared = open_shared(path, read_only=read_only, storage=_DEFAULT_STORAGE if storage is None else storage)

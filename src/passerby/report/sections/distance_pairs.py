@@ -13,9 +13,9 @@ from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.report import figures
-from passerby.report.evidence import Evidence
+from passerby.report.figure_data import Evidence
 from passerby.report.formatting import percent
-from passerby.report.page import Plot, Section, Table
+from passerby.report.html_page import Plot, Section, Table
 
 
 def distances(evidence: Evidence, report: Report, threshold: Threshold | float | None) -> Section:

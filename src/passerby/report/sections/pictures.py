@@ -14,10 +14,10 @@ from passerby.evaluation.closed_set.result import Report
 from passerby.models.encoder import Encoder
 from passerby.report import figures
 from passerby.report.activation_maps import activation_maps
-from passerby.report.evidence import RankedList, left_out_by, ranked_lists
+from passerby.report.figure_data import RankedList, left_out_by, ranked_lists
 from passerby.report.formatting import percent
+from passerby.report.html_page import Picture, Plot, Section, Strip
 from passerby.report.identity_map import choose_images, tsne
-from passerby.report.page import Picture, Plot, Section, Strip
 
 _LIST_LENGTH = 10
 _DRAWN_GALLERY = ("cuhk03", "single_shot")

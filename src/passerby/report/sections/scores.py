@@ -15,9 +15,9 @@ from passerby.evaluation.closed_set.statistics import intervals
 from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.report import figures
-from passerby.report.evidence import Evidence
+from passerby.report.figure_data import Evidence
 from passerby.report.formatting import percent, plain_text, settings_text
-from passerby.report.page import Plot, Section, Table, Tile
+from passerby.report.html_page import Plot, Section, Table, Tile
 from passerby.report.sections.distance_pairs import looked_at, threshold_value
 
 

@@ -15,7 +15,7 @@ from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.slots import DTYPES, by_block
-from passerby.gallery.stores.sqlite.texts import read_text
+from passerby.gallery.stores.sqlite.text_slots import read_text
 from passerby.search.index import NOBODY, ExactIndex
 from passerby.search.score import Score
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
-from passerby.gallery.inputs import THUMBNAIL_BYTES
+from passerby.gallery.images_or_vectors import THUMBNAIL_BYTES
 from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
 
 DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}

@@ -42,7 +42,7 @@ from passerby.gallery.stores.sqlite.memory_mirror import Memory
 from passerby.gallery.stores.sqlite.new_file import run_migrations
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.slots import camera_codes, take_slots, write_thumbnails, write_vectors
-from passerby.gallery.stores.sqlite.texts import erase_text, read_text, write_text
+from passerby.gallery.stores.sqlite.text_slots import erase_text, read_text, write_text
 from passerby.search.score import Score
 
 _READER_SECONDS = 3.0

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.data.random_split import SEED, shuffled
-from passerby.data.readers.extraction import extract_once, write_png
+from passerby.data.readers.extract_once import extract_once, write_png
 from passerby.data.readers.mat import open_mat73
 from passerby.data.readers.shots import check_choice, check_shots, counted_from_one, draw, halves, of, own_split
 from passerby.data.readers.tree import find_folder, image_names, parse_names, subfolders

@@ -9,9 +9,9 @@ import numpy as np
 from passerby.array_types import Float32, Float64
 from passerby.embedding.pooling import QUALITIES, Groups, group_rows, group_tracklets, pool
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation.closed_set.places import places_of
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.closed_set.scoring import Scoring, report_of_ranks
+from passerby.evaluation.closed_set.true_match_ranks import places_of
 from passerby.evaluation.inputs import SearchInputs
 from passerby.search import arrays
 from passerby.search.distances import pairwise, rank_rows
