@@ -85,7 +85,7 @@ def observe(
         found: who the person was identified as, by a threshold.
         observations: of this person.
         store_known: add the observations of a known person, too.
-        actor: who asked, for the log.
+        actor: who makes the change, for the log.
     """
     if found.threshold is None:
         raise GalleryRequestError("observe needs a threshold: calibrate the encoder, or pass threshold=")

@@ -192,7 +192,7 @@ class Gallery:
             expires: retention date, after which `purge` forgets the identity.
             tracklet: the images (or vectors) are the frames of one tracklet: their mean becomes one observation, with
                 the middle frame's picture.
-            actor: who asked, for the log.
+            actor: who makes the change, for the log.
 
         Returns:
             Ids of the new observations. All are stored, or none.
@@ -236,7 +236,7 @@ class Gallery:
             cameras: one for all, or one for each.
             times: one for all, or one for each.
             thumbnails: for each a JPEG of at most 4000 bytes, or None; default: made of the images.
-            actor: who asked, for the log.
+            actor: who makes the change, for the log.
             identities: what `names` was called in 0.1; goes with version 0.3.
 
         Returns:
@@ -364,7 +364,7 @@ class Gallery:
             threshold: see `identify`; without any threshold nothing can be observed.
             top: number of candidates in the answer.
             score: another score than the gallery's.
-            actor: who asked, for the log.
+            actor: who makes the change, for the log.
 
         Raises:
             GalleryError: no threshold, or vectors of another encoder.

@@ -116,7 +116,7 @@ def identity_map(query: Embeddings, gallery: Embeddings, *, seed: int) -> Sectio
 
 def _strip(title: str, ranked: RankedList, query: Embeddings, gallery: Embeddings) -> Strip:
     pid, camera = int(query.pids[ranked.query]), int(query.camids[ranked.query])
-    asked = Picture(
+    query_picture = Picture(
         _path(query, ranked.query),
         f"Query: identity {pid}, {_camera(camera)}",
         ("query", f"id {pid}", _camera(camera)),
@@ -135,7 +135,7 @@ def _strip(title: str, ranked: RankedList, query: Embeddings, gallery: Embedding
                 "correct" if correct else "wrong",
             )
         )
-    return Strip(title, asked, tuple(others))
+    return Strip(title, query_picture, tuple(others))
 
 
 def _path(embeddings: Embeddings, row: int) -> str | None:

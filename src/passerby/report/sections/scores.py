@@ -117,13 +117,13 @@ def cameras(evidence: Evidence, report: Report, query: Embeddings, gallery: Embe
     """Which pairs of cameras are hard; None where cameras are unknown or there is only one."""
     if min(len(np.unique(e.camids[e.camids >= 0])) for e in (query, gallery)) < 2:
         return None
-    asked = query.select(evidence.rows)
+    queries = query.select(evidence.rows)
     pairs = evaluate_camera_pairs(
-        asked.vectors,
+        queries.vectors,
         gallery.vectors,
-        asked.pids,
+        queries.pids,
         gallery.pids,
-        asked.camids,
+        queries.camids,
         gallery.camids,
         metric=report.metric,
         ap=report.ap_definition,

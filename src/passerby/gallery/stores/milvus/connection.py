@@ -45,13 +45,13 @@ class Connection:
 
     def query(self, collection: str, condition: str, fields: Sequence[str]) -> list[dict[str, Any]]:
         """All rows that match, however many."""
-        asked = {"filter": condition, "output_fields": list(fields), "consistency_level": "Strong"}
+        request = {"filter": condition, "output_fields": list(fields), "consistency_level": "Strong"}
         # one request where that is enough; milvus-lite has no bound, and no iterators
         limit = {} if self.embedded else {"limit": MAX_LIMIT}
-        found = [dict(row) for row in self.client.query(collection, **asked, **limit)]
+        found = [dict(row) for row in self.client.query(collection, **request, **limit)]
         if self.embedded or len(found) < MAX_LIMIT:
             return found
-        iterator = self.client.query_iterator(collection, batch_size=1000, **asked)
+        iterator = self.client.query_iterator(collection, batch_size=1000, **request)
         rows: list[dict[str, Any]] = []
         try:
             while batch := iterator.next():
