@@ -86,6 +86,9 @@ def observe(
         observations: of this person.
         store_known: add the observations of a known person, too.
         actor: who makes the change, for the log.
+
+    Raises:
+        GalleryRequestError: there is no threshold.
     """
     if found.threshold is None:
         raise GalleryRequestError("observe needs a threshold: calibrate the encoder, or pass threshold=")

@@ -82,7 +82,7 @@ class Gallery:
 
         Args:
             location: a file (SQLite, exact search in memory); or Milvus (extra `milvus`): "milvus://host:19530/NAME",
-                "milvus:https://host:19530/NAME", "milvus:PATH.db" or a path ending in ".db".
+                "milvus:https://host:19530/NAME" or "milvus:PATH.db" (milvus-lite, a folder).
             encoder: turns images into vectors. None for administration, and for galleries filled with bare vectors.
             fingerprint: without an encoder: that of the encoder your vectors come from (`Encoder.fingerprint`,
                 `Embeddings.fingerprint`). A gallery that knows its encoder takes no vectors of unknown origin.

@@ -28,6 +28,9 @@ def export_parquet(store: Store, target: Path) -> int:
 
     One row for each observation: identity (name), unknown, notes, consent, expires, created, camera, time,
     observation, vector, thumbnail. The schema's metadata holds the encoder's fingerprint and the threshold.
+
+    Raises:
+        StorageError: it cannot be written.
     """
     settings = store.settings()
     columns = store.observations()

@@ -42,7 +42,11 @@ def single_shot(query: Float32, gallery: Float32, relevance: Relevance, scoring:
 def single_gallery_shot(
     query: Float32, gallery: Float32, relevance: Relevance, scoring: Scoring, notes: list[str]
 ) -> Report:
-    """CUHK03's classic rule: a gallery of one image a person, drawn for each query, or the expectation of that."""
+    """CUHK03's classic rule: a gallery of one image a person, drawn for each query, or the expectation of that.
+
+    Raises:
+        ConfigError: re-ranking, which needs one gallery for all queries.
+    """
     settings = scoring.settings
     if settings.rerank is not None:
         raise ConfigError("rerank: the protocol 'cuhk03' draws a gallery for each query, which re-ranking cannot use")

@@ -82,7 +82,11 @@ def multi_query(
     notes: list[str],
     weights: Float64 | None,
 ) -> Report:
-    """Pool a person's queries of one camera, then rank as usual; "min_distance" takes the nearest of them instead."""
+    """Pool a person's queries of one camera, then rank as usual; "min_distance" takes the nearest of them instead.
+
+    Raises:
+        ConfigError: re-ranking with a pooling that gives no single vector.
+    """
     pooling = scoring.settings.pooling
     groups = group_rows(relevance.query_labels, relevance.query_sources)
     notes.append(f"{len(query):,} query images pooled ({pooling}) into {len(groups.first):,} person-camera queries")

@@ -65,6 +65,9 @@ def search_probes(
     """Each probe's nearest image, and its own identity's distance and place; and the number of enrolled identities.
 
     Arguments and errors as in `passerby.evaluate_open_set`.
+
+    Raises:
+        EmbeddingError: nobody is enrolled.
     """
     check_name("metric", metric, METRICS)
     check_name("exclusion", exclude, EXCLUSIONS)

@@ -33,7 +33,11 @@ class Connection:
 
     @contextmanager
     def use(self) -> Iterator[None]:
-        """One thread at a time; failures of Milvus are StorageErrors."""
+        """One thread at a time; failures of Milvus are StorageErrors.
+
+        Raises:
+            StorageError: the server fails or cannot be reached.
+        """
         from grpc import RpcError
         from pymilvus.exceptions import MilvusException
 
@@ -124,5 +128,6 @@ def _check_path(address: Address, *, must_exist: bool) -> None:
         raise GalleryError(f"{address.location}: the folder {path.parent} does not exist")
     if path.is_file():
         raise GalleryError(
-            f"{address.location}: a file that milvus-lite cannot use; paths ending in .db are Milvus galleries"
+            f"{address.location}: a file, where milvus-lite expects its folder; without milvus: it is "
+            "opened as a gallery file"
         )

@@ -70,7 +70,11 @@ def by_block(slots: Int64) -> Iterator[tuple[int, slice]]:
 
 
 def padded(picture: bytes) -> bytes:
-    """A thumbnail filled up to the size of its slot."""
+    """A thumbnail filled up to the size of its slot.
+
+    Raises:
+        GalleryRequestError: it is larger than a slot.
+    """
     if len(picture) > THUMBNAIL_BYTES:
         raise GalleryRequestError(f"thumbnail: {len(picture):,} bytes are more than {THUMBNAIL_BYTES:,}")
     return picture + b"\0" * (THUMBNAIL_BYTES - len(picture))
