@@ -21,7 +21,7 @@ from passerby.adaptation.result import AdaptationResult, Round, labels_file
 from passerby.adaptation.rounds import labelled, round_config
 from passerby.array_types import Bool, Int64
 from passerby.config.adaptation import AdaptationSettings
-from passerby.config.parsing import parse_settings
+from passerby.config.group_validation import parse_settings
 from passerby.data.records import Sample
 from passerby.embedding.camera_statistics import FILE_NAME, CameraStatistics
 from passerby.embedding.embed import embed

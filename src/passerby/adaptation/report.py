@@ -10,7 +10,7 @@ import numpy as np
 from passerby.adaptation.result import AdaptationResult
 from passerby.array_types import Int64
 from passerby.data.records import Sample
-from passerby.report.page import Picture, Section, Strip, Table, Tile, render_page, write_page
+from passerby.report.html_page import Picture, Section, Strip, Table, Tile, render_page, write_page
 from passerby.report.sections.provenance import RESPONSIBLE_USE
 from passerby.version import __version__
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from passerby.cli.output import show
-from passerby.cli.parameters import Encoder, Json
 from passerby.cli.setting_flags import flags_of, given
+from passerby.cli.shared_parameters import Encoder, Json
 from passerby.config.adaptation import AdaptationSettings
 
 AdaptationFlags: Any = flags_of(AdaptationSettings)
@@ -46,7 +46,7 @@ def adapt(
     from passerby.adaptation.adapt import adapt as run_adapt
     from passerby.adaptation.crops import read_crops
     from passerby.adaptation.report import write_adaptation_report
-    from passerby.config.parsing import parse_settings
+    from passerby.config.group_validation import parse_settings
     from passerby.models.encoder import load_encoder
 
     settings = parse_settings(AdaptationSettings, given(adaptation), where="adapt")

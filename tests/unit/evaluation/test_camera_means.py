@@ -13,7 +13,7 @@ from passerby.embedding.camera_statistics import measure_camera_statistics
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.evaluate import score
-from passerby.report.evidence import as_evaluated
+from passerby.report.figure_data import as_evaluated
 
 EVERYBODY = place(60, offset=1.5, images=1)
 QUERY, GALLERY = EVERYBODY.select(EVERYBODY.camids == 0), EVERYBODY.select(EVERYBODY.camids != 0)
