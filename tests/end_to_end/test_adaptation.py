@@ -81,7 +81,10 @@ def test_rounds_resume_and_never_read_a_label(
     assert result.encoder.fingerprint == result.rounds[result.best].fingerprint
     assert len({r.fingerprint for r in result.rounds}) == 2
 
-    strangers = [replace(s, pid=1 + i % 7) for i, s in enumerate(crops)]
+    round_one = pb.Run.open(tmp_path / "whole" / "rounds" / "01")
+    assert len(round_one.data.train) == result.rounds[0].trained_on
+
+    relabelled = [replace(s, pid=1 + i % 7) for i, s in enumerate(crops)]
 
     def interrupted(*arguments: Any, **more: Any) -> None:
         raise KeyboardInterrupt
@@ -89,8 +92,8 @@ def test_rounds_resume_and_never_read_a_label(
     with monkeypatch.context() as patched:
         patched.setattr(adapt_module, "train", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            pb.adapt(encoder, strangers, out=tmp_path / "again", **small)
-    again = pb.adapt(encoder, strangers, out=tmp_path / "again", **small)
+            pb.adapt(encoder, relabelled, out=tmp_path / "again", **small)
+    again = pb.adapt(encoder, relabelled, out=tmp_path / "again", **small)
     assert [r.fingerprint for r in again.rounds] == [r.fingerprint for r in result.rounds]
     finished = pb.adapt(encoder, crops, out=tmp_path / "whole", **small)
     assert finished.rounds == result.rounds
@@ -136,11 +139,17 @@ def test_an_adapted_encoder_says_where_it_comes_from(
     assert result.encoder.model_config["neck"] == "bnneck"
 
 
-def test_refusals(encoder: Encoder, crops: tuple[Sample, ...], small: dict[str, Any], tmp_path: Path) -> None:
+def test_refusals(
+    encoder: Encoder, crops: tuple[Sample, ...], small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ConfigError, match="did you mean 'rounds'"):
         pb.adapt(encoder, crops, out=tmp_path / "out", round=3)
     with pytest.raises(DataError, match="at least 64 crops"):
         pb.adapt(encoder, crops[:9], out=tmp_path / "out", **small)
+    with monkeypatch.context() as patched:
+        patched.setenv("WORLD_SIZE", "2")
+        with pytest.raises(ConfigError, match="without torchrun"):
+            pb.adapt(encoder, crops, out=tmp_path / "out", **small)
     with pytest.raises(DataError, match="a batch needs 4"):
         pb.adapt(encoder, crops, out=tmp_path / "out", **{**small, "min_samples": 200})
     exported = pb.Encoder(

@@ -18,7 +18,7 @@ from passerby.adaptation.fast_encoder import fast_encoder
 from passerby.adaptation.place import Place, place_of
 from passerby.adaptation.pseudo_labels import PseudoLabels, find_pseudo_labels
 from passerby.adaptation.result import AdaptationResult, Round, labels_file
-from passerby.adaptation.rounds import labelled, round_config
+from passerby.adaptation.rounds import labelled, round_config, write_manifest
 from passerby.array_types import Bool, Int64
 from passerby.config.adaptation import AdaptationSettings
 from passerby.config.group_validation import parse_settings
@@ -65,7 +65,7 @@ def adapt(
         The rounds and the encoder that is best by the label-free criterion; the one to begin with where none is better.
 
     Raises:
-        ConfigError: an unknown setting, or a folder of another adaptation.
+        ConfigError: an unknown setting, a folder of another adaptation, or several processes.
         DataError: too few crops, or too few people among them to form a batch.
         WeightsError: an encoder that does not run on torch.
         ImageError: an image cannot be read.
@@ -75,12 +75,15 @@ def adapt(
     chosen = settings if settings is not None else AdaptationSettings()
     if changes:
         chosen = parse_settings(AdaptationSettings, {**chosen.model_dump(), **changes}, where="adaptation")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("adapt runs in one process: start it without torchrun")
     encoder.model  # noqa: B018  (refuses other engines before anything is read)
     work = _Work(Path(out), encoder, place_of(crops), chosen, cameras or {}, progress)
     work.open()
     work.look(0)
     while (number := work.next_round()) is not None:
-        work.train(number)
+        if not work.train(number):
+            break
         work.look(number)
     return work.finish()
 
@@ -238,22 +241,33 @@ class _Work:
             return None
         return last + 1
 
-    def train(self, number: int) -> None:
-        """Train a round on the clusters of the one before.
+    def train(self, number: int) -> bool:
+        """Train a round on the clusters of the one before; False where too few are left to form a batch.
 
         Raises:
-            DataError: too few clusters to form a batch.
+            DataError: too few clusters for the first round.
         """
         data = labelled(self.place, self.labels(number - 1), self.held)
-        weights = self._encoder_folder(number - 1) / WEIGHTS_FILE
-        config = round_config(self.encoder, self.place, self.settings, number=number, weights=weights.absolute())
+        manifest = labels_file(self.folder, number - 1).with_suffix(".csv").absolute()
+        weights = (self._encoder_folder(number - 1) / WEIGHTS_FILE).absolute()
+        config = round_config(
+            self.encoder, self.place, self.settings, number=number, weights=weights, manifest=manifest
+        )
         people = len({s.pid for s in data.train})
         if people < config.sampler.identities:
-            raise DataError(
-                f"adaptation: found {people} people with at least two crops among {len(self.place):,}; a batch needs "
-                f"{config.sampler.identities}. More crops of the place, or another distance or min_samples, may help"
+            found = (
+                f"{people} people with at least two crops among {len(self.place):,}, and a batch needs "
+                f"{config.sampler.identities}"
             )
+            if number == 1:
+                raise DataError(
+                    f"adaptation: found {found}. More crops of the place, or another distance or min_samples, may help"
+                )
+            log.warning("round %d: found %s: it ends here", number, found)
+            return False
+        write_manifest(manifest, data)
         train(config, data, out=self.run_folder(number))
+        return True
 
     def finish(self) -> AdaptationResult:
         """Write the kept encoder with its statistics."""

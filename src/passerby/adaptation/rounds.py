@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,16 @@ from passerby.config import Config, ModelConfig, load_recipe
 from passerby.config.adaptation import AdaptationSettings
 from passerby.config.data import DataConfig
 from passerby.data.records import ReIDDataset, Sample
+from passerby.files import replace_file
 from passerby.models.encoder import Encoder
 
 MEMORY = 4 * 2**30
 """Bytes of decoded crops up to which they stay in memory during a round."""
 
 
-def round_config(encoder: Encoder, place: Place, settings: AdaptationSettings, *, number: int, weights: Path) -> Config:
+def round_config(
+    encoder: Encoder, place: Place, settings: AdaptationSettings, *, number: int, weights: Path, manifest: Path
+) -> Config:
     """The recipe of a round, for this encoder and this place.
 
     The architecture is the encoder's own, behind a batch-norm neck where it has none.
@@ -29,6 +33,7 @@ def round_config(encoder: Encoder, place: Place, settings: AdaptationSettings, *
         settings: which recipe, how long.
         number: of the round, from 1.
         weights: file of the weights to start from.
+        manifest: file that lists what is trained on (`write_manifest`).
 
     Raises:
         ConfigError: no such recipe.
@@ -44,7 +49,7 @@ def round_config(encoder: Encoder, place: Place, settings: AdaptationSettings, *
     architecture = ModelConfig.model_validate({**encoder.model_config, "weights": weights, "neck": "bnneck"})
     return recipe.model_copy(
         update={
-            "data": DataConfig(name="pseudo-labels"),
+            "data": DataConfig(name=str(manifest)),
             "input": recipe.input.model_copy(update={**own, "cache": recipe.input.cache if fits else "none"}),
             "sampler": sampler,
             "model": architecture,
@@ -70,3 +75,17 @@ def labelled(place: Place, clusters: Int64, held: Bool) -> ReIDDataset:
         if use
     )
     return ReIDDataset("pseudo-labels", train=samples)
+
+
+def write_manifest(path: Path, data: ReIDDataset) -> None:
+    """Write training images and their clusters as a manifest that `load_dataset` reads.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    with replace_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "pid", "camid", "time", "tracklet", "split"])
+        for s in data.train:
+            optional = ["" if value is None else value for value in (s.time, s.tracklet)]
+            rows.writerow([s.path.absolute(), s.pid, s.camid, *optional, "train"])
