@@ -58,12 +58,6 @@ def encoder() -> Encoder:
     return Encoder.from_model(build_model(architecture).eval(), InputConfig(height=64, width=32), architecture)
 
 
-@pytest.fixture(autouse=True)
-def embedded_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An export costs more than it saves on a few small crops."""
-    monkeypatch.setattr(adapt_module, "fast_encoder", pb.load_encoder)
-
-
 @pytest.fixture
 def small(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "small.toml").write_text(RECIPE)

@@ -165,7 +165,7 @@ class _Work:
         """Embed the place by the encoder of a round, cluster it and measure the criterion; done once."""
         if number < len(self.rounds):
             return
-        encoder = fast_encoder(self._encoder_folder(number))
+        encoder = fast_encoder(self._encoder_folder(number), len(self.place))
         embeddings = embed(
             encoder, self.place.samples, batch_size=self.settings.batch_size, flip=False, progress=self.progress
         )

@@ -14,8 +14,16 @@ from passerby.models.export import export
 log = logging.getLogger("passerby")
 
 
-def fast_encoder(folder: Path) -> Encoder:
+EXPORT_FROM = 2000
+"""Crops from which an export saves more time than it takes."""
+
+
+def fast_encoder(folder: Path, crops: int) -> Encoder:
     """The encoder of a folder (or a run's folder), exported there where that helps; torch where it cannot be.
+
+    Args:
+        folder: where it lies.
+        crops: how many it has to embed.
 
     Raises:
         WeightsError: no encoder there.
@@ -23,6 +31,8 @@ def fast_encoder(folder: Path) -> Encoder:
     encoder = load_encoder(folder)
     if torch.cuda.is_available():
         return encoder.to("cuda")
+    if crops < EXPORT_FROM:
+        return encoder
     try:
         export(folder, "openvino")
         return load_encoder(folder, "openvino")
