@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ import numpy as np
 from passerby.array_types import Float32, Int64
 from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.embedding.embeddings import Embeddings
+from passerby.errors import ConfigError
 from passerby.evaluation.closed_set.protocols import check_settings, relevance_by_protocol
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
+from passerby.evaluation.learned_similarity import LearnedSimilarity
 from passerby.files import replace_file
 from passerby.search.arrays import check_same_dim
 from passerby.search.neighbors import top_k
@@ -30,7 +32,7 @@ class RankedGallery:
         query: what was searched for.
         gallery: what it was searched in.
         indices: [q, k] rows of the gallery, nearest first; -1 where fewer count.
-        distances: [q, k].
+        distances: [q, k]; under a learned similarity the probability of two different people, 0 to 1.
         report: the score, None where no query's id is known (ids below 1).
     """
 
@@ -95,6 +97,7 @@ def rank(
     *,
     top: int = 10,
     settings: EvaluationSettings | None = None,
+    similarity: LearnedSimilarity | None = None,
     **changes: Any,
 ) -> RankedGallery:
     """Rank a gallery for every query.
@@ -106,25 +109,57 @@ def rank(
         settings: how to evaluate: the metric, what is left out of a query's list, and the score. Without a protocol
             Market-1501's rules where cameras are known. Re-ranking applies to the score (the lists are those of the
             plain distances).
+        similarity: rank by a verification loss's own similarity (`passerby.training.similarity_of_run`) instead of
+            a metric.
         **changes: single settings by name, instead of those of `settings`.
 
     Raises:
         EmbeddingError: vectors of different encoders or dimensions.
-        ConfigError: an unknown setting, protocol, metric or AP definition.
+        ConfigError: an unknown setting, protocol, metric or AP definition, or a metric or re-ranking beside a learned
+            similarity.
     """
     check_same_encoder(query, gallery)
     check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
     chosen = with_changes(settings, changes)
     protocol = chosen.protocol or rules_for(query, gallery)
     check_settings(chosen, protocol)
+    searched = _under(similarity, query, gallery, chosen)
     relevance = relevance_by_protocol(query, gallery, protocol, exclude=chosen.exclude, junk_pids=chosen.junk_pids)
     indices, distances = top_k(
-        query.vectors, gallery.vectors, min(top, len(gallery)), metric=chosen.metric, relevance=relevance
+        searched[0].vectors, searched[1].vectors, min(top, len(gallery)), metric=chosen.metric, relevance=relevance
     )
     report = None
     if bool((query.pids > 0).all()) and bool(np.isin(query.pids, gallery.pids).any()):
-        report = score(query, gallery, settings=chosen, protocol=protocol)
+        report = score(*searched, settings=chosen, protocol=protocol)
+    if similarity is not None:
+        distances = _probabilities(similarity, query, gallery, indices)
+        if report is not None:
+            report = replace(
+                report, notes=(*report.notes, "ranked by the verification loss's own similarity", *similarity.notes)
+            )
     return RankedGallery(query, gallery, indices, distances, report)
+
+
+def _under(
+    similarity: LearnedSimilarity | None, query: Embeddings, gallery: Embeddings, settings: EvaluationSettings
+) -> tuple[Embeddings, Embeddings]:
+    """Vectors whose distances rank as asked."""
+    if similarity is None:
+        return query, gallery
+    if settings.metric != "euclidean" or settings.rerank is not None:
+        what = "re-ranking" if settings.rerank is not None else f"metric {settings.metric!r}"
+        raise ConfigError(
+            f"a learned similarity compares a query with a gallery image and nothing else: {what} does not go with it"
+        )
+    return similarity.as_euclidean(query, gallery)
+
+
+def _probabilities(similarity: LearnedSimilarity, query: Embeddings, gallery: Embeddings, indices: Int64) -> Float32:
+    """Probability of two different people, [q, k]; infinite where there is no candidate."""
+    rows = np.repeat(np.arange(len(indices)), indices.shape[1])
+    odds = similarity.log_odds(query.vectors[rows], gallery.vectors[indices.ravel()]).reshape(indices.shape)
+    different = 1 / (1 + np.exp(np.clip(odds, -500, 500)))
+    return np.where(indices >= 0, different, np.inf).astype(np.float32)
 
 
 def _name(embeddings: Embeddings, row: int) -> str:

@@ -93,8 +93,8 @@ class LookAlikes:
         )
         text = (
             "Each row is two identities: the image of the one that lies nearest to the other, then images of the "
-            "other, then further images of the first. Two people who look alike are hard negatives; one person under two "
-            "labels is a fault of the dataset.",
+            "other, then further images of the first. Two people who look alike are hard negatives; one person under "
+            "two labels is a fault of the dataset.",
         )
         section = Section("Closest pairs of identities", text=text, strips=strips)
         return write_page(path, render_page("Look-alikes", self._summary(), (), (section,)))
