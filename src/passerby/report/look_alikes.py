@@ -14,7 +14,7 @@ from passerby.data.sampling.hard_identity import Linkage, LookAlikePair, closest
 from passerby.data.sampling.identity_groups import IdentityGroups
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
-from passerby.report.page import Picture, Section, Strip, render_page, write_page
+from passerby.report.html_page import Picture, Section, Strip, render_page, write_page
 
 _LINKAGES = ("mean", "min", "average")
 _SHOWN = 4  # pictures of each identity on the page

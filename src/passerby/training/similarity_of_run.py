@@ -9,8 +9,8 @@ from passerby.config import Config
 from passerby.errors import ConfigError, WeightsError
 from passerby.evaluation.learned_similarity import LearnedSimilarity
 from passerby.training.checkpoint import load_checkpoint
+from passerby.training.objective_terms import reads_of
 from passerby.training.run import Run
-from passerby.training.terms import reads_of
 
 _LOSS = "verification"
 

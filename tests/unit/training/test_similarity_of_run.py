@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import passerby as pb
-from passerby.cli.program import run as run_command
+from passerby.cli.main import run as run_command
 from passerby.config import Config, with_overrides
 from passerby.data.synthetic.dataset import draw_dataset
 from passerby.errors import ConfigError
