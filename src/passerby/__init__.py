@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from passerby.tracking.watch import watch
     from passerby.training.objective import Objective
     from passerby.training.run import Run
+    from passerby.training.similarity_of_run import learned_similarity
     from passerby.training.trainer import train
 
 _HOME = {
@@ -138,12 +139,14 @@ _HOME = {
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
     "evaluate_tracks": "passerby.evaluation.tracks",
     "export": "passerby.experiments.export_ranking",
+    "learned_similarity": "passerby.training.similarity_of_run",
     "list_datasets": "passerby.data.datasets",
     "load_dataset": "passerby.data.datasets",
     "load_detector": "passerby.tracking.detectors.detector",
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
+    "look_alikes": "passerby.report.look_alikes",
     "rank": "passerby.evaluation.rank",
     "read_boxes": "passerby.tracking.boxes.reading",
     "recipe_names": "passerby.config",
@@ -215,12 +218,14 @@ __all__ = [
     "evaluate_splits",
     "evaluate_tracks",
     "export",
+    "learned_similarity",
     "list_datasets",
     "load_dataset",
     "load_detector",
     "load_encoder",
     "load_recipe",
     "load_splits",
+    "look_alikes",
     "rank",
     "read_boxes",
     "recipe_names",
