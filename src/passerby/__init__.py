@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
     from passerby.models.model import build_model
+    from passerby.report.look_alikes import look_alikes
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
