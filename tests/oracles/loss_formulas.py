@@ -357,7 +357,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "lin": [{"form": "code"}],
     "support_neighbor": [
         {"neighbors": 3},
-        {"neighbors": 3, "sigma": 5.0, "squeeze": "gap_all"},
+        {"neighbors": 3, "squeeze": "gap"},
+        {"neighbors": 3, "sigma": 5.0},
         {"squeeze": "pair"},
         {"neighbors": 2, "squeeze": "nearest"},
     ],
