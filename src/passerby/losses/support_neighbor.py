@@ -30,8 +30,8 @@ class SupportNeighborLoss(nn.Module):
     Shape: x [B, D] float, labels [B] integer -> scalar.
     Source: Li, Ding, Li, Zhang, Fu 2018, arXiv:1808.06030.
     Defaults: neighbors 10, sigma 50 and weight 0.1 as in the authors' script; squeeze "gap_all": the abstract sets the
-        anchor's nearest positive against its furthest positive sample. The released code computes "gap", which looks for
-        the furthest among the neighbours only, and then overwrites it with "nearest". "gap" was the default of 0.1.
+        anchor's nearest positive against its furthest positive sample. The released code computes "gap", which looks
+        for the furthest among the neighbours only, and then overwrites it with "nearest". 0.1 had "gap".
     Relations: unchanged by scaling x.
     Degenerate: anchors without a positive leave the mean; without a negative among the neighbours the separation is 0.
         Fewer other images than `neighbors`: all of them. Ties at the border go to the image that comes first in the
