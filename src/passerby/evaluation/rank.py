@@ -13,6 +13,7 @@ from passerby.array_types import Float32, Int64
 from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError
+from passerby.evaluation.camera_means import mapped_as
 from passerby.evaluation.closed_set.protocols import check_settings, relevance_by_protocol
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
@@ -130,8 +131,9 @@ def rank(
     check_settings(chosen, protocol)
     searched = _under(similarity, query, gallery, chosen)
     relevance = relevance_by_protocol(query, gallery, protocol, exclude=chosen.exclude, junk_pids=chosen.junk_pids)
+    mapped = mapped_as(chosen.model_dump(), *searched)
     indices, distances = top_k(
-        searched[0].vectors, searched[1].vectors, min(top, len(gallery)), metric=chosen.metric, relevance=relevance
+        mapped[0].vectors, mapped[1].vectors, min(top, len(gallery)), metric=chosen.metric, relevance=relevance
     )
     report, note = _score_of_known(*searched, chosen, protocol)
     if similarity is not None:
@@ -161,10 +163,19 @@ def _under(
     """Vectors whose distances rank as asked."""
     if similarity is None:
         return query, gallery
-    if settings.metric != "euclidean" or settings.rerank is not None:
-        what = "re-ranking" if settings.rerank is not None else f"metric {settings.metric!r}"
+    others = [
+        name
+        for name, used in (
+            (f"metric {settings.metric!r}", settings.metric != "euclidean"),
+            ("re-ranking", settings.rerank is not None),
+            ("subtracting camera means", settings.camera_statistics is not None),
+        )
+        if used
+    ]
+    if others:
         raise ConfigError(
-            f"a learned similarity compares a query with a gallery image and nothing else: {what} does not go with it"
+            "a learned similarity compares a query's vector with a gallery image's as they are: "
+            f"{' and '.join(others)} does not go with it"
         )
     return similarity.as_euclidean(query, gallery)
 

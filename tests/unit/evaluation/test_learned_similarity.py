@@ -54,6 +54,8 @@ def test_what_does_not_go_with_it_is_refused() -> None:
         rank(QUERY, GALLERY, similarity=learned, rerank="k_reciprocal")
     with pytest.raises(ConfigError, match="metric 'cosine'"):
         rank(QUERY, GALLERY, similarity=learned, metric="cosine")
+    with pytest.raises(ConfigError, match="subtracting camera means does not go with it"):
+        rank(QUERY, GALLERY, similarity=learned, camera_statistics="test")
     with pytest.raises(EmbeddingError, match="length 5, found 6"):
         rank(QUERY, GALLERY, similarity=LearnedSimilarity(np.ones(5, np.float32), 0.0))
     with pytest.raises(EmbeddingError, match="another encoder"):
