@@ -71,7 +71,7 @@ class GraphEngine:
             raise WeightsError(f"{self.path}: ONNX Runtime reads .onnx files; use the engine 'openvino'")
         self._graph = _OPENERS[engine](self.path, output, threads=threads)
         self.metadata = self._graph.metadata
-        self.preprocessing = None if self.metadata.get("fingerprint") else preprocessing
+        self.preprocessing = _outside(self.metadata, preprocessing)
         self._input, self.dim = self._first_that_works(preprocessing)
         self._say_what_is_not_applied()
 
@@ -87,21 +87,28 @@ class GraphEngine:
         Raises:
             WeightsError: the engine fails, or gives something else than one finite vector an image.
         """
-        return self._run(images, self._input)
+        return unit_rows(self.rows(images), self.path)
 
-    def _run(self, images: UInt8, form: GraphInput) -> Float32:
+    def rows(self, images: UInt8) -> Float32:
+        """As `vectors`, but as the graph gives them, of any length."""
+        return self._rows(images, self._input)
+
+    def _rows(self, images: UInt8, form: GraphInput) -> Float32:
         batch = form.prepared(images, self.preprocessing)
-        rows = []
+        rows: list[Float32] = []
         for piece, count in form.pieces(batch):
             rows.append(as_rows(self._graph.run(piece), len(piece), self.path)[:count])
-        return unit_rows(rows[0] if len(rows) == 1 else np.concatenate(rows), self.path)
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+    def _unit_rows(self, images: UInt8, form: GraphInput) -> Float32:
+        return unit_rows(self._rows(images, form), self.path)
 
     def _first_that_works(self, preprocessing: Preprocessing) -> tuple[GraphInput, int]:
         """How to feed the graph, and the length of its vectors; the error of the likeliest way where none works."""
         failures: list[WeightsError] = []
         for form in possible_inputs(self._graph, preprocessing, any_size=self.preprocessing is None):
             try:
-                dim = probe(partial(self._run, form=form), preprocessing.height, preprocessing.width, self.path)
+                dim = probe(partial(self._unit_rows, form=form), preprocessing.height, preprocessing.width, self.path)
             except DependentError:
                 raise
             except WeightsError as error:
@@ -120,3 +127,14 @@ class GraphEngine:
                 self.path,
                 self._input.element,
             )
+
+
+def _outside(metadata: dict[str, str], preprocessing: Preprocessing) -> Preprocessing | None:
+    """What is still to be done before a graph; None: nothing, it takes pixels."""
+    if not metadata:
+        return preprocessing
+    if metadata.get("input_type", "uint8") == "uint8":
+        return None
+    if metadata.get("normalization") == "outside":
+        return preprocessing
+    return preprocessing.model_copy(update={"mean": (0.0,) * 3, "std": (1.0,) * 3, "scale": 255.0, "colors": "RGB"})

@@ -99,7 +99,7 @@ def _shape(partial: Any) -> tuple[int | None, ...]:
 
 
 def _metadata(model: Any) -> dict[str, str]:
-    if not model.has_rt_info([METADATA, "fingerprint"]):
+    if not model.has_rt_info([METADATA, "input"]):
         return {}
     section = model.get_rt_info([METADATA]).value
     return {key: str(getattr(value, "value", value)) for key, value in section.items()}
