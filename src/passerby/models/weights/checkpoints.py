@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from passerby.config import ModelConfig
 from passerby.errors import WeightsError
 from passerby.models.backbones.table import BACKBONES
 from passerby.models.backbones.timm_backbone import TimmBackbone
-from passerby.models.model import ReIDModel
+from passerby.models.model import ReIDModel, build_model
+from passerby.models.weights.head_layers import read_head
 from passerby.models.weights.head_placing import PlacedHead, place_head
 from passerby.models.weights.naming import Naming, equal_tensors, find_naming
 from passerby.models.weights.networks import Network, describe_content, find_networks, preference, shown
@@ -99,12 +103,12 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     name = os.fspath(path)
     own = model.state_dict()
     inner = backbone_prefix(model)
-    found = find_backbone(_networks_in(path), {k.removeprefix(inner): v for k, v in own.items() if k.startswith(inner)}, name)
+    found = find_backbone(_networks_in(path), _below(own, inner), name)
     filled = {inner + theirs: found.tensors[file] for file, theirs in found.naming.names.items()}
     _refuse_another_model(name, found, filled, own, inner)
     placed = PlacedHead()
     if isinstance(model, ReIDModel):
-        placed = place_head(model, found.rest(), name)
+        placed = place_head(model, found.rest(), found.originals, name)
         filled |= placed.tensors
         filled = {ours: filled[source] for ours, source in model.copies.items() if source in filled} | filled
     matched = [k for k, v in filled.items() if v.shape == own[k].shape]
@@ -117,6 +121,41 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
         mismatched=tuple(k for k, v in filled.items() if v.shape != own[k].shape),
         note=found.note,
     )
+
+
+def head_settings(backbone: str, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings of a model whose head is the one in a file: neck, fc_dims, fc_end and, with a GeM, pooling.
+
+    Args:
+        backbone: name of the backbone in the file.
+        path: see `read_checkpoint`.
+
+    Raises:
+        WeightsError: the file cannot be read, holds another backbone, or a head that no setting makes.
+        ConfigError: an unknown backbone.
+    """
+    name = os.fspath(path)
+    plain = ModelConfig(backbone=backbone, neck="none")
+    with nullcontext() if backbone.startswith("timm:") else torch.device("meta"):
+        model = build_model(plain)
+    own, inner = model.state_dict(), backbone_prefix(model)
+    found = find_backbone(_networks_in(path), _below(own, inner), name)
+    filled = {inner + theirs: found.tensors[file] for file, theirs in found.naming.names.items()}
+    _refuse_another_model(name, found, filled, own, inner)
+    rest = found.rest()
+    head = read_head(rest, cast(int, model.backbone.dim))
+    settings = head.settings()
+    if settings is None:
+        layers = shown([layer.name for layer in (*head.chain, *head.others)])
+        raise WeightsError(
+            f"{name}: no setting of a model makes the trained head of this file ({layers}): the embedding would not be "
+            "the file's. Save the backbone's tensors alone if its own vector is what you want"
+        )
+    return settings
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def backbone_prefix(model: nn.Module) -> str:

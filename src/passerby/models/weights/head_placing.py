@@ -28,12 +28,15 @@ class PlacedHead:
     used: frozenset[str] = frozenset()
 
 
-def place_head(model: ReIDModel, rest: Mapping[str, Tensor], path: str) -> PlacedHead:
+def place_head(
+    model: ReIDModel, rest: Mapping[str, Tensor], originals: Mapping[str, str], path: str
+) -> PlacedHead:
     """The model's head from what a file holds beside the backbone.
 
     Args:
         model: to be filled.
         rest: tensors of the file that are not the backbone's.
+        originals: their names as they stand in the file.
         path: of the file, for messages.
 
     Raises:
@@ -54,7 +57,7 @@ def place_head(model: ReIDModel, rest: Mapping[str, Tensor], path: str) -> Place
             break
         pairs.append((slot, layer))
     pairs += [(slot, head.gem) for slot in slots if slot.kind == "gem" and head.gem is not None]
-    _refuse_loss(path, head, pairs, slots, torn=bool(pairs or fitting))
+    _refuse_loss(path, head, pairs, slots, originals, torn=bool(pairs or fitting))
     for slot, layer in pairs:
         tensors |= fill_slot(slot, layer, rest, own)
     used = {name for _, layer in pairs for name in layer.tensors.values()}
@@ -69,7 +72,13 @@ def _under_our_names(rest: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> d
 
 
 def _refuse_loss(
-    path: str, head: FileHead, pairs: Sequence[tuple[Layer, Layer]], slots: Sequence[Layer], *, torn: bool
+    path: str,
+    head: FileHead,
+    pairs: Sequence[tuple[Layer, Layer]],
+    slots: Sequence[Layer],
+    originals: Mapping[str, str],
+    *,
+    torn: bool,
 ) -> None:
     placed = [layer for _, layer in pairs]
     of_head = [layer for layer in (*head.chain, *([head.gem] if head.gem else [])) if layer not in placed]
@@ -88,8 +97,9 @@ def _refuse_loss(
     state = f"while {shown([slot.name for slot in at_start])} would stay at start values" if at_start else (
         "although other layers of it do"
     )
+    names = [originals[next(iter(layer.tensors.values()))].rpartition(".")[0] for layer in lost]
     raise WeightsError(
-        f"{path}: the file's trained head finds no place in this model ({shown([layer.name for layer in lost])}), {state}: "
+        f"{path}: the file's trained head finds no place in this model ({shown(names)}), {state}: "
         f"the embedding would not be the file's. {advice[0].upper()}{advice[1:]}; to train another head, save the "
         "backbone's tensors alone"
     )

@@ -1,0 +1,189 @@
+"""Encoders from model files that carry no description: a bare graph, a public checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from passerby.config import InputConfig, ModelConfig
+from passerby.errors import MissingExtraError, WeightsError
+from passerby.models.engines.engine import Engine
+from passerby.models.engines.graph_engine import METADATA, GraphEngine
+from passerby.models.engines.preprocessing import Preprocessing
+from passerby.models.engines.torch_engine import TorchEngine
+from passerby.models.fingerprint import architecture_of, fingerprint_of_file, fingerprint_of_weights
+from passerby.models.model import build_model
+from passerby.models.sources import OF_CHECKPOINTS, OF_GRAPHS, EncoderSource
+from passerby.models.weights.checkpoints import head_settings, load_weights, looks_like, read_checkpoint
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """What an encoder is made of."""
+
+    engine: Engine
+    preprocessing: Preprocessing
+    fingerprint: str
+    model_config: Mapping[str, Any]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def load_graph(source: EncoderSource, engine: str | None, *, described: bool = False) -> LoadedModel:
+    """An ONNX or OpenVINO graph, its preprocessing given by the source's settings.
+
+    A graph that `passerby export` wrote holds its preprocessing and its fingerprint, and needs no settings.
+
+    Args:
+        source: the file and its settings.
+        engine: "onnxruntime" or "openvino"; None: the one that the file needs.
+        described: the settings stand in a description file, which always has them.
+
+    Raises:
+        WeightsError: preprocessing that neither the graph nor the settings say, or settings that would do nothing.
+        MissingExtraError: the engine is not installed.
+    """
+    path = Path(source.place)
+    chosen = engine or ("onnxruntime" if path.suffix == ".onnx" else "openvino")
+    if chosen == "torch":
+        raise WeightsError(f"{path}: a graph runs on onnxruntime or openvino, not on torch")
+    source.allow(OF_GRAPHS, "this is a graph")
+    size, exported = _read_graph(path, chosen)
+    if exported and not described:
+        source.allow((), "the graph holds its preprocessing itself, `passerby export` wrote it")
+        preprocessing = Preprocessing(
+            height=int(exported["height"]), width=int(exported["width"]), mean=(0, 0, 0), std=(1, 1, 1), scale=1
+        )
+        return LoadedModel(
+            GraphEngine(path, chosen, preprocessing),
+            preprocessing,
+            # int8 graphs hold the fingerprint of the encoder that they were made from, whose vectors are others
+            fingerprint_of_file(path, preprocessing) if _is_quantised(path) else exported["fingerprint"],
+            {"backbone": path.stem},
+            {"licence": exported.get("licence", "unknown"), "file": path.name},
+        )
+    preprocessing = _preprocessing_of_graph(source, size)
+    return LoadedModel(
+        GraphEngine(path, chosen, preprocessing, output=source.settings.output),
+        preprocessing,
+        fingerprint_of_file(path, preprocessing),
+        {"backbone": path.stem},
+        {"file": path.name},
+    )
+
+
+def _preprocessing_of_graph(source: EncoderSource, size: tuple[int | None, int | None]) -> Preprocessing:
+    given = source.settings.given()
+    for name, pixels in zip(("height", "width"), size, strict=True):
+        if pixels is not None and given.setdefault(name, pixels) != pixels:
+            raise WeightsError(f"{source}: its {name} is {pixels} pixels, and {name} = {given[name]} was given")
+    missing = [name for name in ("height", "width", "colors", "scale") if name not in given]
+    if missing:
+        flags = " ".join(f"--{name} {_EXAMPLE[name]}" for name in missing)
+        raise WeightsError(
+            f"{source}: say how its pixels are prepared, the graph does not: missing {', '.join(missing)} (such as "
+            f"{flags}; and --mean, --std where it expects normalised pixels), or describe it in a .toml file"
+        )
+    given.pop("output", None)
+    return Preprocessing.model_validate({"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), **given})
+
+
+_EXAMPLE = {"height": 256, "width": 128, "colors": "RGB", "scale": 255}
+
+
+def _is_quantised(path: Path) -> bool:
+    return path.suffix == ".onnx" and b"QuantizeLinear" in path.read_bytes()
+
+
+def _read_graph(path: Path, engine: str) -> tuple[tuple[int | None, int | None], dict[str, str]]:
+    """Height and width of the input where they are fixed, and what `passerby export` wrote into the file."""
+    return _read_openvino(path) if engine == "openvino" else _read_onnx(path)
+
+
+def _read_onnx(path: Path) -> tuple[tuple[int | None, int | None], dict[str, str]]:
+    if path.suffix != ".onnx":
+        raise WeightsError(f"{path}: ONNX Runtime reads .onnx files; use the engine 'openvino'")
+    try:
+        import onnxruntime
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "export", f"running {path}") from error
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except (Fail, InvalidGraph, InvalidProtobuf) as error:
+        raise WeightsError(f"{path}: not a readable ONNX model ({error})") from error
+    metadata = session.get_modelmeta().custom_metadata_map
+    exported = {k.removeprefix(f"{METADATA}."): v for k, v in metadata.items() if k.startswith(f"{METADATA}.")}
+    return _pixels(path, session.get_inputs()[0].shape), exported if "fingerprint" in exported else {}
+
+
+def _read_openvino(path: Path) -> tuple[tuple[int | None, int | None], dict[str, str]]:
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtraError("openvino", "export", f"running {path}") from error
+    try:
+        model = openvino.Core().read_model(path)
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: not a readable OpenVINO model ({error})") from error
+    shape = model.inputs[0].partial_shape
+    sides = [side.get_length() if side.is_static else None for side in shape] if shape.rank.is_static else []
+    if not model.has_rt_info([METADATA, "fingerprint"]):
+        return _pixels(path, sides), {}
+    section = model.get_rt_info([METADATA]).value
+    return _pixels(path, sides), {key: str(getattr(value, "value", value)) for key, value in section.items()}
+
+
+def _pixels(path: Path, shape: list[Any]) -> tuple[int | None, int | None]:
+    if len(shape) != 4:
+        raise WeightsError(f"{path}: expected an input of images [batch, 3, height, width], found the shape {shape}")
+    height, width = (side if isinstance(side, int) and side > 0 else None for side in shape[2:])
+    return height, width
+
+
+def load_checkpoint(source: EncoderSource, engine: str | None) -> LoadedModel:
+    """A public checkpoint as an encoder, without training: the backbone that is named, and the file's own head.
+
+    Raises:
+        WeightsError: no backbone named (the message says what the file looks like), a file of another one, tensors
+            that the file lacks, a head that no setting of a model makes, or settings that would do nothing.
+        ConfigError: an unknown backbone.
+    """
+    if engine not in (None, "torch"):
+        raise WeightsError(f"{source}: a checkpoint runs on torch; `passerby export` makes a file for {engine}")
+    source.allow(OF_CHECKPOINTS, "this is a checkpoint")
+    settings = source.settings
+    if settings.backbone is None:
+        raise WeightsError(
+            f"{source}: a checkpoint does not say which network it holds: give backbone (--backbone NAME); "
+            f"{looks_like(read_checkpoint(source.place))}"
+        )
+    head = head_settings(settings.backbone, source.place)
+    pooling = settings.map_pooling or head.pop("pooling", "average")
+    config = ModelConfig(
+        backbone=settings.backbone, last_stride=settings.last_stride or 1, pooling=pooling, **head
+    )
+    model = build_model(config)
+    report = load_weights(model, source.place)
+    lost = [name for name in report.missing if not name.endswith("num_batches_tracked")]
+    if lost or report.mismatched:
+        names = ", ".join([*lost, *report.mismatched][:4])
+        raise WeightsError(
+            f"{source}: not all of {config.backbone} is in the file ({len(lost) + len(report.mismatched)} tensors are "
+            f"missing or of another shape: {names}), so that its vectors would be drawn at random in part; to train "
+            "from it: --model.weights"
+        )
+    fields = InputConfig()
+    given = {k: v for k, v in settings.given().items() if k in Preprocessing.model_fields}
+    preprocessing = Preprocessing.model_validate(
+        {"height": fields.height, "width": fields.width, "mean": fields.mean, "std": fields.std, **given}
+    )
+    architecture = architecture_of(config)
+    return LoadedModel(
+        TorchEngine(model.eval(), preprocessing, fuse=True),
+        preprocessing,
+        fingerprint_of_weights(model.state_dict(), preprocessing, architecture),
+        architecture,
+        {"file": Path(source.place).name, **({"note": report.note} if report.note else {})},
+    )
