@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.image_folder import images_below
 from passerby.cli.output import show
 from passerby.cli.parameters import Encoder, Json
@@ -25,6 +26,7 @@ def export(
     images: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
     int8: Annotated[bool, Parameter(negative=())] = False,
     data: DatasetFlags = DatasetFlags(),
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Write an encoder with its preprocessing and L2 normalisation inside; refused if outputs differ.
@@ -36,6 +38,7 @@ def export(
         images: Folder of crops to compare the outputs on, of which 128 are taken (default: random pictures).
         int8: Quantise (ONNX only, needs --images): a new encoder in the folder int8.
         data: With --int8: rank this dataset before and after, to see what it costs.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     if data.given and not int8:
@@ -44,7 +47,7 @@ def export(
 
     pictures = None if images is None else _some_images(images)
     ranked = data.load() if data.given else None
-    show(run_export(encoder, to, out=out, int8=int8, images=pictures, data=ranked), as_json=json)
+    show(run_export(source_of(encoder, reading), to, out=out, int8=int8, images=pictures, data=ranked), as_json=json)
 
 
 def _some_images(folder: Path) -> list[Path]:

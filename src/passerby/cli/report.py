@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.evaluation_flags import ReportFlags, Reporting
 from passerby.cli.output import show
 from passerby.cli.parameters import Encoder, Json, Seed
@@ -22,6 +23,7 @@ def report(
     data: DatasetFlags = DatasetFlags(),
     evaluation: Reporting = ReportFlags(),
     seed: Seed = 0,
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Evaluate, plain and re-ranked, and write one HTML file with curves, distance histograms and ranked lists.
@@ -32,9 +34,10 @@ def report(
         data: Which dataset.
         evaluation: How rankings are scored; what is not given is as the run's recipe says.
         seed: Chooses who counts as an impostor in the section on unknown people.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     from passerby.report.report import report as write_report
 
-    written = write_report(run, data.load(run), out, seed=seed, **given(evaluation))
+    written = write_report(source_of(run, reading), data.load(run), out, seed=seed, **given(evaluation))
     show({"report": str(written)}, as_json=json, text=str(written))

@@ -17,6 +17,7 @@ from passerby.models.export.check import TOLERANCE, Export
 from passerby.models.export.encoder_export import export as write
 from passerby.models.export.writers import FILES
 from passerby.models.image_inputs import Images
+from passerby.models.sources import kind_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def export(
         encoder: an encoder's or a training run's folder.
         to: "onnx" (ONNX Runtime and others), "openvino", or "exported_program" (`torch.export.load`).
         out: where to; default: encoder.onnx, encoder.xml or encoder.pt2 in the encoder's folder, where
-            `load_encoder(folder, engine=...)` finds it.
+            `load_encoder(folder, engine=...)` finds it; of a checkpoint, a file of its name beside it.
         int8: quantise weights and activations (ONNX only; static, per channel). This makes a new encoder with its own
             fingerprint, in the folder `out` (default: int8 in the encoder's folder): vectors of the two must not be
             mixed in one gallery.
@@ -73,6 +74,8 @@ def export(
     """
     if data is not None and not int8:
         raise ConfigError(f"data: only int8 changes how an encoder ranks; any other export differs by {TOLERANCE:.0e}")
+    if out is None and not int8 and kind_of(encoder) == "checkpoint":  # several may lie in one folder
+        out = Path(encoder).with_suffix(Path(FILES.get(to, "")).suffix)
     written = write(encoder, to, out=out, int8=int8, images=images)
     if data is None:
         return RankedExport(**vars(written))

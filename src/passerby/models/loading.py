@@ -63,7 +63,7 @@ def load_graph(source: EncoderSource, engine: str | None, *, described: bool = F
             {"backbone": path.stem},
             {"licence": exported.get("licence", "unknown"), "file": path.name},
         )
-    preprocessing = _preprocessing_of_graph(source, size)
+    preprocessing = _preprocessing_of_graph(source, size, reshapes=chosen == "openvino")
     return LoadedModel(
         GraphEngine(path, chosen, preprocessing, output=source.settings.output),
         preprocessing,
@@ -73,10 +73,12 @@ def load_graph(source: EncoderSource, engine: str | None, *, described: bool = F
     )
 
 
-def _preprocessing_of_graph(source: EncoderSource, size: tuple[int | None, int | None]) -> Preprocessing:
+def _preprocessing_of_graph(
+    source: EncoderSource, size: tuple[int | None, int | None], *, reshapes: bool
+) -> Preprocessing:
     given = source.settings.given()
     for name, pixels in zip(("height", "width"), size, strict=True):
-        if pixels is not None and given.setdefault(name, pixels) != pixels:
+        if pixels is not None and given.setdefault(name, pixels) != pixels and not reshapes:
             raise WeightsError(f"{source}: its {name} is {pixels} pixels, and {name} = {given[name]} was given")
     missing = [name for name in ("height", "width", "colors", "scale") if name not in given]
     if missing:
