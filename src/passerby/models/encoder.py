@@ -263,9 +263,10 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **gi
         raise ConfigError(unknown_name("engine", engine, ENGINES))
     source = encoder_source(folder, given)
     if is_hub_name(source):
-        source.allow((), "the hub's entry says everything")
+        if source.place.startswith("hub:"):
+            source.allow((), "the hub's entry says everything")
         found = find_in_hub(source.place)
-        encoder = load_encoder(found.source, engine)
+        encoder = load_encoder(found.source, engine, **source.settings.given())
         encoder.provenance |= found.provenance
         encoder.calibration = {**found.calibration, **encoder.calibration}
         return encoder
