@@ -20,7 +20,7 @@ from passerby.gallery.gallery import Gallery
 from passerby.images.cache import ImageStore
 from passerby.images.decode import FORMATS, decode_image, read_image
 from passerby.models.image_inputs import pixels_of
-from passerby.report.page import thumbnail
+from passerby.report.html_page import thumbnail
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 40\n%%EndComments\n{} loop\n"
 HEIGHT, WIDTH = 24, 12

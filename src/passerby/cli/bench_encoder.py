@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.output import show
-from passerby.cli.parameters import BatchSize, Encoder, Json
+from passerby.cli.shared_parameters import BatchSize, Encoder, Json
 
 
 def bench_encoder(

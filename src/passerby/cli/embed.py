@@ -13,7 +13,7 @@ from passerby.cli.dataset_flags import DatasetFlags
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.image_folder import images_below
 from passerby.cli.output import is_first_process, show
-from passerby.cli.parameters import BatchSize, Encoder, Flip, Json
+from passerby.cli.shared_parameters import BatchSize, Encoder, Flip, Json
 from passerby.errors import EmbeddingError, UsageError
 
 

@@ -11,7 +11,7 @@ from passerby.cli.dataset_flags import DatasetFlags
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.image_folder import images_below
 from passerby.cli.output import show
-from passerby.cli.parameters import Encoder, Json
+from passerby.cli.shared_parameters import Encoder, Json
 from passerby.errors import UsageError
 
 _COMPARED = 128

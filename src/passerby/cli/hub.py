@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 from cyclopts import Parameter
 
 from passerby.cli.output import show, table
-from passerby.cli.parameters import Json
+from passerby.cli.shared_parameters import Json
 
 EncoderName: TypeAlias = Annotated[str, Parameter(name="NAME", help="Name of the encoder (`passerby hub list`).")]
 

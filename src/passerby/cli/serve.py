@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
-from passerby.cli.parameters import GalleryEncoder, GalleryLocation
+from passerby.cli.shared_parameters import GalleryEncoder, GalleryLocation
 
 
 def serve(

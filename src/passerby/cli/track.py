@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
 from passerby.cli.setting_flags import flags_of, given
+from passerby.cli.shared_parameters import Json
 from passerby.config.tracking import TrackingSettings
 from passerby.errors import UsageError
 

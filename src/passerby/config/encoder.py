@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from passerby.config.settings import Positive, Settings
+from passerby.config.settings_group import Positive, Settings
 
 
 class EncoderSettings(Settings):

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from passerby.data.left_out import left_out
+from passerby.data.ignored_files import left_out
 from passerby.data.random_split import shuffled
 from passerby.data.readers.tree import entries, image_names, subfolders
 from passerby.data.records import (

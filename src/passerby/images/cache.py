@@ -239,7 +239,7 @@ def read_into(path: Path, out: UInt8) -> None:
 
 
 def default_cache_dir() -> Path:
-    """`images` in $PASSERBY_CACHE, else `passerby/images` in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache)."""
+    """`images` in $PASSERBY_CACHE, else `passerby/images` in $XDG_CACHE_HOME, else in ~/.cache."""
     return cache_folder("images")
 
 

@@ -24,7 +24,7 @@ from passerby.models.sources import GRAPHS
 
 
 class ForeignModel(BaseModel):
-    """A description file; defaults are a plain 0..1 RGB network, of a checkpoint 256 x 128 and ImageNet's mean and std."""
+    """A description file; defaults are a plain 0..1 RGB network; of a checkpoint 256 x 128, ImageNet's mean and std."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

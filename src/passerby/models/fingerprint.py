@@ -15,7 +15,6 @@ from passerby.config import ModelConfig
 from passerby.errors import WeightsError
 from passerby.models.engines.preprocessing import Preprocessing
 
-
 _YOUNGER = ("last_pool", "tail", "fc_end")
 """Settings that the first encoders did not have: left out at their defaults, so that those keep their fingerprint."""
 

@@ -33,7 +33,7 @@ class Figure(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str
-    mAP: float  # noqa: N815
+    mAP: float
     rank1: float
     how: str = ""
     """What was measured: definition of AP, mirror images."""

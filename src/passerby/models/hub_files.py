@@ -69,7 +69,8 @@ def where_to_get(files: Sequence[HubFile], folder: Path, name: str) -> str:
     """What to fetch by hand, and where to put it."""
     places = "; ".join(f"{file.name} from {file.address or file.page or 'wherever you have it'}" for file in files)
     return (
-        f"fetch {places}, and put it into {folder}, or run `passerby hub get {name} --from FILE`; {MIRROR} names a mirror"
+        f"fetch {places}, and put it into {folder}, or run `passerby hub get {name} --from FILE`; "
+        f"{MIRROR} names a mirror"
     )
 
 
@@ -160,7 +161,10 @@ def _append(address: str, part: Path, title: str, progress: bool) -> None:
         goes_on = response.status == 206
         done = here if goes_on else 0
         total = done + int(response.headers.get("Content-Length") or 0)
-        with part.open("ab" if goes_on else "wb") as out, progress_bar(title, total, done=done, quiet=not progress) as bar:
+        with (
+            part.open("ab" if goes_on else "wb") as out,
+            progress_bar(title, total, done=done, quiet=not progress) as bar,
+        ):
             while block := response.read(_BLOCK):
                 out.write(block)
                 done += len(block)

@@ -45,8 +45,13 @@ def find_on_hugging_face(place: str) -> Path:
 def _fetch(place: str, repository: str, file: str) -> Path:
     try:
         import huggingface_hub
-        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
-        from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+        from huggingface_hub.errors import (
+            EntryNotFoundError,
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+        )
     except ImportError as error:
         raise MissingExtraError("huggingface_hub", "hub", f"fetching {place}") from error
     beside = [str(Path(file).with_suffix(".bin"))] if file.endswith(".xml") else []

@@ -163,9 +163,7 @@ def load_checkpoint(source: EncoderSource, engine: str | None) -> LoadedModel:
         )
     head = head_settings(settings.backbone, source.place)
     pooling = settings.map_pooling or head.pop("pooling", "average")
-    config = ModelConfig(
-        backbone=settings.backbone, last_stride=settings.last_stride or 1, pooling=pooling, **head
-    )
+    config = ModelConfig(backbone=settings.backbone, last_stride=settings.last_stride or 1, pooling=pooling, **head)
     model = build_model(config)
     report = load_weights(model, source.place)
     lost = [name for name in report.missing if not name.endswith("num_batches_tracked")]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from passerby.config.encoder import EncoderSettings
-from passerby.config.parsing import parse_settings
+from passerby.config.group_validation import parse_settings
 from passerby.errors import WeightsError
 
 GRAPHS = (".onnx", ".xml")

@@ -12,7 +12,7 @@ import numpy as np
 from passerby.array_types import UInt8
 from passerby.data.layouts import mats, trees, video
 from passerby.data.layouts.drawn_people import Draw, DrawnPeople
-from passerby.data.readers.extraction import write_whole
+from passerby.data.readers.extract_once import write_whole
 from passerby.errors import DataError, StorageError, unknown_name
 
 __all__ = ["LAYOUTS", "write_layout"]

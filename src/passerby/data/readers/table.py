@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from passerby.data.readers import cuhk, cuhk03, cuhk_sysu, draws, market, msmt17, video
+from passerby.data.readers import cuhk, cuhk03, cuhk_sysu, drawn_protocols, market, msmt17, video
 from passerby.data.readers import two_cameras as pairs
 from passerby.data.readers.options import options_of
 from passerby.data.records import ReIDDataset, Sample
@@ -41,11 +41,11 @@ READERS: dict[str, Reader] = {
     "viper": Reader(pairs.read_viper, pairs.scan_viper),
     "grid": Reader(pairs.read_grid, pairs.scan_grid),
     "prid450s": Reader(pairs.read_prid450s, pairs.scan_prid450s),
-    "caviar4reid": Reader(draws.read_caviar4reid, draws.scan_caviar4reid),
-    "raid": Reader(draws.read_raid, draws.scan_raid),
-    "ilids": Reader(draws.read_ilids, draws.scan_ilids),
-    "3dpes": Reader(draws.read_threedpes, draws.scan_threedpes),
-    "ethz": Reader(draws.read_ethz, draws.scan_ethz),
+    "caviar4reid": Reader(drawn_protocols.read_caviar4reid, drawn_protocols.scan_caviar4reid),
+    "raid": Reader(drawn_protocols.read_raid, drawn_protocols.scan_raid),
+    "ilids": Reader(drawn_protocols.read_ilids, drawn_protocols.scan_ilids),
+    "3dpes": Reader(drawn_protocols.read_threedpes, drawn_protocols.scan_threedpes),
+    "ethz": Reader(drawn_protocols.read_ethz, drawn_protocols.scan_ethz),
     "prid2011_single": Reader(pairs.read_prid2011_single, pairs.scan_prid2011_single),
     "prid2011": Reader(video.read_prid2011, video.scan_prid2011),
     "ilids_vid": Reader(video.read_ilids_vid, video.scan_ilids_vid),

@@ -201,13 +201,13 @@ def find_backbone(networks: Sequence[Network], backbone: Mapping[str, Tensor], p
     best = max((choice.naming.fits, len(choice.naming.names)) for _, choice in choices)
     equal = [(n, c) for n, c in choices if (c.naming.fits, len(c.naming.names)) == best]
     # a mapping of mappings holds what its parts hold, behind longer names
-    equal = [(n, c) for n, c in equal if not any(_is_part(other.place, n.place) for other, _ in equal if other is not n)]
+    equal = [
+        (n, c) for n, c in equal if not any(_is_part(other.place, n.place) for other, _ in equal if other is not n)
+    ]
     equal.sort(key=lambda pair: preference(pair[0].place))
     network, taken = equal[0]
     copies = [(_where(n.place, c.naming.prefix), preference(n.place), c.tensors, c.naming) for n, c in equal[1:]]
-    copies += [
-        (_where(network.place, r.prefix), preference(r.prefix), taken.tensors, r) for r in taken.naming.rivals
-    ]
+    copies += [(_where(network.place, r.prefix), preference(r.prefix), taken.tensors, r) for r in taken.naming.rivals]
     note = _choice(path, network, taken, copies) if best[0] else ""
     return FoundBackbone(taken.tensors, taken.originals, taken.naming, note)
 
@@ -267,8 +267,8 @@ def _refuse_another_model(
         example = f"; {found.originals[wrong[0]]} is {tuple(tensors[wrong[0]].shape)} there and {here} here"
     raise WeightsError(
         f"{path}: a checkpoint of another model: {of_model:.0%} of this backbone's tensors are in the file and "
-        f"{of_file:.0%} of the file's tensors fit{example}. The file begins with {shown(list(found.originals.values()), 3)}; "
-        f"{looks_like(tensors)}"
+        f"{of_file:.0%} of the file's tensors fit{example}. The file begins with "
+        f"{shown(list(found.originals.values()), 3)}; {looks_like(tensors)}"
     )
 
 

@@ -28,9 +28,7 @@ class PlacedHead:
     used: frozenset[str] = frozenset()
 
 
-def place_head(
-    model: ReIDModel, rest: Mapping[str, Tensor], originals: Mapping[str, str], path: str
-) -> PlacedHead:
+def place_head(model: ReIDModel, rest: Mapping[str, Tensor], originals: Mapping[str, str], path: str) -> PlacedHead:
     """The model's head from what a file holds beside the backbone.
 
     Args:
@@ -94,8 +92,10 @@ def _refuse_loss(
         if settings is None
         else f"the file's head is {', '.join(f'model.{k} = {_toml(v)}' for k, v in settings.items())}"
     )
-    state = f"while {shown([slot.name for slot in at_start])} would stay at start values" if at_start else (
-        "although other layers of it do"
+    state = (
+        f"while {shown([slot.name for slot in at_start])} would stay at start values"
+        if at_start
+        else ("although other layers of it do")
     )
     names = [originals[next(iter(layer.tensors.values()))].rpartition(".")[0] for layer in lost]
     raise WeightsError(

@@ -12,6 +12,7 @@ from torch import Tensor
 from passerby.models.backbones import inception
 from passerby.models.weights.networks import preference
 
+
 @dataclass(frozen=True)
 class Naming:
     """The tensors of a file that have the backbone's names behind one prefix.

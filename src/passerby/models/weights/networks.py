@@ -18,7 +18,9 @@ from torch import Tensor
 _AVERAGED = re.compile(r"(^|[._])(ema|teacher|swa|shadow|averaged?)([._\d]|$)|(^|[._])ema[A-Z]", re.IGNORECASE)
 _FOLLOWING = re.compile(r"(^|[._])(encoder_?k|key_encoder|target\w*|momentum\w*)([._]|$)", re.IGNORECASE)
 _USUAL = ("state_dict", "model_state_dict", "model", "net", "weights")
-_NO_WEIGHTS = re.compile(r"(^|[._])(optim\w*|exp_avg\w*|momentum_buffer|grads?|gradients?|scheduler)([._]|$)", re.IGNORECASE)
+_NO_WEIGHTS = re.compile(
+    r"(^|[._])(optim\w*|exp_avg\w*|momentum_buffer|grads?|gradients?|scheduler)([._]|$)", re.IGNORECASE
+)
 _SHOWN = 6
 
 

@@ -64,7 +64,7 @@ def _load_pickle(name: str) -> Any:
 def _plain_values() -> AbstractContextManager[None]:
     """Let through what programs save beside the weights: numpy's numbers and arrays, histories, their arguments."""
     scalar: Any = np.float64(0).__reduce__()[0]
-    rebuild: Any = np.zeros(1).__reduce__()[0]  # type: ignore[index]
+    rebuild: Any = np.zeros(1).__reduce__()[0]
     kinds = {type(np.dtype(code)) for code in "?bBhHiIlLqQefdFDSUO"}
     named = [
         (function, f"numpy.{core}.multiarray.{name}")

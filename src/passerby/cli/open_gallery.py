@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from passerby.gallery.gallery import Gallery
 
 
-def open_gallery(location: str, encoder: str | os.PathLike[str] | None = None, *, make: bool = False, read_only: bool = False) -> Gallery:
+def open_gallery(
+    location: str, encoder: str | os.PathLike[str] | None = None, *, make: bool = False, read_only: bool = False
+) -> Gallery:
     """Open a gallery.
 
     Args:
