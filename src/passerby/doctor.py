@@ -30,6 +30,7 @@ _EXTRAS = {
     "mat": ("scipy", "h5py"),
     "timm": ("timm", "torchvision"),
     "faiss": ("faiss-cpu",),
+    "hub": ("huggingface_hub",),
 }
 
 

@@ -24,7 +24,7 @@ def cross_domain(
     """Evaluate every encoder on every dataset: a matrix of mAP and rank-1.
 
     Args:
-        encoders: Folders of runs or encoders.
+        encoders: Runs, encoders, descriptions, exported graphs, or names of the hub.
         on: Datasets: a name of `passerby data list` and its folder; or one's own manifest or folder, without =ROOT.
         evaluation: How rankings are scored.
         json: see `Json`.

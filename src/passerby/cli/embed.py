@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.image_folder import images_below
 from passerby.cli.output import is_first_process, show
 from passerby.cli.shared_parameters import BatchSize, Encoder, Flip, Json
@@ -28,6 +29,7 @@ def embed(
     flip: Flip = True,
     shard: Annotated[str, Parameter(metavar="I/N")] = "",
     shard_size: Annotated[int, Parameter(metavar="N")] = 8192,
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Turn a dataset, or a folder of images, into vectors: Parquet files with vector, pid, camid and path.
@@ -42,6 +44,7 @@ def embed(
         flip: see `Flip`.
         shard: Do part I of N; whoever ends last joins them. Default: all of it, or under torchrun this process's.
         shard_size: Images between two writes; what has been written is not done again after an interruption.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     if images is not None and (data.given or parts):
@@ -49,7 +52,7 @@ def embed(
     part, of = _part(shard)
     from passerby.models.encoder import load_encoder
 
-    model = load_encoder(encoder)
+    model = load_encoder(source_of(encoder, reading))
     if images is not None:
         samples = {"images": images_below(images)}
     else:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.image_folder import images_below
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import Encoder, Json
@@ -31,6 +32,7 @@ def export(
     raw: Annotated[bool, Parameter(negative=())] = False,
     int8: Annotated[bool, Parameter(negative=())] = False,
     data: DatasetFlags = DatasetFlags(),
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Write an encoder with its preprocessing and L2 normalisation inside; refused if outputs differ.
@@ -50,6 +52,7 @@ def export(
         raw: The embedding as the network gives it, not brought to unit length.
         int8: Quantise (ONNX only, needs --images): a new encoder in the folder int8.
         data: With --int8 or --precision float16: rank this dataset before and after, to see what it costs.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     if data.given and not (int8 or precision == "float16"):
@@ -60,7 +63,7 @@ def export(
     from passerby.experiments.export_ranking import export as run_export
 
     written = run_export(
-        encoder,
+        source_of(encoder, reading),
         to,
         out=out,
         input=input,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import (
@@ -32,6 +33,7 @@ def observe(
     keep: Annotated[bool, Parameter(negative=())] = False,
     threshold: AcceptBelow = None,
     tracklet: Tracklet = False,
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Identify, and enrol whoever is unknown as a new identity ("unknown-1", "unknown-2", ...).
@@ -45,10 +47,11 @@ def observe(
         keep: Also add the images of people who are recognised (their identity then drifts with them).
         threshold: see `AcceptBelow`.
         tracklet: see `Tracklet`.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     probes: list[Any] = [list(images)] if tracklet else list(images)
-    with open_gallery(gallery, encoder, make=True) as opened:
+    with open_gallery(gallery, source_of(encoder, reading), make=True) as opened:
         sightings = [
             opened.observe(probe, camera=camera, time=time, keep=keep, threshold=threshold) for probe in probes
         ]

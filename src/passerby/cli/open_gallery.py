@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,18 +12,20 @@ if TYPE_CHECKING:
     from passerby.gallery.gallery import Gallery
 
 
-def open_gallery(location: str, encoder: Path | None = None, *, make: bool = False, read_only: bool = False) -> Gallery:
+def open_gallery(
+    location: str, encoder: str | os.PathLike[str] | None = None, *, make: bool = False, read_only: bool = False
+) -> Gallery:
     """Open a gallery.
 
     Args:
         location: a file, or milvus://HOST:PORT/NAME.
-        encoder: folder of the run or encoder, where images come in.
+        encoder: the encoder, where images come in.
         make: make it where there is none.
         read_only: refuse every change.
 
     Raises:
         GalleryError: there is none, or it cannot be opened.
-        WeightsError: no encoder in that folder.
+        WeightsError: no such encoder.
     """
     if not make and "://" not in location and not Path(location).exists():
         raise GalleryError(f"{location}: no such gallery; `passerby enroll` makes one")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.output import show
 from passerby.cli.setting_flags import flags_of, given
 from passerby.cli.shared_parameters import Json
@@ -35,13 +36,14 @@ def track(
     film_out: bool = False,
     thumbnails: bool = True,
     tracking: TrackingFlags = TrackingFlags(),  # noqa: B008  (frozen)
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Follow people through films: one number a person, over time and over cameras.
 
     Args:
         films: Films, folders of frames, or addresses of cameras.
-        encoder: Folder of the run or encoder that turns crops into vectors, or a description of a foreign model.
+        encoder: What turns crops into vectors: a run, an encoder, a description, a model file, or hub:NAME.
         out: New or empty folder for FILM.txt (MOT), tracks.csv, tracks.parquet, tracklets.parquet and report.html.
         detector: OpenVINO (.xml) or ONNX (.onnx) file of a person detector, or a .toml that describes one.
         boxes: Instead of a detector: FILM=FILE, or one file a film in their order.
@@ -55,6 +57,7 @@ def track(
         film_out: Also write the films with boxes and numbers drawn in.
         thumbnails: Show small pictures of people in the report.
         tracking: Settings of tracking.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     from passerby.config.tracking import tracking_settings
@@ -64,7 +67,7 @@ def track(
     true_files = _named(truth, "--truth")
     result = track_films(
         films,
-        encoder=encoder,
+        encoder=source_of(encoder, reading),
         detector=detector,
         boxes=_boxes(boxes),
         cameras=cameras or None,

@@ -18,6 +18,7 @@ from passerby.models.export.encoder_export import export as write
 from passerby.models.export.form import ExportForm, InputType, Normalization, Precision
 from passerby.models.export.writers import FILES
 from passerby.models.image_inputs import Images
+from passerby.models.sources import kind_of
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def export(
         to: "onnx" (ONNX Runtime and others), "openvino", or "exported_program" (`torch.export.load`).
         out: where to; default: encoder.onnx, encoder.xml or encoder.pt2 in the encoder's folder, where
             `load_encoder(folder, engine=...)` finds it (other choices below have names of their own:
-            encoder-float.onnx, ...).
+            encoder-float.onnx, ...); of a checkpoint, a file of its name beside it.
         input: "uint8": RGB pixels [batch, 3, height, width] of any size, resized in the graph. "float": float32 of
             the encoder's input size alone, as trackers and most other programs give.
         normalization: where mean and std are applied: "inside" (floats are RGB in 0..1) or "outside" (floats are
@@ -96,6 +97,8 @@ def export(
         raise ConfigError(
             f"data: only int8 and float16 (as ONNX) change a ranking; other exports differ by {TOLERANCE:.0e} at most"
         )
+    if out is None and not int8 and kind_of(encoder) == "checkpoint":  # several may lie in one folder
+        out = Path(encoder).with_suffix(Path(FILES.get(to, "")).suffix)
     written = write(encoder, to, out=out, form=form, int8=int8, images=images)
     if data is None:
         return RankedExport(**vars(written))

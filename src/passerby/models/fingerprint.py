@@ -11,8 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from passerby.config import ModelConfig
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.graph_files import files_of_graph
+
+_YOUNGER = ("last_pool", "tail", "fc_end")
+"""Settings that the first encoders did not have: left out at their defaults, so that those keep their fingerprint."""
+
+
+def architecture_of(config: ModelConfig) -> dict[str, Any]:
+    """How a model is built, as plain values: its settings without the file that it started from."""
+    architecture = config.model_dump(mode="json", exclude={"weights"})
+    changed = config.model_dump(exclude_defaults=True)
+    return {name: value for name, value in architecture.items() if name not in _YOUNGER or name in changed}
 
 
 def fingerprint_of_weights(

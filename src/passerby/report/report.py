@@ -150,9 +150,9 @@ def report(
     Half of the people (drawn by `seed`) are enrolled for the section about impostors; the others are the impostors.
 
     Args:
-        run: folder of a training run, or of an encoder.
+        run: folder of a training run, or any encoder that `load_encoder` takes.
         data: its query and gallery are used; default: the dataset that the run was trained on.
-        out: the .html file; default: report.html in `run`.
+        out: the .html file; default: report.html in `run`, if that is a folder.
         settings: how to evaluate; default: as the run's recipe says. Without a protocol: the dataset's own.
             Re-ranked results are shown beside the plain ones, by "k_reciprocal" where nothing else is set.
         seed: of the random choices.
@@ -169,7 +169,9 @@ def report(
         StorageError: the file cannot be written.
     """
     folder = Path(run)
-    encoder = load_encoder(folder)
+    if out is None and not folder.is_dir():
+        raise ConfigError(f"{folder}: not a folder in which report.html could lie; say where it goes: out (--out FILE)")
+    encoder = load_encoder(run)
     recipe = folder / "config.toml"
     config = load_recipe(recipe) if recipe.exists() else None
     if data is None:

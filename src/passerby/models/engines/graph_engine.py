@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 log = logging.getLogger("passerby")
-_OPENERS = {"onnxruntime": open_onnxruntime, "openvino": open_openvino}
 
 
 class GraphEngine:
@@ -65,11 +64,15 @@ class GraphEngine:
         self.path = Path(path)
         if not self.path.is_file():
             raise WeightsError(f"{self.path}: no such model file")
-        if engine not in _OPENERS:
-            raise ConfigError(unknown_name("engine", engine, _OPENERS))
+        if engine not in ("onnxruntime", "openvino"):
+            raise ConfigError(unknown_name("engine", engine, ("onnxruntime", "openvino")))
         if engine == "onnxruntime" and self.path.suffix != ".onnx":
             raise WeightsError(f"{self.path}: ONNX Runtime reads .onnx files; use the engine 'openvino'")
-        self._graph = _OPENERS[engine](self.path, output, threads=threads)
+        if engine == "onnxruntime":
+            self._graph = open_onnxruntime(self.path, output, threads=threads)
+        else:
+            size = (preprocessing.height, preprocessing.width)
+            self._graph = open_openvino(self.path, output, threads=threads, size=size)
         self.metadata = self._graph.metadata
         self.preprocessing = _outside(self.metadata, preprocessing)
         self._input, self.dim = self._first_that_works(preprocessing)

@@ -26,13 +26,16 @@ _ELEMENTS = {
 _CONVERTED = ("bfloat16", "float16", "float64")
 
 
-def open_openvino(path: Path, output: str | None, *, threads: int = 0) -> OpenedGraph:
+def open_openvino(
+    path: Path, output: str | None, *, threads: int = 0, size: tuple[int, int] | None = None
+) -> OpenedGraph:
     """Open OpenVINO's .xml or an .onnx file on the CPU.
 
     Args:
         path: the file.
         output: name of the output to read, where there are several.
         threads: of one run; 0: as many as this process may use.
+        size: height and width that a graph of fixed other size is reshaped to, which OpenVINO can.
 
     Raises:
         MissingExtraError: OpenVINO is not installed.
@@ -49,6 +52,7 @@ def open_openvino(path: Path, output: str | None, *, threads: int = 0) -> Opened
         chosen = _output_named(model, outputs, output)
         name = check_names(path, [node.node.friendly_name for node in model.inputs], outputs, chosen)
         metadata = _metadata(model)
+        _reshape(model, size)
         element = model.inputs[0].get_element_type().get_type_name()
         shape = _shape(model.inputs[0].get_partial_shape())
         runs = _Compiled(openvino, model, outputs.index(name), threads or usable_threads())
@@ -90,6 +94,13 @@ def _output_named(model: Any, outputs: list[str], wanted: str | None) -> str | N
         if wanted in node.names:
             return first
     return wanted
+
+
+def _reshape(model: Any, size: tuple[int, int] | None) -> None:
+    """Another height and width for a graph [n, 3, height, width] that has fixed ones."""
+    shape = list(_shape(model.inputs[0].get_partial_shape()))
+    if size is not None and len(shape) == 4 and shape[1] == 3 and None not in shape[2:] and tuple(shape[2:]) != size:
+        model.reshape([-1 if shape[0] is None else shape[0], 3, *size])
 
 
 def _shape(partial: Any) -> tuple[int | None, ...]:
