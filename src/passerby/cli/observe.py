@@ -13,6 +13,7 @@ from passerby.cli.output import show
 from passerby.cli.shared_parameters import (
     AcceptBelow,
     Camera,
+    Engine,
     GalleryEncoder,
     GalleryLocation,
     Images,
@@ -33,6 +34,7 @@ def observe(
     keep: Annotated[bool, Parameter(negative=())] = False,
     threshold: AcceptBelow = None,
     tracklet: Tracklet = False,
+    engine: Engine = "auto",
     reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
@@ -47,11 +49,12 @@ def observe(
         keep: Also add the images of people who are recognised (their identity then drifts with them).
         threshold: see `AcceptBelow`.
         tracklet: see `Tracklet`.
+        engine: see `Engine`.
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     probes: list[Any] = [list(images)] if tracklet else list(images)
-    with open_gallery(gallery, source_of(encoder, reading), make=True) as opened:
+    with open_gallery(gallery, source_of(encoder, reading), engine=engine, images=len(images), make=True) as opened:
         sightings = [
             opened.observe(probe, camera=camera, time=time, keep=keep, threshold=threshold) for probe in probes
         ]

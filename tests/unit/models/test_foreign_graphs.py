@@ -106,11 +106,11 @@ REFUSED = {
     "NaN": ({"after": [FLAT, node("Neg", ["f"], ["m"]), node("Sqrt", ["m"], ["out"])]}, "NaN or infinite"),
     "zeros": ({"after": [FLAT, node("Sub", ["f", "f"], ["out"])]}, "a vector of zeros"),
     "a map": ({"after": [node("Identity", ["r"], ["out"])]}, "a map, not a vector"),
-    "another size": ({"shape": ("n", 3, 128, 64)}, r"the graph declares \[any, 3, 128, 64\]"),
+    "another size": ({"shape": ("n", 3, 128, 64)}, "its height is 128 pixels"),
     "one channel": ({"shape": ("n", 1, HEIGHT, WIDTH)}, "3 channels|cannot run"),
     "three axes": (
         {"shape": (3, HEIGHT, WIDTH), "before": [node("Unsqueeze", ["input", "z"], ["x"])], "constants": {"z": [0]}},
-        "four axes",
+        "expected an input of",
     ),
     "no images": ({"shape": (0, 3, HEIGHT, WIDTH)}, "four axes"),
     "an unknown operator": ({"after": [node("Mystery", ["g"], ["out"], domain="nobody")]}, "not a readable ONNX"),
@@ -234,7 +234,7 @@ def test_every_byte_of_the_weights_counts(tmp_path: Path) -> None:
     changed = load_encoder(description)
     assert len({inside.fingerprint, outside.fingerprint, changed.fingerprint}) == 3
     (tmp_path / "w.data").unlink()
-    with pytest.raises(WeightsError, match=r"w\.data: no such file"):
+    with pytest.raises(WeightsError, match=r"w\.data|not a readable"):
         load_encoder(description)
 
 
