@@ -30,9 +30,9 @@ class EngineSpeed:
     images_per_second: float
     """Best of the rounds."""
     ratio: float
-    """Against torch in float32, the median over rounds in which both ran one after the other."""
+    """Against the default engine, the median over rounds in which both ran one after the other."""
     difference: float
-    """Largest difference of any number of a vector from torch's in float32."""
+    """Largest difference of any number of a vector from the default engine's."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +71,25 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
     Graphs that `passerby export` has not put into the encoder's folder are made for the occasion and thrown away.
 
     Args:
-        folder: an encoder's or a run's folder.
+        folder: an encoder's or a run's folder, or anything that `load_encoder` takes. What runs it by default (torch;
+            for a graph the engine that its file needs) is what the others are compared with.
         batch_size: images in a batch.
         rounds: how often each engine runs; interleaved, so that all see the same machine.
 
     Raises:
         WeightsError: no encoder there.
     """
-    reference = load_encoder(folder, engine="torch")
-    ways: dict[str, Callable[[Tensor], Tensor]] = {"torch": reference.encode_batch, "torch bf16": _in_bf16(reference)}
-    absent = []
+    reference = load_encoder(folder)
+    ways: dict[str, Callable[[Tensor], Tensor]] = {reference.engine.name: reference.encode_batch}
+    on_torch = reference.engine.name == "torch"
+    if on_torch:
+        ways["torch bf16"] = _in_bf16(reference)
+    absent = [] if on_torch else ["torch: a graph does not run on it"]
     for engine, to in (("onnxruntime", "onnx"), ("openvino", "openvino")):
+        if engine in ways:
+            continue
         try:
-            ways[engine] = _graph(folder, reference, engine, to)
+            ways[engine] = _graph(folder, reference, engine, to if on_torch else None)
         except (WeightsError, MissingExtraError) as error:
             absent.append(f"{engine}: {error}")
     size = (reference.preprocessing.height, reference.preprocessing.width)
@@ -97,7 +103,7 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
         EngineSpeed(
             name=name,
             images_per_second=batch_size / min(times),
-            ratio=float(torch.tensor(seconds["torch"]).div(torch.tensor(times)).median()),
+            ratio=float(torch.tensor(seconds[reference.engine.name]).div(torch.tensor(times)).median()),
             difference=differences[name],
         )
         for name, times in seconds.items()
@@ -106,10 +112,15 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
     return SpeedReport(tuple(measured), tuple(absent), batch_size, torch.get_num_threads())
 
 
-def _graph(folder: str | os.PathLike[str], reference: Encoder, engine: str, to: str) -> Callable[[Tensor], Tensor]:
+def _graph(
+    folder: str | os.PathLike[str], reference: Encoder, engine: str, to: str | None
+) -> Callable[[Tensor], Tensor]:
+    """The encoder on an engine; with `to`, exported for the occasion where it has no such graph."""
     try:
         return load_encoder(folder, engine=engine).encode_batch
     except WeightsError:  # not exported yet, or from other weights
+        if to is None:
+            raise
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
             file = export(folder, to, out=Path(temporary) / FILES[to]).path
             return GraphEngine(file, engine, reference.preprocessing)
