@@ -118,7 +118,7 @@ def drawn(model: torch.nn.Module) -> Any:
         if tensor.dtype.is_floating_point:
             noise = torch.rand(tensor.shape, generator=generator)
             wide = tensor.ndim > 1
-            tensor.copy_((noise - 0.5) * 2 / math.sqrt(tensor[0].numel()) if wide else noise + 0.5 * ("p" != name[-1]))
+            tensor.copy_((noise - 0.5) * 2 / math.sqrt(tensor[0].numel()) if wide else noise + 0.5 * (name[-1] != "p"))
     return model.eval()
 
 
@@ -173,8 +173,16 @@ def test_a_trained_head_travels(code: str, prefix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "settings", "message"),
     [
-        ("strong baseline", {"fc_dims": (24,), "neck": "bnneck"}, r"bottleneck\), while head.fc.0, head.neck would stay"),
-        ("torchreid fc512", {"fc_dims": (24,)}, r"\(module\.fc\.1\).*model.fc_dims = \[24\], model.fc_end = \"norm_relu\""),
+        (
+            "strong baseline",
+            {"fc_dims": (24,), "neck": "bnneck"},
+            r"bottleneck\), while head.fc.0, head.neck would stay",
+        ),
+        (
+            "torchreid fc512",
+            {"fc_dims": (24,)},
+            r"\(module\.fc\.1\).*model.fc_dims = \[24\], model.fc_end = \"norm_relu\"",
+        ),
         ("fast-reid", {"neck": "bnneck"}, r"\(module\.heads\.pool_layer\).*model.pooling = \"gem\""),
         ("layumi", {"fc_dims": (16,), "neck": "bnneck"}, r"add_block\.0, .*the embedding would not be the file's"),
     ],

@@ -97,7 +97,7 @@ def read_head(tensors: Mapping[str, Tensor], dim: int, slots: Sequence[Layer] = 
     gem = next((layer for layer in layers if layer.kind == "gem"), None)
     rest = [layer for layer in layers if layer.kind != "gem"]
     chain: list[Layer] = []
-    while following := _next(rest, dim, slots[len(chain) :]):
+    while following := _next(rest, dim, slots[len(chain) :], chain):
         chain.append(following)
         rest.remove(following)
         dim = following.out
@@ -105,11 +105,15 @@ def read_head(tensors: Mapping[str, Tensor], dim: int, slots: Sequence[Layer] = 
     return FileHead(tuple(chain), gem, tuple(others))
 
 
-def _next(rest: Sequence[Layer], dim: int, slots: Sequence[Layer]) -> Layer | None:
+def _next(rest: Sequence[Layer], dim: int, slots: Sequence[Layer], chain: Sequence[Layer]) -> Layer | None:
     for layer in rest:
         if layer.kind == "norm" and layer.out == dim:
             return layer
-        if layer.kind == "linear" and layer.shape[1] == dim and not _is_classifier(layer, rest, slots):
+        if (
+            layer.kind == "linear"
+            and layer.shape[1] == dim
+            and not (_is_classifier(layer, rest, slots) and not (chain and _in_one_sequence(layer, chain[-1])))
+        ):
             return layer
     return None
 
@@ -121,6 +125,12 @@ def _is_classifier(layer: Layer, rest: Sequence[Layer], slots: Sequence[Layer]) 
     if _only_classifies(layer):
         return True
     return not (slots and layer.fits(slots[0])) and not _EMBEDDING.search(layer.name)
+
+
+def _in_one_sequence(layer: Layer, before: Layer) -> bool:
+    """Whether two layers are numbered parts of one module (fc.0, fc.2), as in the projections of self-supervision."""
+    (place, _, number), (other, _, other_number) = layer.name.rpartition("."), before.name.rpartition(".")
+    return place == other and number.isdecimal() and other_number.isdecimal()
 
 
 def _only_classifies(layer: Layer) -> bool:
