@@ -119,7 +119,7 @@ def _next(rest: Sequence[Layer], dim: int, slots: Sequence[Layer], chain: Sequen
 
 
 def _is_classifier(layer: Layer, rest: Sequence[Layer], slots: Sequence[Layer]) -> bool:
-    """Whether a matrix is the last one: nothing follows it, the model has no place for it, its name says no embedding."""
+    """Whether a matrix is the last one: nothing follows it, it has no place, and its name says no embedding."""
     if any(other.shape[-1] == layer.out and not _only_classifies(other) for other in rest if other is not layer):
         return False
     if _only_classifies(layer):
