@@ -30,7 +30,7 @@ class EngineSpeed:
     images_per_second: float
     """Best of the rounds."""
     ratio: float
-    """Against torch in float32 (a graph: the engine its file needs), the median over rounds in which both took turns."""
+    """Against torch in float32 (of a graph: the engine that its file needs), the median over rounds taken in turns."""
     difference: float
     """Largest difference of any number of a vector from that engine's."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from passerby.data.readers import cuhk, cuhk03, cuhk_sysu, drawn_protocols, market, msmt17, video
+from passerby.data.readers import cuhk, cuhk03, cuhk_sysu, drawn_protocols, market, market_like, msmt17, video
 from passerby.data.readers import two_cameras as pairs
 from passerby.data.readers.options import options_of
 from passerby.data.records import ReIDDataset, Sample
@@ -33,9 +33,12 @@ class Reader:
 READERS: dict[str, Reader] = {
     "market1501": Reader(market.read_market1501, market.scan_market1501),
     "dukemtmc_reid": Reader(market.read_dukemtmc, market.scan_dukemtmc),
+    "occluded_duke": Reader(market_like.read_occluded_duke, market_like.scan_occluded_duke),
+    "veri776": Reader(market_like.read_veri776, market_like.scan_veri776),
     "cuhk01": Reader(cuhk.read_cuhk01, cuhk.scan_cuhk01),
     "cuhk02": Reader(cuhk.read_cuhk02, cuhk.scan_cuhk02),
     "cuhk03": Reader(cuhk03.read_cuhk03, cuhk03.scan_cuhk03),
+    "cuhk03_np": Reader(market_like.read_cuhk03_np, market_like.scan_cuhk03_np),
     "cuhk_sysu": Reader(cuhk_sysu.read_cuhk_sysu, cuhk_sysu.scan_cuhk_sysu),
     "msmt17": Reader(msmt17.read_msmt17, msmt17.scan_msmt17),
     "viper": Reader(pairs.read_viper, pairs.scan_viper),
