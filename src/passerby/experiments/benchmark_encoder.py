@@ -30,9 +30,9 @@ class EngineSpeed:
     images_per_second: float
     """Best of the rounds."""
     ratio: float
-    """Against the default engine, the median over rounds in which both ran one after the other."""
+    """Against torch in float32 (of a graph: the engine that its file needs), the median over rounds taken in turns."""
     difference: float
-    """Largest difference of any number of a vector from the default engine's."""
+    """Largest difference of any number of a vector from that engine's."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
     Graphs that `passerby export` has not put into the encoder's folder are made for the occasion and thrown away.
 
     Args:
-        folder: an encoder's or a run's folder, or anything that `load_encoder` takes. What runs it by default (torch;
-            for a graph the engine that its file needs) is what the others are compared with.
+        folder: any encoder that `load_encoder` takes.
         batch_size: images in a batch.
         rounds: how often each engine runs; interleaved, so that all see the same machine.
 
@@ -80,16 +79,16 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
         WeightsError: no encoder there.
     """
     reference = load_encoder(folder)
-    ways: dict[str, Callable[[Tensor], Tensor]] = {reference.engine.name: reference.encode_batch}
-    on_torch = reference.engine.name == "torch"
-    if on_torch:
+    first = reference.engine.name
+    ways: dict[str, Callable[[Tensor], Tensor]] = {first: reference.encode_batch}
+    if first == "torch":
         ways["torch bf16"] = _in_bf16(reference)
-    absent = [] if on_torch else ["torch: a graph does not run on it"]
+    absent = []
     for engine, to in (("onnxruntime", "onnx"), ("openvino", "openvino")):
-        if engine in ways:
+        if engine == first:
             continue
         try:
-            ways[engine] = _graph(folder, reference, engine, to if on_torch else None)
+            ways[engine] = _graph(folder, reference, engine, to)
         except (WeightsError, MissingExtraError) as error:
             absent.append(f"{engine}: {error}")
     size = (reference.preprocessing.height, reference.preprocessing.width)
@@ -103,7 +102,7 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
         EngineSpeed(
             name=name,
             images_per_second=batch_size / min(times),
-            ratio=float(torch.tensor(seconds[reference.engine.name]).div(torch.tensor(times)).median()),
+            ratio=float(torch.tensor(seconds[first]).div(torch.tensor(times)).median()),
             difference=differences[name],
         )
         for name, times in seconds.items()
@@ -112,14 +111,11 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
     return SpeedReport(tuple(measured), tuple(absent), batch_size, torch.get_num_threads())
 
 
-def _graph(
-    folder: str | os.PathLike[str], reference: Encoder, engine: str, to: str | None
-) -> Callable[[Tensor], Tensor]:
-    """The encoder on an engine; with `to`, exported for the occasion where it has no such graph."""
+def _graph(folder: str | os.PathLike[str], reference: Encoder, engine: str, to: str) -> Callable[[Tensor], Tensor]:
     try:
         return load_encoder(folder, engine=engine).encode_batch
     except WeightsError:  # not exported yet, or from other weights
-        if to is None:
+        if reference.engine.name != "torch":
             raise
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
             file = export(folder, to, out=Path(temporary) / FILES[to]).path

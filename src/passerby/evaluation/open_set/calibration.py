@@ -134,6 +134,10 @@ def stored_laws(calibration: Mapping[str, Any], kind: Literal["identify", "obser
 
 def describe_calibration(calibration: Mapping[str, Any]) -> str:
     """One sentence on what an encoder's calibration holds for."""
+    if "value" not in calibration and stored_laws(calibration, "identify") is not None:
+        return (
+            f"no threshold; impostor laws of {calibration.get('people', 'people held out')} for galleries of every size"
+        )
     if "value" not in calibration:
         return "not calibrated: no threshold and no impostor law (`passerby calibrate`)"
     people = calibration.get("identities", "an unknown number of")

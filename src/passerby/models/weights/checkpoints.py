@@ -201,12 +201,15 @@ def find_backbone(networks: Sequence[Network], backbone: Mapping[str, Tensor], p
     best = max((choice.naming.fits, len(choice.naming.names)) for _, choice in choices)
     equal = [(n, c) for n, c in choices if (c.naming.fits, len(c.naming.names)) == best]
     # a mapping of mappings holds what its parts hold, behind longer names
-    equal = [
-        (n, c) for n, c in equal if not any(_is_part(other.place, n.place) for other, _ in equal if other is not n)
-    ]
-    equal.sort(key=lambda pair: preference(pair[0].place))
-    network, taken = equal[0]
-    copies = [(_where(n.place, c.naming.prefix), preference(n.place), c.tensors, c.naming) for n, c in equal[1:]]
+    leaves = [(n, c) for n, c in equal if not any(_is_part(o.place, n.place) for o, _ in equal if o is not n)]
+    wholes = [(n, c) for n, c in equal if (n, c) not in leaves]
+    leaves.sort(key=lambda pair: preference(pair[0].place))
+    network, taken = leaves[0]
+    whole = next(((n, c) for n, c in wholes if _is_part(network.place, n.place) and c.rest()), None)
+    if whole is not None and not taken.rest():  # a network in parts: the backbone here, its head beside it
+        network, taken = whole
+        leaves = [whole]
+    copies = [(_where(n.place, c.naming.prefix), preference(n.place), c.tensors, c.naming) for n, c in leaves[1:]]
     copies += [(_where(network.place, r.prefix), preference(r.prefix), taken.tensors, r) for r in taken.naming.rivals]
     note = _choice(path, network, taken, copies) if best[0] else ""
     return FoundBackbone(taken.tensors, taken.originals, taken.naming, note)

@@ -2,7 +2,7 @@
 
 A layer is told by its tensors: a fully connected layer has a matrix, a batch norm has running statistics, a
 generalised mean (GeM) one number called p. They are put in a row by their lengths, from the pooled vector on; a last
-matrix that nothing follows is the classifier, which belongs to the loss.
+matrix that nothing follows is the classifier, which belongs to the loss, unless its name says that it embeds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from passerby.models.model import ReIDModel
 
 Kind = Literal["linear", "norm", "gem"]
 
-_CLASSIFIER = re.compile(r"(^|\.)(classifiers?\w*|cls\w*|logits?|last_linear|fc|heads?|linear|output)(\.\d+)?$")
+_CLASSIFIER = re.compile(r"(^|\.)(classifiers?\w*|cls|logits?)(\.|$)")
+_EMBEDDING = re.compile(r"(embed|feat|proj|reduc|bottleneck|neck|fc_out|add_block)", re.IGNORECASE)
 _OTHER = re.compile(r"(^|\.)(aux_logits|loss\w*|criterion\w*|queue\w*|pixel_mean|pixel_std)(\.|$)")
 _NECK = re.compile(r"(^|\.)(bottleneck|bn_?neck|bn\w*)(\.\d+)?$")
 _TORCHREID = re.compile(r"(^|\.)fc\.\d+$")
@@ -96,33 +97,44 @@ def read_head(tensors: Mapping[str, Tensor], dim: int, slots: Sequence[Layer] = 
     gem = next((layer for layer in layers if layer.kind == "gem"), None)
     rest = [layer for layer in layers if layer.kind != "gem"]
     chain: list[Layer] = []
-    while following := _next(rest, dim, slots[len(chain) :]):
+    while following := _next(rest, dim, slots[len(chain) :], chain):
         chain.append(following)
         rest.remove(following)
         dim = following.out
-    others = [layer for layer in rest if not (layer.kind == "linear" and _CLASSIFIER.search(layer.name))]
+    others = [layer for layer in rest if layer.kind == "norm" or _EMBEDDING.search(layer.name)]
     return FileHead(tuple(chain), gem, tuple(others))
 
 
-def _next(rest: Sequence[Layer], dim: int, slots: Sequence[Layer]) -> Layer | None:
+def _next(rest: Sequence[Layer], dim: int, slots: Sequence[Layer], chain: Sequence[Layer]) -> Layer | None:
     for layer in rest:
         if layer.kind == "norm" and layer.out == dim:
             return layer
-        if layer.kind == "linear" and layer.shape[1] == dim and not _is_classifier(layer, rest, slots):
+        if (
+            layer.kind == "linear"
+            and layer.shape[1] == dim
+            and not (_is_classifier(layer, rest, slots) and not (chain and _in_one_sequence(layer, chain[-1])))
+        ):
             return layer
     return None
 
 
 def _is_classifier(layer: Layer, rest: Sequence[Layer], slots: Sequence[Layer]) -> bool:
-    followers = (other for other in rest if other is not layer)
-    if any(other.shape[-1] == layer.out and not _only_classifies(other) for other in followers):
+    """Whether a matrix is the last one: nothing follows it, it has no place, and its name says no embedding."""
+    if any(other.shape[-1] == layer.out and not _only_classifies(other) for other in rest if other is not layer):
         return False
-    has_place = bool(slots) and layer.fits(slots[0]) and not _only_classifies(layer)
-    return not has_place and (_CLASSIFIER.search(layer.name) is not None or _only_classifies(layer))
+    if _only_classifies(layer):
+        return True
+    return not (slots and layer.fits(slots[0])) and not _EMBEDDING.search(layer.name)
+
+
+def _in_one_sequence(layer: Layer, before: Layer) -> bool:
+    """Whether two layers are numbered parts of one module (fc.0, fc.2), as in the projections of self-supervision."""
+    (place, _, number), (other, _, other_number) = layer.name.rpartition("."), before.name.rpartition(".")
+    return place == other and number.isdecimal() and other_number.isdecimal()
 
 
 def _only_classifies(layer: Layer) -> bool:
-    return layer.kind == "linear" and re.search(r"(^|\.)(classifiers?|cls|logits?)(\.|$)", layer.name) is not None
+    return layer.kind == "linear" and _CLASSIFIER.search(layer.name) is not None
 
 
 def _layers(tensors: Mapping[str, Tensor]) -> list[Layer]:
