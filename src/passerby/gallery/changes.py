@@ -16,6 +16,7 @@ from passerby.array_types import Int64
 from passerby.errors import GalleryRequestError
 from passerby.gallery.events import Event
 from passerby.gallery.identities import final_identity, new_identity, new_unknown
+from passerby.gallery.sightings import own_observations
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord, SightingWhere
 
@@ -181,14 +182,8 @@ def split(
     made = new_unknown(store) if name is None else new_identity(store, name)
     # what was agreed for the whole holds for the part
     store.put_identity(replace(made, consent=record.consent, expires=record.expires))
-    stay = set(own.tolist()) - set(wanted.tolist())
-    with_them = [
-        one.id
-        for one in seen
-        if one.first_observation
-        and not any(i in stay for i in range(one.first_observation, one.last_observation + 1))
-        and any(i in wanted for i in range(one.first_observation, one.last_observation + 1))
-    ]
+    places = [(one.id, own_observations(one, own)) for one in seen]
+    with_them = [number for number, ids in places if len(ids) and np.isin(ids, wanted).all()]
     moved = np.union1d(named, np.array(with_them, np.int64))
     store.move_observations(wanted, made.id)
     store.sightings.move(moved, made.id)

@@ -14,7 +14,7 @@ from passerby.gallery import identities
 from passerby.gallery.answers import Identification, Sighting
 from passerby.gallery.changes import write_event
 from passerby.gallery.enrolment import NewObservations
-from passerby.gallery.sightings import answer_of
+from passerby.gallery.sightings import answer_of, own_observations
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord, SightingRecord, SightingWhere, Where
 from passerby.gallery.templates import diverse_rows
@@ -107,10 +107,7 @@ def _is_repeated(store: Store, stored: SightingRecord, probe: Probe, found: Iden
         return False
     if stored.distance is not None and abs(found.matches[0].distance - stored.distance) < _SAME_DISTANCE:
         return True
-    if not stored.first_observation:
-        return False
-    there = store.observations([stored.identity]).ids
-    there = there[(there >= stored.first_observation) & (there <= stored.last_observation)]
+    there = own_observations(stored, store.observations([stored.identity]).ids)
     if not len(there):
         return False
     first = store.vectors(there[:1])[0]

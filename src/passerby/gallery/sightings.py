@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from passerby.array_types import Float32
+import numpy as np
+
+from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
 from passerby.gallery.answers import FoundSighting, FoundSightings, Sighting
 from passerby.gallery.arguments import Camera, camera_name
@@ -41,14 +43,12 @@ def answer_of(
     known = store.names({record.identity for record in records}) if names is None else names
     with_observations = {record.identity for record in records if record.first_observation}
     columns = store.observations(sorted(with_observations)) if with_observations else None
-    there = frozenset() if columns is None else frozenset(columns.ids.tolist())
+    there = np.zeros(0, np.int64) if columns is None else columns.ids
     return [
         Sighting(
             identity=known[record.identity],
             new=record.new,
-            observations=tuple(
-                i for i in range(record.first_observation, record.last_observation + 1) if i and i in there
-            ),
+            observations=tuple(own_observations(record, there).tolist()),
             id=record.id,
             camera=record.camera,
             start=record.start,
@@ -66,6 +66,12 @@ def answer_of(
         for record in records
         if record.identity in known
     ]
+
+
+def own_observations(record: SightingRecord, observations: Int64) -> Int64:
+    """Those of these ids, ascending, that were stored with a sighting."""
+    first, last = np.searchsorted(observations, [record.first_observation, record.last_observation + 1])
+    return observations[first:last] if record.first_observation else observations[:0]
 
 
 def find_sightings(store: Store, probe: Float32, where: SightingWhere, *, top: int) -> FoundSightings:
