@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from passerby.experiments.benchmark_encoder import bench_encoder
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
-    from passerby.gallery.answers import Identification, Match
+    from passerby.gallery.answers import Identification, Match, Sighting
     from passerby.gallery.gallery import Gallery
     from passerby.losses import LOSSES
     from passerby.models.backbones.table import BACKBONES
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from passerby.tracking.boxes.reading import read_boxes
     from passerby.tracking.detections import Detections
     from passerby.tracking.detectors.detector import load_detector
+    from passerby.tracking.observe_tracks import observe_tracks
     from passerby.tracking.result import TrackingResult
     from passerby.tracking.track import track
     from passerby.tracking.tracklet_calibration import TrackletCalibration, calibrate_tracklets
@@ -81,6 +82,7 @@ _HOME = {
     "Report": "passerby.evaluation.closed_set.result",
     "Run": "passerby.training.run",
     "Sample": "passerby.data.records",
+    "Sighting": "passerby.gallery.answers",
     "Threshold": "passerby.evaluation.open_set.thresholds",
     "TrackReport": "passerby.evaluation.tracks",
     "TrackRows": "passerby.evaluation.tracks",
@@ -114,6 +116,7 @@ _HOME = {
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
+    "observe_tracks": "passerby.tracking.observe_tracks",
     "rank": "passerby.evaluation.rank",
     "read_boxes": "passerby.tracking.boxes.reading",
     "recipe_names": "passerby.config",
@@ -144,6 +147,7 @@ __all__ = [
     "Report",
     "Run",
     "Sample",
+    "Sighting",
     "Threshold",
     "TrackReport",
     "TrackRows",
@@ -177,6 +181,7 @@ __all__ = [
     "load_encoder",
     "load_recipe",
     "load_splits",
+    "observe_tracks",
     "rank",
     "read_boxes",
     "recipe_names",

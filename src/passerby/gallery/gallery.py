@@ -41,6 +41,7 @@ from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.events import Event, Note
 from passerby.gallery.inputs import VectorEncoder, mean_vector, small_jpeg
 from passerby.gallery.passages import moments_of, passage, record_of
+from passerby.gallery.sighting_files import write_sightings
 from passerby.gallery.sightings import answer_of, find_sightings, sighting_filter
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
@@ -172,6 +173,11 @@ class Gallery:
         checked = checked_threshold(threshold)
         with self._store.transaction():
             changes.set_threshold(self._store, checked, actor)
+
+    @property
+    def thumbnails(self) -> bool:
+        """Whether small JPEGs of images are stored, as it was opened."""
+        return self._thumbnails
 
     @property
     def keep_sighting_vectors(self) -> bool:
@@ -316,6 +322,15 @@ class Gallery:
         count = len(given.vectors)
         thumbnails = given.thumbnails() if self._thumbnails else [None] * count
         return NewObservations(given.vectors, camera_names(cameras, count), times_in_seconds(times, count), thumbnails)
+
+    def encode(self, images: Any) -> Float32:
+        """Unit vectors [n, D] of one image or several, by the gallery's encoder; nothing is stored.
+
+        Raises:
+            GalleryError: opened without an encoder.
+            ImageError: an image cannot be read.
+        """
+        return self._inputs.read(images).vectors
 
     # -- identify ----------------------------------------------------------------------------------------------------
 
@@ -596,6 +611,24 @@ class Gallery:
         views = probe.vector if isinstance(probe, Tracklet) else probe
         row = mean_vector(self._inputs.read(views).vectors)
         return find_sightings(self._store, row, sighting_filter(None, camera, after, before), top=top)
+
+    def export_sightings(
+        self,
+        target: str | os.PathLike[str],
+        identity: str | int | None = None,
+        *,
+        camera: Camera | Sequence[Camera] | None = None,
+        after: Moment | None = None,
+        before: Moment | None = None,
+    ) -> int:
+        """Write `sightings` to a Parquet file (with thumbnails) or a CSV file, by its ending; how many there are.
+
+        Raises:
+            GalleryError: another ending, or none of this name.
+            StorageError: the file cannot be written.
+        """
+        found = self.sightings(identity, camera=camera, after=after, before=before)
+        return write_sightings(found, Path(target), thumbnail=self.sighting_thumbnail)
 
     def sighting_thumbnail(self, sighting: int) -> bytes | None:
         """The small JPEG of a sighting; None where it was seen as a bare vector."""

@@ -43,8 +43,8 @@ class Migration:
         return (
             f"{self.source} -> {self.target}: {self.identities:,} identities, {self.observations:,} observations, "
             f"{self.sightings:,} sightings and {self.events:,} log entries copied and compared in "
-            f"{self.seconds:.1f} s; nearest identity equal for {self.agreement:.1%} of {self.probes} probes. The source "
-            "is as it was."
+            f"{self.seconds:.1f} s; nearest identity equal for {self.agreement:.1%} of {self.probes} probes. The "
+            "source is as it was."
         )
 
 

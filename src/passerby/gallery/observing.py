@@ -68,13 +68,12 @@ def observe(
     found = identify(where)
     if once_per_instant and found.identity is not None:
         present = seen_at_once(store, probe.record)
-        owner = identities.find_or_none(store, found.identity)
-        own = [one for one in present if owner is not None and one.identity == owner.id]
-        for one in own:
-            if _is_repeated(store, one, probe, found):
+        names = store.names({one.identity for one in present})
+        for one in present:
+            if _is_repeated(store, one, probe, _distance_to(found, names[one.identity])):
                 return replace(answer_of(store, [one])[0], new=False, identification=found)
-        if own:
-            found = identify(replace(where, exclude_identities=frozenset(one.identity for one in present)))
+        if found.identity in names.values():
+            found = identify(replace(where, exclude_identities=frozenset(names)))
     if found.threshold is None:
         raise GalleryRequestError("observe needs a threshold: calibrate the encoder, or pass threshold=")
     record = None if found.identity is None else identities.find_or_none(store, found.identity)
@@ -97,15 +96,20 @@ def seen_at_once(store: Store, record: SightingRecord) -> list[SightingRecord]:
     )
 
 
-def _is_repeated(store: Store, stored: SightingRecord, probe: Probe, found: Identification) -> bool:
+def _distance_to(found: Identification, name: str) -> float | None:
+    """Of a candidate; None where the identity is not among the candidates."""
+    return next((match.distance for match in found.matches if match.identity == name), None)
+
+
+def _is_repeated(store: Store, stored: SightingRecord, probe: Probe, distance: float | None) -> bool:
     """Whether this very sighting is stored already: the same moments and place, and the same picture or distance."""
     ours = probe.record
-    if any(
+    if distance is None or any(
         getattr(stored, name) != getattr(ours, name)
         for name in ("start", "end", "source", "first_frame", "last_frame", "frames")
     ):
         return False
-    if stored.distance is not None and abs(found.matches[0].distance - stored.distance) < _SAME_DISTANCE:
+    if not stored.new and stored.distance is not None and abs(distance - stored.distance) < _SAME_DISTANCE:
         return True
     there = own_observations(stored, store.observations([stored.identity]).ids)
     if not len(there):

@@ -63,3 +63,10 @@ def show_time(seconds: float | None) -> str:
     if FIRST_DATE <= seconds < 253_402_300_800:
         return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     return f"{seconds:g}"
+
+
+def iso_time(seconds: float | None) -> str | None:
+    """ISO 8601 in UTC, to the millisecond, where seconds are a date; else None."""
+    if seconds is None or not FIRST_DATE <= seconds < 253_402_300_800:
+        return None
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
