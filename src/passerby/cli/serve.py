@@ -22,6 +22,7 @@ def serve(
     engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
     tls_certificate: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     tls_key: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    webhooks: Annotated[Path | None, Parameter(metavar="FILE")] = None,
 ) -> None:
     """Serve a gallery over HTTP, with a page for the operator, until stopped.
 
@@ -35,6 +36,7 @@ def serve(
         engine: What runs the encoder; auto: the fastest here of torch and of what `passerby export` made.
         tls_certificate: PEM file; with --tls-key, the service uses HTTPS.
         tls_key: PEM file.
+        webhooks: JSON file that says where new sightings are sent.
     """
     from passerby.service import serve as run_serve
 
@@ -48,4 +50,5 @@ def serve(
         engine=engine,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
+        webhooks=webhooks,
     )

@@ -45,7 +45,7 @@ from passerby.gallery.sighting_files import write_sightings
 from passerby.gallery.sightings import answer_of, find_sightings, sighting_filter
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
-from passerby.gallery.stores.rows import IdentityRecord, Where
+from passerby.gallery.stores.rows import CameraSightings, IdentityRecord, Where
 from passerby.gallery.times import Moment, is_instant, to_seconds
 from passerby.search.score import Score, ScoreName
 
@@ -568,6 +568,7 @@ class Gallery:
         after: Moment | None = None,
         before: Moment | None = None,
         newest: int | None = None,
+        newer_than: int | None = None,
     ) -> list[Sighting]:
         """Who was seen by which camera, when: every sighting that `observe` stored, in the order of time.
 
@@ -577,13 +578,24 @@ class Gallery:
             after: those that end at this moment or later; those without a time are left out.
             before: those that start at this moment or earlier; those without a time are left out.
             newest: the newest so many only.
+            newer_than: only those that were stored after the sighting of this id.
 
         Raises:
             GalleryError: there is none of this name.
         """
         chosen = None if identity is None else [self._record(identity).id]
-        where = sighting_filter(chosen, camera, after, before)
+        where = replace(sighting_filter(chosen, camera, after, before), newer_than=newer_than)
         return answer_of(self._store, self._store.sightings.select(where, newest=newest))
+
+    def last_sighting(self) -> int:
+        """Id of the sighting that was stored last; 0: there was none. For `sightings(newer_than=)`."""
+        return self._store.sightings.last_id()
+
+    def sightings_by_camera(
+        self, *, after: Moment | None = None, before: Moment | None = None
+    ) -> list[CameraSightings]:
+        """How much each camera saw: sightings, people, new ones, first and last moment; see `sightings`."""
+        return self._store.sightings.by_camera(sighting_filter(None, None, after, before))
 
     def find_sightings(
         self,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from passerby.array_types import Float32, Int64
 from passerby.gallery.events import Event
 from passerby.gallery.stores.rows import (
+    CameraSightings,
     IdentityRecord,
     Observations,
     Ranking,
@@ -60,6 +61,12 @@ class SightingStore(Protocol):
 
     def summaries(self, identities: Sequence[int] | None = None) -> dict[int, SightingSummary]:
         """Of each of these identities that has sightings, or of all."""
+
+    def last_id(self) -> int:
+        """The largest id that was given to a sighting; 0: none was."""
+
+    def by_camera(self, where: SightingWhere) -> list[CameraSightings]:
+        """Counts of each camera, by its name."""
 
     def recent_distances(self, identities: Sequence[int] | None = None, *, newest: int) -> dict[int, list[float]]:
         """Distances of the newest sightings of each identity, in the order in which they were stored.

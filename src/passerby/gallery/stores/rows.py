@@ -126,6 +126,8 @@ class SightingWhere:
     before: float | None = None
     with_vector: bool = False
     started_after: float | None = None
+    newer_than: int | None = None
+    """Only those with a larger id: stored later."""
 
 
 @dataclass(frozen=True)
@@ -141,5 +143,26 @@ class SightingSummary:
 
     count: int
     cameras: frozenset[str]
+    first: float | None
+    last: float | None
+
+
+@dataclass(frozen=True)
+class CameraSightings:
+    """What one camera saw.
+
+    Attributes:
+        camera: its name; None for sightings without one.
+        sightings: how many.
+        identities: of how many people.
+        new: how many of the sightings made an identity.
+        first: first moment, seconds; None where none is known.
+        last: last moment.
+    """
+
+    camera: str | None
+    sightings: int
+    identities: int
+    new: int
     first: float | None
     last: float | None

@@ -74,7 +74,11 @@ def _response(context: ServiceContext, sighting: Sighting, request: Request) -> 
     answer = IdentifyResponse.of(found, context.band(found.threshold), request.state.request_id)
     context.metrics.count_verdict(answer.verdict)
     return ObserveResponse(
-        identity=sighting.identity, new=sighting.new, observations=list(sighting.observations), answer=answer
+        identity=sighting.identity,
+        new=sighting.new,
+        observations=list(sighting.observations),
+        sighting=sighting.id,
+        answer=answer,
     )
 
 

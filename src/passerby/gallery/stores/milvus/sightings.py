@@ -22,7 +22,7 @@ from passerby.errors import NotInGalleryError, StorageError
 from passerby.gallery.stores.milvus.connection import MAX_LIMIT, ROWS_AT_ONCE, Connection
 from passerby.gallery.stores.milvus.filters import EVERYTHING, stored_time, text_key
 from passerby.gallery.stores.milvus.schema import make_sightings
-from passerby.gallery.stores.rows import SightingRecord, SightingSummary, SightingWhere
+from passerby.gallery.stores.rows import CameraSightings, SightingRecord, SightingSummary, SightingWhere
 from passerby.gallery.times import FIRST_DATE
 
 _COLUMNS = ["id", "identity", "body", "has_vector"]
@@ -134,6 +134,27 @@ class MilvusSightings:
             )
             for identity, records in found.items()
         }
+
+    def last_id(self) -> int:
+        """The largest id that was given to a sighting; 0: none was."""
+        return max((record.id for record in self.select(SightingWhere())), default=0)
+
+    def by_camera(self, where: SightingWhere) -> list[CameraSightings]:
+        """Counts of each camera, by its name."""
+        found: dict[str, list[SightingRecord]] = {}
+        for record in self.select(where):
+            found.setdefault(record.camera or "", []).append(record)
+        return [
+            CameraSightings(
+                camera or None,
+                len(records),
+                len({record.identity for record in records}),
+                sum(record.new for record in records),
+                min((record.start for record in records if record.start is not None), default=None),
+                max((record.end for record in records if record.end is not None), default=None),
+            )
+            for camera, records in sorted(found.items())
+        ]
 
     def recent_distances(self, identities: Sequence[int] | None = None, *, newest: int) -> dict[int, list[float]]:
         """Distances of the newest sightings of each identity, in the order in which they were stored."""
@@ -256,6 +277,8 @@ def _condition(where: SightingWhere) -> str:
         conditions.append(f"start <= {where.before!r} and start > {stored_time(math.nan) / 2!r}")
     if where.started_after is not None:
         conditions.append(f"start >= {where.started_after!r}")
+    if where.newer_than is not None:
+        conditions.append(f"id > {where.newer_than}")
     if where.with_vector:
         conditions.append("has_vector == 1")
     return " and ".join(conditions) or EVERYTHING

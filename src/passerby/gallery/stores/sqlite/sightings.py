@@ -14,7 +14,7 @@ import numpy.typing as npt
 from passerby.array_types import Float32, Int64
 from passerby.errors import DamagedGalleryError, NotInGalleryError
 from passerby.gallery.stores.protocol import Settings
-from passerby.gallery.stores.rows import SightingRecord, SightingSummary, SightingWhere
+from passerby.gallery.stores.rows import CameraSightings, SightingRecord, SightingSummary, SightingWhere
 from passerby.gallery.stores.sqlite.slots import DTYPES, camera_codes, erase_thumbnail, take_slots, write_thumbnails
 from passerby.gallery.stores.sqlite.texts import erase_text, read_text, write_text
 from passerby.gallery.times import FIRST_DATE
@@ -132,6 +132,24 @@ class SqliteSightings:
             identity: SightingSummary(count, frozenset(json.loads(names)) - {None}, first, last)
             for identity, count, names, first, last in rows
         }
+
+    def last_id(self) -> int:
+        """The largest id that was given to a sighting; 0: none was."""
+        with self._reading() as db:
+            (last,) = db.execute("SELECT last FROM sighting_ids").fetchone()
+            return int(last)
+
+    def by_camera(self, where: SightingWhere) -> list[CameraSightings]:
+        """Counts of each camera, by its name."""
+        condition, values = _condition(where)
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT c.name, count(*), count(DISTINCT s.identity), sum(s.is_new), min(s.started), max(s.ended) "
+                f"FROM sightings s LEFT JOIN cameras c ON c.id = s.camera WHERE {condition} GROUP BY c.name "
+                "ORDER BY c.name",
+                values,
+            ).fetchall()
+        return [CameraSightings(*row) for row in rows]
 
     def recent_distances(self, identities: Sequence[int] | None = None, *, newest: int) -> dict[int, list[float]]:
         """Distances of the newest sightings of each identity, in the order in which they were stored."""
@@ -296,6 +314,9 @@ def _condition(where: SightingWhere) -> tuple[str, list[Any]]:
     if where.started_after is not None:
         conditions.append("s.started >= ?")
         values.append(where.started_after)
+    if where.newer_than is not None:
+        conditions.append("s.id > ?")
+        values.append(where.newer_than)
     if where.with_vector:
         conditions.append("s.vector IS NOT NULL")
     return " AND ".join(conditions), values
