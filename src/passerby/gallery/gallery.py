@@ -6,6 +6,7 @@ import os
 import time as clock
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,7 @@ from passerby.gallery.arguments import (
     search_filter,
     times_in_seconds,
 )
+from passerby.gallery.consolidation import LEAST_SIMILARITY, SameUnknown, consolidate
 from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors
 from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.events import Event, Note
@@ -730,6 +732,24 @@ class Gallery:
         with self._store.transaction():
             made = changes.split(self._store, self._record(identity), observations, sightings, new_name, actor)
         return self._summary(made)
+
+    def consolidate(
+        self, *, least: float = LEAST_SIMILARITY, apply: bool = False, actor: str = ""
+    ) -> list[SameUnknown]:
+        """Which unknowns are one person: what `observe` made twice, by the neighbours that their tracklets share.
+
+        Nobody is joined whom one camera saw at once. Named people are left alone.
+
+        Args:
+            least: mean similarity of the tracklets of two identities from which on they are one, above 0 up to 1.
+            apply: merge them; one `undo` takes all of it back. Default: only say what would be merged.
+            actor: who asked, for the log.
+
+        Returns:
+            Pairs, the most similar first; each builds upon those before it.
+        """
+        with self._store.transaction() if apply else nullcontext():
+            return consolidate(self._store, least=least, apply=apply, actor=actor)
 
     def forget(self, identity: str | int, *, actor: str = "") -> Forgotten:
         """Erase an identity: vectors, thumbnails, names, notes, sightings, and what the log says of it, from all files.
