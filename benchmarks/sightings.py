@@ -1,6 +1,6 @@
 """Streams of unknowns, consolidated; and a search over all past sightings: on vectors that were embedded before.
 
-    python -m benchmarks.sightings --vectors market1501.parquet [--draws 3] [--first-draw 0] [--least 0.2] [--probes 500]
+    python -m benchmarks.sightings --vectors market1501.parquet [--draws 3] [--first-draw 0] [--probes 500]
 
 **Stream.** 300 people whom nobody enrolled, drawn from the vectors, pass the cameras. The pictures of one person by
 one camera with no break of more than 30 s are a tracklet (Market-1501 counts 25 frames a second); its mean is compared.
@@ -27,6 +27,7 @@ from passerby.evaluation.open_set.assignment import evaluate_assignment
 from passerby.evaluation.open_set.impostor_distances import impostor_distances
 from passerby.evaluation.open_set.impostor_fit import fit_impostor_law
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors
+from passerby.gallery.consolidation import LEAST_SIMILARITY
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.stores.rows import SightingWhere
 
@@ -66,15 +67,18 @@ def stream(data: Embeddings, seed: int, far: float, least: float) -> None:
         gallery.set_sightings(keep_vectors=True)
         names = [f"enrolled-{pid}" for pid in enrolled.pids]
         gallery.enroll_many(names, enrolled.vectors, cameras=[str(c) for c in enrolled.camids])
-        seen = [gallery.observe_tracklet(tracklet, threshold=threshold).identity for _, tracklet in coming]
-        pairs = gallery.consolidate(least=least, apply=True)
-        final = {identity.name: identity.id for identity in gallery.identities()}
-        final |= {alias: identity.id for identity in gallery.identities() for alias in identity.aliases}
-    before = evaluate_assignment(np.unique(seen, return_inverse=True)[1], who)
-    after = evaluate_assignment([final[name] for name in seen], who)
+        seen = [gallery.observe_tracklet(tracklet, threshold=threshold) for _, tracklet in coming]
+        found = gallery.consolidate(least=least, apply=True)
+        final = {sighting.id: sighting.identity for sighting in gallery.sightings()}
+    before = evaluate_assignment(numbers([one.identity for one in seen]), who)
+    after = evaluate_assignment(numbers([final[one.id] for one in seen]), who)
     print(f"draw {seed}, FAR {far:g} (distance {threshold:.3f}), {len(who):,} tracklets")
     print(f"  observed:     {before}")
-    print(f"  consolidated: {after} ({len(pairs)} joins)", flush=True)
+    print(f"  consolidated: {after} ({len(found.joined)} joined, {len(found.moved)} moved)", flush=True)
+
+
+def numbers(names: list[str]) -> np.ndarray:
+    return np.unique(names, return_inverse=True)[1]
 
 
 def search(data: Embeddings, probes: int) -> None:
@@ -125,7 +129,7 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, required=True)
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--first-draw", type=int, default=0)
-    parser.add_argument("--least", type=float, default=0.2)
+    parser.add_argument("--least", type=float, default=LEAST_SIMILARITY)
     parser.add_argument("--probes", type=int, default=500)
     options = parser.parse_args()
     data = Embeddings.from_parquet(options.vectors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -291,3 +292,37 @@ def test_bad_sightings_change_nothing(tmp_path: Path, arguments: dict[str, Any],
         with pytest.raises(GalleryError, match=message):
             gallery.observe(PEOPLE[0, 0], threshold=0.5, camera="hall", **arguments)
         assert (len(gallery), gallery.sightings()) == (0, [])
+
+
+def test_unknowns_that_are_one_person_are_consolidated(gallery: Gallery) -> None:
+    crowd = people(12, 8, seed=4, spread=0.06)
+    for person in range(12):
+        for view in range(0, 8, 2):  # a threshold that nobody passes: each tracklet is somebody new
+            gallery.observe_tracklet(tracklet(crowd[person, view : view + 2], 100.0 * person + view), threshold=1e-3)
+    assert len(gallery) == 2 + 48
+    assert {identity.drift for identity in gallery.identities()} == {False}
+    proposed = gallery.consolidate()
+    assert len(gallery) == 2 + 48
+    assert len(proposed) == 36
+    assert [p.similarity for p in proposed] == sorted((p.similarity for p in proposed), reverse=True)
+    assert gallery.consolidate(apply=True) == proposed
+    assert sorted(i.sightings for i in gallery.identities()) == [0, 0] + [4] * 12
+    assert gallery.consolidate() == []
+    gallery.undo()  # all of it
+    assert len(gallery) == 2 + 48
+    with pytest.raises(GalleryError, match="least"):
+        gallery.consolidate(least=0)
+
+
+def test_those_whom_a_camera_saw_at_once_stay_two(gallery: Gallery) -> None:
+    crowd = people(4, 8, seed=4, spread=0.03)
+    for person in range(4):
+        for view in range(0, 8, 2):
+            start = 100.0 * person + (0 if view < 4 else 0.2)  # two and two of each at once
+            camera = "hall" if view % 4 else "yard"
+            gallery.observe_tracklet(tracklet(crowd[person, view : view + 2], start, camera=camera), threshold=1e-3)
+    gallery.consolidate(apply=True)
+    for one, other in itertools.combinations(gallery.sightings(), 2):
+        together = one.camera == other.camera and one.start <= other.end and other.start <= one.end  # type: ignore[operator]
+        assert not (together and one.identity == other.identity)
+    assert len(gallery) == 2 + 8

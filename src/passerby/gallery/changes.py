@@ -153,6 +153,17 @@ def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: s
     return write_event(store, "merge", target.id, actor, other=source.id, detail=detail)
 
 
+def reassign(
+    store: Store, source: int, target: int, observations: Int64, sighting: int, actor: str, *, batch: int
+) -> None:
+    """Give observations and a sighting (0: none) of one identity to another; undone with the others of the batch."""
+    seen = np.array([sighting] if sighting else [], np.int64)
+    store.move_observations(observations, target)
+    store.sightings.move(seen, target)
+    detail = {"moved": ranges_of(observations), "sightings": ranges_of(seen), "batch": batch}
+    write_event(store, "reassign", target, actor, other=source, detail=detail)
+
+
 def split(
     store: Store,
     record: IdentityRecord,

@@ -37,7 +37,7 @@ from passerby.gallery.arguments import (
     search_filter,
     times_in_seconds,
 )
-from passerby.gallery.consolidation import LEAST_SIMILARITY, SameUnknown, consolidate
+from passerby.gallery.consolidation import LEAST_SIMILARITY, Consolidation, consolidate
 from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors
 from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.events import Event, Note
@@ -733,20 +733,17 @@ class Gallery:
             made = changes.split(self._store, self._record(identity), observations, sightings, new_name, actor)
         return self._summary(made)
 
-    def consolidate(
-        self, *, least: float = LEAST_SIMILARITY, apply: bool = False, actor: str = ""
-    ) -> list[SameUnknown]:
+    def consolidate(self, *, least: float = LEAST_SIMILARITY, apply: bool = False, actor: str = "") -> Consolidation:
         """Which unknowns are one person: what `observe` made twice, by the neighbours that their tracklets share.
 
-        Nobody is joined whom one camera saw at once. Named people are left alone.
+        Nobody is joined whom one camera saw at once. Named people are left alone. It is best with the vectors of
+        sightings (`set_sightings(keep_vectors=True)`): else each unknown is known by its stored observations only.
 
         Args:
-            least: mean similarity of the tracklets of two identities from which on they are one, above 0 up to 1.
-            apply: merge them; one `undo` takes all of it back. Default: only say what would be merged.
+            least: mean similarity of tracklets from which on they are of one person, above 0 up to 1.
+            apply: merge them, and move sightings that were given to the wrong unknown; one `undo` takes all of it back.
+                Default: only say what would be done.
             actor: who asked, for the log.
-
-        Returns:
-            Pairs, the most similar first; each builds upon those before it.
         """
         with self._store.transaction() if apply else nullcontext():
             return consolidate(self._store, least=least, apply=apply, actor=actor)

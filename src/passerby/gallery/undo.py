@@ -15,7 +15,7 @@ from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord
 
 CHANGES = frozenset(
-    {"enroll", "observe", "import", "merge", "split", "update", "threshold", "sightings", "forget", "purge"}
+    {"enroll", "observe", "import", "merge", "split", "reassign", "update", "threshold", "sightings", "forget", "purge"}
 )
 """Actions that change what the gallery knows; other entries of the log only note that something happened."""
 _ADDING = frozenset({"enroll", "observe", "import"})
@@ -99,6 +99,13 @@ def _undo_merge(store: Store, event: Event) -> None:
         store.put_identity(replace(target, expires=event.detail["expires"]))
 
 
+def _undo_reassign(store: Store, event: Event) -> None:
+    target, source = _subject(store, event), _record(store, event.other)
+    moved = ids_from_ranges(event.detail["moved"])
+    store.move_observations(np.intersect1d(moved, store.observations([target.id]).ids), source.id)
+    _move_sightings(store, event, target.id, source.id)
+
+
 def _undo_split(store: Store, event: Event) -> None:
     record, made = _subject(store, event), _record(store, event.other)
     own = store.observations([made.id]).ids
@@ -144,6 +151,7 @@ def _undo_sightings(store: Store, event: Event) -> None:
 _REVERSALS = {
     "merge": _undo_merge,
     "split": _undo_split,
+    "reassign": _undo_reassign,
     "update": _undo_update,
     "threshold": _undo_threshold,
     "sightings": _undo_sightings,

@@ -38,7 +38,7 @@ def jaccard_similarity(vectors: Float32, *, k1: int, k2: int) -> Pairs:
         for j, weight in weights.items():
             for other, theirs in holders[j]:
                 shared[other] = shared.get(other, 0.0) + min(weight, theirs)
-        found.append({j: both / (2 - both) for j, both in shared.items() if j != i})
+        found.append({j: min(1.0, both / (2 - both)) for j, both in shared.items() if j != i})
     return found
 
 
