@@ -207,6 +207,7 @@ CHEAP = {
     "gallery observations": "gallery observations {0}/people.gallery person-1",
     "gallery sightings": "gallery sightings {0}/people.gallery person-1 --camera hall --newest 3",
     "gallery keep-sightings": "gallery keep-sightings {0}/people.gallery --vectors --days 30 --templates 5",
+    "gallery consolidate": "gallery consolidate {0}/people.gallery --least 0.5",
     "gallery history": "gallery history {0}/people.gallery --limit 2",
     "gallery update": "gallery update {0}/people.gallery person-1 --notes x --expires 2030-01-01",
     "gallery rename": "gallery rename {0}/people.gallery person-1 ann",

@@ -120,6 +120,9 @@ COMMANDS: dict[str, Command] = {
     "gallery keep-sightings": Command(
         _CLI + "gallery_sightings:keep_sightings", "", "show or set what is stored of sightings, and how long"
     ),
+    "gallery consolidate": Command(
+        _CLI + "gallery_sightings:consolidate", "", "which unknowns are one person; --apply makes them one"
+    ),
     "gallery history": Command(_CLI + "gallery:history", "", "what happened, newest first"),
     "gallery update": Command(
         _CLI + "gallery_changes:update", "", "change an identity's notes, consent or retention date"

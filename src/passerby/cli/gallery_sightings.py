@@ -1,4 +1,4 @@
-"""`passerby gallery`: sightings, find-sightings, keep-sightings."""
+"""`passerby gallery`: sightings, find-sightings, keep-sightings, consolidate."""
 
 from __future__ import annotations
 
@@ -98,6 +98,22 @@ def keep_sightings(
         f"{'any number of' if most is None else f'at most {most}'} observations of a person and camera"
     )
     show(result, as_json=json, text=text)
+
+
+def consolidate(
+    gallery: GalleryLocation,
+    /,
+    *,
+    least: Annotated[
+        float, Parameter(metavar="SIMILARITY", help="From here on tracklets are of one person, 0 to 1.")
+    ] = 0.4,
+    apply: Annotated[bool, Parameter(negative=(), help="Make them one; one undo takes all of it back.")] = False,
+    json: Json = False,
+) -> None:
+    """Which unknowns are one person, by the neighbours that their tracklets share; never two seen at once."""
+    with open_gallery(gallery, read_only=not apply) as opened:
+        found = opened.consolidate(least=least, apply=apply)
+    show(found, as_json=json)
 
 
 def sighting_row(sighting: Sighting) -> dict[str, Any]:
