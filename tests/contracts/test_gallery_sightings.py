@@ -12,9 +12,9 @@ from tests.contracts.galleries import DIM, STORES, TinyEncoder, location, open_g
 
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import GalleryError, NotInGalleryError
-from passerby.gallery.answers import Sighting
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.migrate import migrate
+from passerby.gallery.result_types import Sighting
 
 PEOPLE = people(6, 8)
 NOON = 1_780_000_000.0

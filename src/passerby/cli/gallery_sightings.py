@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter
 
-from passerby.cli.opening import open_gallery
+from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import iso_time, show, table
-from passerby.cli.parameters import GalleryEncoder, GalleryLocation, Images, Json
+from passerby.cli.shared_parameters import GalleryEncoder, GalleryLocation, Images, Json
 from passerby.errors import GalleryRequestError
 
 if TYPE_CHECKING:
-    from passerby.gallery.answers import Sighting
+    from passerby.gallery.result_types import Sighting
 
 Cameras: TypeAlias = Annotated[tuple[str, ...], Parameter(name="--camera", metavar="NAME", help="By these cameras.")]
 After: TypeAlias = Annotated[str | None, Parameter(metavar="TIME", help="From this moment on.")]

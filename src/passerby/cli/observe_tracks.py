@@ -8,9 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from passerby.cli.gallery_sightings import sighting_row
-from passerby.cli.opening import open_gallery
+from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show, table
-from passerby.cli.parameters import AcceptBelow, GalleryEncoder, GalleryLocation, Json
+from passerby.cli.shared_parameters import AcceptBelow, GalleryEncoder, GalleryLocation, Json
 
 
 def observe_tracks(

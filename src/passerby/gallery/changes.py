@@ -48,7 +48,11 @@ def describe(
     name: str | None = None,
     logged: bool = True,
 ) -> None:
-    """Change name, notes, consent or retention; what is None stays."""
+    """Change name, notes, consent or retention; what is None stays.
+
+    Raises:
+        GalleryRequestError: the new name belongs to another identity.
+    """
     changed = record
     if name is not None and name != record.name:
         if store.find([name]):
@@ -136,6 +140,9 @@ def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: s
 
     Returns:
         The entry of the log.
+
+    Raises:
+        GalleryRequestError: both are one identity.
     """
     if target.id == source.id:
         raise GalleryRequestError(f"{store.location}: {target.name!r} cannot be merged into itself")
@@ -175,6 +182,9 @@ def split(
     """Move some observations and sightings to a new identity; its id.
 
     Sightings whose observations are all moved go with them.
+
+    Raises:
+        GalleryRequestError: those of others, none, or all observations, or the name belongs to another identity.
     """
     own = store.observations([record.id]).ids
     seen = store.sightings.select(SightingWhere(frozenset([record.id])))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from passerby.errors import NotInGalleryError
 from passerby.gallery import drift
-from passerby.gallery.answers import Identity
+from passerby.gallery.result_types import Identity
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord, SightingSummary
 

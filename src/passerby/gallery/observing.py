@@ -11,9 +11,9 @@ import numpy as np
 from passerby.array_types import Float32
 from passerby.errors import GalleryRequestError
 from passerby.gallery import identities
-from passerby.gallery.answers import Identification, Sighting
 from passerby.gallery.changes import write_event
 from passerby.gallery.enrolment import NewObservations
+from passerby.gallery.result_types import Identification, Sighting
 from passerby.gallery.sightings import answer_of, own_observations
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord, SightingRecord, SightingWhere, Where

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import GalleryRequestError
-from passerby.gallery.arguments import camera_name
+from passerby.gallery.argument_checks import camera_name
 from passerby.gallery.stores.rows import SightingRecord
 from passerby.gallery.times import Moment, to_seconds
 

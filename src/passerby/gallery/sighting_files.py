@@ -11,7 +11,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from passerby.errors import GalleryRequestError, StorageError
-from passerby.gallery.answers import Sighting
+from passerby.gallery.result_types import Sighting
 from passerby.gallery.times import iso_time
 
 FORMATS = (".parquet", ".csv")

@@ -9,8 +9,8 @@ import numpy as np
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
-from passerby.gallery.answers import FoundSighting, FoundSightings, Sighting
-from passerby.gallery.arguments import Camera, camera_name
+from passerby.gallery.argument_checks import Camera, camera_name
+from passerby.gallery.result_types import FoundSighting, FoundSightings, Sighting
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import SightingRecord, SightingWhere
 from passerby.gallery.times import Moment, to_seconds

@@ -25,7 +25,11 @@ _OF_ALL = frozenset({"threshold", "sightings"})
 
 
 def undo(store: Store, event_id: int | None, actor: str) -> Event:
-    """Take a change back; the event that was undone."""
+    """Take a change back; the event that was undone.
+
+    Raises:
+        GalleryRequestError: its data is gone, or a later change concerns the same.
+    """
     events = [
         event
         for event in store.events()

@@ -8,9 +8,9 @@ import numpy as np
 
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError
-from passerby.gallery.answers import Sighting
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.inputs import thumbnail
+from passerby.gallery.images_or_vectors import thumbnail
+from passerby.gallery.result_types import Sighting
 from passerby.images.decode import read_image
 from passerby.progress import progress_bar
 from passerby.tracking.track_manifest import PictureTrack, read_tracks

@@ -157,7 +157,7 @@ def test_new_sightings_are_sent_as_they_are_stored(start: Callable[..., Running]
 
 
 def test_a_key_that_is_removed_ends_the_stream(start: Callable[..., Running], tmp_path: Any) -> None:
-    from passerby.service.keys import add_key, remove_key
+    from passerby.service.api_keys import add_key, remove_key
 
     token = add_key(tmp_path / "keys.json", "desk")
     running = start(limits=QUICK, keys=tmp_path / "keys.json")

@@ -24,7 +24,7 @@ from passerby.gallery.stores.rows import IdentityRecord
 from passerby.gallery.stores.sqlite import schema
 from passerby.gallery.stores.sqlite import store as sqlite
 from passerby.gallery.stores.sqlite.new_file import ensure_file
-from passerby.gallery.stores.sqlite.texts import write_text
+from passerby.gallery.stores.sqlite.text_slots import write_text
 
 PEOPLE = people(30, 4)
 _JPEG_TABLES = 700  # the first bytes of a JPEG are tables that all have in common

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
+from passerby.service.api_keys import Key
 from passerby.service.context import ServiceContext
 from passerby.service.dependencies import (
     ERROR_RESPONSES,
@@ -23,7 +24,6 @@ from passerby.service.dependencies import (
 )
 from passerby.service.errors import ServiceError
 from passerby.service.json_bodies import describe_json
-from passerby.service.keys import Key
 from passerby.service.multipart import describe_form
 from passerby.service.schemas import (
     MAX_INTEGER,

@@ -16,7 +16,7 @@ from passerby.errors import DamagedGalleryError, NotInGalleryError
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import CameraSightings, SightingRecord, SightingSummary, SightingWhere
 from passerby.gallery.stores.sqlite.slots import DTYPES, camera_codes, erase_thumbnail, take_slots, write_thumbnails
-from passerby.gallery.stores.sqlite.texts import erase_text, read_text, write_text
+from passerby.gallery.stores.sqlite.text_slots import erase_text, read_text, write_text
 from passerby.gallery.times import FIRST_DATE
 from passerby.search.nearest_rows import NearestRows
 
