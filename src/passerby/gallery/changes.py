@@ -93,7 +93,11 @@ def set_sightings(
     templates_per_camera: int | Literal["any"] | None,
     actor: str,
 ) -> None:
-    """Change what is stored of sightings; what is None stays. Vectors that are not to be stored are erased."""
+    """Change what is stored of sightings; what is None stays. Vectors that are not to be stored are erased.
+
+    Raises:
+        GalleryRequestError: a time or number that is not above 0.
+    """
     old = store.settings()
     new = old
     if keep_vectors is not None:

@@ -108,7 +108,11 @@ def seen_at_once(presence: Sequence[tuple[int, str, float, float]]) -> set[tuple
 
 
 def consolidate(store: Store, *, least: float, apply: bool, actor: str) -> Consolidation:
-    """Propose which unknowns are one person, or make them one; see `Gallery.consolidate`."""
+    """Propose which unknowns are one person, or make them one; see `Gallery.consolidate`.
+
+    Raises:
+        GalleryRequestError: `least` is not above 0 and up to 1.
+    """
     if not 0 < least <= 1:
         raise GalleryRequestError(f"least: expected a similarity above 0 and up to 1, found {least!r}")
     records = store.identities()

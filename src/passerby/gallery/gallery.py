@@ -214,6 +214,9 @@ class Gallery:
             templates_per_camera: most observations of one identity and camera that `observe` stores, chosen to be
                 unlike each other; or "any".
             actor: who asked, for the log.
+
+        Raises:
+            GalleryError: a time or number that is not above 0.
         """
         with self._store.transaction():
             changes.set_sightings(self._store, keep_vectors, expire_after, templates_per_camera, actor)
@@ -744,6 +747,9 @@ class Gallery:
             apply: merge them, and move sightings that were given to the wrong unknown; one `undo` takes all of it back.
                 Default: only say what would be done.
             actor: who asked, for the log.
+
+        Raises:
+            GalleryError: `least` is not above 0 and up to 1.
         """
         with self._store.transaction() if apply else nullcontext():
             return consolidate(self._store, least=least, apply=apply, actor=actor)

@@ -346,6 +346,12 @@ def make_version_2(path: Path, *changes: str) -> None:
         "DROP TRIGGER name_of_changed",
         "DROP INDEX identities_name_hint",
         "ALTER TABLE identities DROP COLUMN name_hint",
+        "DROP TABLE sightings",
+        "DROP TABLE sighting_vectors",
+        "DROP TABLE sighting_ids",
+        "ALTER TABLE settings DROP COLUMN keep_sighting_vectors",
+        "ALTER TABLE settings DROP COLUMN sightings_expire_after",
+        "ALTER TABLE settings DROP COLUMN templates_per_camera",
     ):
         database.execute(statement)
     database.execute("ALTER TABLE settings RENAME COLUMN slot_generation TO generation")

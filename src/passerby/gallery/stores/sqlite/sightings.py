@@ -269,7 +269,11 @@ class SqliteSightings:
         )  # fmt: skip
 
     def check(self) -> None:
-        """Every sighting belongs to an identity, and its vector is of unit length."""
+        """Every sighting belongs to an identity, and its vector is of unit length.
+
+        Raises:
+            DamagedGalleryError: it is not so.
+        """
         with self._reading() as db:
             (lost,) = db.execute(
                 "SELECT count(*) FROM sightings WHERE identity IS NOT NULL "
