@@ -60,7 +60,10 @@ class Consolidation:
         lines = [f"{pair.into} and {pair.other} (similarity {pair.similarity:.3f})" for pair in self.joined]
         left = self.unknowns - len(self.joined)
         return "\n".join(
-            [*lines, f"{self.unknowns:,} unknowns are {left:,} people; {len(self.moved):,} sightings change hands"]
+            [
+                *lines,
+                f"{self.unknowns:,} unknowns are {left:,} people; {len(self.moved):,} sightings belong to another of them",
+            ]
         )
 
 

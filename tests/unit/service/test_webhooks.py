@@ -71,7 +71,7 @@ def test_a_visit_ends_after_a_break() -> None:
     assert [visits.begins(sighting(who, at)) for who, at in steps] == [True, False, True, False, True]
 
 
-def test_visits_of_films_are_told_by_when_they_were_stored() -> None:
+def test_visits_of_films_count_from_when_they_were_stored() -> None:
     visits = Visits(300)
     steps = [(5.0, 1000.0), (900.0, 1100.0), (None, 1500.0)]
     assert [visits.begins(sighting("ada", at, stored)) for at, stored in steps] == [True, False, True]
