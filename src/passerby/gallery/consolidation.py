@@ -62,7 +62,7 @@ class Consolidation:
         return "\n".join(
             [
                 *lines,
-                f"{self.unknowns:,} unknowns are {left:,} people; {len(self.moved):,} sightings belong to another of them",
+                f"{self.unknowns:,} unknowns are {left:,} people; {len(self.moved):,} sightings are of another of them",
             ]
         )
 
