@@ -32,6 +32,7 @@ def observe(
     camera: Camera = None,
     time: Moment = None,
     keep: Annotated[bool, Parameter(negative=())] = False,
+    once_per_instant: bool = True,
     threshold: AcceptBelow = None,
     tracklet: Tracklet = False,
     engine: Engine = "auto",
@@ -47,6 +48,7 @@ def observe(
         camera: see `Camera`.
         time: see `Moment`.
         keep: Also add the images of people who are recognised (their identity then drifts with them).
+        once_per_instant: Nobody is seen twice by one camera at one TIME (unless TIME is a day).
         threshold: see `AcceptBelow`.
         tracklet: see `Tracklet`.
         engine: see `Engine`.
@@ -56,7 +58,10 @@ def observe(
     probes: list[Any] = [list(images)] if tracklet else list(images)
     with open_gallery(gallery, source_of(encoder, reading), engine=engine, images=len(images), make=True) as opened:
         sightings = [
-            opened.observe(probe, camera=camera, time=time, keep=keep, threshold=threshold) for probe in probes
+            opened.observe(
+                probe, camera=camera, time=time, keep=keep, once_per_instant=once_per_instant, threshold=threshold
+            )
+            for probe in probes
         ]
     names = [", ".join(map(str, images))] if tracklet else [str(path) for path in images]
     rows = [{"probe": name, **asdict(sighting)} for name, sighting in zip(names, sightings, strict=True)]
