@@ -81,6 +81,13 @@ def set_threshold(store: Store, threshold: float | None, actor: str) -> None:
     write_event(store, "threshold", None, actor, detail={"old": settings.threshold, "new": threshold})
 
 
+def set_far(store: Store, far: float, actor: str) -> None:
+    """Change the asked false accept rate."""
+    settings = store.settings()
+    store.change_settings(replace(settings, far=far))
+    write_event(store, "far", None, actor, detail={"old": settings.far, "new": far})
+
+
 def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: str) -> None:
     """Move all observations of `source` to `target`; the earlier of two retention dates holds for both."""
     if target.id == source.id:

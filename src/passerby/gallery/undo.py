@@ -14,9 +14,12 @@ from passerby.gallery.identities import find
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord
 
-CHANGES = frozenset({"enroll", "observe", "import", "merge", "split", "update", "threshold", "forget", "purge"})
+CHANGES = frozenset(
+    {"enroll", "observe", "import", "merge", "split", "update", "threshold", "far", "pair", "forget", "purge"}
+)
 """Actions that change what the gallery knows; other entries of the log only note that something happened."""
 _ADDING = frozenset({"enroll", "observe", "import"})
+_SETTINGS = frozenset({"threshold", "far"})
 _FINAL = frozenset({"forget", "purge"})
 
 
@@ -38,7 +41,9 @@ def undo(store: Store, event_id: int | None, actor: str) -> Event:
     for later in events:
         if later.id <= max(one.id for one in group):
             break
-        if event.action == later.action == "threshold" or {later.identity, later.other} & (touched - {None}):
+        if (event.action == later.action and event.action in _SETTINGS) or {later.identity, later.other} & (
+            touched - {None}
+        ):
             raise GalleryRequestError(
                 f"{store.location}: event {event.id} ({event.action}) cannot be undone: event {later.id} "
                 f"({later.action}) came later and concerns the same; undo that one first"
@@ -116,11 +121,21 @@ def _undo_threshold(store: Store, event: Event) -> None:
     store.change_settings(replace(store.settings(), threshold=event.detail["old"]))
 
 
+def _undo_far(store: Store, event: Event) -> None:
+    store.change_settings(replace(store.settings(), far=event.detail["old"]))
+
+
+def _undo_judgement(store: Store, event: Event) -> None:
+    """Nothing to restore: a judgement that is marked as undone does not count."""
+
+
 _REVERSALS = {
     "merge": _undo_merge,
     "split": _undo_split,
     "update": _undo_update,
     "threshold": _undo_threshold,
+    "far": _undo_far,
+    "pair": _undo_judgement,
 }
 
 

@@ -339,6 +339,8 @@ def make_version_2(path: Path, *changes: str) -> None:
     """Turn a gallery file into one of the second version of the format, which let two have one name."""
     database = sqlite3.connect(path, isolation_level=None)
     for statement in (
+        "DROP INDEX events_pairs",
+        "ALTER TABLE settings DROP COLUMN far",
         "DROP TRIGGER name_of_new",
         "DROP TRIGGER name_of_changed",
         "DROP INDEX identities_name_hint",

@@ -105,6 +105,15 @@ def _rename_twin(db: sqlite3.Connection, identity: int, slot: int, text: dict[st
     )
 
 
+def _add_calibration(db: sqlite3.Connection) -> None:
+    """The asked false accept rate, and a quick way to the pairs of identities that somebody has judged.
+
+    The calibration itself is derived from the observations whenever it is asked for: nothing of it is in the file.
+    """
+    db.execute("ALTER TABLE settings ADD COLUMN far REAL")
+    db.execute("CREATE INDEX events_pairs ON events (id) WHERE action = 'pair'")
+
+
 MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     # 0 -> 1
     """
@@ -170,4 +179,6 @@ MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     _pack_vectors,
     # 2 -> 3
     _make_names_unique,
+    # 3 -> 4
+    _add_calibration,
 )
