@@ -8,7 +8,17 @@ from cyclopts import Parameter
 
 from passerby.cli.opening import open_gallery
 from passerby.cli.output import show
-from passerby.cli.parameters import Camera, GalleryEncoder, GalleryLocation, Images, Json, Moment, Name, Tracklet
+from passerby.cli.parameters import (
+    AskedRate,
+    Camera,
+    GalleryEncoder,
+    GalleryLocation,
+    Images,
+    Json,
+    Moment,
+    Name,
+    Tracklet,
+)
 
 
 def enroll(
@@ -24,6 +34,7 @@ def enroll(
     consent: Annotated[str | None, Parameter(metavar="TEXT")] = None,
     expires: Annotated[str | None, Parameter(metavar="TIME")] = None,
     tracklet: Tracklet = False,
+    far: AskedRate = None,
     json: Json = False,
 ) -> None:
     """Add images of a known person to a gallery, which is made if there is none.
@@ -39,9 +50,10 @@ def enroll(
         consent: What consent there is, and where it is written down.
         expires: Retention date, after which `passerby gallery purge` forgets the person.
         tracklet: see `Tracklet`.
+        far: False accept rate that a new gallery is asked for, 0.01 for 1 % (the default).
         json: see `Json`.
     """
-    with open_gallery(gallery, encoder, make=True) as opened:
+    with open_gallery(gallery, encoder, make=True, far=far) as opened:
         added = opened.enroll(
             name,
             list(images),

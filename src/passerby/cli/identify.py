@@ -11,6 +11,7 @@ from passerby.cli.opening import open_gallery
 from passerby.cli.output import show
 from passerby.cli.parameters import (
     AcceptBelow,
+    AskedRate,
     Camera,
     GalleryEncoder,
     GalleryLocation,
@@ -32,6 +33,7 @@ def identify(
     after: Annotated[str | None, Parameter(metavar="TIME")] = None,
     before: Annotated[str | None, Parameter(metavar="TIME")] = None,
     threshold: AcceptBelow = None,
+    far: AskedRate = None,
     top: Annotated[int, Parameter(metavar="N")] = 10,
     score: Literal["min", "mean", "centroid"] = "min",
     tracklet: Tracklet = False,
@@ -48,6 +50,7 @@ def identify(
         after: Only observations from then on.
         before: Only observations until then.
         threshold: see `AcceptBelow`.
+        far: see `AskedRate`.
         top: Candidates to list.
         score: How the distances to an identity's observations become one number.
         tracklet: see `Tracklet`.
@@ -55,8 +58,10 @@ def identify(
     """
     if camera is None and not exclude_camera:
         raise UsageError("--no-exclude-camera goes with --camera: without one, nothing is left out")
+    if threshold is not None and far is not None:
+        raise UsageError("--far does nothing beside --threshold: give one of the two")
     probes: list[Any] = [list(images)] if tracklet else list(images)
-    with open_gallery(gallery, encoder) as opened:
+    with open_gallery(gallery, encoder, far=far, override_far=True) as opened:
         found = [
             opened.identify(
                 probe,

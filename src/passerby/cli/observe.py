@@ -11,6 +11,7 @@ from passerby.cli.opening import open_gallery
 from passerby.cli.output import show
 from passerby.cli.parameters import (
     AcceptBelow,
+    AskedRate,
     Camera,
     GalleryEncoder,
     GalleryLocation,
@@ -19,6 +20,7 @@ from passerby.cli.parameters import (
     Moment,
     Tracklet,
 )
+from passerby.errors import UsageError
 
 
 def observe(
@@ -31,6 +33,7 @@ def observe(
     time: Moment = None,
     keep: Annotated[bool, Parameter(negative=())] = False,
     threshold: AcceptBelow = None,
+    far: AskedRate = None,
     tracklet: Tracklet = False,
     json: Json = False,
 ) -> None:
@@ -44,11 +47,14 @@ def observe(
         time: see `Moment`.
         keep: Also add the images of people who are recognised (their identity then drifts with them).
         threshold: see `AcceptBelow`.
+        far: see `AskedRate`.
         tracklet: see `Tracklet`.
         json: see `Json`.
     """
+    if threshold is not None and far is not None:
+        raise UsageError("--far does nothing beside --threshold: give one of the two")
     probes: list[Any] = [list(images)] if tracklet else list(images)
-    with open_gallery(gallery, encoder, make=True) as opened:
+    with open_gallery(gallery, encoder, make=True, far=far, override_far=True) as opened:
         sightings = [
             opened.observe(probe, camera=camera, time=time, keep=keep, threshold=threshold) for probe in probes
         ]

@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from passerby.gallery.gallery import Gallery
 
 
-def open_gallery(location: str, encoder: Path | None = None, *, make: bool = False, read_only: bool = False) -> Gallery:
+def open_gallery(
+    location: str,
+    encoder: Path | None = None,
+    *,
+    make: bool = False,
+    read_only: bool = False,
+    far: float | None = None,
+    override_far: bool = False,
+    guaranteed: bool = False,
+) -> Gallery:
     """Open a gallery.
 
     Args:
@@ -19,6 +28,9 @@ def open_gallery(location: str, encoder: Path | None = None, *, make: bool = Fal
         encoder: folder of the run or encoder, where images come in.
         make: make it where there is none.
         read_only: refuse every change.
+        far: asked false accept rate; of an existing gallery it must be the stored one, unless `override_far`.
+        override_far: use `far` for this command only.
+        guaranteed: see `Gallery.open`.
 
     Raises:
         GalleryError: there is none, or it cannot be opened.
@@ -28,8 +40,16 @@ def open_gallery(location: str, encoder: Path | None = None, *, make: bool = Fal
         raise GalleryError(f"{location}: no such gallery; `passerby enroll` makes one")
     from passerby.gallery.gallery import Gallery
 
-    if encoder is None:
-        return Gallery.open(location, read_only=read_only)
-    from passerby.models.encoder import load_encoder
+    loaded = None
+    if encoder is not None:
+        from passerby.models.encoder import load_encoder
 
-    return Gallery.open(location, load_encoder(encoder), read_only=read_only)
+        loaded = load_encoder(encoder)
+    return Gallery.open(
+        location,
+        loaded,
+        read_only=read_only,
+        far=far,
+        override_far=override_far and far is not None,
+        guaranteed=guaranteed,
+    )

@@ -52,6 +52,9 @@ class GalleryCalibration:
         people: enrolled people that calibrate.
         extrapolated: fewer people than 1 / far: the fitted tail gives the threshold.
         conservative: share of people's observations that had to be compared within one camera.
+        in_force: the threshold that decides now: one that was set goes first, and the encoder's of version 0.1 counts
+            where there are too few people.
+        in_force_far: the rate that `in_force` has in this gallery; None where no law says it.
         curve: (distance, p-value) points of the law, ascending.
         note: one sentence on what it rests on, or what is missing.
     """
@@ -66,17 +69,25 @@ class GalleryCalibration:
     people: int = 0
     extrapolated: bool = False
     conservative: float = 0.0
+    in_force: float | None = None
+    in_force_far: float | None = None
     curve: tuple[tuple[float, float], ...] = ()
     note: str = ""
 
     def __str__(self) -> str:
         if self.threshold is None:
-            return f"{self.kind}: {self.note}"
-        lines = [
-            f"{self.kind}: accept below {self.threshold:.4f} for a false accept rate of {self.far:.2%}"
-            + ("" if self.interval is None else f" (95 % interval {self.interval[0]:.4f} to {self.interval[1]:.4f})"),
-            f"  {self.identities:,} people; {self.note}",
-        ]
+            lines = [f"{self.kind}: {self.note}"]
+        else:
+            interval = (
+                "" if self.interval is None else f" (95 % interval {self.interval[0]:.4f} to {self.interval[1]:.4f})"
+            )
+            lines = [
+                f"{self.kind}: accept below {self.threshold:.4f} for a false accept rate of {self.far:.2%}{interval}",
+                f"{self.identities:,} people; {self.note}",
+            ]
+        if self.in_force is not None and self.in_force != self.threshold:
+            rate = "" if self.in_force_far is None else f", a false accept rate of {self.in_force_far:.2%} here"
+            lines.append(f"a threshold of {self.in_force:.4f} decides instead{rate}")
         return "\n".join(lines)
 
 
@@ -189,11 +200,11 @@ class Calibrator:
             )
         return VerdictRule(None, "none", law, _missing(found, far, probes))
 
-    def calibration(self, kind: Kind, far: float) -> GalleryCalibration:
-        """What a rate asks for of single images."""
+    def calibration(self, kind: Kind, far: float, *, own: float | None, own_far: float) -> GalleryCalibration:
+        """What a rate asks for of single images, and what decides now: a threshold of its own, or its own rate."""
         made = self._law(kind, "images")
         law = made.law
-        people = made.impostors.people
+        in_force = self.rule(kind, "images", "min", call=None, own=own, far=own_far).threshold
         enough = law.source != "none" and law.finest_far <= far
         return GalleryCalibration(
             far=far,
@@ -203,9 +214,11 @@ class Calibrator:
             interval=_interval(made, far) if enough else None,
             source=law.source,
             kind=kind,
-            people=people,
+            people=made.impostors.people,
             extrapolated=law.extrapolated(far),
             conservative=law.conservative,
+            in_force=in_force,
+            in_force_far=None if in_force is None or law.source == "none" else law.p_value(in_force),
             curve=tuple(zip(law.distances, law.p_values, strict=True)),
             note=_describe(law, far, "images") if enough else _missing(law, far, "images"),
         )

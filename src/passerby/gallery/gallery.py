@@ -221,7 +221,9 @@ class Gallery:
             kind: "identify" leaves out what the probe's camera took, "observe" does not.
             far: another rate than the gallery's.
         """
-        return self._calibrator.calibration(checked_kind(kind), self.far if far is None else checked_far(far))
+        own, own_far = self._store.settings().threshold, self.far
+        asked = own_far if far is None else checked_far(far)
+        return self._calibrator.calibration(checked_kind(kind), asked, own=own, own_far=own_far)
 
     def find_duplicates(self) -> list[DuplicatePair]:
         """Pairs of enrolled identities that may be one person, the most suspicious first; `merge` or `judge_pair` them.

@@ -19,8 +19,8 @@ from passerby.service.keys import Key, digest_of
 from passerby.service.limits import Limits
 from passerby.service.middleware import RequestMiddleware
 from passerby.service.page_files import PAGE, WEB
+from passerby.service.routes import calibration, history, identify, identities, observations, system
 from passerby.service.routes import gallery as gallery_routes
-from passerby.service.routes import history, identify, identities, observations, system
 from passerby.version import __version__
 
 ROUTERS = (
@@ -28,6 +28,7 @@ ROUTERS = (
     identities.router,
     observations.router,
     gallery_routes.router,
+    calibration.router,
     history.router,
     system.router,
 )

@@ -179,6 +179,10 @@ NEEDS = [
     ("POST", "/v1/forget", "admin"),
     ("POST", "/v1/purge", "admin"),
     ("POST", "/v1/threshold", "admin"),
+    ("GET", "/v1/calibration", "read"),
+    ("GET", "/v1/duplicates", "read"),
+    ("POST", "/v1/judge", "write"),
+    ("POST", "/v1/far", "admin"),
 ]
 BODIES = {
     "/v1/identify/vectors": {"vectors": [[1.0]]},
@@ -192,6 +196,8 @@ BODIES = {
     "/v1/decide": {"identity": "x", "decision": "confirm", "request": "0" * 16, "distance": 1},
     "/v1/forget": {"identity": "x", "confirm": "x"},
     "/v1/threshold": {"threshold": 1.0},
+    "/v1/judge": {"identity": "x", "other": "y", "judgement": "one person"},
+    "/v1/far": {"far": 0.05},
 }
 
 

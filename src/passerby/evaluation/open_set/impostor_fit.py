@@ -62,7 +62,7 @@ def fit_impostor_law(
         grid = distance_grid(d[d > 0], tail)
         fitted = tail.p_value(grid)
         if d[0] == 0:  # the same image under two names: observed, and beyond what a tail reaches
-            grid, fitted = np.append(0.0, grid), np.append([[0.0]], fitted, axis=1)
+            grid, fitted = np.append(0.0, grid), np.append(np.zeros((1, 1)), fitted, axis=1)
         at, p = written_down(grid, blended(people, _share(d, weights[None], grid), fitted)[0])
     law = ImpostorLaw(
         distances=tuple(at.tolist()),
