@@ -1,4 +1,4 @@
-"""Asked against obtained false accept rates through the gallery itself: enrolled, calibrated and identified as users do.
+"""Asked against obtained false accept rates through the gallery: enrolled, calibrated, identified as users do.
 
     python -m benchmarks.open_set_gallery --vectors DIR [--models retail-0287] [--places market1501 cuhk03] [--draws 5]
 

@@ -9,7 +9,6 @@ from cyclopts import Parameter
 from passerby.cli.opening import open_gallery
 from passerby.cli.output import show
 from passerby.cli.parameters import (
-    AskedRate,
     Camera,
     GalleryEncoder,
     GalleryLocation,
@@ -34,7 +33,7 @@ def enroll(
     consent: Annotated[str | None, Parameter(metavar="TEXT")] = None,
     expires: Annotated[str | None, Parameter(metavar="TIME")] = None,
     tracklet: Tracklet = False,
-    far: AskedRate = None,
+    far: Annotated[float | None, Parameter(metavar="RATE")] = None,
     json: Json = False,
 ) -> None:
     """Add images of a known person to a gallery, which is made if there is none.

@@ -8,7 +8,8 @@ what was forgotten is gone with the next look.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -38,10 +39,12 @@ class ImpostorSearches:
     Attributes:
         probes: what is searched, by identity.
         nearest: by whether the probe's camera is left out, as far as that was asked for, [n] each.
+        too_few: of `too_few_of_other_cameras`; None: not asked for yet.
     """
 
     probes: LabelledVectors
     nearest: dict[bool, NearestIdentities]
+    too_few: tuple[Bool, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class CalibrationRows:
     rows: EnrolledRows
     searches: dict[Probes, ImpostorSearches]
 
+    @cached_property
+    def chosen(self) -> Bool:
+        """Rows of the identities that calibrate, [n]."""
+        return calibrating(self.rows.identities, MOST_IDENTITIES)
+
     def impostors(self, kind: Kind, probes: Probes, read: ReadVectors) -> ImpostorDistances:
         """What impostors met; makes the searches that it needs.
 
@@ -66,20 +74,22 @@ class CalibrationRows:
         """
         made = self.searches.get(probes)
         if made is None:
-            chosen = calibrating(self.rows.identities, MOST_IDENTITIES)
-            made = ImpostorSearches(_probes(self.rows, chosen, probes, read), {})
+            made = ImpostorSearches(_probes(self.rows, self.chosen, probes, read), {})
         gallery = _labels(self.rows)
         narrow = kind == "identify"
         nearest = dict(made.nearest)
         # a person whom few other cameras saw is searched among all cameras
-        everywhere = not narrow or bool(too_few_of_other_cameras(made.probes, gallery).any())
+        if made.too_few is None:
+            made = replace(made, too_few=too_few_of_other_cameras(made.probes, gallery))
+        too_few = made.too_few
+        everywhere = not narrow or bool(too_few is not None and too_few[0].any())
         if narrow and True not in nearest:
             nearest[True] = search(self.rows, made.probes, True, read)
         if everywhere and False not in nearest:
             nearest[False] = search(self.rows, made.probes, False, read)
-        self.searches[probes] = ImpostorSearches(made.probes, nearest)
+        self.searches[probes] = replace(made, nearest=nearest)
         wide = nearest[not everywhere]  # not read where nobody is searched among all cameras
-        return chosen_distances(made.probes, gallery, nearest[True] if narrow else None, wide)
+        return chosen_distances(made.probes, gallery, nearest[True] if narrow else None, wide, too_few=too_few)
 
     def updated(self, rows: EnrolledRows, read: ReadVectors) -> CalibrationRows:
         """After changes of the store: searches go on from what is known; the new ones are compared with all."""
@@ -93,14 +103,10 @@ class CalibrationRows:
         new = added | np.isin(rows.identities, moved)
         vectors = LabelledVectors(read(rows.ids[new]), rows.identities[new], rows.cameras[new])
         touched = np.union1d(moved, rows.identities[added])
-        chosen = calibrating(rows.identities, MOST_IDENTITIES)
-        return CalibrationRows(
-            rows,
-            {
-                probes: _updated(made, rows, vectors, moved, touched, chosen, probes, read)
-                for probes, made in self.searches.items()
-            },
-        )
+        changed = CalibrationRows(rows, {})
+        for probes, made in self.searches.items():
+            changed.searches[probes] = _updated(made, rows, vectors, moved, touched, changed.chosen, probes, read)
+        return changed
 
 
 def search(rows: EnrolledRows, probes: LabelledVectors, exclude_camera: bool, read: ReadVectors) -> NearestIdentities:

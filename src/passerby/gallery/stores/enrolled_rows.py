@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -29,10 +30,11 @@ class EnrolledRows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
+    @cached_property
     def people(self) -> int:
         """Consolidated identities: enrolled ones, and unknown ones that others were merged into."""
-        return len(np.unique(self.identities)) + self.consolidated_unknowns
+        ascending = np.sort(self.identities, kind="stable")
+        return int(np.count_nonzero(np.diff(ascending))) + (len(ascending) > 0) + self.consolidated_unknowns
 
     def same_rows(self, other: EnrolledRows) -> bool:
         """Whether both have the same observations, of the same identities and cameras."""
