@@ -8,7 +8,7 @@ its cameras. Below 200 people the encoder's own laws (`passerby calibrate`) are 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -98,6 +98,16 @@ class _Law:
     law: ImpostorLaw
     impostors: ImpostorDistances
     encoder: HeldOutLaws | None
+    thresholds: dict[float, float] = field(default_factory=dict)
+
+    def threshold(self, far: float) -> float:
+        """Of a rate; computed once."""
+        if far not in self.thresholds:
+            self.thresholds[far] = self.law.threshold(far)
+        return self.thresholds[far]
+
+
+_NOTHING = _Law(NO_LAW, ImpostorDistances(np.zeros(0), np.zeros(0, np.int64), 0), None)
 
 
 class Calibrator:
@@ -177,7 +187,8 @@ class Calibrator:
         The laws are of distances to the nearest observation. Means of several such distances are larger, so that they
         are on the safe side; the distance to a centroid can be smaller, and has no p-value.
         """
-        found = NO_LAW if score == "centroid" else self.law(kind, probes)
+        made = _NOTHING if score == "centroid" else self._law(kind, probes)
+        found = made.law
         law = None if found.source == "none" else found
         if call is not None:
             return VerdictRule(call, "call", law, "the threshold is the call's")
@@ -185,7 +196,7 @@ class Calibrator:
             return VerdictRule(own, "set", law, "the threshold was set for this gallery")
         if law is not None and law.finest_far <= far:
             note = _describe(law, far, probes)
-            return VerdictRule(law.threshold(far), law.source, law, note)
+            return VerdictRule(made.threshold(far), law.source, law, note)
         if self._inputs.threshold is not None and not self._inputs.has_laws:
             note = (
                 "the threshold is the encoder's, for about as many people as it was measured with: "

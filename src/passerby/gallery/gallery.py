@@ -246,6 +246,11 @@ class Gallery:
         with self._store.transaction():
             judge_pair(self._store, self._record(identity), self._record(other), judgement, actor)
 
+    def _forget_neighbours(self) -> None:
+        """Let the calibration in memory know nothing of who was erased."""
+        if self._made_calibrator is not None:
+            self._made_calibrator.rows()
+
     @property
     def _calibrator(self) -> Calibrator:
         if self._made_calibrator is None:
@@ -622,6 +627,7 @@ class Gallery:
         with self._store.transaction():
             record = self._record(identity)
             count = changes.forget(self._store, [record.id], "forget", actor)
+        self._forget_neighbours()
         return Forgotten((record.name,), count, self._store.settle_erasure())
 
     def purge(self, now: Moment | None = None, *, actor: str = "") -> Forgotten:
@@ -630,6 +636,7 @@ class Gallery:
         with self._store.transaction():
             expired = identities.expired(self._store, moment)
             count = changes.forget(self._store, [record.id for record in expired], "purge", actor)
+        self._forget_neighbours()
         return Forgotten(tuple(record.name for record in expired), count, self._store.settle_erasure())
 
     def undo(self, event: int | None = None, *, actor: str = "") -> Event:
