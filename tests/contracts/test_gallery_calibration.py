@@ -14,7 +14,7 @@ from tests.contracts.galleries import STORES, TinyEncoder, open_gallery, people
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import GalleryError
 from passerby.evaluation.open_set.calibration import laws_of_people
-from passerby.evaluation.open_set.held_out_laws import LAWS
+from passerby.evaluation.open_set.encoder_impostor_laws import LAWS
 from passerby.evaluation.open_set.impostor_distances import impostor_distances
 from passerby.evaluation.open_set.impostor_fit import fit_impostor_law
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from passerby.cli.opening import open_gallery
+from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show, table
-from passerby.cli.parameters import GalleryLocation, Json
+from passerby.cli.shared_parameters import GalleryLocation, Json
 from passerby.errors import UsageError
 
 

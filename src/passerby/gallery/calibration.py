@@ -14,7 +14,7 @@ import numpy as np
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import NotInGalleryError
-from passerby.evaluation.open_set.held_out_laws import (
+from passerby.evaluation.open_set.encoder_impostor_laws import (
     HeldOutLaws,
     Kind,
     Probes,

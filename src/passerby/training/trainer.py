@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from passerby import distributed
 from passerby.config import Config
+from passerby.config.evaluation import OF_THE_TEST
 from passerby.data.augment import Augmenter
-from passerby.data.configured import load_configured, split_held_out, with_absolute_paths
+from passerby.data.dataset_of_config import load_configured, split_held_out, with_absolute_paths
 from passerby.data.loader import TrainLoader
 from passerby.data.records import ReIDDataset, labels_of
 from passerby.data.sampling.hard_identity import HardIdentitySampler
@@ -39,6 +40,7 @@ from passerby.training.epoch_losses import EpochLosses
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
 from passerby.training.objective import Objective
+from passerby.training.objective_terms import check_terms
 from passerby.training.optim import (
     AveragedWeights,
     build_optimizer,
@@ -50,7 +52,6 @@ from passerby.training.run import CONFIG_FILE, Run
 from passerby.training.sharded_state import drop_shares, load_share, save_share
 from passerby.training.snapshot import provenance_of, snapshot
 from passerby.training.step import Step
-from passerby.training.terms import check_terms
 
 log = logging.getLogger("passerby")
 
@@ -124,6 +125,11 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         )
     training, validation = split_held_out(config.data, data)
     check_settings(config.evaluation, config.evaluation.protocol or validation.protocol)
+    if config.evaluation.camera_statistics not in (None, OF_THE_TEST):
+        raise ConfigError(
+            f"evaluation.camera_statistics: {config.evaluation.camera_statistics} belongs to one encoder, and a "
+            f'training makes others; expected "{OF_THE_TEST}" or none'
+        )
     labels, pids = labels_of(training.train)
     camids = [s.camid for s in training.train]
     sampler = make_sampler(

@@ -13,9 +13,7 @@ from passerby.data.records import ReIDDataset
 from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import EmbeddingError
-from passerby.evaluation.open_set.enrolment import enroll, half_of
-from passerby.evaluation.open_set.error_rates import SIZES
-from passerby.evaluation.open_set.held_out_laws import (
+from passerby.evaluation.open_set.encoder_impostor_laws import (
     KINDS,
     LAWS,
     PROBES,
@@ -24,6 +22,8 @@ from passerby.evaluation.open_set.held_out_laws import (
     law_key,
     stored_laws,
 )
+from passerby.evaluation.open_set.enrolment import enroll, half_of
+from passerby.evaluation.open_set.error_rates import SIZES
 from passerby.evaluation.open_set.impostor_distances import pseudo_tracklets
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors
 from passerby.evaluation.open_set.probes import join_scores, search_probes

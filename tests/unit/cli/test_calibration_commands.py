@@ -9,8 +9,8 @@ import pytest
 from tests.contracts.galleries import people
 
 from passerby.cli import run
-from passerby.gallery.answers import in_words
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.result_types import in_words
 
 CROWD = people(60, 5, seed=3, spread=0.12)
 
