@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         GalleryRequestError,
         ImageError,
         MissingExtraError,
+        NetworkError,
         NotInGalleryError,
         PasserbyError,
         StorageError,
@@ -64,7 +65,9 @@ if TYPE_CHECKING:
     from passerby.losses import LOSSES
     from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
+    from passerby.models.hub import hub_encoders, hub_get, hub_info
     from passerby.models.model import build_model
+    from passerby.models.sources import EncoderSource
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
@@ -92,6 +95,7 @@ _HOME = {
     "EmbeddingError": "passerby.errors",
     "Embeddings": "passerby.embedding.embeddings",
     "Encoder": "passerby.models.encoder",
+    "EncoderSource": "passerby.models.sources",
     "Gallery": "passerby.gallery.gallery",
     "GalleryError": "passerby.errors",
     "GalleryRequestError": "passerby.errors",
@@ -100,6 +104,7 @@ _HOME = {
     "LOSSES": "passerby.losses",
     "Match": "passerby.gallery.result_types",
     "MissingExtraError": "passerby.errors",
+    "NetworkError": "passerby.errors",
     "NotInGalleryError": "passerby.errors",
     "Objective": "passerby.training.objective",
     "OpenSetReport": "passerby.evaluation.open_set.curves",
@@ -140,6 +145,9 @@ _HOME = {
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
     "evaluate_tracks": "passerby.evaluation.tracks",
     "export": "passerby.experiments.export_ranking",
+    "hub_encoders": "passerby.models.hub",
+    "hub_get": "passerby.models.hub",
+    "hub_info": "passerby.models.hub",
     "list_datasets": "passerby.data.datasets",
     "load_dataset": "passerby.data.datasets",
     "load_detector": "passerby.tracking.detectors.detector",
@@ -172,6 +180,7 @@ __all__ = [
     "EmbeddingError",
     "Embeddings",
     "Encoder",
+    "EncoderSource",
     "Gallery",
     "GalleryError",
     "GalleryRequestError",
@@ -179,6 +188,7 @@ __all__ = [
     "ImageError",
     "Match",
     "MissingExtraError",
+    "NetworkError",
     "NotInGalleryError",
     "Objective",
     "OpenSetReport",
@@ -219,6 +229,9 @@ __all__ = [
     "evaluate_splits",
     "evaluate_tracks",
     "export",
+    "hub_encoders",
+    "hub_get",
+    "hub_info",
     "list_datasets",
     "load_dataset",
     "load_detector",

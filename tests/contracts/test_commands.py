@@ -152,7 +152,7 @@ def test_a_value_of_the_wrong_type_is_refused(name: str, capsys: pytest.CaptureF
         assert flag(parameter) in refused(capsys, [*words, flag(parameter), "wrong"])
 
 
-WITHOUT_INPUT = {"demo", "doctor", "completion", "data list", "data draw", "keys add", "recipes"}
+WITHOUT_INPUT = {"demo", "doctor", "completion", "data list", "data draw", "hub list", "keys add", "recipes"}
 """Commands that read no file, and so can miss none."""
 
 
@@ -192,6 +192,8 @@ CHEAP = {
     "data info": "data info market1501",
     "data draw": "data draw {0}/drawn --identities 8 --train-identities 4 --cameras 2 --images-per-camera 2",
     "data write": "data write viper {0}/viper --persons 10",
+    "hub list": "hub list",
+    "hub info": "hub info retail-0277",
     "recipes": "recipes demo",
     "keys add": "keys add {0}/keys.json other",
     "keys list": "keys list {0}/keys.json",

@@ -27,6 +27,7 @@ class Command(NamedTuple):
 GROUPS = {
     "data": ("Data", "list, describe, check and write datasets; crop tracklets from a video"),
     "gallery": ("Gallery", "administer a gallery: list, history, merge, split, purge, backup, ..."),
+    "hub": ("Encoders", "known public encoders: list, what is known of one, bring one here"),
     "keys": ("Service", "API keys of a service: add, list, remove"),
 }
 """Commands with actions: section and summary. Their actions stand in `COMMANDS` as "GROUP ACTION"."""
@@ -135,6 +136,15 @@ COMMANDS: dict[str, Command] = {
     "gallery threshold": Command(
         _CLI + "gallery_changes:threshold", "", "show or set the distance below which a match is accepted"
     ),
+    "gallery calibration": Command(
+        _CLI + "gallery_calibration:calibration", "", "the distance at which a false accept rate is reached here"
+    ),
+    "gallery duplicates": Command(
+        _CLI + "gallery_calibration:duplicates", "", "pairs of identities that may be one person"
+    ),
+    "gallery judge": Command(
+        _CLI + "gallery_calibration:judge", "", "two identities are different people, or one person"
+    ),
     "gallery check": Command(_CLI + "gallery_files:check", "", "read and verify everything"),
     "gallery compact": Command(
         _CLI + "gallery_files:compact", "", "give the space of forgotten observations back to the file system"
@@ -155,4 +165,9 @@ COMMANDS: dict[str, Command] = {
     "bench-encoder": Command(
         _CLI + "bench_encoder:bench_encoder", "Encoders", "find the fastest way to run an encoder here"
     ),
+    "hub list": Command(_CLI + "hub:list_encoders", "", "the known public encoders, with published accuracy"),
+    "hub info": Command(
+        _CLI + "hub:encoder_info", "", "what is known of one: files, licence, terms of its data, input, figures"
+    ),
+    "hub get": Command(_CLI + "hub:get", "", "bring one here; then hub:NAME is an encoder in every command"),
 }
