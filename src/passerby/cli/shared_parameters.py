@@ -7,6 +7,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
+from passerby.config.engine import EngineName
+
 Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON for machines.")]
 _ANY_ENCODER = (
     "a run's or an encoder's folder, a description (.toml, .json), a graph (.onnx, .xml), a checkpoint, or hub:NAME"
@@ -14,6 +16,9 @@ _ANY_ENCODER = (
 Encoder: TypeAlias = Annotated[Path, Parameter(help=f"{_ANY_ENCODER[0].upper()}{_ANY_ENCODER[1:]}.")]
 GalleryEncoder: TypeAlias = Annotated[
     Path, Parameter(metavar="ENCODER", help=f"What made the gallery's vectors: {_ANY_ENCODER}.")
+]
+Engine: TypeAlias = Annotated[
+    EngineName, Parameter(help="What runs the encoder; auto: the fastest here that gives torch's vectors.")
 ]
 GalleryLocation: TypeAlias = Annotated[str, Parameter(help="A gallery: a file, or milvus://HOST:PORT/NAME.")]
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the person.")]
@@ -28,6 +33,10 @@ Tracklet: TypeAlias = Annotated[
 AcceptBelow: TypeAlias = Annotated[
     float | None,
     Parameter(metavar="DISTANCE", help="Accept nearer matches only (default: the calibrated threshold)."),
+]
+AskedRate: TypeAlias = Annotated[
+    float | None,
+    Parameter(metavar="RATE", help="False accept rate to ask for, 0.01 for 1 % (default: the gallery's)."),
 ]
 Seed: TypeAlias = Annotated[int, Parameter(metavar="N", help="Seed of every random choice.")]
 BatchSize: TypeAlias = Annotated[int, Parameter(metavar="N", help="Images a forward pass.")]

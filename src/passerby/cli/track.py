@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.output import show
 from passerby.cli.setting_flags import flags_of, given
-from passerby.cli.shared_parameters import Json
+from passerby.cli.shared_parameters import Engine, Json
 from passerby.config.tracking import TrackingSettings
 from passerby.errors import UsageError
 
@@ -36,6 +36,7 @@ def track(
     film_out: bool = False,
     thumbnails: bool = True,
     tracking: TrackingFlags = TrackingFlags(),  # noqa: B008  (frozen)
+    engine: Engine = "auto",
     reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
@@ -57,17 +58,19 @@ def track(
         film_out: Also write the films with boxes and numbers drawn in.
         thumbnails: Show small pictures of people in the report.
         tracking: Settings of tracking.
+        engine: see `Engine`.
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     from passerby.config.tracking import tracking_settings
+    from passerby.models.engines.choice import pick_encoder
     from passerby.tracking.track import track as track_films
     from passerby.tracking.tracklet_calibration import read_calibration
 
     true_files = _named(truth, "--truth")
     result = track_films(
         films,
-        encoder=source_of(encoder, reading),
+        encoder=pick_encoder(source_of(encoder, reading), engine)[0],
         detector=detector,
         boxes=_boxes(boxes),
         cameras=cameras or None,

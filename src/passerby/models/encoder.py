@@ -248,7 +248,8 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **gi
             ONNX or OpenVINO graph (.onnx, .xml); a checkpoint (.pth, .pt, .safetensors, ...); "hub:NAME" of a known
             public encoder (`passerby hub list`); or "hf:USER/MODEL" of the Hugging Face hub.
         engine: "torch", "onnxruntime" or "openvino". The latter two run what `passerby export` put into the folder
-            (encoder.onnx, encoder.xml). None: torch; for graphs the one that their file needs.
+            (encoder.onnx, encoder.xml). "auto": the fastest of all here, as measured once and remembered. None: torch;
+            for graphs the one that their file needs.
         **given: what a model file does not say itself, by the names of `EncoderSettings`: `height`, `width`,
             `colors`, `scale`, `mean`, `std` and `output` of a graph; `backbone`, `last_stride` and `map_pooling` of a
             checkpoint, and its preprocessing where it is not the usual one (256 x 128, ImageNet's mean and std).
@@ -259,6 +260,10 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **gi
         ConfigError: an unknown engine or setting.
         MissingExtraError: the engine is not installed.
     """
+    if engine == "auto":
+        from passerby.models.engines.choice import pick_encoder  # it stands above encoders
+
+        return pick_encoder(encoder_source(folder, given), engine)[0]
     if engine is not None and engine not in ENGINES:
         raise ConfigError(unknown_name("engine", engine, ENGINES))
     source = encoder_source(folder, given)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from passerby.config import InputConfig, ModelConfig
-from passerby.errors import MissingExtraError, WeightsError
+from passerby.errors import WeightsError
 from passerby.models.engines.engine import Engine
-from passerby.models.engines.graph_engine import METADATA, GraphEngine
+from passerby.models.engines.graph_engine import GraphEngine
+from passerby.models.engines.onnxruntime_graph import open_onnxruntime
+from passerby.models.engines.openvino_graph import open_openvino
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.engines.torch_engine import TorchEngine
 from passerby.models.fingerprint import architecture_of, fingerprint_of_file, fingerprint_of_weights
@@ -49,17 +52,16 @@ def load_graph(source: EncoderSource, engine: str | None, *, described: bool = F
     if chosen == "torch":
         raise WeightsError(f"{path}: a graph runs on onnxruntime or openvino, not on torch")
     source.allow(OF_GRAPHS, "this is a graph")
-    size, exported = _read_graph(path, chosen)
+    size, exported = _read_graph(path, chosen, source.settings.output)
     if exported and not described:
         source.allow((), "the graph holds its preprocessing itself, `passerby export` wrote it")
-        preprocessing = Preprocessing(
-            height=int(exported["height"]), width=int(exported["width"]), mean=(0, 0, 0), std=(1, 1, 1), scale=1
-        )
+        preprocessing = _preprocessing_of_export(exported)
+        own = exported.get("fingerprint") if not _is_quantised(path) else None
         return LoadedModel(
             GraphEngine(path, chosen, preprocessing),
             preprocessing,
-            # int8 graphs hold the fingerprint of the encoder that they were made from, whose vectors are others
-            fingerprint_of_file(path, preprocessing) if _is_quantised(path) else exported["fingerprint"],
+            # int8 and float16 graphs give other vectors than the encoder that they were made from
+            own or fingerprint_of_file(path, preprocessing),
             {"backbone": path.stem},
             {"licence": exported.get("licence", "unknown"), "file": path.name},
         )
@@ -98,50 +100,31 @@ def _is_quantised(path: Path) -> bool:
     return path.suffix == ".onnx" and b"QuantizeLinear" in path.read_bytes()
 
 
-def _read_graph(path: Path, engine: str) -> tuple[tuple[int | None, int | None], dict[str, str]]:
+def _read_graph(path: Path, engine: str, output: str | None) -> tuple[tuple[int | None, int | None], dict[str, str]]:
     """Height and width of the input where they are fixed, and what `passerby export` wrote into the file."""
-    return _read_openvino(path) if engine == "openvino" else _read_onnx(path)
-
-
-def _read_onnx(path: Path) -> tuple[tuple[int | None, int | None], dict[str, str]]:
-    if path.suffix != ".onnx":
+    if engine == "onnxruntime" and path.suffix != ".onnx":
         raise WeightsError(f"{path}: ONNX Runtime reads .onnx files; use the engine 'openvino'")
-    try:
-        import onnxruntime
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "export", f"running {path}") from error
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except (Fail, InvalidGraph, InvalidProtobuf) as error:
-        raise WeightsError(f"{path}: not a readable ONNX model ({error})") from error
-    metadata = session.get_modelmeta().custom_metadata_map
-    exported = {k.removeprefix(f"{METADATA}."): v for k, v in metadata.items() if k.startswith(f"{METADATA}.")}
-    return _pixels(path, session.get_inputs()[0].shape), exported if "fingerprint" in exported else {}
+    graph = (open_openvino if engine == "openvino" else open_onnxruntime)(path, output)
+    if len(graph.shape) not in (0, 4):
+        raise WeightsError(f"{path}: expected an input of images [batch, 3, height, width], found {list(graph.shape)}")
+    _, *axes = graph.shape or (None,) * 4
+    channels_last = axes[2] == 3 and axes[0] != 3
+    height, width = axes[:2] if channels_last else axes[1:]
+    return (height, width), graph.metadata if "input" in graph.metadata else {}
 
 
-def _read_openvino(path: Path) -> tuple[tuple[int | None, int | None], dict[str, str]]:
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingExtraError("openvino", "export", f"running {path}") from error
-    try:
-        model = openvino.Core().read_model(path)
-    except RuntimeError as error:
-        raise WeightsError(f"{path}: not a readable OpenVINO model ({error})") from error
-    shape = model.inputs[0].partial_shape
-    sides = [side.get_length() if side.is_static else None for side in shape] if shape.rank.is_static else []
-    if not model.has_rt_info([METADATA, "fingerprint"]):
-        return _pixels(path, sides), {}
-    section = model.get_rt_info([METADATA]).value
-    return _pixels(path, sides), {key: str(getattr(value, "value", value)) for key, value in section.items()}
-
-
-def _pixels(path: Path, shape: list[Any]) -> tuple[int | None, int | None]:
-    if len(shape) != 4:
-        raise WeightsError(f"{path}: expected an input of images [batch, 3, height, width], found the shape {shape}")
-    height, width = (side if isinstance(side, int) and side > 0 else None for side in shape[2:])
-    return height, width
+def _preprocessing_of_export(exported: Mapping[str, str]) -> Preprocessing:
+    """What stands in the file; files of 0.1 take pixels and name no mean."""
+    return Preprocessing.model_validate(
+        {
+            "height": int(exported["height"]),
+            "width": int(exported["width"]),
+            "mean": json.loads(exported.get("mean", "[0, 0, 0]")),
+            "std": json.loads(exported.get("std", "[1, 1, 1]")),
+            "scale": float(exported.get("scale", 1)),
+            "colors": exported.get("colors", "RGB"),
+        }
+    )
 
 
 def load_checkpoint(source: EncoderSource, engine: str | None) -> LoadedModel:
