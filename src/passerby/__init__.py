@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
     from passerby.gallery.gallery import Gallery
-    from passerby.gallery.result_types import Identification, Match
+    from passerby.gallery.result_types import Identification, Match, Sighting
     from passerby.losses import LOSSES
     from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from passerby.tracking.boxes.reading import read_boxes
     from passerby.tracking.detections import Detections
     from passerby.tracking.detectors.detector import load_detector
+    from passerby.tracking.observe_tracks import observe_tracks
     from passerby.tracking.result import TrackingResult
     from passerby.tracking.track import track
     from passerby.tracking.tracklet_calibration import TrackletCalibration, calibrate_tracklets
@@ -112,6 +113,7 @@ _HOME = {
     "Report": "passerby.evaluation.closed_set.result",
     "Run": "passerby.training.run",
     "Sample": "passerby.data.records",
+    "Sighting": "passerby.gallery.result_types",
     "StorageError": "passerby.errors",
     "Threshold": "passerby.evaluation.open_set.thresholds",
     "TrackReport": "passerby.evaluation.tracks",
@@ -152,6 +154,7 @@ _HOME = {
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
+    "observe_tracks": "passerby.tracking.observe_tracks",
     "rank": "passerby.evaluation.rank",
     "read_boxes": "passerby.tracking.boxes.reading",
     "recipe_names": "passerby.config",
@@ -194,6 +197,7 @@ __all__ = [
     "Report",
     "Run",
     "Sample",
+    "Sighting",
     "StorageError",
     "Threshold",
     "TrackReport",
@@ -234,6 +238,7 @@ __all__ = [
     "load_encoder",
     "load_recipe",
     "load_splits",
+    "observe_tracks",
     "rank",
     "read_boxes",
     "recipe_names",

@@ -24,6 +24,7 @@ def serve(
     tls_certificate: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     tls_key: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     reading: Reading = EncoderFlags(),
+    webhooks: Annotated[Path | None, Parameter(metavar="FILE")] = None,
 ) -> None:
     """Serve a gallery over HTTP, with a page for the operator, until stopped.
 
@@ -38,6 +39,7 @@ def serve(
         tls_certificate: PEM file; with --tls-key, the service uses HTTPS.
         tls_key: PEM file.
         reading: How to read a model file that does not describe itself.
+        webhooks: JSON file that says where new sightings are sent.
     """
     from passerby.service import serve as run_serve
 
@@ -51,4 +53,5 @@ def serve(
         engine=engine,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
+        webhooks=webhooks,
     )
