@@ -139,6 +139,15 @@ COMMANDS: dict[str, Command] = {
     "gallery threshold": Command(
         _CLI + "gallery_changes:threshold", "", "show or set the distance below which a match is accepted"
     ),
+    "gallery calibration": Command(
+        _CLI + "gallery_calibration:calibration", "", "the distance at which a false accept rate is reached here"
+    ),
+    "gallery duplicates": Command(
+        _CLI + "gallery_calibration:duplicates", "", "pairs of identities that may be one person"
+    ),
+    "gallery judge": Command(
+        _CLI + "gallery_calibration:judge", "", "two identities are different people, or one person"
+    ),
     "gallery check": Command(_CLI + "gallery_files:check", "", "read and verify everything"),
     "gallery compact": Command(
         _CLI + "gallery_files:compact", "", "give the space of forgotten observations back to the file system"
