@@ -430,6 +430,9 @@ class Gallery:
             top: see `identify`.
             score: see `identify`.
             frames: how many frames each vector is the mean of; default: each is of a single image.
+
+        Raises:
+            GalleryError: not one value of `frames` for each probe; see `identify`.
         """
         rows = self._inputs.read_one_of(
             probes, vectors, "identify_many: pass probes or vectors, one of the two"
