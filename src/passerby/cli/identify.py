@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import (
     AcceptBelow,
     AskedRate,
     Camera,
+    Engine,
     GalleryEncoder,
     GalleryLocation,
     Images,
@@ -37,6 +39,8 @@ def identify(
     top: Annotated[int, Parameter(metavar="N")] = 10,
     score: Literal["min", "mean", "centroid"] = "min",
     tracklet: Tracklet = False,
+    engine: Engine = "auto",
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Who is this? Ranked candidates, or unknown; changes nothing.
@@ -54,6 +58,8 @@ def identify(
         top: Candidates to list.
         score: How the distances to an identity's observations become one number.
         tracklet: see `Tracklet`.
+        engine: see `Engine`.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     if camera is None and not exclude_camera:
@@ -61,7 +67,8 @@ def identify(
     if threshold is not None and far is not None:
         raise UsageError("--far does nothing beside --threshold: give one of the two")
     probes: list[Any] = [list(images)] if tracklet else list(images)
-    with open_gallery(gallery, encoder, far=far, override_far=True) as opened:
+    source = source_of(encoder, reading)
+    with open_gallery(gallery, source, engine=engine, images=len(images), far=far, override_far=True) as opened:
         found = [
             opened.identify(
                 probe,
