@@ -140,7 +140,7 @@ def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:
     known = {pid: f"visitor-{n:02d}" for n, pid in enumerate(pids[:ENROLLED], 1)}
     path.unlink(missing_ok=True)
     answers: list[tuple[str | None, str | None]] = []
-    with Gallery.open(path, encoder) as people:
+    with Gallery.open(path, encoder, far=FALSE_ALARMS) as people:
         for pid, name in known.items():
             for camera in ENROLLING_CAMERAS:
                 people.enroll(name, [s.path for s in _images(data.gallery, pid, camera)], camera=f"camera-{camera + 1}")
