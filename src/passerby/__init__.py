@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from passerby.evaluation.open_set.curves import OpenSetReport, evaluate_open_set
     from passerby.evaluation.open_set.thresholds import Threshold, calibrate_threshold
     from passerby.evaluation.rank import rank
-    from passerby.evaluation.tracks import TrackReport, TrackRows, evaluate_tracks
+    from passerby.evaluation.tracks import TrackReport, TrackRows
     from passerby.experiments.benchmark_encoder import bench_encoder
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from passerby.tracking.boxes.reading import read_boxes
     from passerby.tracking.detections import Detections
     from passerby.tracking.detectors.detector import load_detector
+    from passerby.tracking.evaluate_tracks import evaluate_tracks
     from passerby.tracking.result import TrackingResult
     from passerby.tracking.track import track
     from passerby.tracking.tracklet_calibration import TrackletCalibration, calibrate_tracklets
@@ -106,7 +107,7 @@ _HOME = {
     "evaluate_embeddings": "passerby.evaluation.closed_set.protocols",
     "evaluate_open_set": "passerby.evaluation.open_set.curves",
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
-    "evaluate_tracks": "passerby.evaluation.tracks",
+    "evaluate_tracks": "passerby.tracking.evaluate_tracks",
     "export": "passerby.experiments.export_ranking",
     "list_datasets": "passerby.data.datasets",
     "load_dataset": "passerby.data.datasets",

@@ -60,6 +60,12 @@ COMMANDS: dict[str, Command] = {
     "track": Command(
         _CLI + "track:track", "Film", "follow people through films: one number a person, over time and cameras"
     ),
+    "watch": Command(
+        _CLI + "watch:watch", "Film", "watch a film or a camera: who is seen, as JSON lines, with a gallery", json=False
+    ),
+    "evaluate-tracks": Command(
+        _CLI + "evaluate_tracks:evaluate_tracks", "Film", "IDF1, MOTA and HOTA of tracks, over one camera or several"
+    ),
     "recipes": Command(_CLI + "recipes:recipes", "Training", "list the recipes, or show one with every setting"),
     "train": Command(_CLI + "train:train", "Training", "train a recipe, or resume a training that was interrupted"),
     "compare": Command(

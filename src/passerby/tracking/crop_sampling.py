@@ -123,7 +123,7 @@ def encode_crops(encoder: Encoder, picked: Sequence[PickedCrop], *, flip: bool, 
         return []
     vectors = encoder.encode([crop.pixels for crop in picked], flip=flip)
     return [
-        Crop(crop.track, crop.frame, crop.quality, vector, _jpeg(crop.pixels) if thumbnails else None)
+        Crop(crop.track, crop.frame, crop.quality, vector, small_jpeg(crop.pixels) if thumbnails else None)
         for crop, vector in zip(picked, vectors, strict=True)
     ]
 
@@ -142,6 +142,7 @@ def best_places(frames: Sequence[int], qualities: Sequence[float], count: int) -
     return [best[part] for part in sorted(best)]
 
 
-def _jpeg(pixels: UInt8) -> bytes:
+def small_jpeg(pixels: UInt8) -> bytes:
+    """A thumbnail of a crop."""
     step = max(1, pixels.shape[0] // _THUMBNAIL)
     return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels[::step, ::step]), quality=80, colorspace="RGB"))

@@ -132,8 +132,7 @@ def follow_film(
     found.crops += encode_crops(encoder, waiting, flip=settings.flip, thumbnails=thumbnails)
     if broken:
         found.notes.append(f"{broken:,} frame(s) are broken and cannot be decoded")
-    if isinstance(detect, _FromFile):
-        detect.count_rest(found.frames)
+    count_boxes_of_missing_frames(detect, found.frames)
     found.tracks = _table(rows)
     return found
 
@@ -147,6 +146,17 @@ def box_source(
         DataError: neither a detector nor boxes.
     """
     return _Detecting(detector, found, settings) if detector is not None else _FromFile(boxes, found, settings)
+
+
+def count_boxes_of_missing_frames(source: BoxSource, last: int) -> None:
+    """Count the boxes of a file whose frames did not come.
+
+    Args:
+        source: of `box_source`.
+        last: number of the last frame that came.
+    """
+    if isinstance(source, _FromFile):
+        source.count_rest(last)
 
 
 class _Detecting:

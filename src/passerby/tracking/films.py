@@ -18,6 +18,7 @@ from passerby.errors import DataError, MissingExtraError
 from passerby.images.decode import EXTENSIONS, read_image
 
 _RATE = 25.0  # frames per second where neither the source nor the caller gives a rate
+_TIMEOUT = 10.0  # seconds without an answer or a picture after which a camera counts as gone
 _NOTHING: UInt8 = np.empty((0, 0, 3), dtype=np.uint8)  # for a frame that is not wanted; converting costs time
 
 
@@ -178,9 +179,10 @@ def _frames_of_film(
 
 
 def _open(av: Any, source: str | os.PathLike[str]) -> Any:
-    name = os.fspath(source) if is_address(source) else str(Path(source).expanduser())
+    live = is_address(source)
+    name = os.fspath(source) if live else str(Path(source).expanduser())
     try:
-        return av.open(name)
+        return av.open(name, timeout=_TIMEOUT if live else None)
     except av.FFmpegError as error:
         raise DataError(f"{name}: cannot be decoded ({error})") from error
 

@@ -8,7 +8,7 @@ import pytest
 from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import EmbeddingError
-from passerby.evaluation.tracks import TrackRows, evaluate_tracks
+from passerby.evaluation.tracks import TrackRows, compare_tracks
 from passerby.tracking.camera_tracks import CameraTracks, cut_tracks, overlap_with_others
 from passerby.tracking.crop_sampling import best_places
 from passerby.tracking.result import fill_gaps, identity_rows
@@ -191,7 +191,7 @@ def test_the_figures_of_a_small_example() -> None:
     """Ten true boxes of one person; the result has eight of them, three under another identity, and one false box."""
     truth = rows(*((k, 7, k) for k in range(1, 11)))
     found = rows(*((k, 1 if k < 6 else 2, k) for k in range(1, 9)), (1, 3, 500))
-    report = evaluate_tracks({"a": found}, {"a": truth})
+    report = compare_tracks({"a": found}, {"a": truth})
     # identity 1 is the person: 5 right; 4 of the result and 5 of the truth remain
     assert report.idf1 == pytest.approx(2 * 5 / (10 + 9))
     assert report.idp == pytest.approx(5 / 9)
@@ -206,16 +206,16 @@ def test_the_figures_of_a_small_example() -> None:
 def test_identities_count_over_films() -> None:
     truth = {"a": rows(*((k, 1, k) for k in range(1, 6))), "b": rows(*((k, 1, k) for k in range(1, 6)))}
     apart = {"a": truth["a"], "b": rows(*((k, 2, k) for k in range(1, 6)))}
-    assert evaluate_tracks(truth, truth).idf1 == 1
-    report = evaluate_tracks(apart, truth)
+    assert compare_tracks(truth, truth).idf1 == 1
+    report = compare_tracks(apart, truth)
     assert report.idf1 == pytest.approx(0.5)
     assert [film["idf1"] for film in report.films.values()] == [1, 1]
     assert report.switches == 0
-    assert evaluate_tracks({"a": rows(), "b": rows()}, truth).idf1 == 0
+    assert compare_tracks({"a": rows(), "b": rows()}, truth).idf1 == 0
     with pytest.raises(EmbeddingError, match="the same films"):
-        evaluate_tracks({"a": truth["a"]}, truth)
+        compare_tracks({"a": truth["a"]}, truth)
     with pytest.raises(EmbeddingError, match="identity 1 has two boxes in frame 1"):
-        evaluate_tracks({"a": rows((1, 1, 0), (1, 1, 5))}, {"a": truth["a"]})
+        compare_tracks({"a": rows((1, 1, 0), (1, 1, 5))}, {"a": truth["a"]})
 
 
 def test_gaps_are_filled_and_identities_are_once_in_a_frame() -> None:
