@@ -107,7 +107,7 @@ def test_everybody_has_one_identity_in_both_films(result: pb.TrackingResult, fil
         result.evaluate({"hall": films[0].truth})
 
 
-def test_what_is_written_agrees(result: pb.TrackingResult) -> None:
+def test_what_is_written_agrees(result: pb.TrackingResult, tmp_path: Path) -> None:
     assert result.folder is not None
     mot = {film.name: (result.folder / f"{film.name}.txt").read_text().splitlines() for film in result.films}
     with (result.folder / "tracks.csv").open() as file:
@@ -121,6 +121,13 @@ def test_what_is_written_agrees(result: pb.TrackingResult) -> None:
     vectors = pb.Embeddings.from_parquet(result.folder / "tracklets.parquet")
     assert vectors.fingerprint == "stripes"
     assert set(vectors.pids.tolist()) <= set(result.identities.tolist())
+    lines = [json.loads(line) for line in (result.folder / "tracks.jsonl").read_text().splitlines()]
+    own = tmp_path / "camera1.jsonl"
+    own.write_text("\n".join(json.dumps(line) for line in lines if line["film"] == "camera1") + "\n")
+    again = pb.read_boxes(own).boxes
+    assert [(box.frame, box.track) for box in again] == [
+        (int(row["frame"]), int(row["identity"])) for row in table if row["film"] == "camera1"
+    ]
     page = (result.folder / "report.html").read_text()
     assert "Timeline" in page
     assert page.count("data:image/jpeg") >= result.people
@@ -130,6 +137,32 @@ def test_what_is_written_agrees(result: pb.TrackingResult) -> None:
     assert drawn[0].image.shape == (180, 320, 3)
     assert json.dumps(result.to_dict())
     assert "people in 2 film(s)" in str(result)
+
+
+def test_what_is_written_is_evaluated_as_in_memory(
+    result: pb.TrackingResult, films: list[DrawnFilm], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = {film.camera: film.truth for film in films}
+    expected = result.evaluate(truth)
+    folder = result.folder
+    assert folder is not None
+    found = pb.evaluate_tracks(folder, truth)
+    assert found.idf1 == pytest.approx(expected.idf1, abs=1e-3)
+    assert pb.evaluate_tracks(folder, [film.truth for film in films]).switches == expected.switches
+    files = {name: folder / f"{name}.txt" for name in truth}
+    assert pb.evaluate_tracks(files, truth).idf1 == found.idf1
+    only = pb.evaluate_tracks(folder, films[1].truth if len(truth) == 1 else [films[1].truth])
+    assert list(only.films) == ["camera1"]
+    assert only.notes == ("camera0: no truth given, not counted",)
+    given = [f"{name}={file}" for name, file in truth.items()]
+    assert run(["evaluate-tracks", str(folder), "--truth", *given, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["idf1"] == found.idf1
+    assert run(["evaluate-tracks", str(folder), "--truth", *given]) == 0
+    assert "over 2 films with common identities (MTMC)" in capsys.readouterr().out
+    with pytest.raises(DataError, match="truth of hall: the result has camera0, camera1"):
+        pb.evaluate_tracks(folder, {"hall": films[0].truth})
+    with pytest.raises(DataError, match="a folder that `passerby track` wrote"):
+        pb.evaluate_tracks(tmp_path, truth)
 
 
 def test_no_identity_is_twice_in_a_frame_and_boxes_are_counted(result: pb.TrackingResult, boxes: list[Path]) -> None:
