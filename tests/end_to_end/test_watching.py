@@ -1,4 +1,4 @@
-"""`passerby watch` and `passerby evaluate-tracks` on drawn films: events, figures, interruptions, cameras that go away."""
+"""`passerby watch` and `passerby evaluate-tracks` on drawn films: events, interruptions, cameras that go away."""
 
 import json
 import signal
