@@ -113,14 +113,13 @@ def test_yolox_cells_are_decoded_and_the_letterbox_taken_back(tmp_path: Path) ->
 
 
 PICTURE = np.zeros((100, 200, 3), np.uint8)
-"""In an input of 64 x 64 it is 32 rows high, 16 below the upper edge where it lies in the centre."""
 
 
-def yolov8_rows(cells: int = 84, classes: int = 80) -> np.ndarray:
+def yolov8_rows(cells: int = 189, classes: int = 80) -> np.ndarray:
     rows = np.zeros((1, 4 + classes, cells), np.float32)
-    rows[0, :4, 3] = (32, 32, 16, 16)  # centre and size
+    rows[0, :4, 3] = (48, 48, 24, 24)  # centre and size
     rows[0, 4, 3] = 0.9
-    rows[0, :4, 4] = (33, 32, 16, 16)  # the same person once more
+    rows[0, :4, 4] = (49, 48, 24, 24)  # the same person once more
     rows[0, 4, 4] = 0.5
     rows[0, :4, 5] = (10, 32, 8, 8)
     rows[0, 6 if classes > 2 else 3, 5] = 0.9  # another class
@@ -133,12 +132,12 @@ def test_yolov8_in_both_orders(form: str, tmp_path: Path) -> None:
         "channels": yolov8_rows(),
         "rows": yolov8_rows().transpose(0, 2, 1),
         "one class": yolov8_rows(classes=1),
-        "masks": [np.concatenate([yolov8_rows(), np.ones((1, 32, 84))], axis=1), np.ones((1, 32, 16, 16))],
-        "keypoints": np.concatenate([yolov8_rows(classes=1), np.full((1, 51, 84), 7.0)], axis=1),
+        "masks": [np.concatenate([yolov8_rows(), np.ones((1, 32, 189))], axis=1), np.ones((1, 32, 16, 16))],
+        "keypoints": np.concatenate([yolov8_rows(classes=1), np.full((1, 51, 189), 7.0)], axis=1),
     }[form]
-    found = load_detector(constant_graph(tmp_path / "yolov8n.onnx", outputs, (64, 64)))(PICTURE)
+    found = load_detector(constant_graph(tmp_path / "yolov8n.onnx", outputs, (96, 96)))(PICTURE)
     assert found.scores.tolist() == pytest.approx([0.9])
-    assert found.xyxy[0] == pytest.approx([(32 - 8) / 0.32, (32 - 16 - 8) / 0.32, 40 / 0.32, (40 - 16) / 0.32])
+    assert found.xyxy[0] == pytest.approx([75, 25, 125, 75], abs=1e-3)  # the picture lies 24 rows below the edge
 
 
 def test_detr_with_and_without_a_class_for_no_object(tmp_path: Path) -> None:
