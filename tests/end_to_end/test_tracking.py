@@ -180,6 +180,38 @@ def test_a_files_own_tracks_are_followed(films: list[DrawnFilm], encoder: Encode
     assert found.folder is None
 
 
+def test_two_films_of_one_camera_keep_their_clock(
+    films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path
+) -> None:
+    sources = [film.film for film in films]
+    options = {"encoder": encoder, "threshold": 0.5, "cameras": ["hall", "hall"], "progress": False}
+    given = {"camera0": boxes[0], "camera1": boxes[1]}
+    with pytest.raises(ConfigError, match="two films of the camera hall begin at one moment"):
+        pb.track(sources, boxes=given, **options)
+    found = pb.track(sources, boxes=given, starts=[100, 200], **options)
+    assert [film.rows.times.min() // 100 for film in found.films] == [1, 2]
+    assert {t.camera for t in found.tracklets} == {"hall"}
+    assert found.people < 6
+    late = pb.track(sources, boxes=given, starts=[100, 104], **options)
+    assert any("overlap in time; are their starts right?" in note for note in late.notes)
+    with pytest.raises(DataError, match="one file for each of camera0, camera1"):
+        pb.track(sources, boxes={"hall": boxes[0]}, starts=[100, 200], **options)
+
+
+def test_travel_times_are_a_setting(
+    films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path
+) -> None:
+    sources = [film.film for film in films]
+    way = tmp_path / "way.csv"
+    way.write_text("from,to,seconds\ncamera0,camera1,1000\n")
+    found = pb.track(sources, encoder=encoder, boxes=boxes, threshold=0.5, travel_times=way, progress=False)
+    seen = [set(film.rows.identities.tolist()) for film in found.films]
+    assert not seen[0] & seen[1]
+    way.write_text("from,to,seconds\nhall,door,1000\n")
+    with pytest.raises(ConfigError, match="travel times between door, hall; the films' cameras are camera0, camera1"):
+        pb.track(sources, encoder=encoder, boxes=boxes, threshold=0.5, travel_times=way, progress=False)
+
+
 def test_every_other_frame(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder) -> None:
     found = pb.track(films[0].film, encoder=encoder, boxes=boxes[0], threshold=0.5, every=2, progress=False)
     assert set((found.films[0].rows.frames % 2).tolist()) == {1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -38,6 +39,8 @@ class TrackingSettings(Settings):
     """A tracklet of less quality (score, size, overlap, agreement of its crops) gets no verdict of its own."""
     prior: float = Field(0.5, gt=0, lt=1)
     """Probability, before looking, that two tracklets show one person."""
+    travel_times: Path | None = None
+    """CSV (from,to,seconds) or TOML file: least seconds from one camera's view to another's, 0 where they overlap."""
     fill_seconds: float = Field(2.0, ge=0)
     """Gaps of an identity in one camera up to this long are filled by straight lines; 0: none."""
     flip: bool = False

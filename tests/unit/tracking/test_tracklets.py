@@ -7,7 +7,7 @@ import pytest
 
 from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.tracklet import Tracklet
-from passerby.errors import EmbeddingError
+from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.tracks import TrackRows, compare_tracks
 from passerby.tracking.camera_tracks import CameraTracks, cut_tracks, overlap_with_others
 from passerby.tracking.crop_sampling import best_places
@@ -19,6 +19,7 @@ from passerby.tracking.tracklet_calibration import (
     calibration_path,
     read_calibration,
 )
+from passerby.tracking.travel_times import read_travel_times
 
 pytest.importorskip("trackeval")
 LAW = TrackletCalibration.of_threshold(0.5)
@@ -76,6 +77,45 @@ def test_what_cannot_be_joined_directly_is_not_joined_through_a_third() -> None:
     ]
     labels = stitch(seen, LAW)
     assert labels[0] != labels[1]
+
+
+def test_two_cameras_are_not_joined_faster_than_the_way(tmp_path: Path) -> None:
+    """Frames are tenths of a second: one second lies between the first and the second, four before the third."""
+    seen = [
+        tracklet("hall", 1, 10, person(0), 1),
+        tracklet("door", 20, 30, person(0), 1),
+        tracklet("yard", 70, 80, person(0), 1),
+    ]
+    (tmp_path / "way.csv").write_text("from,to,seconds\nhall, door, 3\ndoor,yard,3\n")
+    times = read_travel_times(tmp_path / "way.csv")
+    assert stitch(seen, LAW).tolist() == [0, 0, 0]
+    labels = stitch(seen, LAW, travel_times=times).tolist()
+    assert labels[0] != labels[1]
+    assert stitch([seen[0], seen[2]], LAW, travel_times=times).tolist() == [0, 0]
+    together = [tracklet("hall", 1, 30, person(0), 1), tracklet("door", 5, 20, person(0), 1)]
+    assert stitch(together, LAW, travel_times=times).tolist() == [0, 1]
+    assert stitch(together, LAW, travel_times={("hall", "door"): 0.0}).tolist() == [0, 0]
+    (tmp_path / "way.toml").write_text('[[travel]]\nfrom = "hall"\nto = "door"\nseconds = 0.5\n')
+    assert stitch(seen[:2], LAW, travel_times=read_travel_times(tmp_path / "way.toml")).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "from,to\nhall,door\n", "row 1: expected the header from,to,seconds"),
+        ("a.csv", "from,to,seconds\nhall,door\n", "row 2: expected 3 columns"),
+        ("a.csv", "from,to,seconds\nhall,door,-1\n", "row 2: seconds '-1'; expected a number from 0"),
+        ("a.csv", "from,to,seconds\nhall,hall,1\n", "row 2: .*expected two cameras"),
+        ("a.csv", "from,to,seconds\n", "no travel time"),
+        ("a.toml", "x = 1\n", r"expected \[\[travel\]\]"),
+        ("a.toml", '[[travel]]\nfrom = "a"\n', "table 1: expected the keys from, to, seconds"),
+        ("a.toml", "[", "not TOML"),
+    ],
+)
+def test_travel_times_that_are_none(name: str, text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_travel_times(tmp_path / name)
 
 
 def test_a_cut_track_goes_on_unless_it_shows_somebody_else() -> None:
