@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
     from passerby.tracking.boxes.reading import read_boxes
+    from passerby.tracking.crop_embedder import CropEmbedder
     from passerby.tracking.detections import Detections
     from passerby.tracking.detectors.detector import load_detector
     from passerby.tracking.evaluate_tracks import evaluate_tracks
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
 _HOME = {
     "BACKBONES": "passerby.models.backbones.table",
     "Config": "passerby.config",
+    "CropEmbedder": "passerby.tracking.crop_embedder",
     "CrossDomain": "passerby.evaluation.closed_set.splits",
     "DATASETS": "passerby.data.datasets",
     "Detections": "passerby.tracking.detections",
@@ -132,6 +134,7 @@ __all__ = [
     "DATASETS",
     "LOSSES",
     "Config",
+    "CropEmbedder",
     "CrossDomain",
     "Detections",
     "Embeddings",

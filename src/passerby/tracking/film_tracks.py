@@ -172,7 +172,8 @@ class _Detecting:
         )
 
     def __call__(self, frame: Frame, image: UInt8) -> Detections:
-        detections = self._detector(image)
+        found = self._detector(image)  # a function of the caller's may give anything with `xyxy`
+        detections = found if isinstance(found, Detections) else Detections.from_supervision(found)
         followed = Detections(detections.xyxy, detections.scores, self._tracker.update(detections))
         _count(self._found, "boxes that no track took", int((followed.tracks < 0).sum()))
         return followed

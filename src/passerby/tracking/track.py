@@ -59,7 +59,8 @@ def track(
     Args:
         films: films, folders of frames, or addresses of cameras.
         encoder: a `passerby.Encoder`, or the folder or description file of one.
-        detector: an OpenVINO or ONNX file, a description of one, or a function image -> `Detections`.
+        detector: an OpenVINO or ONNX file, a description of one, or a function: RGB picture -> `Detections`, or any
+            object with `xyxy` [n, 4], such as `supervision.Detections`.
         boxes: instead of a detector: files of boxes, one a film in their order, or by name or camera of the film.
         cameras: one name a film; default: the films' names.
         starts: moment of each film's first frame, seconds (so that two films of one camera keep their clock).
@@ -77,7 +78,7 @@ def track(
         Who was where and when. After Ctrl-C: what was finished up to then, with a note.
 
     Raises:
-        ConfigError: an unknown setting, both or neither of detector and boxes, or two films of one camera at one moment.
+        ConfigError: an unknown setting, both or neither of detector and boxes, or two films of a camera at one moment.
         DataError: a film or file that cannot be read, `out` that holds something, or not a single tracked person.
         EmbeddingError: nothing says how near two tracklets of one person are.
         MissingExtraError: a package of the extra `track` is not installed.

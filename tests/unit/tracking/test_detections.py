@@ -34,6 +34,12 @@ def test_anything_with_boxes_can_be_detections() -> None:
     again = Detections.from_supervision(found.to_supervision())
     assert again.xyxy.tolist() == [[0, 0, 4, 8]]
     assert again.scores.tolist() == [0.5]
+    classes = SimpleNamespace(xyxy=[[0, 0, 4, 8], [1, 1, 5, 9]], class_id=np.array([2, 0]))
+    assert Detections.from_supervision(classes, label=0).xyxy.tolist() == [[1, 1, 5, 9]]
+    with pytest.raises(DataError, match=r"no class_id \[1\]"):
+        Detections.from_supervision(like, label=0)
+    with pytest.raises(DataError, match="an object with xyxy"):
+        Detections.from_supervision([[0, 0, 4, 8]])
     with pytest.raises(DataError, match=r"expected \[n, 4\]"):
         Detections.of([[1, 2, 3]])
     with pytest.raises(DataError, match="one for each"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -27,8 +27,8 @@ _COCO_CLASSES: dict[int, tuple[int, Literal["softmax", "sigmoid"]]] = {
 class Detector(Protocol):
     """Finds people; any function of this form can be one."""
 
-    def __call__(self, image: UInt8) -> Detections:
-        """RGB uint8 [H, W, 3] -> boxes in pixels of the picture, with scores."""
+    def __call__(self, image: UInt8) -> Any:
+        """RGB uint8 [H, W, 3] -> boxes in pixels of the picture: `Detections`, or any object with `xyxy`."""
         ...
 
 
@@ -67,7 +67,7 @@ class GraphDetector:
         return suppress_duplicates(Detections.of(found[kept].astype(np.float32), scores[kept]), self._duplicates)
 
 
-def load_detector(path: str | os.PathLike[str], *, threshold: float | None = None, threads: int = 0) -> Detector:
+def load_detector(path: str | os.PathLike[str], *, threshold: float | None = None, threads: int = 0) -> GraphDetector:
     """Open a detector.
 
     Args:
