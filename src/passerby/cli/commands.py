@@ -54,9 +54,7 @@ COMMANDS: dict[str, Command] = {
         "",
         "write drawn pedestrians in the layout of any dataset, to try its protocol without its data",
     ),
-    "data from-video": Command(
-        _CLI + "data:crop_video", "", "crop tracklets from a video and a tracker's boxes (MOT format)"
-    ),
+    "data from-video": Command(_CLI + "data:crop_video", "", "crop tracklets from a video and a tracker's boxes"),
     "track": Command(
         _CLI + "track:track", "Film", "follow people through films: one number a person, over time and cameras"
     ),

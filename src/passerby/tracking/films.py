@@ -110,6 +110,18 @@ def read_frames(
         yield from _frames_of_film(_pyav(), source, wanted, last, rate)
 
 
+def picture_size(source: str | os.PathLike[str]) -> tuple[int, int]:
+    """(width, height) of a source's first frame that can be decoded, pixels, as players show it.
+
+    Raises:
+        DataError: no such source, or nothing in it can be decoded.
+    """
+    for frame in read_frames(source):
+        if frame.image is not None:
+            return frame.image.shape[1], frame.image.shape[0]
+    raise DataError(f"{os.fspath(source)}: not a single frame can be decoded")
+
+
 def is_folder(source: str | os.PathLike[str]) -> bool:
     """Whether a source is a folder of frames.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,11 +18,10 @@ from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, DataError
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.progress import ProgressBar, progress_bar
-from passerby.tracking.boxes.box_file import BoxFile
 from passerby.tracking.boxes.reading import read_boxes
 from passerby.tracking.detectors.detector import Detector, load_detector
 from passerby.tracking.film_tracks import FilmTracks, follow_film
-from passerby.tracking.films import film_info, is_folder, read_frames
+from passerby.tracking.films import film_info, is_folder, picture_size
 from passerby.tracking.result import TrackedFilm, TrackingResult, fill_gaps, identity_rows
 from passerby.tracking.stitching import stitch
 from passerby.tracking.tracklet_calibration import TrackletCalibration, find_calibration
@@ -186,16 +186,11 @@ def _boxes_of_films(sources: Sequence[Film], cameras: Sequence[str], boxes: Any,
         files = [boxes] if isinstance(boxes, (str, os.PathLike)) else list(boxes)
         if len(files) != len(sources):
             raise DataError(f"{len(files)} files of boxes for {len(sources)} films; expected one a film")
-    return [_read_boxes(file, source, first) for file, source in zip(files, sources, strict=True) if file is not None]
-
-
-def _read_boxes(file: Film, source: Film, first: int | None) -> BoxFile:
-    size = None
-    if Path(file).is_dir():  # YOLO's boxes are shares of the picture
-        frame = next(iter(read_frames(source, last=1)), None)
-        if frame is not None and frame.image is not None:
-            size = (frame.image.shape[1], frame.image.shape[0])
-    return read_boxes(file, first_frame=first, size=size)
+    return [
+        read_boxes(file, first_frame=first, size=partial(picture_size, source))
+        for file, source in zip(files, sources, strict=True)
+        if file is not None
+    ]
 
 
 def _join(

@@ -16,7 +16,7 @@ from passerby.gallery.gallery import Gallery
 from passerby.tracking.boxes.reading import read_boxes
 from passerby.tracking.detectors.detector import Detector, load_detector
 from passerby.tracking.film_tracks import FilmTracks, box_source, count_boxes_of_missing_frames
-from passerby.tracking.films import Frame, film_info, is_folder
+from passerby.tracking.films import Frame, film_info, is_folder, picture_size
 from passerby.tracking.watching.incoming_frames import CameraEvent, IncomingFrames
 from passerby.tracking.watching.open_pieces import OpenPieces
 from passerby.tracking.watching.resume_file import WatchedSoFar, frame_to_go_on_after
@@ -131,7 +131,7 @@ def watch(
     )
     finder = load_detector(detector) if isinstance(detector, (str, os.PathLike)) else detector
     tracks = FilmTracks.empty(film, camera, film_info(film, rate=chosen.rate), chosen)
-    file = None if boxes is None else read_boxes(boxes, first_frame=first_frame)
+    file = None if boxes is None else read_boxes(boxes, first_frame=first_frame, size=lambda: picture_size(film))
     detect = box_source(tracks, chosen, detector=finder, boxes=file)
     pieces = OpenPieces(camera, os.fspath(film), gallery.encoder, chosen, piece_seconds, thumbnails)
 
