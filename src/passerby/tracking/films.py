@@ -196,7 +196,9 @@ def _open(av: Any, source: str | os.PathLike[str]) -> Any:
     try:
         return av.open(name, timeout=_TIMEOUT if live else None)
     except av.FFmpegError as error:
-        raise DataError(f"{name}: cannot be decoded ({error})") from error
+        unfinished = Path(name).suffix.lower() in (".mp4", ".mov", ".m4v") and not live
+        hint = "; a recording that was not closed lacks its table of frames (moov)" if unfinished else ""
+        raise DataError(f"{name}: cannot be decoded ({error}){hint}") from error
 
 
 def _film_stream(container: Any, source: str | os.PathLike[str]) -> Any:
