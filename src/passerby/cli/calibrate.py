@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags, data_of
 from passerby.cli.output import show
-from passerby.cli.parameters import Encoder, Flip, Json, Metric, Seed
+from passerby.cli.shared_parameters import Encoder, Flip, Json, Metric, Seed
 from passerby.errors import UsageError
 
 

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import ReaderArguments, reader_arguments
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
 from passerby.cli.setting_flags import flag_names, flags_of, given, read_terms
+from passerby.cli.shared_parameters import Json
 from passerby.config import Config, load_recipe, with_overrides
 from passerby.errors import UsageError
 

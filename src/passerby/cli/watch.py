@@ -12,10 +12,10 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from passerby.cli.opening import open_gallery
+from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import plain
-from passerby.cli.parameters import AcceptBelow, GalleryEncoder
 from passerby.cli.setting_flags import given
+from passerby.cli.shared_parameters import AcceptBelow, GalleryEncoder
 from passerby.cli.track import TrackingFlags
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from passerby.config.settings import NonNegative, Settings
+from passerby.config.settings_group import NonNegative, Settings
 
 
 class DataConfig(Settings):

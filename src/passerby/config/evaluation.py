@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
-from passerby.config.parsing import parse_settings
-from passerby.config.settings import Positive, Settings, Share
+from passerby.config.group_validation import parse_settings
+from passerby.config.settings_group import Positive, Settings, Share
 from passerby.errors import ConfigError, unknown_name
 
 BY_PROTOCOL = "protocol"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from passerby.config.settings import NonNegative, Positive, Settings, Share
+from passerby.config.settings_group import NonNegative, Positive, Settings, Share
 
 
 class ScheduleConfig(Settings):

@@ -11,8 +11,8 @@ from typing import Any
 from passerby.config.tracking import TrackingSettings, tracking_settings
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, GalleryError
-from passerby.gallery.answers import Sighting
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.result_types import Sighting
 from passerby.tracking.boxes.reading import read_boxes
 from passerby.tracking.detectors.detector import Detector, load_detector
 from passerby.tracking.film_tracks import FilmTracks, box_source, count_boxes_of_missing_frames

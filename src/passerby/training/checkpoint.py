@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from passerby.config import Config, parse_config
-from passerby.data.configured import with_absolute_paths
+from passerby.data.dataset_of_config import with_absolute_paths
 from passerby.distributed import world_size
 from passerby.errors import ConfigError, WeightsError
 from passerby.files import replace_file

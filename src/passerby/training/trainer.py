@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from passerby import distributed
 from passerby.config import Config
 from passerby.data.augment import Augmenter
-from passerby.data.configured import load_configured, split_held_out, with_absolute_paths
+from passerby.data.dataset_of_config import load_configured, split_held_out, with_absolute_paths
 from passerby.data.loader import TrainLoader
 from passerby.data.records import ReIDDataset, labels_of
 from passerby.data.sampling.hard_identity import HardIdentitySampler
@@ -39,6 +39,7 @@ from passerby.training.epoch_losses import EpochLosses
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
 from passerby.training.objective import Objective
+from passerby.training.objective_terms import check_terms
 from passerby.training.optim import (
     AveragedWeights,
     build_optimizer,
@@ -50,7 +51,6 @@ from passerby.training.run import CONFIG_FILE, Run
 from passerby.training.sharded_state import drop_shares, load_share, save_share
 from passerby.training.snapshot import provenance_of, snapshot
 from passerby.training.step import Step
-from passerby.training.terms import check_terms
 
 log = logging.getLogger("passerby")
 

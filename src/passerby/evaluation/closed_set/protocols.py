@@ -14,10 +14,10 @@ from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.pooling import FRAME_POOLINGS, POOLINGS, QUALITIES
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.drawn_galleries import single_gallery_shot, single_shot
-from passerby.evaluation.closed_set.places import places_of
-from passerby.evaluation.closed_set.pooled import check_weights, multi_query, pool_tracklets
+from passerby.evaluation.closed_set.multi_shot import check_weights, multi_query, pool_tracklets
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.closed_set.scoring import Scoring, report_of_ranks
+from passerby.evaluation.closed_set.true_match_ranks import places_of
 from passerby.evaluation.inputs import SearchInputs, check_inputs, check_name
 from passerby.search import arrays
 from passerby.search.products import check_device
@@ -29,7 +29,7 @@ class ProtocolRules:
     """What one protocol does.
 
     Attributes:
-        exclude: gallery images left out for a query, a name of `passerby.evaluation.relevance.EXCLUSIONS`.
+        exclude: gallery images left out for a query, a name of `passerby.evaluation.good_and_junk.EXCLUSIONS`.
         about: one line for people.
     """
 
@@ -74,7 +74,7 @@ def relevance_by_protocol(
         query: what is searched for.
         gallery: what it is searched in.
         protocol: a name of `PROTOCOLS`.
-        exclude: a name of `passerby.evaluation.relevance.EXCLUSIONS`, or "protocol": what the protocol says.
+        exclude: a name of `passerby.evaluation.good_and_junk.EXCLUSIONS`, or "protocol": what the protocol says.
         junk_pids: gallery images of these ids count for nobody.
     """
     inputs = SearchInputs(query.vectors, gallery.vectors, query.pids, gallery.pids, query.camids, gallery.camids)

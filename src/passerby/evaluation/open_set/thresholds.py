@@ -141,7 +141,11 @@ def threshold_of(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Threshold:
-    """`calibrate_threshold` on scores that are there already."""
+    """`calibrate_threshold` on scores that are there already.
+
+    Raises:
+        EmbeddingError: every probe's identity is enrolled: there is no impostor.
+    """
     impostors = scores.nearest[scores.impostor]
     if len(impostors) == 0:
         raise EmbeddingError(

@@ -10,8 +10,8 @@ import numpy as np
 from passerby.array_types import Float32
 from passerby.config.tracking import TrackingSettings
 from passerby.embedding.tracklet import Tracklet
-from passerby.gallery.inputs import VectorEncoder
-from passerby.tracking.crop_sampling import CropSampler, PickedCrop, best_places, small_jpeg
+from passerby.gallery.images_or_vectors import VectorEncoder
+from passerby.tracking.crop_selection import CropSampler, PickedCrop, best_places, small_jpeg
 from passerby.tracking.detections import Detections, box_overlap
 from passerby.tracking.films import Frame
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from passerby.embedding.tracklet import Tracklet
-from passerby.gallery.answers import Sighting
+from passerby.gallery.result_types import Sighting
 
 
 @dataclass(frozen=True)
