@@ -29,7 +29,7 @@ class TrackingSettings(Settings):
     """IoU with another box from which a track is cut, and from which no crop is taken."""
     cut_gap: float = Field(0.5, gt=0)
     """Time without a box after which a track is cut."""
-    crop_seconds: float = Field(0.5, gt=0)
+    crop_seconds: float = Field(1.0, gt=0)
     """At most one crop of a track is turned into a vector in this time."""
     crops: int = Field(8, ge=1)
     """Crops of a tracklet: the best of each of so many equal parts of its time."""

@@ -11,7 +11,7 @@ from passerby.array_types import Float32
 from passerby.config.tracking import TrackingSettings
 from passerby.embedding.tracklet import Tracklet
 from passerby.gallery.images_or_vectors import VectorEncoder
-from passerby.tracking.crop_selection import CropSampler, PickedCrop, best_places, small_jpeg
+from passerby.tracking.crop_selection import CropSampler, small_jpeg
 from passerby.tracking.detections import Detections, box_overlap
 from passerby.tracking.films import Frame
 
@@ -24,7 +24,6 @@ class _Piece:
     times: list[float] = field(default_factory=list)
     boxes: list[Float32] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
-    crops: list[PickedCrop] = field(default_factory=list)
 
 
 @dataclass
@@ -56,12 +55,10 @@ class OpenPieces:
 
     def see(self, frame: Frame, detections: Detections) -> Iterator[Tracklet]:
         """Take the boxes of a frame; tracklets that end with it."""
-        for crop in self._sampler.see(frame, detections):
-            if crop.track in self._open:
-                self._open[crop.track].crops.append(crop)
         covered = self._covered(detections)
         for track in self._ended(covered, frame.time):
             yield self._close(track)
+        self._sampler.see(frame, detections)  # a piece is closed before the sampler ends its stretch
         for row in np.flatnonzero(detections.tracks >= 0).tolist():
             track = int(detections.tracks[row])
             if track not in covered:
@@ -91,10 +88,7 @@ class OpenPieces:
 
     def _close(self, track: int) -> Tracklet:
         piece = self._open.pop(track)
-        first = piece.frames[0]
-        crops = [crop for crop in (*piece.crops, *self._sampler.end(track)) if crop.frame >= first]
-        places = best_places([crop.frame for crop in crops], [crop.quality for crop in crops], self.settings.crops)
-        good = [crops[place] for place in places if crops[place].quality >= self.settings.least_quality]
+        good = [crop for crop in self._sampler.end(track) if crop.quality >= self.settings.least_quality]
         dim = self.encoder.dim
         vectors = self.encoder.encode([crop.pixels for crop in good]) if good else np.zeros((0, dim))
         best = max(good, key=lambda crop: crop.quality, default=None)
