@@ -30,7 +30,7 @@ class TrackingSettings(Settings):
     cut_gap: float = Field(0.5, gt=0)
     """Time without a box after which a track is cut."""
     crop_seconds: float = Field(1.0, gt=0)
-    """At most one crop of a track is turned into a vector in this time."""
+    """One crop of a track is turned into a vector in this time, and one more at each place where the track is cut."""
     crops: int = Field(8, ge=1)
     """Crops of a tracklet: the best of each of so many equal parts of its time."""
     min_height: int = Field(24, ge=1)

@@ -66,8 +66,9 @@ class Crop:
 class _Stretch:
     """A track between two moments at which it may have passed to somebody else."""
 
-    begin: float  # of the part of time whose best crop is being looked for
+    first: float
     last: float
+    begin: float  # of the part of time whose best crop is being looked for
     best: PickedCrop | None = None
     picked: list[PickedCrop] = field(default_factory=list)
 
@@ -76,8 +77,9 @@ class _Stretch:
 class CropSampler:
     """Picks crops of a film while it runs; it holds a few crops for each track in sight.
 
-    A stretch of a track ends where its box overlaps another's, or is missing for `cut_gap` seconds. Of a stretch the
-    best crop in every `crop_seconds` is kept, and of these in the end the best of each of `crops` equal parts.
+    A stretch of a track ends where its box overlaps another's, or is missing for `cut_gap` seconds. It gives one crop
+    for every `crop_seconds` and one for each of its ends, `crops` at most: the best of each of so many equal parts of
+    its time.
 
     Attributes:
         settings: of the tracking.
@@ -103,7 +105,8 @@ class CropSampler:
         if stretch is None:
             return []
         self._keep_best(stretch)
-        chosen = self._chosen(stretch.picked)
+        wanted = 2 + int((stretch.last - stretch.first) / self.settings.crop_seconds)
+        chosen = _best_of(stretch.picked, min(wanted, self.settings.crops))
         best = max(chosen, key=lambda crop: crop.quality, default=None)
         return [replace(crop, best=crop is best) for crop in chosen]
 
@@ -117,9 +120,9 @@ class CropSampler:
         track = int(detections.tracks[row])
         if overlap > self.settings.cut_overlap:
             return self.end(track)  # what comes after may be somebody else
-        stretch = self._stretches.setdefault(track, _Stretch(frame.time, frame.time))
+        stretch = self._stretches.setdefault(track, _Stretch(frame.time, frame.time, frame.time))
         stretch.last = frame.time
-        if frame.time - stretch.begin >= self.settings.crop_seconds:
+        if frame.time - stretch.begin >= self.settings.crop_seconds / 2:  # more to choose from costs next to nothing
             self._keep_best(stretch)
             stretch.begin = frame.time
         left, top, right, bottom = (round(float(side)) for side in detections.xyxy[row])
@@ -137,12 +140,13 @@ class CropSampler:
         if stretch.best is not None:
             stretch.picked.append(stretch.best)
             stretch.best = None
-        if len(stretch.picked) >= 2 * self.settings.crops:  # so that a person who stands for hours costs no memory
-            stretch.picked = self._chosen(stretch.picked)
+        if len(stretch.picked) >= 4 * self.settings.crops:  # so that a person who stands for hours costs no memory
+            stretch.picked = _best_of(stretch.picked, 2 * self.settings.crops)
 
-    def _chosen(self, crops: list[PickedCrop]) -> list[PickedCrop]:
-        places = best_places([c.frame for c in crops], [c.quality for c in crops], self.settings.crops)
-        return [crops[place] for place in places]
+
+def _best_of(crops: list[PickedCrop], count: int) -> list[PickedCrop]:
+    places = best_places([c.frame for c in crops], [c.quality for c in crops], count)
+    return [crops[place] for place in places]
 
 
 def encode_crops(encoder: Encoder, picked: Sequence[PickedCrop], *, flip: bool, thumbnails: bool) -> list[Crop]:
