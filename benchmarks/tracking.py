@@ -98,9 +98,8 @@ def measure(
     print(f"ceiling of these tracklets\n{with_true_identities(result, truth, settings).evaluate(truth)}")
     looked = sum(-(-film.frames // settings.every) for film in result.films)
     vectors = sum(len(t.vectors) for t in result.tracklets)
-    print(
-        f"{vectors:,} vectors; {1000 * spent / looked:.1f} ms of processor time a frame that was looked at, {looked:,} frames"
-    )
+    per_frame = f"{1000 * spent / looked:.1f} ms of processor time a frame that was looked at"
+    print(f"{vectors:,} vectors, {looked:,} frames; {per_frame}")
     if detector is not None:
         alone = detector_alone(films[0], detector, options.frames, settings.every)
         print(f"detector and decoding alone: {1000 * alone:.1f} ms; ratio {spent / looked / alone:.2f}")
