@@ -12,6 +12,7 @@ import numpy as np
 from passerby.array_types import Float32, Int64
 from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.embedding.embeddings import Embeddings
+from passerby.evaluation.camera_means import mapped_as
 from passerby.evaluation.closed_set.protocols import check_settings, relevance_by_protocol
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
@@ -123,8 +124,9 @@ def rank(
     protocol = chosen.protocol or rules_for(query, gallery)
     check_settings(chosen, protocol)
     relevance = relevance_by_protocol(query, gallery, protocol, exclude=chosen.exclude, junk_pids=chosen.junk_pids)
+    mapped = mapped_as(chosen.model_dump(), query, gallery)
     indices, distances = top_k(
-        query.vectors, gallery.vectors, min(top, len(gallery)), metric=chosen.metric, relevance=relevance
+        mapped[0].vectors, mapped[1].vectors, min(top, len(gallery)), metric=chosen.metric, relevance=relevance
     )
     report, note = _score_of_known(query, gallery, chosen, protocol)
     return RankedGallery(query, gallery, indices, distances, report, note)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from passerby import distributed
 from passerby.config import Config
+from passerby.config.evaluation import OF_THE_TEST
 from passerby.data.augment import Augmenter
 from passerby.data.dataset_of_config import load_configured, split_held_out, with_absolute_paths
 from passerby.data.loader import TrainLoader
@@ -124,6 +125,11 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         )
     training, validation = split_held_out(config.data, data)
     check_settings(config.evaluation, config.evaluation.protocol or validation.protocol)
+    if config.evaluation.camera_statistics not in (None, OF_THE_TEST):
+        raise ConfigError(
+            f"evaluation.camera_statistics: {config.evaluation.camera_statistics} belongs to one encoder, and a "
+            f'training makes others; expected "{OF_THE_TEST}" or none'
+        )
     labels, pids = labels_of(training.train)
     camids = [s.camid for s in training.train]
     sampler = make_sampler(

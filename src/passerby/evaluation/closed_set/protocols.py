@@ -13,6 +13,7 @@ from passerby.config.evaluation import BY_PROTOCOL, EvaluationSettings, with_cha
 from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.pooling import FRAME_POOLINGS, POOLINGS, QUALITIES
 from passerby.errors import ConfigError, EmbeddingError
+from passerby.evaluation.camera_means import without_camera_means
 from passerby.evaluation.closed_set.drawn_galleries import single_gallery_shot, single_shot
 from passerby.evaluation.closed_set.multi_shot import check_weights, multi_query, pool_tracklets
 from passerby.evaluation.closed_set.result import Report
@@ -138,6 +139,7 @@ def evaluate_embeddings(
         check_weights(gallery_weights, len(inputs.gallery), "gallery_weights", protocol, chosen.pooling),
     )
     notes: list[str] = []
+    inputs = without_camera_means(inputs, chosen, notes)
     if protocol == "video":
         inputs = pool_tracklets(inputs, query_tracklets, gallery_tracklets, chosen.pooling, weights, notes)
     elif query_tracklets is not None or gallery_tracklets is not None:
