@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         GalleryRequestError,
         ImageError,
         MissingExtraError,
+        NetworkError,
         NotInGalleryError,
         PasserbyError,
         StorageError,
@@ -60,11 +61,13 @@ if TYPE_CHECKING:
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
     from passerby.gallery.gallery import Gallery
-    from passerby.gallery.result_types import Identification, Match
+    from passerby.gallery.result_types import Identification, Match, Sighting
     from passerby.losses import LOSSES
     from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
+    from passerby.models.hub import hub_encoders, hub_get, hub_info
     from passerby.models.model import build_model
+    from passerby.models.sources import EncoderSource
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     from passerby.tracking.detections import Detections
     from passerby.tracking.detectors.detector import load_detector
     from passerby.tracking.evaluate_tracks import evaluate_tracks
+    from passerby.tracking.observe_tracks import observe_tracks
     from passerby.tracking.result import TrackingResult
     from passerby.tracking.track import track
     from passerby.tracking.tracklet_calibration import TrackletCalibration, calibrate_tracklets
@@ -94,6 +98,7 @@ _HOME = {
     "EmbeddingError": "passerby.errors",
     "Embeddings": "passerby.embedding.embeddings",
     "Encoder": "passerby.models.encoder",
+    "EncoderSource": "passerby.models.sources",
     "Gallery": "passerby.gallery.gallery",
     "GalleryError": "passerby.errors",
     "GalleryRequestError": "passerby.errors",
@@ -102,6 +107,7 @@ _HOME = {
     "LOSSES": "passerby.losses",
     "Match": "passerby.gallery.result_types",
     "MissingExtraError": "passerby.errors",
+    "NetworkError": "passerby.errors",
     "NotInGalleryError": "passerby.errors",
     "Objective": "passerby.training.objective",
     "OpenSetReport": "passerby.evaluation.open_set.curves",
@@ -110,6 +116,7 @@ _HOME = {
     "Report": "passerby.evaluation.closed_set.result",
     "Run": "passerby.training.run",
     "Sample": "passerby.data.records",
+    "Sighting": "passerby.gallery.result_types",
     "StorageError": "passerby.errors",
     "Threshold": "passerby.evaluation.open_set.thresholds",
     "TrackReport": "passerby.evaluation.tracks",
@@ -141,12 +148,16 @@ _HOME = {
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
     "evaluate_tracks": "passerby.tracking.evaluate_tracks",
     "export": "passerby.experiments.export_ranking",
+    "hub_encoders": "passerby.models.hub",
+    "hub_get": "passerby.models.hub",
+    "hub_info": "passerby.models.hub",
     "list_datasets": "passerby.data.datasets",
     "load_dataset": "passerby.data.datasets",
     "load_detector": "passerby.tracking.detectors.detector",
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
+    "observe_tracks": "passerby.tracking.observe_tracks",
     "rank": "passerby.evaluation.rank",
     "read_boxes": "passerby.tracking.boxes.reading",
     "recipe_names": "passerby.config",
@@ -173,6 +184,7 @@ __all__ = [
     "EmbeddingError",
     "Embeddings",
     "Encoder",
+    "EncoderSource",
     "Gallery",
     "GalleryError",
     "GalleryRequestError",
@@ -180,6 +192,7 @@ __all__ = [
     "ImageError",
     "Match",
     "MissingExtraError",
+    "NetworkError",
     "NotInGalleryError",
     "Objective",
     "OpenSetReport",
@@ -188,6 +201,7 @@ __all__ = [
     "Report",
     "Run",
     "Sample",
+    "Sighting",
     "StorageError",
     "Threshold",
     "TrackReport",
@@ -219,12 +233,16 @@ __all__ = [
     "evaluate_splits",
     "evaluate_tracks",
     "export",
+    "hub_encoders",
+    "hub_get",
+    "hub_info",
     "list_datasets",
     "load_dataset",
     "load_detector",
     "load_encoder",
     "load_recipe",
     "load_splits",
+    "observe_tracks",
     "rank",
     "read_boxes",
     "recipe_names",

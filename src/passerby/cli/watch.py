@@ -12,11 +12,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import plain
 from passerby.cli.setting_flags import given
-from passerby.cli.shared_parameters import AcceptBelow, GalleryEncoder
+from passerby.cli.shared_parameters import AcceptBelow, AskedRate, Engine, GalleryEncoder
 from passerby.cli.track import TrackingFlags
+from passerby.errors import UsageError
 
 
 def watch(
@@ -33,12 +35,15 @@ def watch(
     speed: Annotated[float | None, Parameter(metavar="X")] = None,
     piece_seconds: Annotated[float, Parameter(metavar="SECONDS")] = 10.0,
     threshold: AcceptBelow = None,
+    far: AskedRate = None,
     resume: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     retry_seconds: Annotated[float, Parameter(metavar="SECONDS")] = 5.0,
     retries: Annotated[int | None, Parameter(metavar="N")] = None,
     thumbnails: bool = True,
     with_boxes: bool = False,
     tracking: TrackingFlags = TrackingFlags(),  # noqa: B008  (frozen)
+    engine: Engine = "auto",
+    reading: Reading = EncoderFlags(),
 ) -> None:
     """Watch a film or a camera: who is seen, sighting by sighting, as JSON lines on stdout.
 
@@ -57,13 +62,18 @@ def watch(
         speed: Seconds of film in a second of the clock, as if it were a camera (default: as fast as possible).
         piece_seconds: Longest time to a verdict.
         threshold: see `AcceptBelow`.
+        far: see `AskedRate`.
         resume: File that says how far the film was watched: read if it exists, written with every sighting.
         retry_seconds: Pause before a camera that went away is opened again; it doubles up to a minute.
         retries: Failures in a row after which a camera is given up (default: never).
         thumbnails: Keep a small picture of unknown people in the gallery.
         with_boxes: Also print the frames and boxes of every sighting, for `passerby evaluate-tracks`.
         tracking: Settings of tracking.
+        engine: see `Engine`.
+        reading: How to read a model file that does not describe itself.
     """
+    if threshold is not None and far is not None:
+        raise UsageError("--far does nothing beside --threshold: give one of the two")
     from passerby.config.tracking import tracking_settings
     from passerby.tracking.films import is_folder
     from passerby.tracking.watch import WatchCounts
@@ -71,7 +81,11 @@ def watch(
 
     is_folder(source)  # before a gallery is made
     chosen, counts = tracking_settings(None, given(tracking)), WatchCounts()
-    with open_gallery(gallery, encoder, make=True) as opened, _stopped_by_signals() as stop:
+    encoding = source_of(encoder, reading)
+    with (
+        open_gallery(gallery, encoding, engine=engine, make=True, far=far, override_far=True) as opened,
+        _stopped_by_signals() as stop,
+    ):
         sightings = watch_film(
             source,
             opened,

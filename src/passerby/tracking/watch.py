@@ -71,7 +71,8 @@ def watch(
     """Watch a camera or a film and tell the gallery who is seen, one sighting after the other.
 
     A sighting is a piece of a track: it ends where the track ends, overlaps another, or after `piece_seconds`. The
-    vectors of its best crops are the probe, so that unknown people are enrolled as such. Memory does not grow with the
+    vectors of its best crops are the probe of `Gallery.observe_tracklet`, which stores the sighting and enrols unknown
+    people as such; nobody is two of those that are in the picture at once. Memory does not grow with the
     stream. A film that breaks off gives what could be read, and a note in `counts`.
 
     Args:
@@ -160,7 +161,7 @@ def watch(
 
 def _observe(gallery: Gallery, tracklet: Tracklet, threshold: float | None) -> Sighting:
     """The only place where a tracklet is given to the gallery."""
-    return gallery.observe(tracklet.vectors, camera=tracklet.camera, time=tracklet.start, threshold=threshold)
+    return gallery.observe_tracklet(tracklet, threshold=threshold)
 
 
 def _save(place: Path | None, film: str | os.PathLike[str], camera: str, frame: Frame) -> None:

@@ -55,7 +55,7 @@ class WatchedSighting:
             boxes: also the frames and boxes (left, top, right, bottom), from which `evaluate_tracks` measures.
         """
         said = self.sighting
-        nearest = None if said is None else said.identification.nearest
+        answer = None if said is None else said.identification
         values: dict[str, Any] = {
             "event": "sighting",
             "camera": self.camera,
@@ -68,8 +68,10 @@ class WatchedSighting:
             "quality": round(self.tracklet.quality, 4),
             "identity": None if said is None else said.identity,
             "new": None if said is None else said.new,
-            "distance": None if nearest is None else round(nearest.distance, 6),
-            "threshold": None if said is None else said.identification.threshold,
+            "distance": None if said is None or said.distance is None else round(said.distance, 6),
+            "threshold": None if answer is None else answer.threshold,
+            "p_value": None if said is None else said.p_value,
+            "id": None if said is None else said.id,
         }
         if boxes:
             values["frames"] = self.tracklet.frames.tolist()
