@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from passerby.models.hub import hub_encoders, hub_get, hub_info
     from passerby.models.model import build_model
     from passerby.models.sources import EncoderSource
+    from passerby.report.look_alikes import look_alikes
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from passerby.tracking.watch import watch
     from passerby.training.objective import Objective
     from passerby.training.run import Run
+    from passerby.training.similarity_of_run import learned_similarity
     from passerby.training.trainer import train
 
 _HOME = {
@@ -151,12 +153,14 @@ _HOME = {
     "hub_encoders": "passerby.models.hub",
     "hub_get": "passerby.models.hub",
     "hub_info": "passerby.models.hub",
+    "learned_similarity": "passerby.training.similarity_of_run",
     "list_datasets": "passerby.data.datasets",
     "load_dataset": "passerby.data.datasets",
     "load_detector": "passerby.tracking.detectors.detector",
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
+    "look_alikes": "passerby.report.look_alikes",
     "observe_tracks": "passerby.tracking.observe_tracks",
     "rank": "passerby.evaluation.rank",
     "read_boxes": "passerby.tracking.boxes.reading",
@@ -236,12 +240,14 @@ __all__ = [
     "hub_encoders",
     "hub_get",
     "hub_info",
+    "learned_similarity",
     "list_datasets",
     "load_dataset",
     "load_detector",
     "load_encoder",
     "load_recipe",
     "load_splits",
+    "look_alikes",
     "observe_tracks",
     "rank",
     "read_boxes",

@@ -201,6 +201,7 @@ CHEAP = {
     "keys remove": "keys remove {0}/keys.json desk",
     "score": "score {0}/query.npz {0}/gallery.npz",
     "rank": "rank {0}/query.npz {0}/gallery.npz --expand-queries 1 --augment-gallery 1 --alpha 3",
+    "data look-alikes": "data look-alikes {0}/gallery.npz --top 2 --linkage min",
     "verify": "verify {0}/query.npz {0}/gallery.npz --fpr 0.1",
     "open-set": "open-set {0}/query.npz {0}/gallery.npz --far 0.5 --camera-thresholds",
     "enroll-stream": "enroll-stream {0}/query.npz --threshold 0.5",

@@ -25,7 +25,7 @@ class Command(NamedTuple):
 
 
 GROUPS = {
-    "data": ("Data", "list, describe, check and write datasets; crop tracklets from a video"),
+    "data": ("Data", "list, describe, check and write datasets; crop tracklets from a video; find look-alikes"),
     "gallery": ("Gallery", "administer a gallery: list, history, merge, split, purge, backup, ..."),
     "hub": ("Encoders", "known public encoders: list, what is known of one, bring one here"),
     "keys": ("Service", "API keys of a service: add, list, remove"),
@@ -56,6 +56,9 @@ COMMANDS: dict[str, Command] = {
         "write drawn pedestrians in the layout of any dataset, to try its protocol without its data",
     ),
     "data from-video": Command(_CLI + "data:crop_video", "", "crop tracklets from a video and a tracker's boxes"),
+    "data look-alikes": Command(
+        _CLI + "data:look_alikes", "", "the pairs of identities that look most alike, with pictures"
+    ),
     "track": Command(
         _CLI + "track:track", "Film", "follow people through films: one number a person, over time and cameras"
     ),

@@ -1,9 +1,9 @@
-"""`passerby data`: list, info, check, draw, write, from-video."""
+"""`passerby data`: list, info, check, draw, write, from-video, look-alikes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
@@ -11,6 +11,7 @@ from passerby.cli.dataset_flags import ReaderArguments, reader_arguments
 from passerby.cli.exit_codes import FAILED
 from passerby.cli.output import show, table
 from passerby.cli.shared_parameters import Json, Seed
+from passerby.cli.vector_flags import VectorFile, VectorFlags
 from passerby.errors import DataError
 
 Dataset: TypeAlias = Annotated[str, Parameter(help="A name of `passerby data list`.")]
@@ -170,3 +171,31 @@ def crop_video(
         classes=classes or None,
     )
     show(crops, as_json=json)
+
+
+def look_alikes(
+    vectors: VectorFile,
+    /,
+    *,
+    source: VectorFlags = VectorFlags(),
+    top: Number = 20,
+    linkage: Literal["mean", "min", "average"] = "mean",
+    out: Annotated[Path | None, Parameter(metavar="FILE.html")] = None,
+    json: Json = False,
+) -> None:
+    """The pairs of identities that look most alike, with pictures: hard negatives, or one person under two labels.
+
+    Args:
+        vectors: Vectors of a labelled set, such as `passerby embed ENCODER --parts train` writes.
+        source: Where labels stand.
+        top: Pairs to list.
+        linkage: Distance of two identities: of their mean vectors, of their nearest images, or the average over images.
+        out: Also write a page with the pictures of every pair.
+        json: see `Json`.
+    """
+    from passerby.report.look_alikes import look_alikes as run_look_alikes
+
+    found = run_look_alikes(source.read(vectors), top=top, linkage=linkage)
+    if out is not None:
+        found.to_html(out)
+    show(found, as_json=json)

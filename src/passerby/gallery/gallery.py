@@ -504,6 +504,9 @@ class Gallery:
             top: see `identify`.
             score: see `identify`.
             frames: how many frames each vector is the mean of; default: each is of a single image.
+
+        Raises:
+            GalleryError: as for `identify`, or not as many frames as probes.
         """
         rows = self._inputs.read_one_of(
             probes, vectors, "identify_many: pass probes or vectors, one of the two"
