@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from passerby.evaluation.open_set.curves import OpenSetReport, evaluate_open_set
     from passerby.evaluation.open_set.thresholds import Threshold, calibrate_threshold
     from passerby.evaluation.rank import rank
-    from passerby.evaluation.tracks import TrackReport, TrackRows, evaluate_tracks
+    from passerby.evaluation.tracks import TrackReport, TrackRows
     from passerby.experiments.benchmark_encoder import bench_encoder
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
@@ -73,8 +73,10 @@ if TYPE_CHECKING:
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
     from passerby.tracking.boxes.reading import read_boxes
+    from passerby.tracking.crop_embedder import CropEmbedder
     from passerby.tracking.detections import Detections
     from passerby.tracking.detectors.detector import load_detector
+    from passerby.tracking.evaluate_tracks import evaluate_tracks
     from passerby.tracking.observe_tracks import observe_tracks
     from passerby.tracking.result import TrackingResult
     from passerby.tracking.track import track
@@ -89,6 +91,7 @@ _HOME = {
     "BACKBONES": "passerby.models.backbones.table",
     "Config": "passerby.config",
     "ConfigError": "passerby.errors",
+    "CropEmbedder": "passerby.tracking.crop_embedder",
     "CrossDomain": "passerby.evaluation.closed_set.splits",
     "DATASETS": "passerby.data.datasets",
     "DamagedGalleryError": "passerby.errors",
@@ -145,7 +148,7 @@ _HOME = {
     "evaluate_embeddings": "passerby.evaluation.closed_set.protocols",
     "evaluate_open_set": "passerby.evaluation.open_set.curves",
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
-    "evaluate_tracks": "passerby.evaluation.tracks",
+    "evaluate_tracks": "passerby.tracking.evaluate_tracks",
     "export": "passerby.experiments.export_ranking",
     "hub_encoders": "passerby.models.hub",
     "hub_get": "passerby.models.hub",
@@ -177,6 +180,7 @@ __all__ = [
     "LOSSES",
     "Config",
     "ConfigError",
+    "CropEmbedder",
     "CrossDomain",
     "DamagedGalleryError",
     "DataError",
