@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         GalleryRequestError,
         ImageError,
         MissingExtraError,
+        NetworkError,
         NotInGalleryError,
         PasserbyError,
         StorageError,
@@ -59,28 +60,35 @@ if TYPE_CHECKING:
     from passerby.evaluation.open_set.curves import OpenSetReport, evaluate_open_set
     from passerby.evaluation.open_set.thresholds import Threshold, calibrate_threshold
     from passerby.evaluation.rank import rank
-    from passerby.evaluation.tracks import TrackReport, TrackRows, evaluate_tracks
+    from passerby.evaluation.tracks import TrackReport, TrackRows
     from passerby.experiments.benchmark_encoder import bench_encoder
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
     from passerby.gallery.gallery import Gallery
-    from passerby.gallery.result_types import Identification, Match
+    from passerby.gallery.result_types import Identification, Match, Sighting
     from passerby.losses import LOSSES
     from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
+    from passerby.models.hub import hub_encoders, hub_get, hub_info
     from passerby.models.model import build_model
+    from passerby.models.sources import EncoderSource
+    from passerby.report.look_alikes import look_alikes
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
     from passerby.tracking.boxes.reading import read_boxes
+    from passerby.tracking.crop_embedder import CropEmbedder
     from passerby.tracking.detections import Detections
     from passerby.tracking.detectors.detector import load_detector
+    from passerby.tracking.evaluate_tracks import evaluate_tracks
+    from passerby.tracking.observe_tracks import observe_tracks
     from passerby.tracking.result import TrackingResult
     from passerby.tracking.track import track
     from passerby.tracking.tracklet_calibration import TrackletCalibration, calibrate_tracklets
     from passerby.tracking.watch import watch
     from passerby.training.objective import Objective
     from passerby.training.run import Run
+    from passerby.training.similarity_of_run import learned_similarity
     from passerby.training.trainer import train
 
 _HOME = {
@@ -89,6 +97,7 @@ _HOME = {
     "CameraStatistics": "passerby.embedding.camera_statistics",
     "Config": "passerby.config",
     "ConfigError": "passerby.errors",
+    "CropEmbedder": "passerby.tracking.crop_embedder",
     "CrossDomain": "passerby.evaluation.closed_set.splits",
     "DATASETS": "passerby.data.datasets",
     "DamagedGalleryError": "passerby.errors",
@@ -97,6 +106,7 @@ _HOME = {
     "EmbeddingError": "passerby.errors",
     "Embeddings": "passerby.embedding.embeddings",
     "Encoder": "passerby.models.encoder",
+    "EncoderSource": "passerby.models.sources",
     "Gallery": "passerby.gallery.gallery",
     "GalleryError": "passerby.errors",
     "GalleryRequestError": "passerby.errors",
@@ -105,6 +115,7 @@ _HOME = {
     "LOSSES": "passerby.losses",
     "Match": "passerby.gallery.result_types",
     "MissingExtraError": "passerby.errors",
+    "NetworkError": "passerby.errors",
     "NotInGalleryError": "passerby.errors",
     "Objective": "passerby.training.objective",
     "OpenSetReport": "passerby.evaluation.open_set.curves",
@@ -113,6 +124,7 @@ _HOME = {
     "Report": "passerby.evaluation.closed_set.result",
     "Run": "passerby.training.run",
     "Sample": "passerby.data.records",
+    "Sighting": "passerby.gallery.result_types",
     "StorageError": "passerby.errors",
     "Threshold": "passerby.evaluation.open_set.thresholds",
     "TrackReport": "passerby.evaluation.tracks",
@@ -143,15 +155,21 @@ _HOME = {
     "evaluate_embeddings": "passerby.evaluation.closed_set.protocols",
     "evaluate_open_set": "passerby.evaluation.open_set.curves",
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
-    "evaluate_tracks": "passerby.evaluation.tracks",
+    "evaluate_tracks": "passerby.tracking.evaluate_tracks",
     "export": "passerby.experiments.export_ranking",
+    "hub_encoders": "passerby.models.hub",
+    "hub_get": "passerby.models.hub",
+    "hub_info": "passerby.models.hub",
+    "learned_similarity": "passerby.training.similarity_of_run",
     "list_datasets": "passerby.data.datasets",
     "load_dataset": "passerby.data.datasets",
     "load_detector": "passerby.tracking.detectors.detector",
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
+    "look_alikes": "passerby.report.look_alikes",
     "measure_camera_statistics": "passerby.embedding.camera_statistics",
+    "observe_tracks": "passerby.tracking.observe_tracks",
     "rank": "passerby.evaluation.rank",
     "read_boxes": "passerby.tracking.boxes.reading",
     "read_crops": "passerby.adaptation.crops",
@@ -173,6 +191,7 @@ __all__ = [
     "CameraStatistics",
     "Config",
     "ConfigError",
+    "CropEmbedder",
     "CrossDomain",
     "DamagedGalleryError",
     "DataError",
@@ -180,6 +199,7 @@ __all__ = [
     "EmbeddingError",
     "Embeddings",
     "Encoder",
+    "EncoderSource",
     "Gallery",
     "GalleryError",
     "GalleryRequestError",
@@ -187,6 +207,7 @@ __all__ = [
     "ImageError",
     "Match",
     "MissingExtraError",
+    "NetworkError",
     "NotInGalleryError",
     "Objective",
     "OpenSetReport",
@@ -195,6 +216,7 @@ __all__ = [
     "Report",
     "Run",
     "Sample",
+    "Sighting",
     "StorageError",
     "Threshold",
     "TrackReport",
@@ -227,13 +249,19 @@ __all__ = [
     "evaluate_splits",
     "evaluate_tracks",
     "export",
+    "hub_encoders",
+    "hub_get",
+    "hub_info",
+    "learned_similarity",
     "list_datasets",
     "load_dataset",
     "load_detector",
     "load_encoder",
     "load_recipe",
     "load_splits",
+    "look_alikes",
     "measure_camera_statistics",
+    "observe_tracks",
     "rank",
     "read_boxes",
     "read_crops",

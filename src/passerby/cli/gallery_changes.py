@@ -80,17 +80,20 @@ def split(
     name: Name,
     observations: Annotated[
         tuple[int, ...], Parameter(name="OBSERVATION", help="Ids, as in `passerby gallery observations`.")
-    ],
+    ] = (),
     /,
     *,
+    sighting: Annotated[
+        tuple[int, ...], Parameter(metavar="ID", help="Sightings, as in `passerby gallery sightings`.")
+    ] = (),
     to: Annotated[
         str | None, Parameter(metavar="NAME", help="Name of the new identity (default: a new unknown).")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Move observations that turn out to be somebody else to a new identity."""
+    """Move observations or sightings that turn out to be somebody else to a new identity."""
     with open_gallery(gallery) as opened:
-        _show_identity(opened.split(name, observations, name=to), json)
+        _show_identity(opened.split(name, observations, sightings=sighting, name=to), json)
 
 
 def undo(
@@ -123,7 +126,7 @@ def purge(
 def threshold(
     gallery: GalleryLocation,
     distance: Annotated[
-        str | None, Parameter(help='Accept matches below this distance; "none": as the encoder is calibrated.')
+        str | None, Parameter(help='Accept matches below this distance; "none": the false accept rate decides.')
     ] = None,
     /,
     *,
@@ -134,7 +137,11 @@ def threshold(
         if distance is not None:
             opened.set_threshold(_distance(distance))
         own = opened.threshold
-    text = "no threshold of its own: the encoder's is used" if own is None else f"accept below {own:.4f}"
+    text = (
+        "none is set: the false accept rate decides (`gallery calibration`)"
+        if own is None
+        else f"accept below {own:.4f}"
+    )
     show({"gallery": gallery, "threshold": own}, as_json=json, text=f"{gallery}: {text}")
 
 

@@ -7,11 +7,14 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import (
     AcceptBelow,
+    AskedRate,
     Camera,
+    Engine,
     GalleryEncoder,
     GalleryLocation,
     Images,
@@ -32,9 +35,12 @@ def identify(
     after: Annotated[str | None, Parameter(metavar="TIME")] = None,
     before: Annotated[str | None, Parameter(metavar="TIME")] = None,
     threshold: AcceptBelow = None,
+    far: AskedRate = None,
     top: Annotated[int, Parameter(metavar="N")] = 10,
     score: Literal["min", "mean", "centroid"] = "min",
     tracklet: Tracklet = False,
+    engine: Engine = "auto",
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Who is this? Ranked candidates, or unknown; changes nothing.
@@ -48,15 +54,21 @@ def identify(
         after: Only observations from then on.
         before: Only observations until then.
         threshold: see `AcceptBelow`.
+        far: see `AskedRate`.
         top: Candidates to list.
         score: How the distances to an identity's observations become one number.
         tracklet: see `Tracklet`.
+        engine: see `Engine`.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     if camera is None and not exclude_camera:
         raise UsageError("--no-exclude-camera goes with --camera: without one, nothing is left out")
+    if threshold is not None and far is not None:
+        raise UsageError("--far does nothing beside --threshold: give one of the two")
     probes: list[Any] = [list(images)] if tracklet else list(images)
-    with open_gallery(gallery, encoder) as opened:
+    source = source_of(encoder, reading)
+    with open_gallery(gallery, source, engine=engine, images=len(images), far=far, override_far=True) as opened:
         found = [
             opened.identify(
                 probe,

@@ -60,14 +60,17 @@ POOLINGS: dict[str, type[nn.Module]] = {"average": AveragePool, "max": MaxPool, 
 
 
 class Embedding(nn.Module):
-    """Pooled vector -> (dropout, fully connected layers) -> feature -> neck -> embedding.
+    """Pooled vector -> (batch norm, dropout, fully connected layers) -> feature -> neck -> embedding.
 
     Args:
         dim: length of the pooled vector.
         fc_dims: widths of fully connected layers; batch norm and ReLU stand between them, none after the last
             (HAP2S, Yu et al. 2018, arXiv:1807.11206: 1024 and 128).
+        fc_end: "norm_relu" puts them after the last one too (torchreid's models called fc512).
         dropout: before the fully connected layers, or before the feature where there are none.
         neck: "bnneck" (batch norm whose bias stays 0) or "none".
+        pooled_norm: batch norm of the pooled vector, before dropout: with one fully connected layer and the neck the
+            head of SphereReID (Fan et al. 2019, arXiv:1807.00537).
     """
 
     def __init__(
@@ -75,10 +78,13 @@ class Embedding(nn.Module):
         dim: int,
         *,
         fc_dims: tuple[int, ...] = (),
+        fc_end: Literal["linear", "norm_relu"] = "linear",
         dropout: float = 0.0,
         neck: Literal["none", "bnneck"] = "bnneck",
+        pooled_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.norm: nn.Module = nn.BatchNorm1d(dim) if pooled_norm else nn.Identity()
         self.dropout = dropout
         self.fc = nn.Sequential()
         for i, width in enumerate(fc_dims):
@@ -86,6 +92,8 @@ class Embedding(nn.Module):
                 self.fc.extend([nn.BatchNorm1d(dim), nn.ReLU(inplace=True)])
             self.fc.append(nn.Linear(dim, width))
             dim = width
+        if fc_dims and fc_end == "norm_relu":
+            self.fc.extend([nn.BatchNorm1d(dim), nn.ReLU(inplace=True)])
         self.fc.apply(_initialise)
         self.dim = dim
         self.neck: nn.Module = nn.Identity()
@@ -95,6 +103,7 @@ class Embedding(nn.Module):
 
     def forward(self, pooled: Tensor) -> Output:
         """[B, dim] float32 -> Output of [B, D] each."""
+        pooled = self.norm(pooled)
         if self.dropout:
             pooled = F.dropout(pooled, self.dropout, self.training)
         feature = self.fc(pooled)

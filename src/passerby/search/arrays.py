@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import EmbeddingError
 
-Vectors: TypeAlias = npt.NDArray[Any] | torch.Tensor | Sequence[Sequence[float]]
-Labels: TypeAlias = npt.NDArray[Any] | torch.Tensor | Sequence[int]
+if TYPE_CHECKING:
+    import torch
+
+Vectors: TypeAlias = "npt.NDArray[Any] | torch.Tensor | Sequence[Sequence[float]]"
+Labels: TypeAlias = "npt.NDArray[Any] | torch.Tensor | Sequence[int]"
 
 _CHECK_ROWS = 8192
 
@@ -24,9 +27,9 @@ def as_vectors(vectors: Vectors, name: str) -> Float32:
     Raises:
         EmbeddingError: not two-dimensional, not floating point, empty, or with a NaN or infinite entry.
     """
-    if isinstance(vectors, torch.Tensor):
+    if _is_tensor(vectors):
         tensor = vectors.detach()
-        array: npt.NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
+        array: npt.NDArray[Any] = (tensor.float() if tensor.dtype.itemsize == 2 else tensor).cpu().numpy()
     else:
         array = np.asarray(vectors)
     if array.dtype.kind != "f":
@@ -49,13 +52,19 @@ def as_vectors(vectors: Vectors, name: str) -> Float32:
     return array
 
 
+def _is_tensor(value: object) -> TypeGuard[torch.Tensor]:
+    """Whether it is torch's; who has none need not wait for its import."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
 def as_labels(labels: Labels, count: int, name: str, vectors_name: str) -> Int64:
     """Check integer labels and return them as int64 [count].
 
     Raises:
         EmbeddingError: not integers, not one-dimensional, or not as many as there are vectors.
     """
-    array = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
+    array = labels.detach().cpu().numpy() if _is_tensor(labels) else np.asarray(labels)
     if array.ndim != 1 or len(array) != count:
         raise EmbeddingError(
             f"{name}: expected {count:,} labels, one for each row of {vectors_name}, found shape {list(array.shape)}"

@@ -15,7 +15,7 @@ from passerby.data.dataset_of_config import with_absolute_paths
 from passerby.distributed import world_size
 from passerby.errors import ConfigError, WeightsError
 from passerby.files import replace_file
-from passerby.models.weights.checkpoints import why_unreadable
+from passerby.models.weights.reading import why_unreadable
 
 FILE_NAME = "checkpoint.pt"
 FORMAT = 1

@@ -226,13 +226,13 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     with progress_bar(f"train {config.name}", total_steps, done=steps_done, quiet=not main) as bar:
         for epoch in range(first_epoch, epochs):
             height, width = image_size(config, epoch)
-            if loader is None or (loader.store.height, loader.store.width) != (height, width):
-                size = config.input.model_copy(update={"height": height, "width": width})
+            size = config.input.model_copy(update={"height": height, "width": width})
+            if loader is None or loader.augmenter.input != size:
+                augmenter = Augmenter(config.augment, size)
                 loader = TrainLoader(
                     ImageStore(
                         [s.path for s in training.train],
-                        height,
-                        width,
+                        *augmenter.source,
                         cache=size.cache,
                         cache_dir=size.cache_dir,
                         progress=main,
@@ -240,7 +240,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                     labels,
                     camids,
                     sampler,
-                    Augmenter(config.augment, size),
+                    augmenter,
                     seed=config.run.seed,
                     rank=distributed.rank(),
                     world_size=distributed.world_size(),

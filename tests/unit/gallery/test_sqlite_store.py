@@ -19,9 +19,12 @@ from passerby.errors import GalleryError, GalleryRequestError, StorageError
 from passerby.gallery import transfer
 from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.stores.names import name_hint
 from passerby.gallery.stores.rows import IdentityRecord
 from passerby.gallery.stores.sqlite import schema
 from passerby.gallery.stores.sqlite import store as sqlite
+from passerby.gallery.stores.sqlite.new_file import ensure_file
+from passerby.gallery.stores.sqlite.text_slots import write_text
 
 PEOPLE = people(30, 4)
 _JPEG_TABLES = 700  # the first bytes of a JPEG are tables that all have in common
@@ -56,6 +59,11 @@ def test_forget_leaves_no_byte_in_any_file(tmp_path: Path, storage: str) -> None
         gallery.rename("Somebody Renamed", "Somebody Renamed Twice")
         gallery.merge("Visitor Number 8", "Visitor Number 9")
         gallery.split("Visitor Number 8", [gallery.observations("Visitor Number 8")[0].id], name="Split Person")
+        for number in (10, 11, 20, 46):
+            gallery.judge_pair(f"Visitor Number {number}", f"Visitor Number {number + 2}", "one person")
+        for kind in ("identify", "observe"):
+            gallery.calibration(kind)  # knows everybody's neighbours
+        gallery.find_duplicates()
         victims = ["Somebody Renamed Twice", "Visitor Number 8", "Split Person"]
         victims += [f"Visitor Number {number}" for number in range(20, 45)]
         dtype = np.float16 if storage == "float16" else np.float32
@@ -84,6 +92,31 @@ def test_forget_leaves_no_byte_in_any_file(tmp_path: Path, storage: str) -> None
 
 
 @pytest.mark.slow
+def test_calibrating_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.enroll_many([f"p{i // 4}" for i in range(120)], vectors=PEOPLE.reshape(-1, DIM), cameras="door")
+    before = path.read_bytes()
+    with Gallery.open(path, read_only=True) as gallery:
+        assert gallery.calibration("identify").people == 30
+        assert gallery.identify(PEOPLE[0, 0], camera="hall").p_value is not None
+        gallery.find_duplicates()
+    assert path.read_bytes() == before
+
+
+def test_memory_knows_nothing_of_who_was_forgotten(tmp_path: Path) -> None:
+    with Gallery.open(tmp_path / "people.gallery") as gallery:
+        gallery.enroll_many([f"p{i // 4}" for i in range(120)], vectors=PEOPLE.reshape(-1, DIM), cameras="door")
+        gallery.calibration("identify")
+        number = gallery.describe("p7").id
+        gallery.forget("p7")
+        _, rows, _ = gallery._calibrator._known
+        assert number not in rows.rows.identities
+        for made in rows.searches.values():
+            assert number not in made.probes.identities
+            assert all(number not in nearest.identities for nearest in made.nearest.values())
+
+
 @pytest.mark.parametrize("dim", [3, 16, 40, 200])
 def test_forget_leaves_no_byte_among_many_blocks(tmp_path: Path, dim: int) -> None:
     """Blocks of vectors smaller and larger than a page of the file, written in pieces and at once."""
@@ -339,10 +372,18 @@ def make_version_2(path: Path, *changes: str) -> None:
     """Turn a gallery file into one of the second version of the format, which let two have one name."""
     database = sqlite3.connect(path, isolation_level=None)
     for statement in (
+        "DROP INDEX events_pairs",
+        "ALTER TABLE settings DROP COLUMN far",
         "DROP TRIGGER name_of_new",
         "DROP TRIGGER name_of_changed",
         "DROP INDEX identities_name_hint",
         "ALTER TABLE identities DROP COLUMN name_hint",
+        "DROP TABLE sightings",
+        "DROP TABLE sighting_vectors",
+        "DROP TABLE sighting_ids",
+        "ALTER TABLE settings DROP COLUMN keep_sighting_vectors",
+        "ALTER TABLE settings DROP COLUMN sightings_expire_after",
+        "ALTER TABLE settings DROP COLUMN templates_per_camera",
     ):
         database.execute(statement)
     database.execute("ALTER TABLE settings RENAME COLUMN slot_generation TO generation")
@@ -674,3 +715,103 @@ def test_another_storage_than_the_files_is_refused(tmp_path: Path) -> None:
     Gallery.open(path, storage="float16").close()
     with Gallery.open(path) as gallery:  # without a wish: as it is
         gallery.enroll("Ada", vectors=PEOPLE[0])
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16"])
+def test_forget_leaves_no_byte_of_sightings_in_any_file(tmp_path: Path, storage: str) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path, TinyEncoder(), storage=storage) as gallery:  # type: ignore[arg-type]
+        gallery.set_sightings(keep_vectors=True)
+        for number in range(12):
+            gallery.enroll(f"person-{number}", picture(number, 64, 32))
+        for number in range(12):
+            for look in range(6):
+                moment = 1_780_000_000.25 + 100 * number + look
+                gallery.observe(
+                    picture(number, 64, 32),
+                    camera="hall",
+                    time=moment,
+                    source=f"films of {number}/{look}.mp4",
+                    threshold=0.3,
+                    thumbnail=picture(1000 + 10 * number + look).tobytes()[:1500],
+                )
+        assert [s.identity for s in gallery.sightings("person-3")] == ["person-3"] * 6
+        needles: dict[str, list[bytes]] = {"vectors": [], "thumbnails": [], "sources": []}
+        for number in (3, 7):
+            for sighting in gallery.sightings(f"person-{number}"):
+                needles["thumbnails"] += pieces(gallery.sighting_thumbnail(sighting.id) or b"")
+                needles["sources"].append(sighting.source.encode())
+            dtype = np.float16 if storage == "float16" else np.float32
+            vector = TinyEncoder().encode([picture(number, 64, 32)])[0]
+            needles["vectors"] += pieces(vector.astype(dtype).tobytes(), 16)
+        assert traces(every_byte(path), needles) == ["vectors", "thumbnails", "sources"]
+        gallery.forget("person-3")
+        gallery.set_sightings(expire_after=50)
+        expired = 1_780_000_000 + 100 * 7 + 60  # those of the persons 0 to 7
+        assert gallery.purge(now=expired).sightings == 7 * 6
+        gallery.forget("person-7")
+        assert traces(every_byte(path), needles) == []
+        assert len(gallery.sightings()) == 4 * 6
+        gallery.observe(picture(8, 64, 32), camera="hall", time=1_780_009_000, threshold=0.3)
+        gallery.compact()
+        gallery.check()
+        assert len(gallery.find_sightings(picture(8, 64, 32), top=100)) == 4 * 6 + 1
+    assert traces(every_byte(path), needles) == []
+
+
+def test_vectors_of_sightings_are_erased_when_they_are_no_longer_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.set_sightings(keep_vectors=True)
+        gallery.enroll("ada", vectors=PEOPLE[0, 0])
+        for view in range(1, 4):
+            gallery.observe(PEOPLE[0, view], threshold=1.0)
+        needles = {"vectors": [PEOPLE[0, view].tobytes() for view in range(1, 4)]}
+        assert traces(every_byte(path), needles) == ["vectors"]
+        gallery.set_sightings(keep_vectors=False)
+        assert traces(every_byte(path), needles) == []
+        assert [s.has_vector for s in gallery.sightings()] == [False] * 3
+
+
+def test_sightings_of_former_times_are_taken_from_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "people.gallery"
+    with monkeypatch.context() as old:
+        old.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
+        ensure_file(path, path, must_exist=False, storage="float32")
+    db = sqlite3.connect(path)
+    add_identity(db, 1, "ada")
+    add_identity(db, 2, "unknown-1")
+    add_identity(db, 3, "unknown-2", merged_into=1)
+    db.execute("INSERT INTO cameras VALUES (1, 'hall')")
+    log = [
+        ("seen", 1, '{"camera": "hall", "time": 5.0, "distance": 0.25}', 0),
+        ("seen", 3, '{"camera": "yard", "time": null, "distance": 0.5}', 0),
+        ("seen", 9, "{}", 0),  # forgotten
+        ("seen", 1, '{"migrated": true}', 0),
+        ("observe", 2, '{"first": 1, "last": 1, "count": 1, "created": true}', 0),
+        ("observe", 2, '{"first": 2, "last": 2, "count": 1, "created": false}', 1),
+    ]
+    for at, (action, identity, detail, undone) in enumerate(log):
+        db.execute(
+            "INSERT INTO events (at, action, actor, identity, detail, undone) VALUES (?, ?, '', ?, ?, ?)",
+            (1000.0 + at, action, identity, detail, undone),
+        )
+    db.commit()
+    db.close()
+    with Gallery.open(path) as gallery:
+        seen = gallery.sightings()
+        assert [(s.identity, s.camera, s.start, s.distance, s.at) for s in seen] == [
+            ("ada", "yard", None, 0.5, 1001.0),
+            ("ada", "hall", 5.0, 0.25, 1000.0),
+        ]
+        gallery.check()
+        gallery.set_sightings(expire_after=1)
+        assert gallery.purge().sightings == 2
+        assert [e.detail for e in gallery.history("ada") if e.action == "seen"] == [{"migrated": True}, {}]
+
+
+def add_identity(db: sqlite3.Connection, number: int, name: str, merged_into: int | None = None) -> None:
+    slot = write_text(db, {"name": name, "notes": "", "consent": ""}, None)
+    db.execute(
+        "INSERT INTO identities VALUES (?, ?, 0, NULL, 0, ?, 1, ?)", (number, slot, merged_into, name_hint(name))
+    )

@@ -5,25 +5,33 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from passerby.config.engine import EngineName
 from passerby.data.records import ReIDDataset
 from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import EmbeddingError
-from passerby.evaluation.open_set.encoder_impostor_laws import HeldOutLaws, fit_held_out_laws
+from passerby.evaluation.open_set.encoder_impostor_laws import (
+    KINDS,
+    LAWS,
+    PROBES,
+    HeldOutLaws,
+    fit_held_out_laws,
+    law_key,
+    stored_laws,
+)
 from passerby.evaluation.open_set.enrolment import enroll, half_of
 from passerby.evaluation.open_set.error_rates import SIZES
+from passerby.evaluation.open_set.impostor_distances import pseudo_tracklets
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors
 from passerby.evaluation.open_set.probes import join_scores, search_probes
 from passerby.evaluation.open_set.thresholds import Threshold, threshold_of
-from passerby.models.encoder import load_encoder, save_threshold
+from passerby.models.encoder import save_threshold
+from passerby.models.engines.choice import pick_encoder
 from passerby.version import __version__
-
-LAWS = "impostor_laws"
-"""Key of the impostor laws in threshold.json; files of version 0.1 have none."""
 
 
 def calibrate(
@@ -36,6 +44,7 @@ def calibrate(
     flip: bool = True,
     seed: int = 0,
     progress: bool = True,
+    engine: EngineName | None = None,
 ) -> Threshold:
     """Choose the threshold for a false accept rate and write it into the encoder's folder, with its provenance.
 
@@ -54,6 +63,7 @@ def calibrate(
         flip: average the vectors of an image and its mirror image.
         seed: chooses who is enrolled.
         progress: show bars on stderr.
+        engine: what runs the encoder, as for `load_encoder`.
 
     Returns:
         The threshold; galleries opened with this encoder use it.
@@ -68,7 +78,7 @@ def calibrate(
             f"{data.name}: {len(pids)} people have both query and gallery images; expected at least 4, half of them "
             "to enrol and half as impostors. Hold out more identities (data.held_out_identities)"
         )
-    model = load_encoder(encoder)
+    model, _ = pick_encoder(encoder, engine, images=len(data.query) + len(data.gallery))
     query = embed(model, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(model, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
     threshold = calibrate_on_people(query, gallery, far=far, metric=metric, cameras=data.has_cameras, seed=seed)
@@ -87,6 +97,8 @@ def laws_of_people(
 ) -> dict[str, HeldOutLaws]:
     """Impostor laws by the kind of search: "identify" leaves out the probe's camera, "observe" does not.
 
+    Both for single images and, as far as people have several images of one camera, for tracklets (`law_key`).
+
     Args:
         query: images of people who served neither training nor the test.
         gallery: more images of theirs.
@@ -101,35 +113,23 @@ def laws_of_people(
     )
     person = pids > 0
     rows = LabelledVectors(vectors[person], pids[person], camids[person] if cameras else np.full(person.sum(), -1))
+    tracklets = pseudo_tracklets(rows)
     found = {
-        kind: fit_held_out_laws(rows, exclude_camera=kind == "identify", metric=metric)
-        for kind in ("identify", "observe")
+        law_key(kind, probes): fit_held_out_laws(
+            rows, None if probes == "images" else tracklets, exclude_camera=kind == "identify", metric=metric
+        )
+        for kind in KINDS
+        for probes in PROBES
     }
     return {kind: laws for kind, laws in found.items() if laws is not None}
 
 
-def stored_laws(calibration: Mapping[str, Any], kind: Literal["identify", "observe"]) -> HeldOutLaws | None:
-    """The impostor laws of an encoder's calibration (`Encoder.calibration`, the content of threshold.json).
-
-    Args:
-        calibration: what `calibrate` wrote, or an earlier version.
-        kind: which search they are for.
-
-    Returns:
-        The laws; None before calibration and where version 0.1 calibrated: its threshold holds for about as many
-        enrolled people as it was measured with (`describe_calibration` says how many).
-
-    Raises:
-        EmbeddingError: damaged laws.
-    """
-    laws = calibration.get(LAWS)
-    if not isinstance(laws, Mapping) or kind not in laws:
-        return None
-    return HeldOutLaws.from_list(laws[kind])
-
-
 def describe_calibration(calibration: Mapping[str, Any]) -> str:
     """One sentence on what an encoder's calibration holds for."""
+    if "value" not in calibration and stored_laws(calibration, "identify") is not None:
+        return (
+            f"no threshold; impostor laws of {calibration.get('people', 'people held out')} for galleries of every size"
+        )
     if "value" not in calibration:
         return "not calibrated: no threshold and no impostor law (`passerby calibrate`)"
     people = calibration.get("identities", "an unknown number of")

@@ -43,6 +43,8 @@ class Memory:
         self.index: ExactIndex | None = None
         self.identities: dict[int, IdentityRecord] = {}
         self.names: dict[str, int] = {}
+        self.unknown: set[int] = set()
+        self.merged: dict[int, int] = {}
         self.masks: dict[Where, Bool] = {}
         self.cameras: dict[int, str] = {}
 
@@ -53,12 +55,12 @@ class Memory:
             DamagedGalleryError: the settings are missing or unknown.
         """
         row = db.execute(
-            "SELECT revision, slot_generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending "
-            "FROM settings"
+            "SELECT revision, slot_generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending, "
+            "keep_sighting_vectors, sightings_expire_after, templates_per_camera, far FROM settings"
         ).fetchone()
         if row is None:
             raise DamagedGalleryError(f"{self.location}: damaged: its settings are missing")
-        revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending = row
+        revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending, keep, *rest = row
         self.erasure_pending = bool(erasure_pending)
         if generation != self.generation:
             self.clear()
@@ -67,7 +69,7 @@ class Memory:
             return
         if storage not in DTYPES:
             raise DamagedGalleryError(f"{self.location}: damaged: unknown storage {storage!r}")
-        self.settings = Settings(dim, fingerprint, threshold, storage, unknowns)
+        self.settings = Settings(dim, fingerprint, threshold, storage, unknowns, bool(keep), *rest)
         if self.index is None and dim:
             self.index = ExactIndex(dim)
         self.cameras.update(db.execute("SELECT id, name FROM cameras WHERE id > ?", (max(self.cameras, default=0),)))
@@ -87,19 +89,26 @@ class Memory:
         )
         for identity, text, unknown, expires, created, merged in rows:
             texts = read_text(text, self.location)
-            self._drop_name(identity)
+            self._forget_identity(identity)
             self.names[texts["name"]] = identity
+            if unknown:
+                self.unknown.add(identity)
+            if merged is not None:
+                self.merged[identity] = merged
             self.identities[identity] = IdentityRecord(
                 identity, texts["name"], texts["notes"], texts["consent"], expires, bool(unknown), created, merged
             )
         for (identity,) in db.execute("SELECT id FROM erased_identities WHERE revision > ?", (self.revision,)):
-            self._drop_name(identity)
+            self._forget_identity(identity)
             self.identities.pop(identity, None)
 
-    def _drop_name(self, identity: int) -> None:
+    def _forget_identity(self, identity: int) -> None:
+        """Drop what finds an identity or its kind."""
         known = self.identities.get(identity)
         if known is not None and self.names.get(known.name) == identity:
             del self.names[known.name]
+        self.unknown.discard(identity)
+        self.merged.pop(identity, None)
 
     def _read_all_observations(self, db: sqlite3.Connection) -> None:
         rows = db.execute("SELECT slot, id, identity, camera, time FROM observations ORDER BY slot")
@@ -194,6 +203,8 @@ class Memory:
         codes = [code for code, name in self.cameras.items() if name in where.exclude_cameras]
         for code in codes:
             mask &= index.cameras[: index.size] != code
+        if where.exclude_identities:
+            mask &= ~np.isin(index.identities[: index.size], sorted(where.exclude_identities))
         if where.after is not None:
             mask &= index.times[: index.size] >= where.after
         if where.before is not None:

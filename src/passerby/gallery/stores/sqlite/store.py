@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ import numpy.typing as npt
 from passerby.array_types import Float32, Int64
 from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestError, StorageError
 from passerby.gallery.events import Event
+from passerby.gallery.stores.enrolled_rows import EnrolledRows
 from passerby.gallery.stores.names import name_hint
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
@@ -37,11 +38,19 @@ from passerby.gallery.stores.sqlite.connection import (
     sync_file,
     translated,
 )
+from passerby.gallery.stores.sqlite.enrolled import enrolled_rows
 from passerby.gallery.stores.sqlite.file_guard import FileGuard
 from passerby.gallery.stores.sqlite.memory_mirror import Memory
 from passerby.gallery.stores.sqlite.new_file import run_migrations
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, VECTORS_PER_BLOCK
-from passerby.gallery.stores.sqlite.slots import camera_codes, take_slots, write_thumbnails, write_vectors
+from passerby.gallery.stores.sqlite.sightings import SqliteSightings
+from passerby.gallery.stores.sqlite.slots import (
+    camera_codes,
+    erase_thumbnail,
+    take_slots,
+    write_thumbnails,
+    write_vectors,
+)
 from passerby.gallery.stores.sqlite.text_slots import erase_text, read_text, write_text
 from passerby.search.score import Score
 
@@ -73,6 +82,9 @@ class SqliteStore:
         self._log_db: sqlite3.Connection | None = None
         self._memory = Memory(location)
         self._data_version = -1
+        self.sightings = SqliteSightings(
+            location, reading=self._reading, writing=self._db_of_write, settings=lambda: self._memory.settings
+        )
         self._guard = FileGuard(path)
         self.inode = self._guard.inode
         self._connections: list[sqlite3.Connection] = []
@@ -155,13 +167,13 @@ class SqliteStore:
         return int(version)
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._lock, translated(self.location):
             if self._depth == 0:
                 self._refresh()
                 if not self._guard.lasting:  # else no process that obeys SQLite's locks can have deleted the log
                     self._check_log()
-            yield
+            yield self._db
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -253,8 +265,19 @@ class SqliteStore:
     def change_settings(self, settings: Settings) -> None:
         """Replace all settings."""
         self._db.execute(
-            "UPDATE settings SET dim = ?, fingerprint = ?, threshold = ?, storage = ?, unknowns = ?",
-            (settings.dim, settings.fingerprint, settings.threshold, settings.storage, settings.unknowns),
+            "UPDATE settings SET dim = ?, fingerprint = ?, threshold = ?, storage = ?, unknowns = ?, "
+            "keep_sighting_vectors = ?, sightings_expire_after = ?, templates_per_camera = ?, far = ?",
+            (
+                settings.dim,
+                settings.fingerprint,
+                settings.threshold,
+                settings.storage,
+                settings.unknowns,
+                settings.keep_sighting_vectors,
+                settings.sightings_expire_after,
+                settings.templates_per_camera,
+                settings.far,
+            ),
         )
         self._memory.settings = replace(settings)
         self._revision_of_write()
@@ -329,6 +352,10 @@ class SqliteStore:
         (revision,) = self._db.execute("SELECT revision FROM settings").fetchone()
         return int(revision)
 
+    def _db_of_write(self) -> sqlite3.Connection:
+        self._revision_of_write()
+        return self._db
+
     # -- observations ------------------------------------------------------------------------------------------------
 
     def add_observations(
@@ -395,8 +422,7 @@ class SqliteStore:
         for slot in slots.tolist():
             (picture,) = self._db.execute("SELECT thumbnail FROM observations WHERE slot = ?", (slot,)).fetchone()
             if picture is not None:
-                self._db.execute("UPDATE thumbnails SET data = zeroblob(length(data)) WHERE slot = ?", (picture,))
-                self._db.execute("INSERT INTO free_slots VALUES ('thumbnails', ?)", (picture,))
+                erase_thumbnail(self._db, picture)
             self._db.execute(
                 "UPDATE observations SET identity = NULL, camera = NULL, time = NULL, thumbnail = NULL, revision = ? "
                 "WHERE slot = ?",
@@ -429,6 +455,16 @@ class SqliteStore:
         """Stored observations."""
         with self._reading():
             return 0 if self._memory.index is None else len(self._memory.index)
+
+    def revision(self) -> Hashable:
+        """Differs from what it was wherever something was changed since."""
+        with self._reading():
+            return (self._memory.generation, self._memory.revision)
+
+    def enrolled_rows(self) -> EnrolledRows:
+        """Whose the observations of all enrolled identities are, and which camera took them; by slot."""
+        with self._reading():
+            return enrolled_rows(self._memory)
 
     def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
         """Rank identities for each probe [q, D], each with its own filter; exact."""
@@ -484,12 +520,22 @@ class SqliteStore:
 
     def events(self, identity: int | None = None, *, limit: int | None = None) -> list[Event]:
         """The log, newest first."""
+        condition = "" if identity is None else "WHERE identity = ? OR other = ? "
+        return self._read_events(
+            f"{condition}ORDER BY e.id DESC LIMIT ?",
+            (*(() if identity is None else (identity, identity)), -1 if limit is None else limit),
+        )
+
+    def pair_judgements(self) -> list[Event]:
+        """Entries of the log with the action "pair" that were not undone, oldest first."""
+        return self._read_events("WHERE action = 'pair' AND NOT undone ORDER BY e.id", ())
+
+    def _read_events(self, condition: str, values: Sequence[int]) -> list[Event]:
         with self._reading():
-            condition = "" if identity is None else "WHERE identity = ? OR other = ? "
             rows = self._db.execute(
                 "SELECT e.id, at, action, actor, identity, other, detail, t.data, undone FROM events e "
-                f"LEFT JOIN texts t ON t.slot = e.text {condition}ORDER BY e.id DESC LIMIT ?",
-                (*(() if identity is None else (identity, identity)), -1 if limit is None else limit),
+                f"LEFT JOIN texts t ON t.slot = e.text {condition}",
+                values,
             ).fetchall()
             return [
                 Event(
@@ -555,11 +601,13 @@ class SqliteStore:
             hints = dict(self._db.execute("SELECT id, name_hint FROM identities"))
             if hints != {identity: name_hint(record.name) for identity, record in self._memory.identities.items()}:
                 raise DamagedGalleryError(f"{self.location}: damaged: an identity cannot be found by its name")
+            self.sightings.check()
 
     def compact(self) -> None:
         """Give the space of free slots back to the file system (rewrites the file)."""
         with self.transaction():
             self._close_gaps()
+            self.sightings.drop_free_slots()
             for table, kind in (("thumbnails", "thumbnails"), ("texts", "text")):
                 self._db.execute(
                     f"DELETE FROM {table} WHERE slot IN (SELECT slot FROM free_slots WHERE kind = ?)", (kind,)
