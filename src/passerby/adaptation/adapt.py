@@ -18,7 +18,7 @@ from passerby.adaptation.fast_encoder import fast_encoder
 from passerby.adaptation.place import Place, place_of
 from passerby.adaptation.pseudo_labels import PseudoLabels, find_pseudo_labels
 from passerby.adaptation.result import AdaptationResult, Round, labels_file
-from passerby.adaptation.rounds import labelled, round_config, write_manifest
+from passerby.adaptation.rounds import cluster_means, labelled, round_config, start_memories, write_manifest
 from passerby.array_types import Bool, Int64
 from passerby.config.adaptation import AdaptationSettings
 from passerby.config.group_validation import parse_settings
@@ -176,6 +176,7 @@ class _Work:
         clusters = found.of_crops(self.place)
         criterion = measure_criterion(encoder, self.place, embeddings, found, self.held, self.settings)
         self._store(number, clusters, found)
+        self._store_means(number, embeddings, clusters)
         self.rounds.append(self._round(number, encoder, clusters, found, criterion))
         self._write()
         self._announce()
@@ -192,6 +193,17 @@ class _Work:
         if found.statistics is not None:
             names = tuple(self.cameras.get(name, name) for name in found.statistics.cameras)
             replace(found.statistics, cameras=names).to_parquet(self._statistics_file(number))
+
+    def _store_means(self, number: int, embeddings: Embeddings, clusters: Int64) -> None:
+        """Means of the clusters, with which the memory of the next round begins."""
+        data = labelled(self.place, clusters, self.held)
+        if data.train:
+            means = cluster_means(self.place.by_unit(embeddings).vectors, data, self.place)
+            with replace_file(self._means_file(number)) as temporary, temporary.open("wb") as file:
+                np.save(file, means)
+
+    def _means_file(self, number: int) -> Path:
+        return labels_file(self.folder, number).with_name(f"{number:02d}-means.npy")
 
     def _statistics_file(self, number: int) -> Path:
         return labels_file(self.folder, number).with_name(f"{number:02d}-{FILE_NAME}")
@@ -266,7 +278,8 @@ class _Work:
             log.warning("round %d: found %s: it ends here", number, found)
             return False
         write_manifest(manifest, data)
-        train(config, data, out=self.run_folder(number))
+        means = np.load(self._means_file(number - 1))
+        train(config, data, out=self.run_folder(number), begin=lambda objective: start_memories(objective, means))
         return True
 
     def finish(self) -> AdaptationResult:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from passerby.errors import EmbeddingError
 from passerby.losses.inputs import check_at_least, check_ids, guarded
 
 
@@ -22,8 +23,7 @@ class ClusterMemoryLoss(nn.Module):
     Source: Dai, Wang, Yuan, Zhu, Tan 2022 (ACCV), Cluster Contrast for Unsupervised Person Re-Identification,
         arXiv:2103.11568.
     Defaults: temperature 0.05 and momentum 0.1, the authors'.
-    Differs: the authors start from the means of all images of a cluster; here the first batch that shows a cluster
-        starts it.
+    Differs: without `start`, the first batch that shows a cluster starts it, and learns nothing from its own cluster.
     Degenerate: none, a single image is fine.
 
     Args:
@@ -46,6 +46,20 @@ class ClusterMemoryLoss(nn.Module):
         self.momentum = momentum
         self.register_buffer("memory", torch.zeros(num_ids, dim))
         self.register_buffer("seen", torch.zeros(num_ids, dtype=torch.bool))
+
+    @torch.no_grad()
+    def start(self, centroids: Tensor) -> None:
+        """Begin with known means of all clusters, [num_ids, dim], as the authors do.
+
+        Raises:
+            EmbeddingError: another shape.
+        """
+        if centroids.shape != self.memory.shape:
+            raise EmbeddingError(
+                f"memory of clusters: expected means {list(self.memory.shape)}, found {list(centroids.shape)}"
+            )
+        self.memory.copy_(functional.normalize(centroids))
+        self.seen.fill_(True)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:

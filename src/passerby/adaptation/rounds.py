@@ -6,15 +6,18 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from passerby.adaptation.cluster_memory import ClusterMemoryLoss
 from passerby.adaptation.place import Place
-from passerby.array_types import Bool, Int64
+from passerby.array_types import Bool, Float32, Int64
 from passerby.config import Config, ModelConfig, load_recipe
 from passerby.config.adaptation import AdaptationSettings
 from passerby.config.data import DataConfig
-from passerby.data.records import ReIDDataset, Sample
+from passerby.data.records import ReIDDataset, Sample, labels_of
 from passerby.files import replace_file
 from passerby.models.encoder import Encoder
+from passerby.training.objective import Objective
 
 MEMORY = 4 * 2**30
 """Bytes of decoded crops up to which they stay in memory during a round."""
@@ -89,3 +92,30 @@ def write_manifest(path: Path, data: ReIDDataset) -> None:
         for s in data.train:
             optional = ["" if value is None else value for value in (s.time, s.tracklet)]
             rows.writerow([s.path.absolute(), s.pid, s.camid, *optional, "train"])
+
+
+def cluster_means(vectors: Float32, data: ReIDDataset, place: Place) -> Float32:
+    """Means of what a round trains on, a row a cluster in the order of their numbers, [clusters, dim].
+
+    Dimensions are standardised first, as the batch-norm neck of the encoder in training does.
+
+    Args:
+        vectors: float32 [units, dim], raw, of the encoder that the round begins with.
+        data: what is trained on (`labelled`).
+        place: the crops.
+    """
+    spread = vectors.std(axis=0)
+    standard = (vectors - vectors.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    row = {s.path: unit for s, unit in zip(place.samples, place.units.tolist(), strict=True)}
+    labels, pids = labels_of(data.train)
+    sums = np.zeros((len(pids), vectors.shape[1]), np.float32)
+    np.add.at(sums, np.array(labels), standard[[row[s.path] for s in data.train]])
+    return np.asarray(sums / np.bincount(labels)[:, None], np.float32)
+
+
+def start_memories(objective: Objective, means: Float32) -> None:
+    """Begin every memory of clusters with known means; each part of a vector has its own."""
+    parts = torch.split(torch.from_numpy(means), list(objective.parts), dim=1)
+    for name, loss in objective.terms.items():
+        if isinstance(loss, ClusterMemoryLoss):
+            loss.start(parts[int(name.partition("@")[2] or 0)])

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,7 +56,13 @@ from passerby.training.step import Step
 log = logging.getLogger("passerby")
 
 
-def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.PathLike[str]) -> Run:
+def train(
+    config: Config,
+    data: ReIDDataset | None = None,
+    *,
+    out: str | os.PathLike[str],
+    begin: Callable[[Objective], None] | None = None,
+) -> Run:
     """Train a model, or go on with a training that was interrupted.
 
     Run again with the same `config` and `out`, it resumes; on CPU the final weights equal those of an uninterrupted
@@ -66,6 +72,7 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
         config: a recipe (`load_recipe`), changed or not.
         data: the dataset; default: what `config.data` names.
         out: folder of the run.
+        begin: called with the new losses before the first step (not when the run resumes), to start what they keep.
 
     Returns:
         The run, with its encoder.
@@ -88,7 +95,7 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
         distributed.processes(device, timeout_minutes=config.run.timeout_minutes),
         _log_of_the_first_process(),
     ):
-        return _train(config, data, folder, device, stopped)
+        return _train(config, data, folder, device, stopped, begin)
 
 
 @contextmanager
@@ -103,7 +110,14 @@ def _log_of_the_first_process() -> Iterator[None]:
         log.setLevel(before)
 
 
-def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch.device, stopped: Interruption) -> Run:
+def _train(
+    config: Config,
+    data: ReIDDataset | None,
+    folder: Path,
+    device: torch.device,
+    stopped: Interruption,
+    begin: Callable[[Objective], None] | None,
+) -> Run:
     # ---- 1. What is already there ------------------------------------------------------------------------------
     main = distributed.rank() == 0
     saved = load_checkpoint(folder, config)
@@ -162,6 +176,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         teacher_dim=0 if teacher is None else teacher.shape[1],
         teacher_weight=config.distillation.weight,
     ).to(device)
+    if begin is not None and saved is None:
+        begin(objective)
     optimizer = build_optimizer(parameter_groups(model, objective, config.optimizer), config.optimizer)
     average = AveragedWeights(model, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
     precision = choose_precision(config.run.precision, device)

@@ -61,3 +61,14 @@ def test_refusals() -> None:
             ClusterMemoryLoss(5, 4, **arguments)
     with pytest.raises(EmbeddingError, match=r"0\.\.4"):
         ClusterMemoryLoss(5, 4)(torch.randn(1, 4), torch.tensor([5]))
+
+
+def test_known_means_are_seen_from_the_start() -> None:
+    loss = ClusterMemoryLoss(5, 4, temperature=1.0).double()
+    means = torch.randn(5, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    loss.start(means)
+    x, labels = batch()
+    logits = functional.normalize(x) @ functional.normalize(means).T
+    assert float(loss(x, labels)) == pytest.approx(float(functional.cross_entropy(logits, labels)))
+    with pytest.raises(EmbeddingError, match=r"expected means \[5, 4\], found \[4, 4\]"):
+        loss.start(means[:4])
