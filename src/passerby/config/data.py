@@ -14,8 +14,8 @@ class DataConfig(Settings):
     """Which dataset, and what of it is held out to choose the best checkpoint."""
 
     name: str = "synthetic"
-    """A name of `passerby data list`, or one's own: a .csv or .parquet manifest, or a folder of folders. Nothing trains on
-    the default: a name must be given (see `named`)."""
+    """A name of `passerby data list`, or one's own: a .csv or .parquet manifest, or a folder of folders. A training
+    must be given one."""
     root: Path | None = None
     """Folder that holds the dataset (or the images a manifest names)."""
     split: NonNegative = 0

@@ -51,7 +51,7 @@ class Config(Settings):
         return self
 
     def to_toml(self) -> str:
-        """The complete configuration as TOML that `load_recipe` reads back; without a name of data where none is given."""
+        """The complete configuration as TOML that `load_recipe` reads back; no name of data where none was given."""
         return to_toml(self.plain())
 
     def plain(self) -> dict[str, Any]:

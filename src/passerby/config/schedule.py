@@ -40,5 +40,6 @@ class ScheduleConfig(Settings):
 
     @property
     def small_epochs(self) -> int:
-        """Epochs at half the size: those of which more than a twentieth lies before `small_until`."""
-        return max(0, math.ceil(self.small_until * self.epochs - 0.05))
+        """Epochs at half the size: the share, rounded; with `full_size_rate` = 0 rounded up, as in version 0.1."""
+        share = self.small_until * self.epochs
+        return math.ceil(share) if self.full_size_rate == 0 else math.floor(share + 0.5)
