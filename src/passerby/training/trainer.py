@@ -354,7 +354,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         journal.close()
         rows = [row for row in run.metrics if row["kind"] == "epoch"]
         spent, loss = sum(row["seconds"] for row in rows), rows[-1]["losses"]["total"]
-        log.info("trained %d epochs in %s: loss %.3f; %s", epochs, duration(spent), loss, judge.conclude())
+        length = f"{epochs} epoch{'s' if epochs > 1 else ''} in {duration(spent)}"
+        log.info("trained %s: loss %.3f; %s", length, loss, judge.conclude())
     return run
 
 
