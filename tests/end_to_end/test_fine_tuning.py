@@ -66,6 +66,7 @@ def test_a_training_from_random_weights_says_so_and_ends_with_a_line(
     assert "epoch 1/1 at 64x32: loss " in text
     assert "trained 1 epoch in " in text
     assert "held-out mAP " in text.splitlines()[-1]
+    assert "of 3 queries, so that small differences are chance" in text.splitlines()[-1]
     assert (run.config.data.held_out_identities, run.config.data.arguments) == (3, {"test_share": 0.0})
     assert Run.open(run.path).held_out == run.held_out
     assert len({s.pid for s in run.held_out.query}) == 3

@@ -10,7 +10,8 @@ from passerby.config import DataConfig
 from passerby.data.configured import fitted_to, load_configured
 from passerby.data.datasets import load_dataset
 from passerby.data.test_split import ENOUGH_TO_TEST, drawn_share
-from passerby.errors import DataError, UsageError
+from passerby.errors import DataError, EmbeddingError, UsageError
+from passerby.evaluation.evaluate import evaluate
 
 
 @pytest.fixture
@@ -31,6 +32,8 @@ def test_few_people_are_all_learnt_from(folder: Path) -> None:
     _, held_out = data.hold_out(6)
     assert held_out.protocol == "no_cameras"
     assert len(held_out.query) == 6
+    with pytest.raises(EmbeddingError, match=r"found none; nothing can be evaluated \(no split .*test_share = 0\.5"):
+        evaluate(None, data)  # type: ignore[arg-type]  # it is not reached
     halved = load_dataset(folder, test_share=0.5)
     assert len({s.pid for s in halved.train}) == 15
 

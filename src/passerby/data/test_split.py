@@ -11,10 +11,11 @@ from passerby.errors import DataError
 TEST_SHARE = 0.5
 """Share of the identities that become test identities by themselves, where there are `ENOUGH_TO_TEST`."""
 ENOUGH_TO_TEST = 200
-_NO_SPLIT = "no split was given: "
-_DRAWN = _NO_SPLIT + "{test} of {all} identities drawn as test identities (split {split})"
+NO_SPLIT = "no split was given: "
+"""How the note begins that says what became of people without parts."""
+_DRAWN = NO_SPLIT + "{test} of {all} identities drawn as test identities (split {split})"
 _ALL_TRAIN = (
-    _NO_SPLIT + "all {all} identities are to learn from, none to test on (test_share = 0.5 draws half of them; without "
+    NO_SPLIT + "all {all} identities are to learn from, none to test on (test_share = 0.5 draws half of them; without "
     "it that happens from {enough} identities on)"
 )
 
@@ -46,7 +47,7 @@ def draw_parts(samples: Sequence[Sample], split: int, test_share: float | None, 
 
 def drawn_share(data: ReIDDataset) -> float | None:
     """The `test_share` by which a dataset was divided, however it came to it; None where the data name their parts."""
-    if not any(note.startswith(_NO_SPLIT) for note in data.notes):
+    if not any(note.startswith(NO_SPLIT) for note in data.notes):
         return None
     learn = {s.pid for s in data.train}
     test = {s.pid for s in (*data.query, *data.gallery) if s.pid > 0}

@@ -118,8 +118,13 @@ def fitted_as_before(config: Config, state: Mapping[str, Any]) -> Config:
     if _TEST_SHARE in before.data.arguments:
         arguments.setdefault(_TEST_SHARE, before.data.arguments[_TEST_SHARE])
     data = {"arguments": arguments, "held_out_identities": before.data.held_out_identities}
-    schedule = config.schedule.model_copy(update={"epochs": before.schedule.epochs})
-    return config.model_copy(update={"data": config.data.model_copy(update=data), "schedule": schedule})
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update=data),
+            "schedule": config.schedule.model_copy(update={"epochs": before.schedule.epochs}),
+            "sampler": before.sampler,
+        }
+    )
 
 
 def _refuse(folder: Path, changed: Sequence[str]) -> None:
@@ -158,6 +163,8 @@ def differing_settings(saved: str, config: Config, *, run: Path | None = None, f
     if not fitted:
         for name in ("schedule.epochs", "data.held_out_identities"):
             before[name] = AUTO if now[name] == AUTO else before[name]
+        if now["schedule.epochs"] == AUTO:  # the batch is then fitted to very few people
+            before["sampler.identities"] = now["sampler.identities"]
         if share in before:
             now.setdefault(share, before[share])
     names = sorted(n for n in (before.keys() | now.keys()) - FREE if not n.startswith(FREE_GROUP))

@@ -34,6 +34,7 @@ class Display:
         self._steps = steps
         self._left = work_of(config, steps) - work_of(config, steps, until=(epoch, step))
         self._seen = 0
+        self._estimated = False
         self._work = 0.0
         self._images = 0
         self._began = time.monotonic()
@@ -55,7 +56,7 @@ class Display:
         speed = self._images / max(time.monotonic() - self._began, 1e-9)
         every = self._seen <= 5 or self._seen % 5 == 0
         self._bar.advance(self._cost, f"loss {loss:.3f}  {speed:.0f} images/s" if every else None)
-        if self._seen == _ESTIMATE_AFTER and self._left > 0:
+        if self._seen == _ESTIMATE_AFTER and self._left > 0 and not self._estimated:
             log.info("about %s to go (%d epochs)", self._to_go(), len(self._steps) - self._epoch)
 
     def _to_go(self) -> str:
@@ -68,6 +69,7 @@ class Display:
         Args:
             losses: mean of each term, "total" among them.
         """
+        self._estimated = True
         seconds = time.monotonic() - self._began
         terms = ", ".join(f"{name} {value:.3f}" for name, value in losses.items() if name != "total")
         height, width = image_size(self._config, self._epoch)

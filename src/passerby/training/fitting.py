@@ -40,19 +40,23 @@ def check_fitting(config: Config) -> None:
 
 
 def fit_to_data(config: Config, data: ReIDDataset) -> Config:
-    """The recipe with a number wherever it says "auto".
+    """The recipe with a number wherever it says "auto"; with its epochs, a batch is fitted to very few people too.
 
     Args:
         config: the recipe.
         data: what is trained on; whole, with the people that will be held out.
     """
     settings = fitted_to(config.data, data)
-    schedule = config.schedule
+    schedule, sampler = config.schedule, config.sampler
     if schedule.epochs == AUTO_EPOCHS:
-        images = len(data.hold_out(held_out_of(settings, data))[0].train)
+        training, _ = data.hold_out(held_out_of(settings, data))
+        people, images = len({s.pid for s in training.train}), len(training.train)
         schedule = schedule.model_copy(update={"epochs": epochs_for(images)})
-        log.info("%s training images: %d epochs (schedule.epochs = auto)", f"{images:,}", schedule.epochs)
-    return config.model_copy(update={"data": settings, "schedule": schedule})
+        log.info('%s training images: %d epochs (schedule.epochs = "auto")', f"{images:,}", schedule.epochs)
+        if people < sampler.identities:
+            log.info("%d people to learn from: all of them in a batch, not %d", people, sampler.identities)
+            sampler = sampler.model_copy(update={"identities": people})
+    return config.model_copy(update={"data": settings, "schedule": schedule, "sampler": sampler})
 
 
 def epochs_for(images: int) -> int:

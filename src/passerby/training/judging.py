@@ -15,6 +15,8 @@ from passerby.training.journal import Journal
 
 log = logging.getLogger("passerby")
 
+_FEW_QUERIES = 50
+
 
 class Judge:
     """Evaluates encoders on held-out people, and writes the best so far into the run's folder.
@@ -64,7 +66,13 @@ class Judge:
         report = score_dataset(encoder, self._people, query, gallery, rules, progress=False)
         self._journal.evaluation(epochs - 1, mAP=report.mAP, rank1=report.rank(1), queries=report.queries)
         when = f"epoch {epochs}" if epochs else "before training"
-        log.info("%s, held-out identities: mAP %.3f, rank-1 %.3f", when, report.mAP, report.rank(1))
+        log.info(
+            "%s, held-out identities: mAP %.3f, rank-1 %.3f (%d queries)",
+            when,
+            report.mAP,
+            report.rank(1),
+            report.queries,
+        )
         if epochs == 0:
             self.start = report.mAP
         if report.mAP > self.best:
@@ -85,7 +93,9 @@ class Judge:
             return f"held-out mAP {self.best:.3f}, that of the weights it began with"
         after = f" after epoch {self.best_epoch}" if self.best_epoch > 0 else ""
         before = "" if math.isnan(self.start) else f" (before training {self.start:.3f})"
-        return f"held-out mAP {self.best:.3f}{after}{before}, which is the encoder"
+        few = len(self._people.query) < _FEW_QUERIES
+        caution = f"; of {len(self._people.query)} queries, so that small differences are chance" if few else ""
+        return f"held-out mAP {self.best:.3f}{after}{before}, which is the encoder{caution}"
 
     def state_dict(self) -> dict[str, float]:
         """What a resumed training needs."""

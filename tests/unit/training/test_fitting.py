@@ -66,6 +66,14 @@ def test_epochs_of_a_fine_tuning_follow_the_images_that_are_learnt_from() -> Non
     assert fit_to_data(config, people(600)).schedule.epochs == epochs_for(2_000)
 
 
+def test_a_batch_has_no_more_people_than_there_are() -> None:
+    config = recipe(schedule={"epochs": "auto"}, model={"weights": "weights.pth"})
+    fitted = fit_to_data(config, people(5))
+    assert fitted.sampler.identities == 5
+    assert differing_settings(fitted.to_toml(), config, fitted=False) == []
+    assert fit_to_data(recipe(), people(5)).sampler.identities == 16, "a recipe with a number is as it says"
+
+
 def test_a_fine_tuning_of_nothing_and_no_epoch_at_full_size_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"--model\.weights FILE"):
         check_fitting(recipe(schedule={"epochs": "auto"}))

@@ -120,6 +120,7 @@ def calibrate_threshold(
         EmbeddingError: as `evaluate_open_set`; or there are no impostors, so that no rate can be had.
         ConfigError: an unknown metric or exclusion.
     """
+    (probe_pids, gallery_pids), _ = arrays.number_names(probe_pids, gallery_pids)  # type: ignore[assignment]
     scores, identities = search_probes(
         probe_vectors, gallery_vectors, probe_pids, gallery_pids, probe_camids, gallery_camids,
         metric=metric, exclude=exclude, junk_pids=junk_pids,
