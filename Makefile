@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # The CPU build, pinned: a range would fetch several GB of CUDA libraries that a test machine does not need.
 TORCH  ?= torch==2.13.0
 
-.PHONY: demo test check fast format clean env
+.PHONY: demo test check docs format clean env
 env: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
@@ -27,9 +27,12 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow"
 
+docs: env
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs site
+
 format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) demo site docs/reference .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -27,7 +27,7 @@ from passerby.data.datasets import load_dataset
 from passerby.data.records import Sample
 from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
-from passerby.evaluation.open_set.held_out_laws import blend_with_encoder, fit_held_out_laws
+from passerby.evaluation.open_set.encoder_impostor_laws import blend_with_encoder, fit_held_out_laws
 from passerby.evaluation.open_set.impostor_distances import impostor_distances, person_weights
 from passerby.evaluation.open_set.impostor_fit import fit_impostor_law
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors

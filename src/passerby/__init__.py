@@ -31,6 +31,22 @@ if TYPE_CHECKING:
     from passerby.embedding.embed import embed
     from passerby.embedding.embeddings import Embeddings
     from passerby.embedding.tracklet import Tracklet
+    from passerby.errors import (
+        ConfigError,
+        DamagedGalleryError,
+        DataError,
+        EmbeddingError,
+        GalleryError,
+        GalleryRequestError,
+        ImageError,
+        MissingExtraError,
+        NotInGalleryError,
+        PasserbyError,
+        StorageError,
+        TrainingError,
+        UsageError,
+        WeightsError,
+    )
     from passerby.evaluation.closed_set.protocols import evaluate_embeddings
     from passerby.evaluation.closed_set.result import Report
     from passerby.evaluation.closed_set.splits import CrossDomain, average_splits, cross_domain, evaluate_splits
@@ -43,8 +59,8 @@ if TYPE_CHECKING:
     from passerby.experiments.benchmark_encoder import bench_encoder
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
-    from passerby.gallery.answers import Identification, Match
     from passerby.gallery.gallery import Gallery
+    from passerby.gallery.result_types import Identification, Match
     from passerby.losses import LOSSES
     from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
@@ -66,21 +82,32 @@ if TYPE_CHECKING:
 _HOME = {
     "BACKBONES": "passerby.models.backbones.table",
     "Config": "passerby.config",
+    "ConfigError": "passerby.errors",
     "CrossDomain": "passerby.evaluation.closed_set.splits",
     "DATASETS": "passerby.data.datasets",
+    "DamagedGalleryError": "passerby.errors",
+    "DataError": "passerby.errors",
     "Detections": "passerby.tracking.detections",
+    "EmbeddingError": "passerby.errors",
     "Embeddings": "passerby.embedding.embeddings",
     "Encoder": "passerby.models.encoder",
     "Gallery": "passerby.gallery.gallery",
-    "Identification": "passerby.gallery.answers",
+    "GalleryError": "passerby.errors",
+    "GalleryRequestError": "passerby.errors",
+    "Identification": "passerby.gallery.result_types",
+    "ImageError": "passerby.errors",
     "LOSSES": "passerby.losses",
-    "Match": "passerby.gallery.answers",
+    "Match": "passerby.gallery.result_types",
+    "MissingExtraError": "passerby.errors",
+    "NotInGalleryError": "passerby.errors",
     "Objective": "passerby.training.objective",
     "OpenSetReport": "passerby.evaluation.open_set.curves",
+    "PasserbyError": "passerby.errors",
     "ReIDDataset": "passerby.data.records",
     "Report": "passerby.evaluation.closed_set.result",
     "Run": "passerby.training.run",
     "Sample": "passerby.data.records",
+    "StorageError": "passerby.errors",
     "Threshold": "passerby.evaluation.open_set.thresholds",
     "TrackReport": "passerby.evaluation.tracks",
     "TrackRows": "passerby.evaluation.tracks",
@@ -88,6 +115,9 @@ _HOME = {
     "TrackingSettings": "passerby.config.tracking",
     "Tracklet": "passerby.embedding.tracklet",
     "TrackletCalibration": "passerby.tracking.tracklet_calibration",
+    "TrainingError": "passerby.errors",
+    "UsageError": "passerby.errors",
+    "WeightsError": "passerby.errors",
     "average_splits": "passerby.evaluation.closed_set.splits",
     "bench_encoder": "passerby.experiments.benchmark_encoder",
     "build_model": "passerby.models.model",
@@ -131,19 +161,30 @@ __all__ = [
     "DATASETS",
     "LOSSES",
     "Config",
+    "ConfigError",
     "CrossDomain",
+    "DamagedGalleryError",
+    "DataError",
     "Detections",
+    "EmbeddingError",
     "Embeddings",
     "Encoder",
     "Gallery",
+    "GalleryError",
+    "GalleryRequestError",
     "Identification",
+    "ImageError",
     "Match",
+    "MissingExtraError",
+    "NotInGalleryError",
     "Objective",
     "OpenSetReport",
+    "PasserbyError",
     "ReIDDataset",
     "Report",
     "Run",
     "Sample",
+    "StorageError",
     "Threshold",
     "TrackReport",
     "TrackRows",
@@ -151,6 +192,9 @@ __all__ = [
     "TrackingSettings",
     "Tracklet",
     "TrackletCalibration",
+    "TrainingError",
+    "UsageError",
+    "WeightsError",
     "average_splits",
     "bench_encoder",
     "build_model",

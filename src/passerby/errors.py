@@ -8,6 +8,9 @@ PasserbyError                 something went wrong that the message explains; ex
 │   ├── WeightsError          a checkpoint that is not plain tensors or belongs to another model
 │   ├── EmbeddingError        vectors and labels that do not fit each other
 │   ├── GalleryError          a gallery that cannot be opened, or vectors of another encoder
+│   │   ├── DamagedGalleryError    stored bytes that cannot be read any more
+│   │   ├── GalleryRequestError    something that this gallery cannot do; it is sound
+│   │   └── NotInGalleryError      no identity, observation or change of this name or number
 │   └── MissingExtraError     an optional dependency that is not installed
 ├── TrainingError             training cannot go on (NaN or Inf, a lost process)
 └── StorageError              writing failed (disk full, read-only); what was there before is intact

@@ -9,8 +9,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "passerby"
 LAYERS = (
-    ("array_types", "config", "distributed", "errors", "files", "lazy", "moved_modules", "numba_jit", "progress",
-     "recipes", "version"),
+    ("array_types", "config", "distributed", "errors", "files", "lazy", "moved_modules", "numba_jit", "plain_names",
+     "progress", "recipes", "version"),
     ("images",),
     ("data", "losses", "models", "search"),
     ("embedding",),

@@ -70,5 +70,5 @@ def open_gallery(folder: Path, name: str, encoder: Any = None, **arguments: Any)
 def location(folder: Path, name: str) -> str:
     """A file in the folder, or a collection of the server that belongs to the folder."""
     if name != "server":
-        return str(folder / name)
+        return f"milvus:{folder / name}" if name.endswith(".db") else str(folder / name)
     return f"{SERVER}/t{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from passerby.config import ModelConfig
 from passerby.errors import ConfigError
 from passerby.models.backbones.resnet import IBN
-from passerby.models.engines.fusion import fused
+from passerby.models.engines.batch_norm_fusion import fused
 from passerby.models.model import BACKBONES, ReIDModel, build_model
 
 NAMES = sorted(BACKBONES)

@@ -62,7 +62,7 @@ def test_filtered_recall_is_that_of_exact_search(tmp_path: Path, name: str) -> N
 
 @pytest.mark.slow
 def test_forgetting_says_what_is_pending(tmp_path: Path) -> None:
-    with Gallery.open(tmp_path / "people.db") as gallery:
+    with Gallery.open(f"milvus:{tmp_path / 'people.db'}") as gallery:
         gallery.enroll("Ada", vectors=people(1, 2)[0])
         gallery.enroll("Bob", vectors=people(1, 2, seed=1)[0])
         assert gallery.purge().pending == ""
@@ -81,7 +81,7 @@ def test_effort_grows_as_fewer_pass_the_filter() -> None:
 
 @pytest.mark.slow
 def test_a_change_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Gallery.open(tmp_path / "people.db") as gallery:
+    with Gallery.open(f"milvus:{tmp_path / 'people.db'}") as gallery:
         gallery.enroll("Ada", vectors=people(1, 2)[0])
         gallery.enroll("Bob", vectors=people(1, 2, seed=1)[0])
 
@@ -105,7 +105,7 @@ def test_a_change_that_fails_half_way_is_taken_back(tmp_path: Path, monkeypatch:
 @pytest.mark.slow
 def test_equal_names_of_an_older_version_are_made_unique(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = people(3, 2)
-    with Gallery.open(tmp_path / "people.db") as gallery:
+    with Gallery.open(f"milvus:{tmp_path / 'people.db'}") as gallery:
         for number, name in enumerate(["Bob", "Rob", "Rab"]):
             gallery.enroll(name, vectors=rows[number])
         store = gallery._store
@@ -116,10 +116,10 @@ def test_equal_names_of_an_older_version_are_made_unique(tmp_path: Path, monkeyp
                     store.put_identity(replace(store.find([name])[name], name="Bob"))
         store._records.delete("format:0")  # type: ignore[attr-defined]
     for _ in range(2):  # the second time there is nothing to do
-        with Gallery.open(tmp_path / "people.db") as gallery:
+        with Gallery.open(f"milvus:{tmp_path / 'people.db'}") as gallery:
             assert [i.name for i in gallery.identities()] == ["Bob", "Bob (2)", "Bob (3)"]
             assert [e.name for e in gallery.history() if e.action == "unique_name"] == ["Bob (3)", "Bob (2)"]
-    with Gallery.open(tmp_path / "people.db") as gallery:
+    with Gallery.open(f"milvus:{tmp_path / 'people.db'}") as gallery:
         for number, name in enumerate(["Bob", "Bob (2)", "Bob (3)"]):
             assert gallery.identify(rows[number, 0], threshold=0.1).identity == name
             assert gallery.forget(name).observations == 2
@@ -155,7 +155,7 @@ def test_addresses_name_server_and_collection_and_hide_the_password() -> None:
 
 def test_only_float32_is_stored(tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="Milvus stores float32"):
-        Gallery.open(tmp_path / "people.db", storage="float16")
+        Gallery.open(f"milvus:{tmp_path / 'people.db'}", storage="float16")
     assert not (tmp_path / "people.db").exists()
 
 
@@ -163,26 +163,36 @@ def test_only_float32_is_stored(tmp_path: Path) -> None:
 def test_a_path_may_say_that_it_is_of_milvus(tmp_path: Path) -> None:
     with Gallery.open(f"milvus:{tmp_path / 'people.db'}", storage="float32") as gallery:
         gallery.enroll("Ada", vectors=people(1, 2)[0])
+    with pytest.warns(DeprecationWarning, match="write milvus:"):
+        gallery = Gallery.open(tmp_path / "people.db")  # the short form of 0.1
+    with gallery:
+        assert "Ada" in gallery
+
+
+def test_a_new_path_is_a_file_whatever_its_ending(tmp_path: Path) -> None:
+    with Gallery.open(tmp_path / "people.db") as gallery:
+        gallery.enroll("Ada", vectors=people(1, 2)[0])
+    assert (tmp_path / "people.db").is_file()
     with Gallery.open(tmp_path / "people.db") as gallery:
         assert "Ada" in gallery
 
 
 def test_locations_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "file.db").write_bytes(b"SQLite format 3\0")
-    with pytest.raises(GalleryError, match="cannot use"):
-        Gallery.open(tmp_path / "file.db")
+    with pytest.raises(GalleryError, match="expects its folder"):
+        Gallery.open(f"milvus:{tmp_path / 'file.db'}")
     with pytest.raises(GalleryError, match=r"ends in \.db"):
         Gallery.open(f"milvus:{tmp_path / 'people.gallery'}")
     with pytest.raises(GalleryError, match="does not exist"):
-        Gallery.open(tmp_path / "missing" / "people.db")
+        Gallery.open(f"milvus:{tmp_path / 'missing' / 'people.db'}")
     with pytest.raises(GalleryError, match="no such gallery"):
-        Gallery.open(tmp_path / "none.db", read_only=True)
+        Gallery.open(f"milvus:{tmp_path / 'none.db'}", read_only=True)
 
 
 @pytest.mark.slow
 def test_read_only_refuses_changes(tmp_path: Path) -> None:
-    Gallery.open(tmp_path / "people.db").close()
-    with Gallery.open(tmp_path / "people.db", read_only=True) as gallery:
+    Gallery.open(f"milvus:{tmp_path / 'people.db'}").close()
+    with Gallery.open(f"milvus:{tmp_path / 'people.db'}", read_only=True) as gallery:
         assert len(gallery) == 0
         with pytest.raises(StorageError, match="nothing was changed"):
             gallery.enroll("Ada", vectors=np.ones(4))

@@ -187,7 +187,7 @@ def test_the_command_line_gives_the_reports_of_0_1(
 
 
 def test_keys_of_a_service_stay_valid(golden: Path) -> None:
-    from passerby.service.keys import list_keys
+    from passerby.service.api_keys import list_keys
 
     written = json.loads((golden / "keys.json").read_text("utf-8"))["keys"]
     assert_agrees(written, [vars(key) for key in list_keys(golden / "keys.json")], "keys")

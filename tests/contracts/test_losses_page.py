@@ -6,14 +6,14 @@ import pytest
 
 from passerby.errors import UsageError
 from passerby.losses import LOSSES
-from passerby.losses.document import filled_in, losses_as_markdown
+from passerby.losses.docs_page import filled_in, losses_as_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "losses.md"
 
 
 def test_page_is_up_to_date() -> None:
     page = PAGE.read_text()
-    assert filled_in(page) == page, "run: python -m passerby.losses.document docs/losses.md"
+    assert filled_in(page) == page, "run: python -m passerby.losses.docs_page docs/losses.md"
 
 
 @pytest.mark.parametrize("name", LOSSES)

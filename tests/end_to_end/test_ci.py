@@ -42,7 +42,7 @@ def run(checkout: Path, tools: Path, temporary: Path, **more: str) -> subprocess
 
 
 def expected(data: object) -> list[str]:
-    return [f"{target} in passerby, data {data}, file content" for target in ("check", "demo", "test")]
+    return [f"{target} in passerby, data {data}, file content" for target in ("check", "docs", "demo", "test")]
 
 
 def test_a_checkout_of_another_name_is_copied(checkout: Path, tools: Path, tmp_path: Path) -> None:

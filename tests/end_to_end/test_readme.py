@@ -9,7 +9,7 @@ import pytest
 
 import passerby
 from passerby.cli import COMMANDS, GROUPS
-from passerby.cli.program import build_app
+from passerby.cli.main import build_app
 from passerby.config import recipe_names
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passerby.evaluation.open_set.held_out_laws import fit_held_out_laws, identity_distances
+from passerby.evaluation.open_set.encoder_impostor_laws import fit_held_out_laws, identity_distances
 from passerby.evaluation.open_set.impostor_distances import (
     ImpostorDistances,
     calibrating,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import passerby as pb
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.result import ScoreWarning
-from passerby.evaluation.relevance import relevance_of
+from passerby.evaluation.good_and_junk import relevance_of
 from passerby.search import products, ranking, tiles
 from passerby.search.neighbors import top_k
 from passerby.search.ranking import match_ranks

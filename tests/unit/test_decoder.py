@@ -20,7 +20,7 @@ from passerby.gallery.gallery import Gallery
 from passerby.images.cache import ImageStore
 from passerby.images.decode import FORMATS, decode_image, read_image
 from passerby.models.image_inputs import pixels_of
-from passerby.report.page import thumbnail
+from passerby.report.html_page import thumbnail
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 40\n%%EndComments\n{} loop\n"
 HEIGHT, WIDTH = 24, 12
@@ -156,3 +156,58 @@ def test_the_size_is_bounded_before_anything_is_decoded(kind: str, monkeypatch: 
                 monkeypatch.setattr(value, "load", refuse)
     with pytest.raises(ImageError, match=r"12 x 24 pixels are more than the limit of 287"):
         decode_image(whole, max_pixels=HEIGHT * WIDTH - 1)
+
+
+def test_a_heic_picture_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    heif.register_heif_opener()
+    file = io.BytesIO()
+    Image.fromarray(np.full((HEIGHT, WIDTH, 3), (200, 30, 60), np.uint8)).save(file, "HEIF", quality=90)
+    decoded = decode_image(file.getvalue())
+    assert decoded.shape == (HEIGHT, WIDTH, 3)
+    assert np.abs(decoded.mean(axis=(0, 1)) - (200, 30, 60)).max() < 8
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"passerby\[heic\]"):
+        decode_image(file.getvalue())
+
+
+def test_orientation_is_found_behind_other_segments() -> None:
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    picture[: HEIGHT // 2] = 255
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    Image.fromarray(picture).save(file, "JPEG", quality=95, exif=exif, icc_profile=b"\0" * 3000, comment=b"x" * 500)
+    data = file.getvalue()
+    comment = b"\xff\xfe" + (1002).to_bytes(2, "big") + b"y" * 1000
+    late = data[:2] + comment + data[2:]  # EXIF now begins after the first thousand bytes
+    assert decode_image(late).shape == (WIDTH, HEIGHT, 3)
+    assert np.array_equal(decode_image(late), decode_image(data))
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", np.uint16), ("TIFF", np.uint16), ("TIFF", np.float32)])
+def test_deep_grey_pictures_keep_what_they_show(kind: str, mode: type) -> None:
+    eight = np.tile(np.linspace(0, 255, WIDTH).astype(np.uint8), (HEIGHT, 1))
+    deep = eight / np.float32(255) if mode is np.float32 else (eight.astype(np.uint16) << 8) + 17
+    file = io.BytesIO()
+    Image.fromarray(deep).save(file, kind)
+    assert np.abs(decode_image(file.getvalue())[:, :, 0].astype(int) - eight).max() <= 1
+
+
+def test_floating_point_pictures_of_another_range_are_refused() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((HEIGHT, WIDTH), 300.0, np.float32)).save(file, "TIFF")
+    with pytest.raises(ImageError, match="expected 0 to 1"):
+        decode_image(file.getvalue())
+
+
+def test_pictures_that_come_out_black_are_reported(tmp_path: Path) -> None:
+    ramp = np.tile(np.arange(WIDTH, dtype=np.uint16), (HEIGHT, 1))
+    for name, levels in {"a": ramp * 4000, "b": ramp * 300, "c": ramp * 80}.items():  # 16, 12 and 10 bits
+        for i in range(2):
+            path = tmp_path / "people" / name / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(levels.astype(np.uint16)).save(path)
+    report = check_dataset(tmp_path / "people", progress=False)
+    (warning,) = [words for words in report.warnings if words.startswith("black or of one colour")]
+    assert "4 images" in warning

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from passerby.cli.program import StandardError
+from passerby.cli.main import StandardError
 from passerby.config import Config, parse_config
 from passerby.progress import ProgressBar, _Times, duration, progress_bar
 from passerby.training.display import Display, training_display, work_of

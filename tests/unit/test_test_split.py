@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from passerby.config import DataConfig
-from passerby.data.configured import fitted_to, load_configured
+from passerby.data.dataset_of_config import fitted_to, load_configured
 from passerby.data.datasets import load_dataset
 from passerby.data.test_split import ENOUGH_TO_TEST, drawn_share
 from passerby.errors import DataError, EmbeddingError, UsageError

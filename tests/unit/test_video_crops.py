@@ -13,7 +13,7 @@ from passerby.cli import run
 from passerby.data.datasets import load_dataset
 from passerby.errors import DataError
 from passerby.images.decode import read_image
-from passerby.tracking.video_crops import VideoCrops, crop_video, read_mot
+from passerby.tracking.crop_dataset import VideoCrops, crop_video, read_mot
 
 av = pytest.importorskip("av")
 HEIGHT, WIDTH, FRAMES, RATE = 64, 96, 12, 8

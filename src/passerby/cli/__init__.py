@@ -7,6 +7,6 @@ it; 1 asked rightly and failed, or a check found faults; 130 interrupted. `comma
 from __future__ import annotations
 
 from passerby.cli.commands import COMMANDS, GROUPS
-from passerby.cli.program import main, run
+from passerby.cli.main import main, run
 
 __all__ = ["COMMANDS", "GROUPS", "main", "run"]

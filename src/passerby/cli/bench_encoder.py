@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from passerby.cli.output import show
-from passerby.cli.parameters import BatchSize, Encoder, Json
+from passerby.cli.shared_parameters import BatchSize, Encoder, Json
 
 
 def bench_encoder(

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags, data_of
 from passerby.cli.output import show
-from passerby.cli.parameters import Encoder, Flip, Json, Metric, Seed
+from passerby.cli.shared_parameters import Encoder, Flip, Json, Metric, Seed
 from passerby.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _people_of(encoder: Path, people: Path) -> ReIDDataset:
         UsageError: no such folder, or the encoder was trained on these people.
         DataError: as for `load_dataset`.
     """
-    from passerby.data.configured import with_absolute_paths
+    from passerby.data.dataset_of_config import with_absolute_paths
     from passerby.data.datasets import load_dataset
     from passerby.evaluation.open_set.calibration import everybody
 

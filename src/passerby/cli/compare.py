@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
+from passerby.cli.shared_parameters import Json
 from passerby.errors import UsageError
 
 

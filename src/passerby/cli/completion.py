@@ -9,6 +9,6 @@ from cyclopts import Parameter
 
 def completion(shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="Which shell.")], /) -> None:
     """Print the script that completes commands and flags: eval "$(passerby completion bash)"."""
-    from passerby.cli.program import build_app
+    from passerby.cli.main import build_app
 
     print(build_app().generate_completion(shell=shell))

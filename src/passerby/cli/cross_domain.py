@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from passerby.cli.evaluation_flags import Evaluation, EvaluationFlags
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
 from passerby.cli.setting_flags import given
+from passerby.cli.shared_parameters import Json
 
 
 def cross_domain(

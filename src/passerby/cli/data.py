@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from passerby.cli.dataset_flags import ReaderArguments, reader_arguments
 from passerby.cli.exit_codes import FAILED
 from passerby.cli.output import show, table
-from passerby.cli.parameters import Json, Seed
+from passerby.cli.shared_parameters import Json, Seed
 from passerby.errors import DataError
 
 Dataset: TypeAlias = Annotated[str, Parameter(help="A name of `passerby data list`.")]
@@ -153,7 +153,7 @@ def crop_video(
         classes: Classes of a ground truth (8th of nine columns) that are taken (default: 1 2 7, MOT's pedestrians).
         json: see `Json`.
     """
-    from passerby.tracking.video_crops import crop_video as run_crop
+    from passerby.tracking.crop_dataset import crop_video as run_crop
 
     crops = run_crop(
         video,

@@ -75,7 +75,7 @@ class DatasetFlags:
             raise UsageError("which data? name it with --data.name NAME and --data.root FOLDER")
         if self.arguments:
             raise UsageError("--data.arguments goes with --data.name; without it, the run's own arguments are used")
-        from passerby.data.configured import load_configured
+        from passerby.data.dataset_of_config import load_configured
 
         changes = {name: value for name in ("root", "split") if (value := getattr(self, name)) is not None}
         return load_configured(trained_on.model_copy(update=changes), run=run)

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from passerby.cli.output import show
-from passerby.cli.parameters import Json, Seed
+from passerby.cli.shared_parameters import Json, Seed
 
 
 def demo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
+from passerby.cli.shared_parameters import Json
 
 
 def doctor(*, json: Json = False) -> None:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from passerby.cli.dataset_flags import DatasetFlags
 from passerby.cli.image_folder import images_below
 from passerby.cli.output import is_first_process, show
-from passerby.cli.parameters import BatchSize, Encoder, Flip, Json
+from passerby.cli.shared_parameters import BatchSize, Encoder, Flip, Json
 from passerby.errors import EmbeddingError, UsageError
 
 

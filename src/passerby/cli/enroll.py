@@ -6,9 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from passerby.cli.opening import open_gallery
+from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
-from passerby.cli.parameters import Camera, GalleryEncoder, GalleryLocation, Images, Json, Moment, Name, Tracklet
+from passerby.cli.shared_parameters import Camera, GalleryEncoder, GalleryLocation, Images, Json, Moment, Name, Tracklet
 
 
 def enroll(

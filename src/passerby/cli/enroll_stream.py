@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from passerby.cli.output import show
-from passerby.cli.parameters import Json, Metric
+from passerby.cli.shared_parameters import Json, Metric
 from passerby.cli.vector_flags import VectorFile, VectorFlags
 
 

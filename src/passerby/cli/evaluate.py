@@ -7,10 +7,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags
-from passerby.cli.evaluation_flags import Evaluation, EvaluationFlags, evaluation_of
+from passerby.cli.evaluation_flags import Evaluation, EvaluationFlags, evaluation_of, given_for
 from passerby.cli.output import show
-from passerby.cli.parameters import Encoder, Json
-from passerby.cli.setting_flags import given
+from passerby.cli.shared_parameters import Encoder, Json
 
 
 def evaluate(
@@ -35,10 +34,12 @@ def evaluate(
     from passerby.models.encoder import load_encoder
 
     model = load_encoder(encoder)
-    settings: dict[str, Any] = {"settings": evaluation_of(encoder), **given(evaluation)}
+    settings: dict[str, Any] = {"settings": evaluation_of(encoder)}
     if all_splits:
         from passerby.evaluation.closed_set.splits import evaluate_splits
 
-        show(evaluate_splits(model, data.load_splits(), **settings), as_json=json)
+        splits = data.load_splits()
+        show(evaluate_splits(model, splits, **settings, **given_for(evaluation, splits[0].protocol)), as_json=json)
         return
-    show(run_evaluate(model, data.load(encoder), **settings), as_json=json)
+    dataset = data.load(encoder)
+    show(run_evaluate(model, dataset, **settings, **given_for(evaluation, dataset.protocol)), as_json=json)

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from passerby.cli.dataset_flags import DatasetFlags
 from passerby.cli.image_folder import images_below
 from passerby.cli.output import show
-from passerby.cli.parameters import Encoder, Json
+from passerby.cli.shared_parameters import Encoder, Json
 from passerby.errors import UsageError
 
 _COMPARED = 128

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
+from passerby.cli.shared_parameters import Json
 from passerby.cli.vector_flags import VectorFile, VectorFlags
 
 

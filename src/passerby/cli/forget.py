@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from passerby.cli.opening import open_gallery
+from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
-from passerby.cli.parameters import GalleryLocation, Json, Name
+from passerby.cli.shared_parameters import GalleryLocation, Json, Name
 
 
 def forget(gallery: GalleryLocation, name: Name, /, *, json: Json = False) -> None:

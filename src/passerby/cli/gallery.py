@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
-from passerby.cli.opening import open_gallery
+from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import iso_time, show, table
-from passerby.cli.parameters import GalleryLocation, Json
+from passerby.cli.shared_parameters import GalleryLocation, Json
 
 if TYPE_CHECKING:
-    from passerby.gallery.answers import Identity, Observation
     from passerby.gallery.events import Event
+    from passerby.gallery.result_types import Identity, Observation
 
 OneName: TypeAlias = Annotated[str | None, Parameter(help="Of this person only.")]
 

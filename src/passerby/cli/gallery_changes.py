@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from cyclopts import Parameter
 
 from passerby.cli.gallery import event_row, identity_table
-from passerby.cli.opening import open_gallery
+from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show, table
-from passerby.cli.parameters import GalleryLocation, Json, Name
+from passerby.cli.shared_parameters import GalleryLocation, Json, Name
 from passerby.errors import UsageError
 
 if TYPE_CHECKING:
-    from passerby.gallery.answers import Identity
+    from passerby.gallery.result_types import Identity
 
 NewName: TypeAlias = Annotated[str | None, Parameter(metavar="NAME")]
 Text: TypeAlias = Annotated[str | None, Parameter(metavar="TEXT")]

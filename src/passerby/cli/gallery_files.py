@@ -9,9 +9,9 @@ from typing import Annotated, Literal, TypeAlias
 from cyclopts import Parameter
 
 from passerby.cli.exit_codes import FAILED
-from passerby.cli.opening import open_gallery
+from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
-from passerby.cli.parameters import GalleryLocation, Json
+from passerby.cli.shared_parameters import GalleryLocation, Json
 from passerby.errors import DamagedGalleryError, GalleryError
 
 NewFile: TypeAlias = Annotated[Path, Parameter(help="The new file.")]

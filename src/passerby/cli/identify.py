@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from passerby.cli.opening import open_gallery
+from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
-from passerby.cli.parameters import (
+from passerby.cli.shared_parameters import (
     AcceptBelow,
     Camera,
     GalleryEncoder,

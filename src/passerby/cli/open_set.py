@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from passerby.cli.output import plain, show, table
-from passerby.cli.parameters import Json, Metric, Rates
+from passerby.cli.shared_parameters import Json, Metric, Rates
 from passerby.cli.vector_flags import GalleryFile, QueryFile, VectorFlags
 from passerby.cli.verify import Exclusion
 from passerby.errors import UsageError

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from passerby.cli.evaluation_flags import Score, ScoreFlags
+from passerby.cli.evaluation_flags import Score, ScoreFlags, given_for
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
-from passerby.cli.setting_flags import given
+from passerby.cli.shared_parameters import Json
 from passerby.cli.vector_flags import GalleryFile, QueryFile, VectorFlags
 from passerby.errors import UsageError
 
@@ -49,10 +48,12 @@ def rank(
         out: Write all ranked lists to this CSV file.
         json: see `Json`.
     """
+    from passerby.evaluation.evaluate import rules_for
     from passerby.evaluation.rank import rank as run_rank
 
     mixed = mixed_with_neighbors(*source.read_pair(query, gallery), expand_queries, augment_gallery, alpha)
-    ranked = run_rank(mixed[0], mixed[1], top=top, **given(evaluation))
+    settings = given_for(evaluation, rules_for(mixed[0], mixed[1]))
+    ranked = run_rank(mixed[0], mixed[1], top=top, **settings)
     if ranked.report is not None:
         ranked = replace(ranked, report=replace(ranked.report, notes=(*ranked.report.notes, *mixed[2])))
     if out is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from passerby.cli.output import show, table
-from passerby.cli.parameters import Json
+from passerby.cli.shared_parameters import Json
 
 
 def recipes(

@@ -8,10 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags
-from passerby.cli.evaluation_flags import ReportFlags, Reporting
+from passerby.cli.evaluation_flags import ReportFlags, Reporting, given_for
 from passerby.cli.output import show
-from passerby.cli.parameters import Encoder, Json, Seed
-from passerby.cli.setting_flags import given
+from passerby.cli.shared_parameters import Encoder, Json, Seed
 
 
 def report(
@@ -36,5 +35,6 @@ def report(
     """
     from passerby.report.report import report as write_report
 
-    written = write_report(run, data.load(run), out, seed=seed, **given(evaluation))
+    dataset = data.load(run)
+    written = write_report(run, dataset, out, seed=seed, **given_for(evaluation, dataset.protocol))
     show({"report": str(written)}, as_json=json, text=str(written))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from passerby.cli.evaluation_flags import Score, ScoreFlags
+from passerby.cli.evaluation_flags import Score, ScoreFlags, given_for
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
-from passerby.cli.setting_flags import given
+from passerby.cli.shared_parameters import Json
 from passerby.cli.vector_flags import GalleryFile, QueryFile, VectorFlags
 
 
@@ -19,6 +18,8 @@ def score(
     json: Json = False,
 ) -> None:
     """MAP, CMC and mINP of anyone's vectors, without ranked lists."""
+    from passerby.evaluation.evaluate import rules_for
     from passerby.evaluation.evaluate import score as run_score
 
-    show(run_score(*source.read_pair(query, gallery), **given(evaluation)), as_json=json)
+    vectors = source.read_pair(query, gallery)
+    show(run_score(*vectors, **given_for(evaluation, rules_for(*vectors))), as_json=json)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from passerby.cli.parameters import GalleryEncoder, GalleryLocation
+from passerby.cli.shared_parameters import GalleryEncoder, GalleryLocation
 
 
 def serve(

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
 from passerby.cli.setting_flags import flags_of, given
+from passerby.cli.shared_parameters import Json
 from passerby.config.tracking import TrackingSettings
 from passerby.errors import UsageError
 

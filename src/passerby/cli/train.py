@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import ReaderArguments, reader_arguments
 from passerby.cli.output import show
-from passerby.cli.parameters import Json
 from passerby.cli.setting_flags import flag_names, flags_of, given, read_terms
+from passerby.cli.shared_parameters import Json
 from passerby.config import Config, load_recipe, with_overrides
 from passerby.errors import UsageError
 
@@ -51,7 +51,7 @@ def train(
         changes["data.arguments"] = reader_arguments(data_arguments)
     plain = load_recipe(recipe)
     config = with_overrides(plain, changes, where=f"recipe {recipe}") if changes else plain
-    from passerby.data.configured import HOW_TO_NAME
+    from passerby.data.dataset_of_config import HOW_TO_NAME
 
     if not config.data.named:
         raise UsageError(
@@ -69,7 +69,7 @@ def train(
 
 def default_folder(config: Config) -> Path:
     """Folder of a run that is given none: runs/RECIPE-DATA; runs/RECIPE where version 0.1 left a run on these data."""
-    from passerby.data.configured import with_absolute_paths
+    from passerby.data.dataset_of_config import with_absolute_paths
 
     place = re.sub(r"[^A-Za-z0-9._+-]+", "-", Path(config.data.name).stem).strip("-")
     folder, old = Path("runs") / f"{config.name}-{place}", Path("runs") / config.name

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from cyclopts import Parameter
 
 from passerby.cli.output import show
-from passerby.cli.parameters import Json, Metric, Rates
+from passerby.cli.shared_parameters import Json, Metric, Rates
 from passerby.cli.vector_flags import GalleryFile, QueryFile, VectorFlags
 
 Exclusion: TypeAlias = Annotated[

@@ -10,7 +10,6 @@ import warnings
 from typing import Any
 
 from passerby.config.augment import AugmentConfig
-from passerby.config.checking import parse_config
 from passerby.config.data import DataConfig
 from passerby.config.evaluation import EvaluationSettings, RerankSettings
 from passerby.config.input import InputConfig
@@ -20,10 +19,11 @@ from passerby.config.optimizer import OptimizerConfig
 from passerby.config.overrides import with_overrides
 from passerby.config.recipe import Config
 from passerby.config.recipe_files import load_recipe, recipe_names
+from passerby.config.recipe_validation import parse_config
 from passerby.config.run import RunConfig
 from passerby.config.sampler import SamplerConfig
 from passerby.config.schedule import ScheduleConfig
-from passerby.config.settings import NonNegative, Positive, Settings, Share
+from passerby.config.settings_group import NonNegative, Positive, Settings, Share
 
 __all__ = [
     "AugmentConfig",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from passerby.config.settings import NonNegative, Settings, Share
+from passerby.config.settings_group import NonNegative, Settings, Share
 
 
 class AugmentConfig(Settings):

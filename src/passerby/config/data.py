@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from passerby.config.settings import NonNegative, PeopleCount, Settings
+from passerby.config.settings_group import NonNegative, PeopleCount, Settings
 
 
 class DataConfig(Settings):

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator, model_validator
 
-from passerby.config.parsing import parse_settings
-from passerby.config.settings import Positive, Settings, Share
+from passerby.config.group_validation import parse_settings
+from passerby.config.settings_group import Positive, Settings, Share
 from passerby.errors import ConfigError, unknown_name
 
 BY_PROTOCOL = "protocol"
 """The exclusion that leaves it to the protocol."""
+OF_THE_TEST = "test"
+"""Camera statistics of the images that are evaluated."""
 
 
 class RerankSettings(Settings):
@@ -64,6 +66,11 @@ class EvaluationSettings(Settings):
     """Of the random draws."""
     batch_size: Positive = 128
     """Images a forward pass."""
+    camera_statistics: str | None = None
+    """Subtract each camera's mean vector: "test", measured on the query and gallery images (transductive), or a file of
+    camera statistics (camera_statistics.parquet)."""
+    camera_minimum: int | None = Field(None, ge=2)
+    """test: people that a camera must have seen for its mean to be subtracted (default: 50)."""
 
     @field_validator("exclude", mode="before")
     @classmethod
@@ -78,6 +85,14 @@ class EvaluationSettings(Settings):
                 raise ValueError(unknown_name("re-ranking", value, ["k_reciprocal"]))
             return {}
         return value
+
+    @model_validator(mode="after")
+    def _minimum_of_what_is_measured(self) -> EvaluationSettings:
+        if self.camera_minimum is not None and self.camera_statistics != OF_THE_TEST:
+            raise ValueError(
+                f'camera_minimum goes with camera_statistics "{OF_THE_TEST}": a file of statistics has its own'
+            )
+        return self
 
 
 def with_changes(settings: EvaluationSettings | None, changes: Mapping[str, Any]) -> EvaluationSettings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from passerby.config.settings import Positive, Settings
+from passerby.config.settings_group import Positive, Settings
 
 
 class InputConfig(Settings):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from passerby.config.settings import Settings
+from passerby.config.settings_group import Settings
 
 
 class ModelConfig(Settings):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from passerby.config.checking import parse_config
 from passerby.config.recipe import Config
-from passerby.config.settings import NONE
+from passerby.config.recipe_validation import parse_config
+from passerby.config.settings_group import NONE
 from passerby.config.toml import read_value
 from passerby.errors import ConfigError, unknown_name
 

@@ -16,7 +16,7 @@ from passerby.config.optimizer import OptimizerConfig
 from passerby.config.run import RunConfig
 from passerby.config.sampler import SamplerConfig
 from passerby.config.schedule import ScheduleConfig
-from passerby.config.settings import Settings
+from passerby.config.settings_group import Settings
 from passerby.config.toml import to_toml
 
 

@@ -7,9 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from passerby.config.checking import parse_config
 from passerby.config.overrides import merged
 from passerby.config.recipe import Config
+from passerby.config.recipe_validation import parse_config
 from passerby.config.toml import read_toml
 from passerby.errors import ConfigError, unknown_name
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from passerby.config.settings import NonNegative, Settings
+from passerby.config.settings_group import NonNegative, Settings
 
 
 class RunConfig(Settings):

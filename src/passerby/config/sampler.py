@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from passerby.config.settings import NonNegative, Positive, Settings
+from passerby.config.settings_group import NonNegative, Positive, Settings
 
 
 class SamplerConfig(Settings):

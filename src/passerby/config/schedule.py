@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from passerby.config.settings import EpochCount, NonNegative, Settings, Share
+from passerby.config.settings_group import EpochCount, NonNegative, Settings, Share
 
 
 class ScheduleConfig(Settings):

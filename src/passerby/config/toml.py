@@ -10,7 +10,7 @@ from typing import Any
 
 import tomli_w
 
-from passerby.config.settings import NONE
+from passerby.config.settings_group import NONE
 from passerby.errors import ConfigError
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from passerby.config.settings import Settings
+from passerby.config.settings_group import Settings
 from passerby.errors import ConfigError, unknown_name
 
 

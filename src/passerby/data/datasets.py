@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 DATASETS = READERS
-_MANIFESTS = (".csv", ".parquet")
+_MANIFESTS = (".csv", ".parquet", ".txt")
 _log = logging.getLogger(__name__)
 
 
@@ -56,8 +56,9 @@ def load_dataset(
     """Read a dataset: a benchmark by name, the drawn pedestrians, or one's own images.
 
     Args:
-        name: a name of `DATASETS`; "synthetic"; a manifest (.csv, .parquet); or a folder, with one folder a person
-            or with Market-1501's folders and names.
+        name: a name of `DATASETS`; "synthetic"; a manifest (.csv, .parquet) or a list of "path label" (.txt); or a
+            folder: with one folder a person (and in it one a camera, if you like), with lists train.txt, query.txt
+            and gallery.txt, or with Market-1501's folders and names.
             "A+B:C" of the table trains on A and B and tests on C, "A+B" trains on both and tests on A.
         root: the benchmark's folder or its parent; for a manifest the folder its paths are relative to (default: the
             manifest's own); for "synthetic" where to draw (default: the user's cache folder).

@@ -1,7 +1,8 @@
-"""One's own data in one line: a CSV or Parquet manifest, or a folder with one folder a person.
+"""One's own data in one line: a CSV or Parquet manifest, lists of "path label", or a folder with one folder a person.
 
 A manifest has a column `path` and a column `pid`, and optionally `camid`, `split` (train, query, gallery or test),
-`time` and `tracklet`. Persons and cameras may be numbers or names.
+`time` and `tracklet`. Persons and cameras may be numbers or names; two writings of one (1, 01 and 1.0;
+composed letters or not; white space or invisible characters around it) are one.
 
 That 0 is a distractor and -1 junk is Market-1501's rule. Here it holds in the part `gallery` only, where somebody must
 have meant it; without parts, persons that count from 0 are persons.
@@ -13,14 +14,13 @@ import csv
 import itertools
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from passerby.data.left_out import left_out
+from passerby.data.ignored_files import left_out
 from passerby.data.readers.tree import entries, image_names, subfolders
 from passerby.data.records import (
     DISTRACTOR_PID,
@@ -32,12 +32,15 @@ from passerby.data.records import (
 )
 from passerby.data.test_split import draw_parts
 from passerby.errors import DataError, unknown_name
+from passerby.images.decode import EXTENSIONS, HEIC_EXTENSIONS
+from passerby.plain_names import plain_key
 
 COLUMNS = ("path", "pid", "camid", "split", "time", "tracklet")
 PARTS = ("train", "query", "gallery", "test")
 NO_CAMERAS = "no cameras: every gallery image counts, so pictures of one moment are hits too; reported as 'no_cameras'"
 ONE_CAMERA = "one camera: every gallery image counts, so pictures of one moment are hits too; reported as 'no_cameras'"
 FROM_ZERO = "pid counts from 0: person numbers are larger by one here, because 0 stands for distractors"
+ONE_IN_WRITINGS = "{what} in several writings, each taken as one: {examples}"
 NOBODY = "images of pid {pid} in the gallery, {what} and so of nobody who is asked for: {n:,}"
 
 
@@ -64,7 +67,7 @@ def read_manifest(
     name: str | None = None,
     verify: bool = True,
 ) -> ReIDDataset:
-    """Read one's own dataset from a CSV or Parquet file.
+    """Read one's own dataset from a CSV or Parquet file, or a list of "path label" or "path label camera" (.txt).
 
     Args:
         path: the manifest.
@@ -86,8 +89,7 @@ def read_manifest(
     """
     file = Path(path).expanduser()
     base = file.parent if root is None else Path(root).expanduser()
-    table = _parquet_rows(file) if file.suffix.lower() == ".parquet" else _csv_rows(file)
-    rows = [_parse_row(where, row, base) for where, row in table]
+    rows = [_parse_row(where, row, base) for where, row in _TABLES.get(file.suffix.lower(), _csv_rows)(file)]
     if not rows:
         raise DataError(f"{file}: the manifest has no rows")
     _check_twice(rows)
@@ -108,13 +110,17 @@ def read_folder(
 ) -> ReIDDataset:
     """Read one's own dataset from folders: `ROOT/PERSON/*.jpg`, or `ROOT/{train,query,gallery,test}/PERSON/*.jpg`.
 
+    A folder with lists (train.txt, and query.txt and gallery.txt or test.txt, also called list_train.txt or
+    train_list.txt) is read by them: each line is "path label" or "path label camera", paths start from the folder.
+
     Args:
         root: the folder.
         split: without part folders, the identities are split at random, and this chooses how.
         test_share: without part folders, the share of identities that become test identities; default: as for
             `read_manifest`.
         camera: a regular expression with one group that finds the camera in a file name, for example `_c([0-9]+)`;
-            default: no cameras.
+            "folder": the folders in those of persons are cameras, `ROOT/PERSON/CAMERA/*.jpg`. Default: "folder" where
+            every person's images lie in folders called like cameras (c1, cam2, camera_03), else no cameras.
         protocol: as for `read_manifest`.
         name: default: the folder's name.
 
@@ -124,6 +130,12 @@ def read_folder(
     What lies there and is not read (other files, deeper folders, persons without an image) is counted in the notes.
     """
     top = Path(root).expanduser()
+    lists = _lists_of_parts(top)
+    if lists:
+        rows = [replace(_parse_row(*row, top), part=part) for part, file in lists.items() for row in _list_rows(file)]
+        _check_twice(rows)
+        _check_files(rows)
+        return _assemble(name or top.resolve().name, rows, split, test_share, protocol, True, from_zero=True)
     folders = subfolders(top)
     parts = [part for part in PARTS if part in folders]
     if parts and not set(folders) <= set(PARTS):
@@ -131,7 +143,10 @@ def read_folder(
         raise DataError(
             f"{top} holds {', '.join(parts)} and other folders ({others}); expected {', '.join(PARTS)} only"
         )
-    notes = left_out(top, parts)
+    bases = [top / part for part in parts] or [top]
+    if camera is None and _has_camera_folders(bases):
+        camera = CAMERA_FOLDERS
+    notes = left_out(top, parts, cameras=camera == CAMERA_FOLDERS)
     if parts:
         rows = [row for part in parts for row in _person_folders(top / part, part, camera)]
     else:
@@ -143,7 +158,32 @@ def read_folder(
     return _assemble(name or top.resolve().name, rows, split, test_share, protocol, bool(parts), notes)
 
 
+CAMERA_FOLDERS = "folder"
+"""The `camera` that takes the folders in those of persons as cameras."""
+_CAMERA_NAME = re.compile(r"c(?:am(?:era)?)?[-_ ]?\d+", re.IGNORECASE)
+
+
+def _has_camera_folders(tops: Sequence[Path]) -> bool:
+    """Whether all images of persons lie in folders called like cameras, and no person is called so."""
+    found = False
+    for person in (top / name for top in tops for name in subfolders(top)):
+        inner = subfolders(person)
+        if _CAMERA_NAME.fullmatch(person.name) or image_names(person):
+            return False
+        if not all(_CAMERA_NAME.fullmatch(name) for name in inner):
+            return False
+        found = found or bool(inner)
+    return found
+
+
 def _person_folders(top: Path, part: str, camera: str | None) -> list[_Row]:
+    if camera == CAMERA_FOLDERS:
+        return [
+            _Row(str(path), path, person, inner, part)
+            for person in subfolders(top)
+            for inner in subfolders(top / person)
+            for path in (top / person / inner / name for name in image_names(top / person / inner))
+        ]
     return [
         _Row(str(path), path, person, _camera_of(path, camera), part)
         for person in subfolders(top)
@@ -191,6 +231,46 @@ def _parquet_rows(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
     return [(f"{file}, row {i}", row) for i, row in enumerate(table.to_pylist(), start=1)]
 
 
+_ENDINGS = "|".join(re.escape(ending) for ending in (*EXTENSIONS, *HEIC_EXTENSIONS))
+_LIST_LINE = re.compile(
+    rf"(?P<path>.+?(?:{_ENDINGS}))[\s,]+(?P<pid>[^\s,]+)(?:[\s,]+(?P<camid>[^\s,]+))?", re.IGNORECASE
+)
+
+
+def _list_rows(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    """Lines of "path label" or "path label camera"; a path may hold spaces, and ends with the ending of an image."""
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{file}: the list cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: not text in UTF-8 ({error})") from None
+    rows: list[tuple[str, Mapping[str, Any]]] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LIST_LINE.fullmatch(line.strip())
+        if match is None:
+            raise DataError(f'{file}, line {number}: expected "path label" or "path label camera", found {line!r:.100}')
+        rows.append((f"{file}, line {number}", {**match.groupdict(), "time": ""}))
+    return rows
+
+
+_TABLES = {".parquet": _parquet_rows, ".txt": _list_rows}
+
+
+def _lists_of_parts(top: Path) -> dict[str, Path]:
+    """The lists of a folder by part; none where training, or what it is tested on, has none."""
+    found: dict[str, Path] = {}
+    for part in PARTS:
+        names = (top / name for name in (f"{part}.txt", f"list_{part}.txt", f"{part}_list.txt"))
+        file = next((path for path in names if path.is_file()), None)
+        if file is not None:
+            found[part] = file
+    whole = "train" in found and ({"query", "gallery"} <= set(found) or "test" in found)
+    return found if whole else {}
+
+
 def _check_columns(file: Path, columns: Sequence[str]) -> None:
     for needed in ("path", "pid"):
         if needed not in columns:
@@ -198,6 +278,9 @@ def _check_columns(file: Path, columns: Sequence[str]) -> None:
             raise DataError(
                 f"{file}: the manifest needs a column {needed!r}; found {found} (known: {', '.join(COLUMNS)})"
             )
+    twice = next((column for column in columns if list(columns).count(column) > 1), None)
+    if twice is not None:
+        raise DataError(f"{file}: the column {twice!r} stands there twice; name each column once")
     for column in columns:
         if column not in COLUMNS:
             raise DataError(f"{file}: {unknown_name('column', str(column), COLUMNS)}")
@@ -216,17 +299,12 @@ def _parse_row(where: str, row: Mapping[str, Any], base: Path) -> _Row:
     return _Row(
         where,
         base / Path(text["path"]).expanduser(),
-        _whole(text["pid"]),
-        _whole(text.get("camid", "")),
+        text["pid"],
+        text.get("camid", ""),
         part,
         text.get("time", ""),
-        _whole(text.get("tracklet", "")),
+        text.get("tracklet", ""),
     )
-
-
-def _whole(text: str) -> str:
-    """1.0 as 1: a table of integers with one hole, written by pandas, holds such numbers."""
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", text)
 
 
 def _text(value: object) -> str:
@@ -247,10 +325,13 @@ def _assemble(
     protocol: str | None,
     has_split: bool,
     left: Sequence[str] = (),
+    *,
+    from_zero: bool = False,
 ) -> ReIDDataset:
     notes = list(left)
+    rows = _one_writing(rows, notes)
     pid = _numbers([row.pid for row in rows], "pid", first=1, notes=notes)
-    if not has_split and 0 in pid.values():
+    if (from_zero or not has_split) and 0 in pid.values():
         notes.append(FROM_ZERO)
         pid = {text: number + 1 if number >= 0 else number for text, number in pid.items()}
     camid = _cameras(rows, notes)
@@ -285,25 +366,33 @@ def _protocol(test: Sequence[Sample], notes: list[str]) -> str:
 def _numbers(values: Iterable[str], what: str, *, first: int, notes: list[str]) -> dict[str, int]:
     """Numbers as they are if all are integers, otherwise the names' places in sorted order, from `first`."""
     names = sorted(set(values))
-    _check_twins(names, what, notes)
+    _note_capitals(names, what, notes)
     if all(re.fullmatch(r"-?\d+", value) for value in names):
         return {value: int(value) for value in names}
     notes.append(f"{what} numbered from {first} in the sorted order of {len(names):,} names")
     return {value: i for i, value in enumerate(names, start=first)}
 
 
-def _check_twins(names: Sequence[str], what: str, notes: list[str]) -> None:
-    """Refuse one number, or one word, in two writings; note words that differ in capital letters only."""
-    seen: dict[float | str, str] = {}
+def _one_writing(rows: Sequence[_Row], notes: list[str]) -> list[_Row]:
+    """Rows whose persons, cameras and tracklets are written in one way."""
+    for what in ("pid", "camid"):
+        writings: dict[str, set[str]] = {}
+        for text in {getattr(row, what) for row in rows}:
+            writings.setdefault(plain_key(text), set()).add(text)
+        several = [" = ".join(sorted(map(repr, texts))) for texts in writings.values() if len(texts) > 1]
+        if several:
+            notes.append(ONE_IN_WRITINGS.format(what=what, examples="; ".join(sorted(several)[:3])))
+    return [
+        replace(row, pid=plain_key(row.pid), camid=plain_key(row.camid), tracklet=plain_key(row.tracklet))
+        for row in rows
+    ]
+
+
+def _note_capitals(names: Sequence[str], what: str, notes: list[str]) -> None:
+    """Words that differ in capital letters only are two, and may be meant as one."""
     folded: dict[str, str] = {}
     for name in names:
-        text = unicodedata.normalize("NFC", name)
-        number = re.fullmatch(r"-?\d+(\.0*)?", text)
-        other = seen.setdefault(int(text.partition(".")[0]) if number else text, name)
-        if other != name:
-            kind = "number" if number else "name"
-            raise DataError(f"{what}: {other!r} and {name!r} are one {kind}; write it in one way")
-        other = folded.setdefault(text.casefold(), name)
+        other = folded.setdefault(name.casefold(), name)
         if other != name:
             notes.append(f"{what}: {other!r} and {name!r} differ in capital letters only, and are two")
 

@@ -13,6 +13,7 @@ from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.pooling import QUALITIES
 from passerby.embedding.quality import frame_quality
 from passerby.errors import EmbeddingError
+from passerby.evaluation.camera_means import check_camera_statistics
 from passerby.evaluation.closed_set.protocols import check_settings, evaluate_embeddings
 from passerby.evaluation.closed_set.result import Report
 
@@ -39,7 +40,7 @@ def evaluate(
             `rerank="k_reciprocal"`, `pooling="sharpness"`, ...
 
     Raises:
-        EmbeddingError: the dataset has no query or no gallery.
+        EmbeddingError: the dataset has no query or no gallery, or camera statistics of another encoder.
         ConfigError: an unknown setting, protocol, metric or AP definition.
     """
     for name in ("query", "gallery"):
@@ -50,6 +51,7 @@ def evaluate(
             )
     chosen = with_changes(settings, changes)
     check_settings(chosen, chosen.protocol or data.protocol, device)
+    check_camera_statistics(chosen.camera_statistics, encoder.fingerprint)
     query, gallery = (
         embed(encoder, part, batch_size=chosen.batch_size, flip=chosen.flip, progress=progress)
         for part in (data.query, data.gallery)
@@ -101,9 +103,11 @@ def score(
         **arguments: the other keyword arguments of `evaluate_embeddings`, single settings among them.
 
     Raises:
-        EmbeddingError: vectors of different encoders or dimensions, and as `evaluate_embeddings`.
+        EmbeddingError: vectors or camera statistics of different encoders, and as `evaluate_embeddings`.
     """
     check_same_encoder(query, gallery)
+    of_settings = settings.camera_statistics if settings is not None else None
+    check_camera_statistics(arguments.get("camera_statistics", of_settings), query.fingerprint)
     named = arguments.pop("protocol", None) or (settings.protocol if settings is not None else None)
     protocol = named or rules_for(query, gallery)
     tracklets = (query.tracklets, gallery.tracklets) if protocol == "video" else (None, None)

@@ -10,7 +10,7 @@ import numpy as np
 
 from passerby.array_types import Bool, Float32, Int64
 from passerby.errors import ConfigError, unknown_name
-from passerby.evaluation.relevance import relevance_of
+from passerby.evaluation.good_and_junk import relevance_of
 from passerby.search import arrays
 from passerby.search.relevance import Relevance
 
@@ -43,7 +43,7 @@ class SearchInputs:
         """Who is who, and what is left out of a query's ranking.
 
         Args:
-            exclude: a name of `passerby.evaluation.relevance.EXCLUSIONS`.
+            exclude: a name of `passerby.evaluation.good_and_junk.EXCLUSIONS`.
             junk_pids: gallery images of these ids count for nobody.
         """
         return relevance_of(

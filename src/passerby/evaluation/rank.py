@@ -12,6 +12,7 @@ import numpy as np
 from passerby.array_types import Float32, Int64
 from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.embedding.embeddings import Embeddings
+from passerby.evaluation.camera_means import mapped_as
 from passerby.evaluation.closed_set.protocols import check_settings, relevance_by_protocol
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
@@ -31,7 +32,9 @@ class RankedGallery:
         gallery: what it was searched in.
         indices: [q, k] rows of the gallery, nearest first; -1 where fewer count.
         distances: [q, k].
-        report: the score, None where no query's id is known (ids below 1).
+        report: the score of the queries whose person is known (an id of 1 or more); None where there is none, or none
+            of them is in the gallery.
+        note: which queries have no score, and why; "" where all have one.
     """
 
     query: Embeddings
@@ -39,6 +42,7 @@ class RankedGallery:
     indices: Int64
     distances: Float32
     report: Report | None
+    note: str = ""
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a query and place: query, rank, gallery, distance, and ids and cameras of both."""
@@ -72,7 +76,8 @@ class RankedGallery:
 
     def to_dict(self) -> dict[str, Any]:
         """Rows and score as plain values."""
-        return {"report": None if self.report is None else self.report.to_dict(), "rows": self.rows()}
+        report = None if self.report is None else self.report.to_dict()
+        return {"report": report, "note": self.note, "rows": self.rows()}
 
     def __str__(self) -> str:
         lines = []
@@ -86,7 +91,8 @@ class RankedGallery:
                     )
         if len(self.query) > _SHOWN:
             lines.append(f"... and {len(self.query) - _SHOWN:,} more queries (--out FILE writes all)")
-        return "\n".join([*lines, *([] if self.report is None else ["", str(self.report)])])
+        score_lines = [] if self.report is None else ["", str(self.report)]
+        return "\n".join([*lines, *score_lines, *([self.note] if self.note else [])])
 
 
 def rank(
@@ -118,13 +124,25 @@ def rank(
     protocol = chosen.protocol or rules_for(query, gallery)
     check_settings(chosen, protocol)
     relevance = relevance_by_protocol(query, gallery, protocol, exclude=chosen.exclude, junk_pids=chosen.junk_pids)
+    mapped = mapped_as(chosen.model_dump(), query, gallery)
     indices, distances = top_k(
-        query.vectors, gallery.vectors, min(top, len(gallery)), metric=chosen.metric, relevance=relevance
+        mapped[0].vectors, mapped[1].vectors, min(top, len(gallery)), metric=chosen.metric, relevance=relevance
     )
-    report = None
-    if bool((query.pids > 0).all()) and bool(np.isin(query.pids, gallery.pids).any()):
-        report = score(query, gallery, settings=chosen, protocol=protocol)
-    return RankedGallery(query, gallery, indices, distances, report)
+    report, note = _score_of_known(query, gallery, chosen, protocol)
+    return RankedGallery(query, gallery, indices, distances, report, note)
+
+
+def _score_of_known(
+    query: Embeddings, gallery: Embeddings, settings: EvaluationSettings, protocol: str
+) -> tuple[Report | None, str]:
+    known = np.flatnonzero(query.pids > 0)
+    unknown = len(query) - len(known)
+    if not len(known):
+        return None, "no score: no query's person is known (ids of 1 or more)"
+    if not np.isin(query.pids[known], gallery.pids).any():
+        return None, "no score: none of the queries' persons is in the gallery"
+    note = f"{unknown:,} queries without a known person (ids below 1) are ranked and not scored" if unknown else ""
+    return score(query.select(known), gallery, settings=settings, protocol=protocol), note
 
 
 def _name(embeddings: Embeddings, row: int) -> str:

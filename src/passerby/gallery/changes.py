@@ -47,7 +47,11 @@ def describe(
     name: str | None = None,
     logged: bool = True,
 ) -> None:
-    """Change name, notes, consent or retention; what is None stays."""
+    """Change name, notes, consent or retention; what is None stays.
+
+    Raises:
+        GalleryRequestError: the new name belongs to another identity.
+    """
     changed = record
     if name is not None and name != record.name:
         if store.find([name]):
@@ -82,7 +86,11 @@ def set_threshold(store: Store, threshold: float | None, actor: str) -> None:
 
 
 def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: str) -> None:
-    """Move all observations of `source` to `target`; the earlier of two retention dates holds for both."""
+    """Move all observations of `source` to `target`; the earlier of two retention dates holds for both.
+
+    Raises:
+        GalleryRequestError: both are one identity.
+    """
     if target.id == source.id:
         raise GalleryRequestError(f"{store.location}: {target.name!r} cannot be merged into itself")
     moved = store.observations([source.id]).ids
@@ -96,7 +104,11 @@ def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: s
 
 
 def split(store: Store, record: IdentityRecord, observations: list[int], name: str | None, actor: str) -> int:
-    """Move some observations to a new identity; its id."""
+    """Move some observations to a new identity; its id.
+
+    Raises:
+        GalleryRequestError: observations of others, or all of its own, or the name belongs to another identity.
+    """
     wanted = np.unique(np.asarray(observations, np.int64))
     own = store.observations([record.id]).ids
     foreign = np.setdiff1d(wanted, own)

@@ -8,7 +8,7 @@ from typing import Any
 
 from passerby.array_types import Float32, UInt8
 from passerby.errors import GalleryError, GalleryRequestError
-from passerby.gallery.inputs import (
+from passerby.gallery.images_or_vectors import (
     VectorEncoder,
     encode_pictures,
     looks_like_vectors,
@@ -107,7 +107,11 @@ class EncoderVectors:
         return EncodedInput(rows, [None] * len(rows))
 
     def adopt(self, dim: int) -> None:
-        """Called in the transaction that stores vectors [n, dim]: a store belongs to the encoder of its first ones."""
+        """Called in the transaction that stores vectors [n, dim]: a store belongs to the encoder of its first ones.
+
+        Raises:
+            GalleryRequestError: vectors of another length.
+        """
         self._check_encoder()
         settings = self._store.settings()
         if not settings.dim:

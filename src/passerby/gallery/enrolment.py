@@ -11,8 +11,8 @@ import numpy.typing as npt
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
 from passerby.gallery import identities
-from passerby.gallery.answers import Identification, Sighting
 from passerby.gallery.changes import describe, write_event
+from passerby.gallery.result_types import Identification, Sighting
 from passerby.gallery.stores.protocol import Store
 
 
@@ -85,7 +85,10 @@ def observe(
         found: who the person was identified as, by a threshold.
         observations: of this person.
         store_known: add the observations of a known person, too.
-        actor: who asked, for the log.
+        actor: who makes the change, for the log.
+
+    Raises:
+        GalleryRequestError: there is no threshold.
     """
     if found.threshold is None:
         raise GalleryRequestError("observe needs a threshold: calibrate the encoder, or pass threshold=")

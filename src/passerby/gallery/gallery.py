@@ -16,8 +16,7 @@ import numpy as np
 from passerby.array_types import Float32
 from passerby.errors import GalleryRequestError
 from passerby.gallery import changes, enrolment, identification, identities, transfer, undo
-from passerby.gallery.answers import Forgotten, Identification, Identity, Match, Observation, Sighting
-from passerby.gallery.arguments import (
+from passerby.gallery.argument_checks import (
     Camera,
     camera_name,
     camera_names,
@@ -30,7 +29,8 @@ from passerby.gallery.arguments import (
 from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors
 from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.events import Event, Note
-from passerby.gallery.inputs import VectorEncoder, mean_vector
+from passerby.gallery.images_or_vectors import VectorEncoder, mean_vector
+from passerby.gallery.result_types import Forgotten, Identification, Identity, Match, Observation, Sighting
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord, Where
@@ -82,7 +82,7 @@ class Gallery:
 
         Args:
             location: a file (SQLite, exact search in memory); or Milvus (extra `milvus`): "milvus://host:19530/NAME",
-                "milvus:https://host:19530/NAME", "milvus:PATH.db" or a path ending in ".db".
+                "milvus:https://host:19530/NAME" or "milvus:PATH.db" (milvus-lite, a folder).
             encoder: turns images into vectors. None for administration, and for galleries filled with bare vectors.
             fingerprint: without an encoder: that of the encoder your vectors come from (`Encoder.fingerprint`,
                 `Embeddings.fingerprint`). A gallery that knows its encoder takes no vectors of unknown origin.
@@ -192,7 +192,7 @@ class Gallery:
             expires: retention date, after which `purge` forgets the identity.
             tracklet: the images (or vectors) are the frames of one tracklet: their mean becomes one observation, with
                 the middle frame's picture.
-            actor: who asked, for the log.
+            actor: who makes the change, for the log.
 
         Returns:
             Ids of the new observations. All are stored, or none.
@@ -236,7 +236,7 @@ class Gallery:
             cameras: one for all, or one for each.
             times: one for all, or one for each.
             thumbnails: for each a JPEG of at most 4000 bytes, or None; default: made of the images.
-            actor: who asked, for the log.
+            actor: who makes the change, for the log.
             identities: what `names` was called in 0.1; goes with version 0.3.
 
         Returns:
@@ -364,7 +364,7 @@ class Gallery:
             threshold: see `identify`; without any threshold nothing can be observed.
             top: number of candidates in the answer.
             score: another score than the gallery's.
-            actor: who asked, for the log.
+            actor: who makes the change, for the log.
 
         Raises:
             GalleryError: no threshold, or vectors of another encoder.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from passerby.array_types import Float32
 from passerby.errors import GalleryRequestError
-from passerby.gallery.answers import Identification, Match
+from passerby.gallery.result_types import Identification, Match
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import Ranking, Where
 from passerby.search.score import Score

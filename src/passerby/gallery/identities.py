@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.errors import NotInGalleryError
-from passerby.gallery.answers import Identity
+from passerby.gallery.result_types import Identity
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord
 

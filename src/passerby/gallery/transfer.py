@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from passerby.errors import GalleryError, StorageError
 from passerby.gallery.changes import write_event
 from passerby.gallery.identities import find_all
-from passerby.gallery.inputs import unit_vectors
+from passerby.gallery.images_or_vectors import unit_vectors
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord
 from passerby.progress import progress_bar
@@ -28,6 +28,9 @@ def export_parquet(store: Store, target: Path) -> int:
 
     One row for each observation: identity (name), unknown, notes, consent, expires, created, camera, time,
     observation, vector, thumbnail. The schema's metadata holds the encoder's fingerprint and the threshold.
+
+    Raises:
+        StorageError: it cannot be written.
     """
     settings = store.settings()
     columns = store.observations()

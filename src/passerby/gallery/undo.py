@@ -21,7 +21,11 @@ _FINAL = frozenset({"forget", "purge"})
 
 
 def undo(store: Store, event_id: int | None, actor: str) -> Event:
-    """Take a change back; the event that was undone."""
+    """Take a change back; the event that was undone.
+
+    Raises:
+        GalleryRequestError: its data is gone, or a later change concerns the same.
+    """
     events = [
         event
         for event in store.events()

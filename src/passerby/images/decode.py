@@ -29,6 +29,9 @@ EXTENSIONS = (
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
 """Usual endings, in lower case, of files in these formats."""
+HEIC_EXTENSIONS = (".heic", ".heif")
+"""What the extra `heic` adds to them."""
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 # A person crop has some 10^4 to 10^6 pixels. The bound stops decompression bombs before memory is taken.
 MAX_PIXELS = 50_000_000
@@ -101,12 +104,26 @@ def decode_image(
     if not data:
         raise ImageError(f"{name}: the file is empty (0 bytes)")
     # simplejpeg decodes about 3.6 times as fast as Pillow, bit for bit the same; it knows no EXIF, so rotated
-    # pictures (phones; never surveillance crops) take the slower way.
-    if data.startswith(_JPEG_MAGIC) and _EXIF_MARK not in data[:64]:
+    # pictures (phones; never surveillance crops) take the slower way. EXIF may stand behind other segments.
+    if data.startswith(_JPEG_MAGIC) and _EXIF_MARK not in data:
         decoded = _decode_plain_jpeg(data, name, max_pixels, buffer)
         if decoded is not None:
             return decoded
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
+        return _decode_with_pillow(data, name, max_pixels, (*FORMATS, *_heic_format(name)))
     return _decode_with_pillow(data, name, max_pixels)
+
+
+def _heic_format(name: str) -> tuple[str, ...]:
+    """Pillow's name of the format, after its reader was registered; AVIF files may bear the same brand."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise ImageError(
+            f"{name}: a HEIC picture needs the package pillow-heif: pip install 'passerby[heic]'"
+        ) from None
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
 
 
 def _decode_plain_jpeg(data: bytes, name: str, max_pixels: int, buffer: UInt8 | None) -> UInt8 | None:
@@ -123,14 +140,14 @@ def _decode_plain_jpeg(data: bytes, name: str, max_pixels: int, buffer: UInt8 | 
     return decoded
 
 
-def _decode_with_pillow(data: bytes, name: str, max_pixels: int) -> UInt8:
+def _decode_with_pillow(data: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> UInt8:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours, and stricter
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=formats) as image:
                 _check_size(image.height, image.width, name, max_pixels)
                 upright = ImageOps.exif_transpose(image)
-                return np.asarray(_to_rgb(upright), dtype=np.uint8)
+                return np.asarray(_to_rgb(upright, name), dtype=np.uint8)
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name}: not a readable image (it begins with {data[:_SHOWN]!r}; formats read: {', '.join(FORMATS)})"
@@ -139,10 +156,21 @@ def _decode_with_pillow(data: bytes, name: str, max_pixels: int) -> UInt8:
         raise ImageError(f"{name}: not a readable image ({str(error) or type(error).__name__})") from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        # Pillow clips 16-bit values at 255; keep their high byte instead.
-        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    """RGB in 8 bits: of 16 bits the high byte is kept (Pillow would clip), floating-point 0..1 becomes 0..255."""
+    if image.mode.startswith("I"):
+        levels = np.asarray(image).astype(np.int64)
+        if levels.min() < 0 or levels.max() >= 2**16:
+            raise ImageError(f"{name}: grey values from {levels.min()} to {levels.max()}; expected 0 to 65,535")
+        return Image.fromarray((levels >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        shares = np.asarray(image, np.float64)
+        if not (np.isfinite(shares).all() and shares.min() >= 0.0 and shares.max() <= 1.0):
+            raise ImageError(
+                f"{name}: floating-point grey values from {shares.min():g} to {shares.max():g}; expected 0 to 1: scale "
+                "them, or save 8 or 16 bits"
+            )
+        return Image.fromarray(np.rint(shares * 255).astype(np.uint8)).convert("RGB")
     return image.convert("RGB")
 
 

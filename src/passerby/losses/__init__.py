@@ -14,13 +14,13 @@ from torch import nn
 from passerby.losses.centers import CenterInvariantLoss as CenterInvariantLoss
 from passerby.losses.centers import CenterLoss as CenterLoss
 from passerby.losses.centers import RangeLoss as RangeLoss
-from passerby.losses.lists import LinLoss as LinLoss
-from passerby.losses.lists import RankedListLoss as RankedListLoss
+from passerby.losses.list_wise import LinLoss as LinLoss
+from passerby.losses.list_wise import RankedListLoss as RankedListLoss
 from passerby.losses.pairs import ContrastiveLoss as ContrastiveLoss
 from passerby.losses.pairs import VerificationLoss as VerificationLoss
+from passerby.losses.point_to_set import AdaptiveWeightedTripletLoss as AdaptiveWeightedTripletLoss
+from passerby.losses.point_to_set import HAP2SLoss as HAP2SLoss
 from passerby.losses.quadruplets import QuadrupletLoss as QuadrupletLoss
-from passerby.losses.sets import AdaptiveWeightedTripletLoss as AdaptiveWeightedTripletLoss
-from passerby.losses.sets import HAP2SLoss as HAP2SLoss
 from passerby.losses.softmax import SoftmaxLoss as SoftmaxLoss
 from passerby.losses.softmax import SphereSoftmaxLoss as SphereSoftmaxLoss
 from passerby.losses.support_neighbor import SupportNeighborLoss as SupportNeighborLoss

@@ -14,7 +14,7 @@ import torch
 
 from passerby.config import load_recipe
 from passerby.config.evaluation import EvaluationSettings, with_changes
-from passerby.data.configured import load_configured
+from passerby.data.dataset_of_config import load_configured
 from passerby.data.records import ReIDDataset
 from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
@@ -26,8 +26,8 @@ from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
 from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.models.encoder import Encoder, load_encoder
-from passerby.report.evidence import as_evaluated, collect_evidence, left_out_by
-from passerby.report.page import Section, render_page, write_page
+from passerby.report.figure_data import as_evaluated, collect_evidence, left_out_by
+from passerby.report.html_page import Section, render_page, write_page
 from passerby.report.sections import distance_pairs, pictures, provenance, scores
 from passerby.version import __version__
 

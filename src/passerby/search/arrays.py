@@ -110,7 +110,11 @@ def as_vector_pair(
 
 
 def check_same_dim(query: Float32, gallery: Float32, query_name: str, gallery_name: str) -> None:
-    """Raise `EmbeddingError` unless both have vectors of one length."""
+    """Raise `EmbeddingError` unless both have vectors of one length.
+
+    Raises:
+        EmbeddingError: they differ.
+    """
     if query.shape[1] != gallery.shape[1]:
         raise EmbeddingError(
             f"{query_name} has {query.shape[1]} dimensions and {gallery_name} {gallery.shape[1]}: "

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from passerby.array_types import Float32, Float64
-from passerby.search.ranks import Ranks
 from passerby.search.relevance import Relevance
+from passerby.search.relevant_ranks import Ranks
 
 _ENTRIES = 2**21  # of a block of distances: 16 MiB
 

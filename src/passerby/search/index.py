@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Bool, Float32, Float64, Int64
+from passerby.search.index_groups import SlotGroups, group_slots, mean_of_nearest, ranges
+from passerby.search.partial_sort import SEGMENT, Selection, smallest
 from passerby.search.score import Score
-from passerby.search.selection import SEGMENT, Selection, smallest
-from passerby.search.slot_groups import SlotGroups, group_slots, mean_of_nearest, ranges
 
 BLOCK = 262_144
 """Rows of one block of the matrix: it grows block by block, and nothing is ever copied."""

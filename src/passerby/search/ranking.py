@@ -14,10 +14,10 @@ import numpy as np
 
 from passerby.array_types import Float32, Float64, Int64
 from passerby.progress import ProgressBar, progress_bar
-from passerby.search.bonus import Bonus
 from passerby.search.counting import add_bonus, count_rows, exact_keys, place_close, sort_within
-from passerby.search.ranks import Ranks
+from passerby.search.key_discounts import Bonus
 from passerby.search.relevance import Relevance
+from passerby.search.relevant_ranks import Ranks
 from passerby.search.tiles import Tiles, bar_length, blocks, open_tiles
 
 _QUERY_BYTES = 16 * 2**20  # prepared queries that are kept at once

@@ -54,9 +54,9 @@ class Relevance:
         shown = np.where(self.gallery_sources < 0, sources - 1, self.gallery_sources)[columns]
         shown = shown + sources * self.gallery_labels[columns]
         hidden = np.argsort(shown, kind="stable")
-        asked = self.query_sources[rows] + sources * self.query_labels[rows]
-        starts = np.searchsorted(shown[hidden], asked, "left")
-        ends = np.searchsorted(shown[hidden], asked, "right")
+        wanted = self.query_sources[rows] + sources * self.query_labels[rows]
+        starts = np.searchsorted(shown[hidden], wanted, "left")
+        ends = np.searchsorted(shown[hidden], wanted, "right")
         return starts, np.where(self.query_sources[rows] < 0, starts, ends), hidden
 
     def groups(self) -> Iterator[tuple[Int64, Int64]]:

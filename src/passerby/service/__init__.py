@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from passerby.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from passerby.service.api_keys import add_key, list_keys, remove_key
     from passerby.service.app import create_app
-    from passerby.service.keys import add_key, list_keys, remove_key
     from passerby.service.limits import Limits
     from passerby.service.server import serve
 
@@ -18,10 +18,10 @@ __getattr__ = lazy_names(
     __name__,
     {
         "Limits": "passerby.service.limits",
-        "add_key": "passerby.service.keys",
+        "add_key": "passerby.service.api_keys",
         "create_app": "passerby.service.app",
-        "list_keys": "passerby.service.keys",
-        "remove_key": "passerby.service.keys",
+        "list_keys": "passerby.service.api_keys",
+        "remove_key": "passerby.service.api_keys",
         "serve": "passerby.service.server",
     },
 )

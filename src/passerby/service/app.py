@@ -11,11 +11,11 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from passerby.models.encoder import Encoder
+from passerby.service.api_keys import Key, digest_of
 from passerby.service.authentication import Authenticator
 from passerby.service.context import ServiceContext
 from passerby.service.error_handlers import ERROR_HANDLERS
 from passerby.service.idempotency import IdempotencyMiddleware
-from passerby.service.keys import Key, digest_of
 from passerby.service.limits import Limits
 from passerby.service.middleware import RequestMiddleware
 from passerby.service.page_files import PAGE, WEB

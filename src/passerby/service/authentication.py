@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from passerby.errors import ConfigError
+from passerby.service.api_keys import Key, digest_of, list_keys
 from passerby.service.errors import ServiceError
-from passerby.service.keys import Key, digest_of, list_keys
 
 
 class Authenticator:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from passerby.gallery.answers import Identification
 from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.result_types import Identification
 from passerby.models.encoder import Encoder
 from passerby.service import logs
 from passerby.service.authentication import Authenticator

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 
 from passerby.array_types import UInt8
 from passerby.gallery.gallery import Gallery
+from passerby.service.api_keys import Key
 from passerby.service.context import ServiceContext
 from passerby.service.errors import ServiceError
 from passerby.service.json_bodies import bounds_of, check_content_type, parse_json
-from passerby.service.keys import Key
 from passerby.service.multipart import boundary_of, parse_form
 from passerby.service.schemas import ErrorResponse
 from passerby.service.uploads import open_image

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.inputs import VectorEncoder
+from passerby.gallery.images_or_vectors import VectorEncoder
 from passerby.service.errors import ServiceError
 
 

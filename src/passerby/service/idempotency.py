@@ -18,10 +18,10 @@ from typing import Any
 from passerby.errors import GalleryError, StorageError
 from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
+from passerby.service.api_keys import Key
 from passerby.service.asgi import App, Message, Receive, Scope, Send
 from passerby.service.context import ServiceContext
 from passerby.service.errors import ServiceError
-from passerby.service.keys import Key
 
 SECONDS = 600.0
 MOST = 2000

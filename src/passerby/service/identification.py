@@ -23,9 +23,9 @@ import numpy as np
 
 from passerby.array_types import Float32
 from passerby.errors import PasserbyError
-from passerby.gallery.answers import Identification
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.inputs import mean_vector, unit_vectors
+from passerby.gallery.images_or_vectors import mean_vector, unit_vectors
+from passerby.gallery.result_types import Identification
 from passerby.service.batching import BatchingEncoder
 from passerby.service.errors import ServiceError
 from passerby.service.gallery_handle import GalleryHandle

@@ -13,11 +13,11 @@ import time as clock
 from typing import Any
 
 from passerby.service import logs
+from passerby.service.api_keys import Key
 from passerby.service.asgi import App, Message, Receive, Scope, Send
 from passerby.service.authentication import token_of
 from passerby.service.context import ServiceContext
 from passerby.service.errors import ServiceError
-from passerby.service.keys import Key
 from passerby.service.page_files import PAGE
 from passerby.service.request_bodies import ClientDisconnected, RequestBody, close_if_unread
 from passerby.service.request_head import check_request_head

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time as clock
 
+from passerby.service.api_keys import Key
 from passerby.service.errors import ServiceError
-from passerby.service.keys import Key
 
 
 class RateLimiter:

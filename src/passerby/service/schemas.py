@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
-from passerby.gallery.answers import Identification, Identity, Match, Observation
 from passerby.gallery.events import Event
+from passerby.gallery.result_types import Identification, Identity, Match, Observation
 from passerby.search.score import ScoreName
 from passerby.service.calibration_curve import CurvePoint
 from passerby.service.verdict import Verdict, verdict_of

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from passerby.errors import ConfigError, MissingExtraError
 from passerby.service import logs
-from passerby.service.keys import new_token
+from passerby.service.api_keys import new_token
 from passerby.service.limits import Limits
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from passerby.models.encoder import Encoder
 from passerby.tracking.boxes.box import Box
 from passerby.tracking.boxes.box_file import BoxFile
 from passerby.tracking.camera_tracks import CameraTracks
-from passerby.tracking.crop_sampling import Crop, CropSampler, PickedCrop, encode_crops
+from passerby.tracking.crop_selection import Crop, CropSampler, PickedCrop, encode_crops
 from passerby.tracking.detections import Detections, suppress_duplicates
 from passerby.tracking.detectors.detector import Detector
 from passerby.tracking.films import FilmInfo, Frame, film_info, read_frames

@@ -10,7 +10,7 @@ from passerby.array_types import Int64
 from passerby.config.tracking import TrackingSettings
 from passerby.embedding.tracklet import Tracklet
 from passerby.tracking.camera_tracks import CameraTracks, cut_tracks
-from passerby.tracking.crop_sampling import Crop, best_places
+from passerby.tracking.crop_selection import Crop, best_places
 
 
 def make_tracklets(

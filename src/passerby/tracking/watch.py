@@ -11,10 +11,10 @@ import numpy as np
 
 from passerby.config.tracking import TrackingSettings, tracking_settings
 from passerby.errors import ConfigError
-from passerby.gallery.answers import Sighting
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.result_types import Sighting
 from passerby.tracking.boxes.reading import read_boxes
-from passerby.tracking.crop_sampling import CropSampler, PickedCrop, best_places
+from passerby.tracking.crop_selection import CropSampler, PickedCrop, best_places
 from passerby.tracking.detections import Detections, box_overlap
 from passerby.tracking.detectors.detector import Detector, load_detector
 from passerby.tracking.film_tracks import FilmTracks, box_source

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from passerby.config import Config, parse_config
-from passerby.config.settings import AUTO
-from passerby.data.configured import with_absolute_paths
+from passerby.config.settings_group import AUTO
+from passerby.data.dataset_of_config import with_absolute_paths
 from passerby.data.test_split import TEST_SHARE
 from passerby.distributed import world_size
 from passerby.errors import ConfigError, WeightsError

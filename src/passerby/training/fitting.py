@@ -7,8 +7,8 @@ import math
 from itertools import pairwise
 
 from passerby.config import Config
-from passerby.config.settings import AUTO_EPOCHS
-from passerby.data.configured import fitted_to, held_out_of
+from passerby.config.settings_group import AUTO_EPOCHS
+from passerby.data.dataset_of_config import fitted_to, held_out_of
 from passerby.data.records import ReIDDataset
 from passerby.errors import ConfigError
 

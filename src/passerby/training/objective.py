@@ -19,8 +19,8 @@ from passerby.config import TermConfig
 from passerby.distributed import gather, world_size
 from passerby.errors import ConfigError
 from passerby.losses.distillation import DistillationLoss
-from passerby.training.terms import build_term, check_arguments, check_name, reads_of
-from passerby.training.terms import check_terms as check_terms
+from passerby.training.objective_terms import build_term, check_arguments, check_name, reads_of
+from passerby.training.objective_terms import check_terms as check_terms
 
 
 class Vectors(Protocol):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from passerby.config import Config, load_recipe
-from passerby.data.configured import load_configured, split_held_out
+from passerby.data.dataset_of_config import load_configured, split_held_out
 from passerby.data.records import ReIDDataset
 from passerby.errors import ConfigError
 from passerby.models.encoder import Encoder, load_encoder

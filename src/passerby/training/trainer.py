@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from passerby import distributed
 from passerby.config import Config
+from passerby.config.evaluation import OF_THE_TEST
 from passerby.data.augment import Augmenter
-from passerby.data.configured import HOW_TO_NAME, load_configured, split_held_out, with_absolute_paths
+from passerby.data.dataset_of_config import HOW_TO_NAME, load_configured, split_held_out, with_absolute_paths
 from passerby.data.loader import TrainLoader
 from passerby.data.records import ReIDDataset, labels_of
 from passerby.data.sampling.hard_identity import HardIdentitySampler
@@ -41,6 +42,7 @@ from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
 from passerby.training.judging import Judge
 from passerby.training.objective import Objective
+from passerby.training.objective_terms import check_terms
 from passerby.training.optim import (
     AveragedWeights,
     build_optimizer,
@@ -52,7 +54,6 @@ from passerby.training.run import CONFIG_FILE, Run
 from passerby.training.sharded_state import drop_shares, load_share, save_share
 from passerby.training.snapshot import provenance_of, snapshot
 from passerby.training.step import Step
-from passerby.training.terms import check_terms
 
 log = logging.getLogger("passerby")
 
@@ -140,6 +141,11 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     log.info("%s", describe_split(given, config, data))
     training, validation = split_held_out(config.data, data)
     check_settings(config.evaluation, config.evaluation.protocol or validation.protocol)
+    if config.evaluation.camera_statistics not in (None, OF_THE_TEST):
+        raise ConfigError(
+            f"evaluation.camera_statistics: {config.evaluation.camera_statistics} belongs to one encoder, and a "
+            f'training makes others; expected "{OF_THE_TEST}" or none'
+        )
     labels, pids = labels_of(training.train)
     camids = [s.camid for s in training.train]
     sampler = make_sampler(

@@ -14,7 +14,7 @@ from tests.end_to_end.service.harness import PausedEncoder, Running, files, pers
 from passerby.gallery.gallery import Gallery
 from passerby.models.encoder import Encoder
 from passerby.service import idempotency
-from passerby.service.keys import add_key, remove_key
+from passerby.service.api_keys import add_key, remove_key
 
 Start = Callable[..., Running]
 GONE = 410

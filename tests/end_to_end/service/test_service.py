@@ -18,7 +18,7 @@ from tests.end_to_end.service.harness import KEYS, Running, bearer, files, perso
 from passerby.errors import ConfigError
 from passerby.gallery.gallery import Gallery
 from passerby.models.encoder import Encoder
-from passerby.service.keys import add_key, remove_key
+from passerby.service.api_keys import add_key, remove_key
 from passerby.service.limits import Limits
 from passerby.service.server import listen
 

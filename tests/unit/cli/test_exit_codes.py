@@ -34,7 +34,7 @@ NEW = [errors.ConfigError, errors.DataError, errors.ImageError, errors.WeightsEr
 )
 def test_exit_codes(error: Exception, code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(error) == code
-    with patch("passerby.service.keys.list_keys", _raising(error)):
+    with patch("passerby.service.api_keys.list_keys", _raising(error)):
         assert run(["keys", "list", "k.json"]) == code
     out, err = capsys.readouterr()
     assert out == ""
@@ -50,7 +50,7 @@ def _raising(error: BaseException) -> Callable[..., None]:
 
 
 def test_an_interruption_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with patch("passerby.service.keys.list_keys", _raising(KeyboardInterrupt())):
+    with patch("passerby.service.api_keys.list_keys", _raising(KeyboardInterrupt())):
         assert run(["keys", "list", "k.json"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from passerby.cli import run
-from passerby.service.keys import digest_of, list_keys
+from passerby.service.api_keys import digest_of, list_keys
 
 
 def test_add_list_remove(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

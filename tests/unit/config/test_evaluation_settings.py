@@ -11,7 +11,7 @@ from passerby.config.evaluation import BY_PROTOCOL, with_changes
 from passerby.embedding.pooling import POOLINGS
 from passerby.errors import ConfigError
 from passerby.evaluation.closed_set.metrics import AP_DEFINITIONS
-from passerby.evaluation.relevance import EXCLUSIONS
+from passerby.evaluation.good_and_junk import EXCLUSIONS
 from passerby.search.relevance import METRICS
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from passerby.errors import EmbeddingError
-from passerby.evaluation.open_set.held_out_laws import HeldOutLaws, blend_with_encoder, fit_held_out_laws
+from passerby.evaluation.open_set.encoder_impostor_laws import HeldOutLaws, blend_with_encoder, fit_held_out_laws
 from passerby.evaluation.open_set.impostor_distances import ImpostorDistances, impostor_distances, pseudo_tracklets
 from passerby.evaluation.open_set.impostor_fit import fit_impostor_law, threshold_interval
 from passerby.evaluation.open_set.impostor_law import NO_LAW, ImpostorLaw

@@ -22,7 +22,7 @@ from passerby.evaluation.open_set.curves import evaluate_open_set
 from passerby.evaluation.open_set.thresholds import calibrate_threshold
 from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
-from passerby.report.page import Picture, Section, Strip, Table
+from passerby.report.html_page import Picture, Section, Strip, Table
 from passerby.report.report import report, write_report
 
 VOID = {"meta", "img", "br", "source", "link", "input", "hr"}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from passerby.service import authentication
+from passerby.service.api_keys import add_key
 from passerby.service.authentication import Authenticator
 from passerby.service.errors import ServiceError
-from passerby.service.keys import add_key
 
 
 def test_every_stored_key_is_compared_whatever_is_found_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from passerby.service import rate_limit
+from passerby.service.api_keys import Key, digest_of
 from passerby.service.errors import ServiceError
-from passerby.service.keys import Key, digest_of
 from passerby.service.rate_limit import RateLimiter
 
 

@@ -10,7 +10,7 @@ from passerby.embedding.tracklet import Tracklet
 from passerby.errors import EmbeddingError
 from passerby.evaluation.tracks import TrackRows, evaluate_tracks
 from passerby.tracking.camera_tracks import CameraTracks, cut_tracks, overlap_with_others
-from passerby.tracking.crop_sampling import best_places
+from passerby.tracking.crop_selection import best_places
 from passerby.tracking.result import fill_gaps, identity_rows
 from passerby.tracking.stitching import stitch
 from passerby.tracking.tracklet_calibration import (

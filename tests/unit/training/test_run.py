@@ -9,7 +9,7 @@ import torch
 
 import passerby as pb
 from passerby.config import Config, parse_config
-from passerby.data.configured import with_absolute_paths
+from passerby.data.dataset_of_config import with_absolute_paths
 from passerby.data.synthetic.dataset import draw_dataset
 from passerby.errors import ConfigError, DataError
 from passerby.training import trainer

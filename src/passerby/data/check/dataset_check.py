@@ -222,6 +222,12 @@ def _pixels(facts: _Facts, findings: _Findings) -> None:
     bad = [fact.problem for fact in facts.values() if fact.problem]
     if bad:
         findings.error(f"cannot be read: {number_of(len(bad), 'image')}, {some(bad)}")
+    flat = [str(path) for path, f in facts.items() if f.flat]
+    if flat:
+        findings.warn(
+            f"black or of one colour: {number_of(len(flat), 'image')}, {some(flat)} (so look pictures of 10 or 12 bits "
+            "in files of 16: scale them to the whole range)"
+        )
     good = {path: (f.width, f.height) for path, f in facts.items() if not f.problem}
     usual, often = next(iter(Counter(good.values()).most_common(1)), ((0, 0), 0))
     odd = [str(path) for path, size in good.items() if size != usual]

@@ -19,6 +19,9 @@ from passerby.images.decode import read_image
 from passerby.progress import progress_bar
 
 _CHUNK = 256
+_FLAT = 16
+"""Fewer grey levels than this between the darkest and the brightest value: a black or one-coloured picture. Pictures of
+10 or 12 bits in 16 come out so."""
 _HASH_ROWS, _HASH_COLUMNS = 16, 8  # persons are about twice as high as wide
 
 
@@ -32,6 +35,7 @@ class ImageFacts:
         digest: hash of the decoded pixels; equal for exact duplicates.
         looks: difference hash of the picture; equal for pictures that look the same.
         problem: why it cannot be read, or empty.
+        flat: black or of one colour, or nearly so.
     """
 
     width: int
@@ -39,6 +43,7 @@ class ImageFacts:
     digest: bytes
     looks: bytes
     problem: str = ""
+    flat: bool = False
 
 
 def difference_hash(image: UInt8) -> bytes:
@@ -58,7 +63,8 @@ def inspect_image(path: Path) -> ImageFacts:
     except ImageError as error:
         return ImageFacts(0, 0, b"", b"", str(error))
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, key=str(image.shape).encode()).digest()
-    return ImageFacts(image.shape[1], image.shape[0], digest, difference_hash(image))
+    flat = int(image.max()) - int(image.min()) < _FLAT
+    return ImageFacts(image.shape[1], image.shape[0], digest, difference_hash(image), flat=flat)
 
 
 def inspect_images(paths: Sequence[Path], *, progress: bool = True) -> dict[Path, ImageFacts]:

@@ -39,6 +39,38 @@ def write_dukemtmc(root: Path, drawn: DrawnPeople) -> None:
         drawn.save(top / part / name, person, camera, image)
 
 
+def write_occluded_duke(root: Path, drawn: DrawnPeople) -> None:
+    """Occluded-DukeMTMC's folders and names, with drawn people in them."""
+    _write_parts(root / "Occluded_Duke", drawn, "{person:04d}_c{camera}_f{frame:07d}.jpg")
+
+
+def write_cuhk03_np(root: Path, drawn: DrawnPeople) -> None:
+    """CUHK03-NP: two kinds of boxes, two cameras."""
+    for mode in ("detected", "labeled"):
+        _write_parts(root / "cuhk03-np" / mode, drawn, "{person:04d}_c{camera}_{image}.png", cameras=2)
+
+
+def write_veri776(root: Path, drawn: DrawnPeople) -> None:
+    """VeRi-776's folders and names, with drawn people in the place of vehicles."""
+    parts = ("image_train", "image_query", "image_test")
+    _write_parts(root / "VeRi", drawn, "{person:04d}_c{camera:03d}_{frame:08d}_{image}.jpg", parts=parts)
+
+
+def _write_parts(
+    top: Path,
+    drawn: DrawnPeople,
+    name: str,
+    *,
+    cameras: int = 3,
+    parts: tuple[str, str, str] = ("bounding_box_train", "query", "bounding_box_test"),
+) -> None:
+    """Half of the people in training, the first image of each other one and camera as query, the rest as gallery."""
+    for person, camera, image in drawn.views(cameras):
+        part = parts[0] if person <= drawn.persons // 2 else parts[1] if image == 0 else parts[2]
+        path = top / part / name.format(person=person, camera=camera + 1, frame=46985 + image, image=image)
+        drawn.save(path, person, camera, image)
+
+
 def write_cuhk01(root: Path, drawn: DrawnPeople) -> None:
     """CUHK01: four images a person, two of each view."""
     for person in drawn.everyone():

@@ -12,7 +12,7 @@ import numpy as np
 from passerby.array_types import UInt8
 from passerby.data.layouts import mats, trees, video
 from passerby.data.layouts.drawn_people import Draw, DrawnPeople
-from passerby.data.readers.extraction import write_whole
+from passerby.data.readers.extract_once import write_whole
 from passerby.errors import DataError, StorageError, unknown_name
 
 __all__ = ["LAYOUTS", "write_layout"]
@@ -20,9 +20,12 @@ __all__ = ["LAYOUTS", "write_layout"]
 LAYOUTS: dict[str, Callable[[Path, DrawnPeople], None]] = {
     "market1501": trees.write_market1501,
     "dukemtmc_reid": trees.write_dukemtmc,
+    "occluded_duke": trees.write_occluded_duke,
+    "veri776": trees.write_veri776,
     "cuhk01": trees.write_cuhk01,
     "cuhk02": trees.write_cuhk02,
     "cuhk03": mats.write_cuhk03,
+    "cuhk03_np": trees.write_cuhk03_np,
     "cuhk_sysu": mats.write_cuhk_sysu,
     "msmt17": trees.write_msmt17,
     "viper": trees.write_viper,

@@ -19,7 +19,11 @@ _IDS_A_PAIR = 100_000  # person numbers restart in each pair
 
 
 def scan_cuhk01(root: Path) -> dict[str, tuple[Sample, ...]]:
-    """Every image of CUHK01; the last digits of a name count images: 1 and 2 are view A, 3 and 4 view B."""
+    """Every image of CUHK01; the last digits of a name count images: 1 and 2 are view A, 3 and 4 view B.
+
+    Raises:
+        DataError: persons that do not have four images.
+    """
     folder = find_folder(root, ("campus",), CUHK01_FOLDERS, dataset="cuhk01") / "campus"
     samples = tuple(
         Sample(path, int(name["pid"]), (int(name["image"]) - 1) // 2)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from passerby.data.readers.extraction import extract_once, write_png
+from passerby.data.readers.extract_once import extract_once, write_png
 from passerby.data.readers.mat import as_list, load_mat
 from passerby.data.readers.shots import check_choice
 from passerby.data.readers.tree import find_folder, parse_names

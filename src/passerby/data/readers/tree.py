@@ -6,6 +6,8 @@ bytewise before anything is drawn or labelled; a file with the right extension t
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import os
 import re
 from collections import Counter
@@ -13,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from passerby.errors import DataError
-from passerby.images.decode import EXTENSIONS
+from passerby.images.decode import EXTENSIONS, HEIC_EXTENSIONS
 
 NOT_READ = "not read"
 """First words of a note, or a warning, about what lies there and was left out."""
@@ -27,8 +29,13 @@ def is_litter(name: str) -> bool:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether the extension, in either case, is one of an image in a format that is decoded."""
-    return name.lower().endswith(EXTENSIONS)
+    """Whether the extension, in either case, is one of an image in a format that is decoded here."""
+    return name.lower().endswith(_extensions())
+
+
+@functools.cache
+def _extensions() -> tuple[str, ...]:
+    return EXTENSIONS + (HEIC_EXTENSIONS if importlib.util.find_spec("pillow_heif") else ())
 
 
 def entries(folder: Path) -> list[str]:

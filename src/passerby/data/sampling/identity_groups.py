@@ -28,7 +28,11 @@ class Share:
     world_size: int = 1
 
     def check(self, size: int, what: str) -> None:
-        """Refuse a size that cannot be split equally (ConfigError)."""
+        """Refuse a size that cannot be split equally (ConfigError).
+
+        Raises:
+            ConfigError: the processes cannot share a batch equally.
+        """
         if size % self.world_size:
             raise ConfigError(
                 f"{what} is {size}, which {self.world_size} processes cannot share equally: "
@@ -86,6 +90,9 @@ class IdentityGroups:
         An identity's images take turns by camera, so that its first run shows min(k, its cameras) cameras. With
         `all_runs` the images of all whole runs are then dealt out camera by camera: a camera with at least as many
         images as there are runs appears in each of them, and one with fewer in as many as it can.
+
+        Raises:
+            DataError: images without a camera.
         """
         if self.camids is None:
             raise DataError("spreading images over cameras needs a camera id for each image")

@@ -8,10 +8,10 @@ import numpy as np
 
 from passerby.array_types import Float32
 from passerby.errors import ConfigError
-from passerby.evaluation.closed_set.places import places_of
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.closed_set.scoring import Scoring, average_reports, report_of_law, report_of_ranks
 from passerby.evaluation.closed_set.single_gallery_shot import rank_law
+from passerby.evaluation.closed_set.true_match_ranks import places_of
 from passerby.search.relevance import Relevance
 
 _SINGLE_SHOT_REPEATS = 10  # the usual number of random splits of VIPeR, GRID and their like
@@ -42,7 +42,11 @@ def single_shot(query: Float32, gallery: Float32, relevance: Relevance, scoring:
 def single_gallery_shot(
     query: Float32, gallery: Float32, relevance: Relevance, scoring: Scoring, notes: list[str]
 ) -> Report:
-    """CUHK03's classic rule: a gallery of one image a person, drawn for each query, or the expectation of that."""
+    """CUHK03's classic rule: a gallery of one image a person, drawn for each query, or the expectation of that.
+
+    Raises:
+        ConfigError: re-ranking, which needs one gallery for all queries.
+    """
     settings = scoring.settings
     if settings.rerank is not None:
         raise ConfigError("rerank: the protocol 'cuhk03' draws a gallery for each query, which re-ranking cannot use")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from passerby.array_types import Float64, Int64
-from passerby.search.ranks import Ranks
+from passerby.search.relevant_ranks import Ranks
 
 AP_DEFINITIONS = ("step", "trapezoid")
 

@@ -13,11 +13,12 @@ from passerby.config.evaluation import BY_PROTOCOL, EvaluationSettings, with_cha
 from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.pooling import FRAME_POOLINGS, POOLINGS, QUALITIES
 from passerby.errors import ConfigError, EmbeddingError
+from passerby.evaluation.camera_means import without_camera_means
 from passerby.evaluation.closed_set.drawn_galleries import single_gallery_shot, single_shot
-from passerby.evaluation.closed_set.places import places_of
-from passerby.evaluation.closed_set.pooled import check_weights, multi_query, pool_tracklets
+from passerby.evaluation.closed_set.multi_shot import check_weights, multi_query, pool_tracklets
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.closed_set.scoring import Scoring, report_of_ranks
+from passerby.evaluation.closed_set.true_match_ranks import places_of
 from passerby.evaluation.inputs import SearchInputs, check_inputs, check_name
 from passerby.search import arrays
 from passerby.search.products import check_device
@@ -29,7 +30,7 @@ class ProtocolRules:
     """What one protocol does.
 
     Attributes:
-        exclude: gallery images left out for a query, a name of `passerby.evaluation.relevance.EXCLUSIONS`.
+        exclude: gallery images left out for a query, a name of `passerby.evaluation.good_and_junk.EXCLUSIONS`.
         about: one line for people.
     """
 
@@ -74,7 +75,7 @@ def relevance_by_protocol(
         query: what is searched for.
         gallery: what it is searched in.
         protocol: a name of `PROTOCOLS`.
-        exclude: a name of `passerby.evaluation.relevance.EXCLUSIONS`, or "protocol": what the protocol says.
+        exclude: a name of `passerby.evaluation.good_and_junk.EXCLUSIONS`, or "protocol": what the protocol says.
         junk_pids: gallery images of these ids count for nobody.
     """
     inputs = SearchInputs(query.vectors, gallery.vectors, query.pids, gallery.pids, query.camids, gallery.camids)
@@ -138,6 +139,7 @@ def evaluate_embeddings(
         check_weights(gallery_weights, len(inputs.gallery), "gallery_weights", protocol, chosen.pooling),
     )
     notes: list[str] = []
+    inputs = without_camera_means(inputs, chosen, notes)
     if protocol == "video":
         inputs = pool_tracklets(inputs, query_tracklets, gallery_tracklets, chosen.pooling, weights, notes)
     elif query_tracklets is not None or gallery_tracklets is not None:

@@ -19,8 +19,8 @@ from passerby.evaluation.closed_set.metrics import (
 )
 from passerby.evaluation.closed_set.result import PerQuery, Report, ScoreWarning
 from passerby.evaluation.closed_set.single_gallery_shot import RankLaw
-from passerby.search.ranks import Ranks
 from passerby.search.relevance import Relevance
+from passerby.search.relevant_ranks import Ranks
 
 _OF_IMAGES = {"flip", "batch_size"}
 _TIED_SHARE = 0.01

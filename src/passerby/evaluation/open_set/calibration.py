@@ -13,9 +13,9 @@ from passerby.data.records import ReIDDataset, query_and_gallery
 from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import DataError, EmbeddingError
+from passerby.evaluation.open_set.encoder_impostor_laws import HeldOutLaws, fit_held_out_laws
 from passerby.evaluation.open_set.enrolment import enroll, half_of
 from passerby.evaluation.open_set.error_rates import SIZES
-from passerby.evaluation.open_set.held_out_laws import HeldOutLaws, fit_held_out_laws
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors
 from passerby.evaluation.open_set.probes import join_scores, search_probes
 from passerby.evaluation.open_set.thresholds import Threshold, threshold_of

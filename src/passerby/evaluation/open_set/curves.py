@@ -189,6 +189,9 @@ def operating_point(scores: ProbeScores, far: float, ranks: Sequence[int]) -> Op
     """The largest threshold that accepts at most floor(far * impostors) impostors, and its rates.
 
     With impostor distances s in ascending order: s[floor(far * n)], infinity at far = 1 or without impostors.
+
+    Raises:
+        EmbeddingError: `far` is no share between 0 and 1.
     """
     if not 0 <= far <= 1:
         raise EmbeddingError(f"far: expected a share between 0 and 1, found {far}")

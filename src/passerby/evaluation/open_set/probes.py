@@ -10,9 +10,9 @@ import numpy as np
 from passerby import array_types
 from passerby.array_types import Float32, Float64, Int64
 from passerby.errors import EmbeddingError
+from passerby.evaluation.good_and_junk import EXCLUSIONS, relevance_of
 from passerby.evaluation.inputs import check_inputs, check_name
 from passerby.evaluation.open_set.normalization import Normalize, cohort_normalization
-from passerby.evaluation.relevance import EXCLUSIONS, relevance_of
 from passerby.search import arrays
 from passerby.search.distances import pairwise, row_blocks
 from passerby.search.relevance import METRICS, Relevance
@@ -65,6 +65,9 @@ def search_probes(
     """Each probe's nearest image, and its own identity's distance and place; and the number of enrolled identities.
 
     Arguments and errors as in `passerby.evaluate_open_set`.
+
+    Raises:
+        EmbeddingError: nobody is enrolled.
     """
     check_name("metric", metric, METRICS)
     check_name("exclusion", exclude, EXCLUSIONS)

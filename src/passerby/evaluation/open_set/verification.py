@@ -11,9 +11,9 @@ import numpy as np
 from passerby import array_types
 from passerby.array_types import Float64
 from passerby.errors import EmbeddingError
+from passerby.evaluation.good_and_junk import EXCLUSIONS
 from passerby.evaluation.inputs import check_inputs, check_name
 from passerby.evaluation.open_set.error_rates import allowed_errors, threshold_at
-from passerby.evaluation.relevance import EXCLUSIONS
 from passerby.search import arrays
 from passerby.search.distances import pairwise, row_blocks
 from passerby.search.relevance import METRICS, Relevance

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from passerby.experiments.compare.comparison import Comparison, summarise
+from passerby.experiments.compare.comparison_table import Comparison, summarise
 from passerby.experiments.compare.plan import plan_trainings
 from passerby.experiments.compare.result_files import write_files
 from passerby.experiments.compare.trial import run_trial

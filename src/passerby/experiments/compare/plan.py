@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from passerby.config import Config, load_recipe, with_overrides
-from passerby.data.configured import load_configured, split_held_out
+from passerby.data.dataset_of_config import load_configured, split_held_out
 from passerby.data.records import labels_of
 from passerby.data.sampling.sampler import make_sampler
 from passerby.errors import ConfigError

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from passerby.experiments.compare.comparison import Comparison
+from passerby.experiments.compare.comparison_table import Comparison
 from passerby.files import replace_file
 from passerby.report.figures import cmc_curves, training_curves
-from passerby.report.page import Plot, Section, Table, Tile, render_page, write_page
+from passerby.report.html_page import Plot, Section, Table, Tile, render_page, write_page
 
 
 def write_files(folder: Path, comparison: Comparison) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import cast
 
@@ -18,7 +19,7 @@ def open_store(location: str, *, read_only: bool = False, storage: str | None = 
         GalleryError: not a gallery's location, something else is there, or it does not have this storage.
         StorageError: it cannot be made or reached.
     """
-    if location.startswith("milvus:") or location.endswith(".db"):
+    if _is_milvus(location):
         if storage not in (None, _DEFAULT_STORAGE):
             raise GalleryRequestError(
                 f"{location}: storage={storage!r}, but Milvus stores {_DEFAULT_STORAGE}; leave storage out, or "
@@ -29,7 +30,7 @@ def open_store(location: str, *, read_only: bool = False, storage: str | None = 
         return MilvusStore(location, read_only=read_only)
     if "://" in location:
         raise GalleryError(f"{location}: expected a file, milvus://host:port/NAME, or milvus:PATH.db")
-    from passerby.gallery.stores.sqlite.sharing import open_shared
+    from passerby.gallery.stores.sqlite.shared_stores import open_shared
 
     path = Path(location).expanduser()
     shared = open_shared(path, read_only=read_only, storage=_DEFAULT_STORAGE if storage is None else storage)
@@ -42,3 +43,17 @@ def open_store(location: str, *, read_only: bool = False, storage: str | None = 
             "into a new gallery"
         )
     return store
+
+
+def _is_milvus(location: str) -> bool:
+    """Whether Milvus stores it: "milvus:" says so, and a folder *.db is milvus-lite's, under the short form of 0.1."""
+    if location.startswith("milvus:"):
+        return True
+    if not (location.endswith(".db") and Path(location).expanduser().is_dir()):
+        return False
+    warnings.warn(
+        f"{location}: write milvus:{location}; from version 0.3 on a path without milvus: is a file gallery",
+        DeprecationWarning,
+        stacklevel=4,
+    )
+    return True

@@ -54,6 +54,11 @@ class TimmBackbone(nn.Module):
 
     @recompute.setter
     def recompute(self, wanted: bool) -> None:
+        """Switch it on or off.
+
+        Raises:
+            ConfigError: this timm model cannot.
+        """
         try:
             self.model.set_grad_checkpointing(wanted)
         except (AttributeError, AssertionError) as error:  # how timm says that a model cannot

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from passerby.models.engines.fusion import fused
+from passerby.models.engines.batch_norm_fusion import fused
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.model import ReIDModel
 

@@ -13,7 +13,7 @@ import torch
 from passerby.array_types import UInt8
 from passerby.images.decode import resize_image
 from passerby.models.encoder import Encoder
-from passerby.models.engines.fusion import without_batch_norm
+from passerby.models.engines.batch_norm_fusion import without_batch_norm
 from passerby.models.engines.graph_engine import GraphEngine
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.export.exporters import import_exporter, quiet

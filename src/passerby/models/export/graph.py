@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from passerby.errors import WeightsError
 from passerby.models.encoder import Encoder
-from passerby.models.engines.fusion import without_batch_norm
+from passerby.models.engines.batch_norm_fusion import without_batch_norm
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.export.exporters import import_exporter, quiet
 from passerby.models.model import ReIDModel

@@ -13,9 +13,9 @@ from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.report import figures
-from passerby.report.evidence import Evidence
+from passerby.report.figure_data import Evidence
 from passerby.report.formatting import percent
-from passerby.report.page import Plot, Section, Table
+from passerby.report.html_page import Plot, Section, Table
 
 
 def distances(evidence: Evidence, report: Report, threshold: Threshold | float | None) -> Section:
@@ -23,25 +23,25 @@ def distances(evidence: Evidence, report: Report, threshold: Threshold | float |
     edges, same, different = evidence.histogram()
     false, true = evidence.roc()
     value = None if threshold is None else threshold_value(threshold)
-    said = ""
+    note = ""
     if value is not None:
         accepted = [
             float(counts[evidence.edges[1:] <= value].sum() / max(int(counts.sum()), 1))
             for counts in (evidence.same, evidence.different)
         ]
-        said = (
+        note = (
             f"Below the threshold {value:.3f} lie {percent(accepted[0])} of the pairs of one person and "
             f"{percent(accepted[1])} of the pairs of two."
         )
     centres = [_median(evidence.edges, counts) for counts in (evidence.same, evidence.different)]
-    alt = f"Histogram of distances: median {centres[0]:.3f} for one person, {centres[1]:.3f} for two people. {said}"
+    alt = f"Histogram of distances: median {centres[0]:.3f} for one person, {centres[1]:.3f} for two people. {note}"
     sample = looked_at(evidence)
     at_levels = ", ".join(
         f"{percent(float(np.interp(level, false, true)))} at {level:g}" for level in (1e-3, 1e-2) if false[-1] > 0
     )
     return Section(
         "Distances",
-        text=(said,) if said else (),
+        text=(note,) if note else (),
         plots=(
             Plot(
                 partial(figures.distance_histogram, edges, same, different, threshold=value),
@@ -70,7 +70,7 @@ def open_set(report: OpenSetReport, threshold: Threshold | float | None) -> Sect
         (percent(p.target), percent(p.far), f"{p.threshold:.4f}", *(percent(p.dir[r]) for r in report.ranks))
         for p in report.points
     )
-    said = "; ".join(f"{percent(rate)} named at FAR {percent(x)}" for x, rate in marks)
+    note = "; ".join(f"{percent(rate)} named at FAR {percent(x)}" for x, rate in marks)
     return Section(
         "Open set",
         text=(
@@ -83,7 +83,7 @@ def open_set(report: OpenSetReport, threshold: Threshold | float | None) -> Sect
         plots=(
             Plot(
                 partial(figures.dir_far_curve, far, {name: c[1] for name, c in curves.items()}, points=marks),
-                f"Detection and identification rate against false accepts: {said}.",
+                f"Detection and identification rate against false accepts: {note}.",
                 "An enrolled person counts if recognised and nearer than the threshold; an impostor is a false accept "
                 "if anybody is nearer than it.",
                 "Enrolled people recognised, impostors accepted",

@@ -14,10 +14,10 @@ from passerby.evaluation.closed_set.result import Report
 from passerby.models.encoder import Encoder
 from passerby.report import figures
 from passerby.report.activation_maps import activation_maps
-from passerby.report.evidence import RankedList, left_out_by, ranked_lists
+from passerby.report.figure_data import RankedList, left_out_by, ranked_lists
 from passerby.report.formatting import percent
+from passerby.report.html_page import Picture, Plot, Section, Strip
 from passerby.report.identity_map import choose_images, tsne
-from passerby.report.page import Picture, Plot, Section, Strip
 
 _LIST_LENGTH = 10
 _DRAWN_GALLERY = ("cuhk03", "single_shot")
@@ -116,7 +116,7 @@ def identity_map(query: Embeddings, gallery: Embeddings, *, seed: int) -> Sectio
 
 def _strip(title: str, ranked: RankedList, query: Embeddings, gallery: Embeddings) -> Strip:
     pid, camera = int(query.pids[ranked.query]), int(query.camids[ranked.query])
-    asked = Picture(
+    query_picture = Picture(
         _path(query, ranked.query),
         f"Query: identity {pid}, {_camera(camera)}",
         ("query", f"id {pid}", _camera(camera)),
@@ -135,7 +135,7 @@ def _strip(title: str, ranked: RankedList, query: Embeddings, gallery: Embedding
                 "correct" if correct else "wrong",
             )
         )
-    return Strip(title, asked, tuple(others))
+    return Strip(title, query_picture, tuple(others))
 
 
 def _path(embeddings: Embeddings, row: int) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from passerby.report import figures
 from passerby.report.formatting import plain_text
-from passerby.report.page import Plot, Section, Table
+from passerby.report.html_page import Plot, Section, Table
 
 _HELD_OUT = (("mAP", "mAP"), ("rank1", "rank-1"))
 

@@ -15,9 +15,9 @@ from passerby.evaluation.closed_set.statistics import intervals
 from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.report import figures
-from passerby.report.evidence import Evidence
+from passerby.report.figure_data import Evidence
 from passerby.report.formatting import percent, plain_text, settings_text
-from passerby.report.page import Plot, Section, Table, Tile
+from passerby.report.html_page import Plot, Section, Table, Tile
 from passerby.report.sections.distance_pairs import looked_at, threshold_value
 
 
@@ -117,13 +117,13 @@ def cameras(evidence: Evidence, report: Report, query: Embeddings, gallery: Embe
     """Which pairs of cameras are hard; None where cameras are unknown or there is only one."""
     if min(len(np.unique(e.camids[e.camids >= 0])) for e in (query, gallery)) < 2:
         return None
-    asked = query.select(evidence.rows)
+    queries = query.select(evidence.rows)
     pairs = evaluate_camera_pairs(
-        asked.vectors,
+        queries.vectors,
         gallery.vectors,
-        asked.pids,
+        queries.pids,
         gallery.pids,
-        asked.camids,
+        queries.camids,
         gallery.camids,
         metric=report.metric,
         ap=report.ap_definition,

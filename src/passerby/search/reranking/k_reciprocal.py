@@ -23,15 +23,15 @@ import numpy as np
 
 from passerby.array_types import Float32, Float64, Int32, Int64
 from passerby.config.evaluation import RerankSettings
-from passerby.config.parsing import parse_settings
+from passerby.config.group_validation import parse_settings
 from passerby.search import arrays
-from passerby.search.bonus import Bonus
 from passerby.search.counting import exact_keys
 from passerby.search.distances import pairwise, rank_rows, row_blocks
+from passerby.search.key_discounts import Bonus
 from passerby.search.neighbors import neighbors
 from passerby.search.ranking import match_ranks
-from passerby.search.ranks import Ranks
 from passerby.search.relevance import Relevance
+from passerby.search.relevant_ranks import Ranks
 from passerby.search.reranking.sparse_encoding import average_rows, invert, jaccard_rows, reciprocal_sets
 from passerby.search.tiles import WORKERS
 

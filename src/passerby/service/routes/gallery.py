@@ -7,11 +7,11 @@ from typing import Annotated, Literal, cast
 from fastapi import APIRouter
 
 from passerby.gallery.gallery import Gallery
+from passerby.service.api_keys import Key
 from passerby.service.calibration_curve import curve_of, finite_number
 from passerby.service.context import ServiceContext
 from passerby.service.dependencies import ERROR_RESPONSES, Admin, Context, Reader, WritableContext, json_body
 from passerby.service.json_bodies import describe_json
-from passerby.service.keys import Key
 from passerby.service.schemas import GalleryResponse, PurgeResponse, ThresholdRequest
 from passerby.version import __version__
 

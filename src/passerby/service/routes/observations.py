@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
-from passerby.gallery.answers import Sighting
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.result_types import Sighting
 from passerby.service.context import ServiceContext
 from passerby.service.dependencies import (
     ERROR_RESPONSES,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from passerby.embedding.tracklet import Tracklet
 from passerby.report.figures import Theme
-from passerby.report.page import Picture, Plot, Section, Strip, Table, Tile, render_page, write_page
+from passerby.report.html_page import Picture, Plot, Section, Strip, Table, Tile, render_page, write_page
 from passerby.report.sections.provenance import RESPONSIBLE_USE
 from passerby.tracking.result import TrackingResult
 from passerby.version import __version__

@@ -33,7 +33,11 @@ class Connection:
 
     @contextmanager
     def use(self) -> Iterator[None]:
-        """One thread at a time; failures of Milvus are StorageErrors."""
+        """One thread at a time; failures of Milvus are StorageErrors.
+
+        Raises:
+            StorageError: the server fails or cannot be reached.
+        """
         from grpc import RpcError
         from pymilvus.exceptions import MilvusException
 
@@ -45,13 +49,13 @@ class Connection:
 
     def query(self, collection: str, condition: str, fields: Sequence[str]) -> list[dict[str, Any]]:
         """All rows that match, however many."""
-        asked = {"filter": condition, "output_fields": list(fields), "consistency_level": "Strong"}
+        request = {"filter": condition, "output_fields": list(fields), "consistency_level": "Strong"}
         # one request where that is enough; milvus-lite has no bound, and no iterators
         limit = {} if self.embedded else {"limit": MAX_LIMIT}
-        found = [dict(row) for row in self.client.query(collection, **asked, **limit)]
+        found = [dict(row) for row in self.client.query(collection, **request, **limit)]
         if self.embedded or len(found) < MAX_LIMIT:
             return found
-        iterator = self.client.query_iterator(collection, batch_size=1000, **asked)
+        iterator = self.client.query_iterator(collection, batch_size=1000, **request)
         rows: list[dict[str, Any]] = []
         try:
             while batch := iterator.next():
@@ -124,5 +128,6 @@ def _check_path(address: Address, *, must_exist: bool) -> None:
         raise GalleryError(f"{address.location}: the folder {path.parent} does not exist")
     if path.is_file():
         raise GalleryError(
-            f"{address.location}: a file that milvus-lite cannot use; paths ending in .db are Milvus galleries"
+            f"{address.location}: a file, where milvus-lite expects its folder; without milvus: it is "
+            "opened as a gallery file"
         )

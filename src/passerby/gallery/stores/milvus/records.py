@@ -90,7 +90,11 @@ class Records:
         self._client.delete(self._name, ids=[key])
 
     def check_names(self) -> None:
-        """No other identity has a name that was given in this transaction; asked after it was written."""
+        """No other identity has a name that was given in this transaction; asked after it was written.
+
+        Raises:
+            GalleryRequestError: the name belongs to another identity.
+        """
         owners = {name: identity for identity, name in self._named.items()}
         keys = sorted({text_key(name) for name in owners})
         for identity, body in self.bodies_where_in('kind == "identity"', "name_key", keys):

@@ -14,8 +14,8 @@ from passerby.gallery.stores.milvus.connection import MAX_LIMIT, Connection
 from passerby.gallery.stores.milvus.filters import condition, time_of
 from passerby.gallery.stores.milvus.observations import COLUMNS, ObservationRows
 from passerby.gallery.stores.rows import Ranking, Where
+from passerby.search.index_groups import mean_of_nearest
 from passerby.search.score import Score
-from passerby.search.slot_groups import mean_of_nearest
 
 _EXACT_ROWS = 2_000  # a filter that lets no more pass is answered exactly, without the index
 _COUNT_SECONDS = 5.0  # how long the size of a filter's result is reused (it sets the effort of a search)

@@ -1,4 +1,4 @@
-"""The distributed store: Milvus, or its embedded edition (a path ending in ".db").
+"""The distributed store: Milvus, or its embedded edition ("milvus:PATH.db").
 
 Two collections: NAME holds one row for each observation (vector, identity, camera, time, encoder), NAME_records the
 settings, identities and the log as small JSON bodies. All reads ask for strong consistency, so a change is seen by
@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
-from passerby.errors import GalleryError, StorageError
+from passerby.errors import DamagedGalleryError, GalleryError, StorageError
 from passerby.gallery.events import Event
 from passerby.gallery.stores.milvus.connection import Connection
 from passerby.gallery.stores.milvus.filters import text_key
@@ -47,8 +47,8 @@ class MilvusStore:
     """A gallery in Milvus.
 
     Args:
-        location: "milvus://[user:password@]host:port/NAME" ("milvus:https://..." for TLS), or for milvus-lite a path
-            that ends in ".db", with or without "milvus:" before it.
+        location: "milvus://[user:password@]host:port/NAME" ("milvus:https://..." for TLS), or for milvus-lite
+            "milvus:PATH.db".
         read_only: refuse every change.
 
     Raises:
@@ -79,7 +79,11 @@ class MilvusStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One writer of this process at a time; what was done is taken back if the block fails."""
+        """One writer of this process at a time; what was done is taken back if the block fails.
+
+        Raises:
+            StorageError: opened for reading only, or it cannot be written.
+        """
         with self._connection.use():
             if self._connection.read_only:
                 raise StorageError(f"{self.location}: opened for reading only; nothing was changed")
@@ -310,12 +314,16 @@ class MilvusStore:
         return [job for job in jobs if job > 0]
 
     def check(self) -> None:
-        """Every observation belongs to an identity, and to one that was not merged away."""
+        """Every observation belongs to an identity, and to one that was not merged away.
+
+        Raises:
+            DamagedGalleryError: identities of observations are missing.
+        """
         with self._connection.use():
             owners = set(self.observations().identities.tolist())
             living = {record.id for record in self.identities().values() if record.merged_into is None}
             if owners - living:
-                raise GalleryError(
+                raise DamagedGalleryError(
                     f"{self.location}: damaged: {len(owners - living)} identities of observations missing"
                 )
 
@@ -325,5 +333,9 @@ class MilvusStore:
             self._compact()
 
     def backup(self, target: Path) -> None:
-        """Not offered: Milvus has a tool of its own."""
+        """Not offered: Milvus has a tool of its own.
+
+        Raises:
+            GalleryError: always: Milvus has tools of its own.
+        """
         raise GalleryError(f"{self.location}: back a Milvus gallery up with milvus-backup, or export it as Parquet")

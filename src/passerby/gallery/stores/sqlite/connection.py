@@ -75,7 +75,13 @@ def sync_file(path: Path) -> None:
 
 @contextmanager
 def translated(location: str) -> Iterator[None]:
-    """SQLite's errors in our words."""
+    """SQLite's errors in our words.
+
+    Raises:
+        DamagedGalleryError: the file is damaged or of another kind.
+        StorageError: it cannot be written.
+        GalleryError: everything else.
+    """
     try:
         yield
     except sqlite3.Error as error:

@@ -15,7 +15,7 @@ from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.slots import DTYPES, by_block
-from passerby.gallery.stores.sqlite.texts import read_text
+from passerby.gallery.stores.sqlite.text_slots import read_text
 from passerby.search.index import NOBODY, ExactIndex
 from passerby.search.score import Score
 
@@ -47,7 +47,11 @@ class Memory:
         self.cameras: dict[int, str] = {}
 
     def read_changes(self, db: sqlite3.Connection) -> None:
-        """Bring it up to the open transaction's view of the file."""
+        """Bring it up to the open transaction's view of the file.
+
+        Raises:
+            DamagedGalleryError: the settings are missing or unknown.
+        """
         row = db.execute(
             "SELECT revision, slot_generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending "
             "FROM settings"
@@ -162,7 +166,11 @@ class Memory:
         return self.index
 
     def slots_of(self, observations: Int64) -> Int64:
-        """Slots of observation ids, in the order asked for."""
+        """Slots of observation ids, in the order asked for.
+
+        Raises:
+            NotInGalleryError: no such observation.
+        """
         if not len(observations):
             return np.zeros(0, np.int64)
         slots = np.full(len(observations), -1) if self.index is None else self.index.slots_of(observations)

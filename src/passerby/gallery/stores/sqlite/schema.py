@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from passerby.gallery.stores.names import free_name, name_hint
-from passerby.gallery.stores.sqlite.texts import read_text, write_text
+from passerby.gallery.stores.sqlite.text_slots import read_text, write_text
 
 log = logging.getLogger("passerby")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
-from passerby.gallery.inputs import THUMBNAIL_BYTES
+from passerby.gallery.images_or_vectors import THUMBNAIL_BYTES
 from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
 
 DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
@@ -70,7 +70,11 @@ def by_block(slots: Int64) -> Iterator[tuple[int, slice]]:
 
 
 def padded(picture: bytes) -> bytes:
-    """A thumbnail filled up to the size of its slot."""
+    """A thumbnail filled up to the size of its slot.
+
+    Raises:
+        GalleryRequestError: it is larger than a slot.
+    """
     if len(picture) > THUMBNAIL_BYTES:
         raise GalleryRequestError(f"thumbnail: {len(picture):,} bytes are more than {THUMBNAIL_BYTES:,}")
     return picture + b"\0" * (THUMBNAIL_BYTES - len(picture))

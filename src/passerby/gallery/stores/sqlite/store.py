@@ -42,7 +42,7 @@ from passerby.gallery.stores.sqlite.memory_mirror import Memory
 from passerby.gallery.stores.sqlite.new_file import run_migrations
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.slots import camera_codes, take_slots, write_thumbnails, write_vectors
-from passerby.gallery.stores.sqlite.texts import erase_text, read_text, write_text
+from passerby.gallery.stores.sqlite.text_slots import erase_text, read_text, write_text
 from passerby.search.score import Score
 
 _READER_SECONDS = 3.0
@@ -282,7 +282,11 @@ class SqliteStore:
             }
 
     def put_identity(self, record: IdentityRecord) -> int:
-        """Store a new identity (`id` 0) or replace one; its id."""
+        """Store a new identity (`id` 0) or replace one; its id.
+
+        Raises:
+            GalleryRequestError: the name belongs to another identity.
+        """
         text = {"name": record.name, "notes": record.notes, "consent": record.consent}
         old = self._db.execute("SELECT text FROM identities WHERE id = ?", (record.id,)).fetchone()
         slot = write_text(self._db, text, old[0] if old else None)
@@ -537,7 +541,11 @@ class SqliteStore:
         return not busy
 
     def check(self) -> None:
-        """Read every page and every vector; GalleryError where something is damaged."""
+        """Read every page and every vector; GalleryError where something is damaged.
+
+        Raises:
+            DamagedGalleryError: something cannot be read, or found.
+        """
         with self._lock, translated(self.location):
             (verdict,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
@@ -583,7 +591,11 @@ class SqliteStore:
         )
 
     def backup(self, target: Path) -> None:
-        """A consistent copy, while others read and write; it appears only when it is complete."""
+        """A consistent copy, while others read and write; it appears only when it is complete.
+
+        Raises:
+            GalleryError: the target exists.
+        """
         if target.exists():
             raise GalleryError(f"{target}: exists already; a backup does not overwrite")
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")

@@ -9,9 +9,9 @@ import numpy as np
 from passerby.array_types import Float32, Float64
 from passerby.embedding.pooling import QUALITIES, Groups, group_rows, group_tracklets, pool
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation.closed_set.places import places_of
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.closed_set.scoring import Scoring, report_of_ranks
+from passerby.evaluation.closed_set.true_match_ranks import places_of
 from passerby.evaluation.inputs import SearchInputs
 from passerby.search import arrays
 from passerby.search.distances import pairwise, rank_rows
@@ -82,7 +82,11 @@ def multi_query(
     notes: list[str],
     weights: Float64 | None,
 ) -> Report:
-    """Pool a person's queries of one camera, then rank as usual; "min_distance" takes the nearest of them instead."""
+    """Pool a person's queries of one camera, then rank as usual; "min_distance" takes the nearest of them instead.
+
+    Raises:
+        ConfigError: re-ranking with a pooling that gives no single vector.
+    """
     pooling = scoring.settings.pooling
     groups = group_rows(relevance.query_labels, relevance.query_sources)
     notes.append(f"{len(query):,} query images pooled ({pooling}) into {len(groups.first):,} person-camera queries")

@@ -11,22 +11,27 @@ from passerby.data.readers.tree import entries, is_image_name, is_litter, not_re
 _WHERE = "a person's images lie directly in the person's folder; a manifest lists any others"
 
 
-def left_out(top: Path, parts: Sequence[str]) -> list[str]:
+def left_out(top: Path, parts: Sequence[str], *, cameras: bool = False) -> list[str]:
     """Notes on what `read_folder` leaves out, one for each reason, with the number and the first few names.
 
     Args:
         top: the dataset's folder.
         parts: names of the folders of parts in it; none if the persons' folders lie in `top`.
+        cameras: images lie in folders of cameras in those of persons.
     """
     empty: list[str] = []
     deeper: list[str] = []
     loose: list[str] = []
     others: list[str] = []
     for base in [top / part for part in parts] or [top]:
-        for person in subfolders(base):
-            images, rest = _entries(base / person)
+        persons = [base / person for person in subfolders(base)]
+        if cameras:
+            loose += [_below(top, path) for person in persons for path in _entries(person)[0]]
+            others += [_below(top, path) for person in persons for path in _entries(person)[1] if not path.is_dir()]
+        for holder in [person / name for person in persons for name in subfolders(person)] if cameras else persons:
+            images, rest = _entries(holder)
             if not images:
-                empty.append(_below(top, base / person))
+                empty.append(_below(top, holder))
             for path in rest:
                 (deeper if path.is_dir() else others).append(_below(top, path))
     for base in [top, *(top / part for part in parts)]:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import EmbeddingError
 from passerby.evaluation.closed_set.protocols import PROTOCOLS, evaluate_embeddings
-from passerby.report import evidence as evidence_module
-from passerby.report.evidence import as_evaluated, collect_evidence, left_out_by, ranked_lists
+from passerby.report import figure_data as evidence_module
+from passerby.report.figure_data import as_evaluated, collect_evidence, left_out_by, ranked_lists
 
 
 def world(seed: int, queries: int, gallery: int, *, people: int, cameras: int) -> tuple[Embeddings, Embeddings]:

@@ -156,7 +156,11 @@ def mean_vector(vectors: Float32) -> Float32:
 
 
 def thumbnail(picture: UInt8) -> bytes:
-    """A JPEG of at most 128 x 96 pixels and `THUMBNAIL_BYTES` bytes."""
+    """A JPEG of at most 128 x 96 pixels and `THUMBNAIL_BYTES` bytes.
+
+    Raises:
+        ImageError: it fits at no size.
+    """
     height, width = picture.shape[:2]
     scale = min(_THUMBNAIL_HEIGHT / height, _THUMBNAIL_WIDTH / width, 1.0)
     for shrink in (1.0, 0.7, 0.45, 0.25, 0.1):

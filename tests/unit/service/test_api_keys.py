@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from passerby.errors import ConfigError
+from passerby.service.api_keys import ROLES, Key, add_key, list_keys, remove_key
 from passerby.service.authentication import Authenticator
-from passerby.service.keys import ROLES, Key, add_key, list_keys, remove_key
 
 
 def test_only_the_hash_is_stored_and_only_the_owner_reads_it(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from passerby.config import DataConfig
-from passerby.config.settings import AUTO_PEOPLE
+from passerby.config.settings_group import AUTO_PEOPLE
 from passerby.data.datasets import load_dataset
 from passerby.data.info import table_name
 from passerby.data.readers.market import is_market_style

@@ -77,7 +77,7 @@ def _run(words: list[str]) -> int:
 def _call(words: list[str]) -> int:
     from cyclopts import CycloptsError
 
-    from passerby.cli.usage import explain
+    from passerby.cli.usage_errors import explain
 
     try:
         result = build_app()(words, exit_on_error=False, print_error=False)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from passerby.config.settings import Settings
+from passerby.config.settings_group import Settings
 from passerby.errors import ConfigError, unknown_name
 
 Group = TypeVar("Group", bound=Settings)

@@ -18,6 +18,7 @@ from passerby.config.evaluation import BY_PROTOCOL
 from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.pooling import Groups, group_rows, group_tracklets, pool
 from passerby.errors import EmbeddingError
+from passerby.evaluation.camera_means import mapped_as
 from passerby.evaluation.closed_set.protocols import relevance_by_protocol
 from passerby.evaluation.closed_set.result import Report
 from passerby.search.arrays import check_same_dim
@@ -191,11 +192,12 @@ def as_evaluated(query: Embeddings, gallery: Embeddings, report: Report) -> tupl
     """Embeddings with one row for each thing that was ranked.
 
     Under "multi_query" that is a person's queries of one camera, under "video" a tracklet: their vectors' mean, and
-    their first picture. Otherwise the embeddings themselves.
+    their first picture. Otherwise the embeddings themselves; without what their cameras add where the report is so.
 
     Raises:
-        EmbeddingError: the report is not of these queries.
+        EmbeddingError: the report is not of these queries, or by camera statistics of another encoder.
     """
+    query, gallery = mapped_as(report.settings, query, gallery)
     if report.protocol == "multi_query":
         query = _pooled(query, group_rows(query.pids, query.camids))
     elif report.protocol == "video":

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from passerby.config import SamplerConfig, TermConfig
-from passerby.config.settings import NONE
+from passerby.config.settings_group import NONE
 from passerby.errors import ConfigError, MissingExtraError, PasserbyError, unknown_name
 from passerby.losses import LOSSES
 

@@ -15,7 +15,7 @@ from tests.contracts.galleries import DIM, TinyEncoder, picture
 
 from passerby.errors import GalleryError, GalleryRequestError, ImageError
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.inputs import THUMBNAIL_BYTES, looks_like_vectors, mean_vector, thumbnail, unit_vectors
+from passerby.gallery.images_or_vectors import THUMBNAIL_BYTES, looks_like_vectors, mean_vector, thumbnail, unit_vectors
 from passerby.gallery.times import show_time, to_seconds
 from passerby.images.decode import decode_image
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from passerby.array_types import Float32
 from passerby.evaluation.closed_set.scoring import Scoring
 from passerby.search.ranking import match_ranks
-from passerby.search.ranks import Ranks
 from passerby.search.relevance import Relevance
+from passerby.search.relevant_ranks import Ranks
 from passerby.search.reranking.k_reciprocal import rank_reranked
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from passerby.config import SamplerConfig, TermConfig
 from passerby.errors import ConfigError
 from passerby.losses import LOSSES
-from passerby.training.terms import build_term, check_name, check_terms, reads_of
+from passerby.training.objective_terms import build_term, check_name, check_terms, reads_of
 
 PML = "pytorch_metric_learning"
 NEED_PAIRS = {name for name, loss in LOSSES.items() if vars(loss).get("needs_pairs")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from passerby.config.parsing import parse_settings
+from passerby.config.group_validation import parse_settings
 from passerby.config.recipe import Config
 
 

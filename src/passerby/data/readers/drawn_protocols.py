@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.data.random_split import SEED, shuffled
-from passerby.data.readers.extraction import extract_once, write_png
+from passerby.data.readers.extract_once import extract_once, write_png
 from passerby.data.readers.mat import open_mat73
 from passerby.data.readers.shots import check_choice, check_shots, counted_from_one, draw, halves, of, own_split
 from passerby.data.readers.tree import find_folder, image_names, parse_names, subfolders
@@ -33,6 +33,9 @@ def scan_caviar4reid(root: Path) -> dict[str, tuple[Sample, ...]]:
     """Every image of CAVIAR4REID. Names hold no camera: of a person with more than ten images, the first ten are one's.
 
     That rule is a convention that could not be verified on the files; `check` counts whether 50 persons obey it.
+
+    Raises:
+        DataError: numbers of images that the dataset does not have.
     """
     top = find_folder(root, (), CAVIAR_FOLDERS, dataset="caviar4reid")
     folder = next((top / name for name in CAVIAR_FOLDERS if (top / name).is_dir()), top)

@@ -1,0 +1,33 @@
+"""One person, camera or tracklet, however its name is written: composed or not, padded, 1 or 01 or 1.0."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_NUMBER = re.compile(r"(-?)0*(\d+)(?:\.0*)?")
+_INVISIBLE = frozenset({"Cf", "Cc"})  # format characters (joiners, marks of direction, byte order) and control ones
+
+
+def plain_name(text: str) -> str:
+    """The name without what nobody sees: composed (NFC), no invisible characters, no white space around it.
+
+    Args:
+        text: as it was written.
+    """
+    visible = "".join(c for c in text if c in "\t\n\r" or unicodedata.category(c) not in _INVISIBLE)
+    return unicodedata.normalize("NFC", visible).strip()
+
+
+def plain_key(text: str) -> str:
+    """What two writings of one name have in common: `plain_name`, and 1 for 01, 001 and 1.0 (pandas writes the last).
+
+    Args:
+        text: as it was written.
+    """
+    name = plain_name(text)
+    number = _NUMBER.fullmatch(name)
+    if number is None:
+        return name
+    digits = str(int(number[2]))
+    return f"{number[1]}{digits}" if digits != "0" else "0"

@@ -1,0 +1,84 @@
+"""`--json` of the commands that need an encoder, on drawn people with a tiny network; no command is left out."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.contracts.test_commands import CHEAP
+
+from passerby.cli import COMMANDS, run
+
+pytestmark = pytest.mark.slow
+
+TINY = (
+    "--input.height 64 --input.width 32 --model.backbone tiny:osnet_x0_25 --sampler.identities 4 --schedule.epochs 1 "
+    "--schedule.warmup-epochs 0 --data.held-out-identities 6"
+)
+DATA = "--data.name synthetic --data.root {0}/people"
+COMMANDS_WITH_ENCODER = {
+    "train": f"train demo {DATA} --out {{1}}/run {TINY}",
+    "evaluate": "evaluate {0}/run --ap trapezoid",
+    "embed": "embed {0}/run --out {1}",
+    "report": "report {0}/run --out {1}/report.html",
+    "calibrate": "calibrate {1}/run --far 0.1",
+    "cross-domain": "cross-domain {0}/run --on {0}/people",
+    "compare": f"compare demo {DATA} --out {{1}}/compared --common {{0}}/common.toml",
+    "enroll": "enroll {0}/one.gallery new {0}/probe.jpg --encoder {0}/run",
+    "identify": "identify {0}/one.gallery {0}/probe.jpg --encoder {0}/run",
+    "observe": "observe {0}/one.gallery {0}/probe.jpg --encoder {0}/run --threshold 0.5",
+    "gallery import": "gallery import {0}/one.gallery {0}/one.parquet",
+    "export": "export {0}/run --to onnx --out {1}/encoder.onnx",
+    "bench-encoder": "bench-encoder {0}/run",
+    "data check": "data check {0}/people",
+}
+COMMON = """
+input = {height = 64, width = 32}
+model = {backbone = "tiny:osnet_x0_25"}
+sampler = {identities = 4}
+schedule = {epochs = 1, warmup_epochs = 0}
+data = {held_out_identities = 6}
+"""
+FILMS = {"data from-video", "track"}
+"""Commands that need films; `test_tracking` has them."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn people, a run trained on them, and a gallery with one of them."""
+    folder = tmp_path_factory.mktemp("world")
+    assert run(["data", "draw", str(folder / "people"), "--identities", "24", "--train-identities", "16"]) == 0
+    assert run(COMMANDS_WITH_ENCODER["train"].format(folder, folder).split()) == 0
+    picture = next((folder / "people").rglob("*.jpg"))
+    (folder / "common.toml").write_text(COMMON)
+    shutil.copy(picture, folder / "probe.jpg")
+    enroll = f"enroll {folder}/one.gallery somebody {folder}/probe.jpg --encoder {folder}/run"
+    assert run(enroll.split()) == 0
+    assert run(f"gallery export {folder}/one.gallery {folder}/one.parquet".split()) == 0
+    return folder
+
+
+@pytest.mark.parametrize("name", COMMANDS_WITH_ENCODER)
+def test_json_parses(name: str, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if "{1}/run" in COMMANDS_WITH_ENCODER[name] and name != "train":
+        shutil.copytree(world / "run", tmp_path / "run")
+    capsys.readouterr()
+    assert run([*COMMANDS_WITH_ENCODER[name].format(world, tmp_path).split(), "--json"]) == 0, capsys.readouterr().err
+    json.loads(capsys.readouterr().out)
+
+
+def test_every_command_with_json_is_tried() -> None:
+    tried = {*CHEAP, *COMMANDS_WITH_ENCODER, *FILMS, "demo"}  # the demo has a test of its own
+    assert {name for name, command in COMMANDS.items() if command.json} <= tried
+
+
+@pytest.mark.parametrize("flag", ["--pooling max", "--repeats 3", "--seed 5"])
+@pytest.mark.parametrize("command", ["evaluate {0}/run", "rank {0}/query.parquet {0}/gallery.parquet"])
+def test_a_flag_that_changes_nothing_is_refused(
+    command: str, flag: str, world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if command.startswith("rank") and not (world / "query.parquet").exists():
+        assert run(["embed", str(world / "run"), "--out", str(world)]) == 0
+    capsys.readouterr()
+    assert run([*command.format(world).split(), *flag.split()]) == 2
+    assert "changes nothing under the protocol 'market1501'" in capsys.readouterr().err
