@@ -113,7 +113,10 @@ def test_the_start_is_judged_once_and_remembered(
         patch.setattr(trainer_module, "save_checkpoint", killing)
         with pytest.raises(Kill):
             pb.train(config, out=tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    (first.path / "encoder").rename(first.path / "moved")  # the checkpoint has the weights
     run = pb.train(config, out=tmp_path / "run")
+    (first.path / "moved").rename(first.path / "encoder")
     assert [row["epoch"] for row in run.metrics if row["kind"] == "evaluation"] == [0, 1]
     assert "encoder/ holds those weights" in caplog.text
     state = torch.load(run.path / "checkpoint.pt", weights_only=True)

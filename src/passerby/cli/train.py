@@ -33,6 +33,9 @@ def train(
 ) -> None:
     """Train a recipe, or resume a training that was interrupted.
 
+    It needs data (--data.name) and, where it is to end well on few images, pretrained weights:
+    `passerby train finetune --data.name FOLDER --model.weights FILE`, with one folder of images a person.
+
     Every setting of the recipe can be replaced by its dotted name; `passerby recipes RECIPE` shows its values. Terms of
     the objective: --objective.TERM.weight X and --objective.TERM.arguments.KEY VALUE change a term or add one,
     --objective.TERM none removes it.

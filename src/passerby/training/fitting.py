@@ -10,7 +10,7 @@ from passerby.config import Config
 from passerby.config.settings_group import AUTO_EPOCHS
 from passerby.data.dataset_of_config import fitted_to, held_out_of
 from passerby.data.records import ReIDDataset
-from passerby.errors import ConfigError
+from passerby.errors import ConfigError, WeightsError
 
 log = logging.getLogger("passerby")
 
@@ -36,6 +36,26 @@ def check_fitting(config: Config) -> None:
         raise ConfigError(
             f"schedule.small_until = {schedule.small_until:g} of {schedule.epochs} epochs leaves none at full size, "
             "the size at which the encoder is used; lower it, or halve input.height and input.width"
+        )
+
+
+def check_files(config: Config, *, resumes: bool) -> None:
+    """Refuse a recipe that names files which are not there, before anything is made.
+
+    Args:
+        config: the recipe.
+        resumes: there is a checkpoint, which has the weights already.
+
+    Raises:
+        WeightsError: no such weights.
+        ConfigError: no such vectors of a teacher.
+    """
+    weights, vectors = config.model.weights, config.distillation.vectors
+    if weights is not None and not resumes and not weights.expanduser().exists():
+        raise WeightsError(f"model.weights: {weights}: no such file")
+    if vectors is not None and not vectors.expanduser().exists():
+        raise ConfigError(
+            f"distillation.vectors: {vectors}: no such file; `passerby embed TEACHER --parts train` makes it"
         )
 
 

@@ -22,7 +22,7 @@ from passerby.data.records import ReIDDataset, labels_of
 from passerby.data.sampling.hard_identity import HardIdentitySampler
 from passerby.data.sampling.sampler import make_sampler
 from passerby.embedding.embed import embed_together
-from passerby.errors import ConfigError, DataError, UsageError, WeightsError
+from passerby.errors import ConfigError, DataError, UsageError
 from passerby.evaluation.closed_set.protocols import check_settings
 from passerby.files import replace_file
 from passerby.images.cache import ImageStore
@@ -30,13 +30,19 @@ from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
 from passerby.progress import duration
 from passerby.training.batch_requirements import check_batch_norm, warn_of_copies, warn_of_idle_terms
-from passerby.training.checkpoint import fitted_as_before, load_checkpoint, refuse_other_settings, save_checkpoint
+from passerby.training.checkpoint import (
+    FILE_NAME,
+    fitted_as_before,
+    load_checkpoint,
+    refuse_other_settings,
+    save_checkpoint,
+)
 from passerby.training.collapse import warn_of_collapse
 from passerby.training.devices import choose_device, choose_precision, cpu_threads
 from passerby.training.display import training_display
 from passerby.training.distillation import read_teacher
 from passerby.training.epoch_losses import EpochLosses
-from passerby.training.fitting import check_fitting, check_full_size_steps, describe_split, fit_to_data
+from passerby.training.fitting import check_files, check_fitting, check_full_size_steps, describe_split, fit_to_data
 from passerby.training.growing import estimate_statistics, image_size, is_switch
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
@@ -88,7 +94,7 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
     check_fitting(config)
     if data is None and not config.data.named:
         raise UsageError(f"train on what? The recipe {config.name} names no data: {HOW_TO_NAME}")
-    _check_files(config)
+    check_files(config, resumes=(Path(out) / FILE_NAME).exists())
     device = choose_device(config.run.device)
     folder = Path(out)
     run = folder if (folder / CONFIG_FILE).exists() else None
@@ -363,22 +369,6 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         length = f"{epochs} epoch{'s' if epochs > 1 else ''} in {duration(spent)}"
         log.info("trained %s: loss %.3f; %s", length, loss, judge.conclude())
     return run
-
-
-def _check_files(config: Config) -> None:
-    """Refuse a recipe that names files which are not there, before anything is made.
-
-    Raises:
-        WeightsError: no such weights.
-        ConfigError: no such vectors of a teacher.
-    """
-    weights, vectors = config.model.weights, config.distillation.vectors
-    if weights is not None and not weights.expanduser().exists():
-        raise WeightsError(f"model.weights: {weights}: no such file")
-    if vectors is not None and not vectors.expanduser().exists():
-        raise ConfigError(
-            f"distillation.vectors: {vectors}: no such file; `passerby embed TEACHER --parts train` makes it"
-        )
 
 
 def freeze_backbone(model: ReIDModel, *, frozen: bool) -> None:
