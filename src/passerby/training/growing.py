@@ -28,7 +28,9 @@ def is_switch(config: Config, epoch: int) -> bool:
 
 
 @torch.no_grad()
-def estimate_statistics(model: nn.Module, batches: Iterable[Tensor], precision: torch.dtype) -> None:
+def estimate_statistics(
+    model: nn.Module, batches: Iterable[Tensor], precision: torch.dtype, *, micro_batch: int = 0
+) -> None:
     """Replace the running statistics of every batch norm in training mode by their means over some batches.
 
     At another image size activations are distributed differently, and a running mean takes many steps to forget.
@@ -37,6 +39,7 @@ def estimate_statistics(model: nn.Module, batches: Iterable[Tensor], precision: 
         model: in training mode; nothing but the statistics changes.
         batches: images [B, 3, H, W] on the model's device; the first `STATISTICS_BATCHES` are used.
         precision: arithmetic of the network.
+        micro_batch: most images that pass through at once; 0: a whole batch.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
@@ -47,7 +50,8 @@ def estimate_statistics(model: nn.Module, batches: Iterable[Tensor], precision: 
     try:
         for images in islice(batches, STATISTICS_BATCHES):
             with torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
-                model(images)
+                for part in images.split(micro_batch or len(images)):
+                    model(part)
     finally:
         for norm, (momentum, count) in zip(norms, before, strict=True):
             norm.momentum, norm.num_batches_tracked = momentum, count

@@ -285,7 +285,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             if epoch in (first_epoch, frozen):  # what is replicated is what learns
                 backpropagate.replicate()
             if is_switch(config, epoch) and first_step == 0:
-                estimate_statistics(model, (batch.images for batch in loader.epoch(epoch)), precision)
+                batches = (batch.images for batch in loader.epoch(epoch))
+                estimate_statistics(model, batches, precision, micro_batch=config.run.micro_batch)
                 if average is not None:
                     average.take_statistics(model)
             names = (*objective.names, "spread")

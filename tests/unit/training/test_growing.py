@@ -61,7 +61,7 @@ def test_statistics_are_those_of_the_new_images_and_nothing_else_changes() -> No
     model[1].num_batches_tracked.fill_(7)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     batches = [torch.randn(6, 3, 8, 8) for _ in range(3)]
-    estimate_statistics(model, iter(batches), torch.float32)
+    estimate_statistics(model, iter(batches), torch.float32, micro_batch=3)
     mean = torch.stack([model[0](images).mean((0, 2, 3)) for images in batches]).mean(0)
     assert torch.allclose(model[1].running_mean, mean, atol=1e-5)
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
