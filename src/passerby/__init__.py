@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         GalleryRequestError,
         ImageError,
         MissingExtraError,
+        NetworkError,
         NotInGalleryError,
         PasserbyError,
         StorageError,
@@ -60,17 +61,20 @@ if TYPE_CHECKING:
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
     from passerby.gallery.gallery import Gallery
-    from passerby.gallery.result_types import Identification, Match
+    from passerby.gallery.result_types import Identification, Match, Sighting
     from passerby.losses import LOSSES
     from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
+    from passerby.models.hub import hub_encoders, hub_get, hub_info
     from passerby.models.model import build_model
+    from passerby.models.sources import EncoderSource
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
     from passerby.tracking.boxes.reading import read_boxes
     from passerby.tracking.detections import Detections
     from passerby.tracking.detectors.detector import load_detector
+    from passerby.tracking.observe_tracks import observe_tracks
     from passerby.tracking.result import TrackingResult
     from passerby.tracking.track import track
     from passerby.tracking.tracklet_calibration import TrackletCalibration, calibrate_tracklets
@@ -91,6 +95,7 @@ _HOME = {
     "EmbeddingError": "passerby.errors",
     "Embeddings": "passerby.embedding.embeddings",
     "Encoder": "passerby.models.encoder",
+    "EncoderSource": "passerby.models.sources",
     "Gallery": "passerby.gallery.gallery",
     "GalleryError": "passerby.errors",
     "GalleryRequestError": "passerby.errors",
@@ -99,6 +104,7 @@ _HOME = {
     "LOSSES": "passerby.losses",
     "Match": "passerby.gallery.result_types",
     "MissingExtraError": "passerby.errors",
+    "NetworkError": "passerby.errors",
     "NotInGalleryError": "passerby.errors",
     "Objective": "passerby.training.objective",
     "OpenSetReport": "passerby.evaluation.open_set.curves",
@@ -107,6 +113,7 @@ _HOME = {
     "Report": "passerby.evaluation.closed_set.result",
     "Run": "passerby.training.run",
     "Sample": "passerby.data.records",
+    "Sighting": "passerby.gallery.result_types",
     "StorageError": "passerby.errors",
     "Threshold": "passerby.evaluation.open_set.thresholds",
     "TrackReport": "passerby.evaluation.tracks",
@@ -138,12 +145,16 @@ _HOME = {
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
     "evaluate_tracks": "passerby.evaluation.tracks",
     "export": "passerby.experiments.export_ranking",
+    "hub_encoders": "passerby.models.hub",
+    "hub_get": "passerby.models.hub",
+    "hub_info": "passerby.models.hub",
     "list_datasets": "passerby.data.datasets",
     "load_dataset": "passerby.data.datasets",
     "load_detector": "passerby.tracking.detectors.detector",
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
+    "observe_tracks": "passerby.tracking.observe_tracks",
     "rank": "passerby.evaluation.rank",
     "read_boxes": "passerby.tracking.boxes.reading",
     "recipe_names": "passerby.config",
@@ -169,6 +180,7 @@ __all__ = [
     "EmbeddingError",
     "Embeddings",
     "Encoder",
+    "EncoderSource",
     "Gallery",
     "GalleryError",
     "GalleryRequestError",
@@ -176,6 +188,7 @@ __all__ = [
     "ImageError",
     "Match",
     "MissingExtraError",
+    "NetworkError",
     "NotInGalleryError",
     "Objective",
     "OpenSetReport",
@@ -184,6 +197,7 @@ __all__ = [
     "Report",
     "Run",
     "Sample",
+    "Sighting",
     "StorageError",
     "Threshold",
     "TrackReport",
@@ -215,12 +229,16 @@ __all__ = [
     "evaluate_splits",
     "evaluate_tracks",
     "export",
+    "hub_encoders",
+    "hub_get",
+    "hub_info",
     "list_datasets",
     "load_dataset",
     "load_detector",
     "load_encoder",
     "load_recipe",
     "load_splits",
+    "observe_tracks",
     "rank",
     "read_boxes",
     "recipe_names",

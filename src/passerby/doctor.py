@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from passerby.models.engines.engine_cache import cache_size, engine_cache_dir
 from passerby.version import __version__
 
 _CORE = (
@@ -30,6 +31,7 @@ _EXTRAS = {
     "mat": ("scipy", "h5py"),
     "timm": ("timm", "torchvision"),
     "faiss": ("faiss-cpu",),
+    "hub": ("huggingface_hub",),
 }
 
 
@@ -46,6 +48,7 @@ class Diagnosis:
     packages: dict[str, str | None]
     extras: dict[str, dict[str, str | None]]
     data: str | None
+    engine_cache: dict[str, Any]
     problems: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,6 +67,11 @@ class Diagnosis:
             lines.append(f"extra {extra}: {state}")
         if self.data is not None:
             lines.append(f"research data (PASSERBY_DATA): {self.data}")
+        kept = self.engine_cache
+        lines.append(
+            f"engines chosen for {kept['encoders']} encoders: {kept['bytes'] / 2**20:.1f} MiB in {kept['folder']}, "
+            "which may be deleted at any time"
+        )
         lines += [f"problem: {problem}" for problem in self.problems] or ["no problems found"]
         return "\n".join(lines)
 
@@ -82,8 +90,14 @@ def doctor() -> Diagnosis:
         packages=packages,
         extras={extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()},
         data=data if data is not None and Path(data).is_dir() else None,
+        engine_cache=_engine_cache(),
         problems=tuple(_problems(packages)),
     )
+
+
+def _engine_cache() -> dict[str, Any]:
+    encoders, size = cache_size()
+    return {"folder": str(engine_cache_dir()), "encoders": encoders, "bytes": size}
 
 
 def _version(package: str) -> str | None:

@@ -13,6 +13,7 @@ PasserbyError                 something went wrong that the message explains; ex
 │   │   └── NotInGalleryError      no identity, observation or change of this name or number
 │   └── MissingExtraError     an optional dependency that is not installed
 ├── TrainingError             training cannot go on (NaN or Inf, a lost process)
+├── NetworkError              something could not be fetched (no connection, no address, a damaged download)
 └── StorageError              writing failed (disk full, read-only); what was there before is intact
 
 Messages say what was expected, what was found, where, and what to do.
@@ -87,6 +88,10 @@ class MissingExtraError(UsageError):
 
 class TrainingError(PasserbyError):
     """Training cannot go on; the message names the term, epoch and step, and what was kept."""
+
+
+class NetworkError(PasserbyError):
+    """Something could not be fetched; the message says what, and how to get it by hand."""
 
 
 class StorageError(PasserbyError):

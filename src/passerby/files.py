@@ -11,6 +11,18 @@ from pathlib import Path
 from passerby.errors import StorageError
 
 
+def cache_folder(kind: str) -> Path:
+    """Where files are kept that can be made or fetched again.
+
+    Args:
+        kind: "images", "hub", ...: a folder in $PASSERBY_CACHE, else in `passerby` in the user's cache folder
+            ($XDG_CACHE_HOME, else ~/.cache).
+    """
+    base = os.environ.get("PASSERBY_CACHE")
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "passerby"
+    return (Path(base) if base else user) / kind
+
+
 @contextmanager
 def replace_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, it takes `path`'s place in one step.

@@ -152,7 +152,7 @@ def test_a_value_of_the_wrong_type_is_refused(name: str, capsys: pytest.CaptureF
         assert flag(parameter) in refused(capsys, [*words, flag(parameter), "wrong"])
 
 
-WITHOUT_INPUT = {"demo", "doctor", "completion", "data list", "data draw", "keys add", "recipes"}
+WITHOUT_INPUT = {"demo", "doctor", "completion", "data list", "data draw", "hub list", "keys add", "recipes"}
 """Commands that read no file, and so can miss none."""
 
 
@@ -176,6 +176,7 @@ def place(tmp_path: Path) -> Path:
     with Gallery.open(tmp_path / "people.gallery", fingerprint="drawn") as gallery:
         for n, person in enumerate(people[:4]):
             gallery.enroll(f"person-{n}", vectors=person + 0.1 * rng.normal(size=(2, 16)), camera="door", time=1.8e9)
+        gallery.observe(people[1], camera="hall", time=1.8e9, threshold=0.5)
     run(["keys", "add", str(tmp_path / "keys.json"), "desk"])
     for side, camera in (("query", 0), ("gallery", 1)):
         vectors = (people + 0.1 * rng.normal(size=people.shape)).astype(np.float32)
@@ -191,6 +192,8 @@ CHEAP = {
     "data info": "data info market1501",
     "data draw": "data draw {0}/drawn --identities 8 --train-identities 4 --cameras 2 --images-per-camera 2",
     "data write": "data write viper {0}/viper --persons 10",
+    "hub list": "hub list",
+    "hub info": "hub info retail-0277",
     "recipes": "recipes demo",
     "keys add": "keys add {0}/keys.json other",
     "keys list": "keys list {0}/keys.json",
@@ -204,6 +207,9 @@ CHEAP = {
     "forget": "forget {0}/people.gallery person-0",
     "gallery list": "gallery list {0}/people.gallery",
     "gallery observations": "gallery observations {0}/people.gallery person-1",
+    "gallery sightings": "gallery sightings {0}/people.gallery person-1 --camera hall --newest 3",
+    "gallery keep-sightings": "gallery keep-sightings {0}/people.gallery --vectors --days 30 --templates 5",
+    "gallery consolidate": "gallery consolidate {0}/people.gallery --least 0.5",
     "gallery history": "gallery history {0}/people.gallery --limit 2",
     "gallery update": "gallery update {0}/people.gallery person-1 --notes x --expires 2030-01-01",
     "gallery rename": "gallery rename {0}/people.gallery person-1 ann",
@@ -237,3 +243,4 @@ def test_people_get_text_on_stdout(name: str, place: Path, capsys: pytest.Captur
     assert out.strip()
     assert "Identity(" not in out
     assert "Event(" not in out
+    assert "Sighting(" not in out

@@ -1,6 +1,7 @@
 """From drawn films to identities: followed, cut, joined over cameras, written, evaluated and watched."""
 
 import csv
+import itertools
 import json
 from pathlib import Path
 
@@ -231,6 +232,7 @@ def test_watching_gives_sightings(films: list[DrawnFilm], boxes: list[Path], enc
         seen = list(pb.watch(films[0].film, gallery, camera="hall", boxes=boxes[0], threshold=0.6, start=100.0))
         again = list(pb.watch(films[0].film, gallery, camera="hall", boxes=boxes[0], threshold=0.6, start=500.0))
         known = len(gallery)
+        stored = gallery.sightings()
     decided = [s for s in seen if s.sighting is not None]
     assert decided
     assert any(s.sighting.new for s in decided)
@@ -238,6 +240,11 @@ def test_watching_gives_sightings(films: list[DrawnFilm], boxes: list[Path], enc
     assert not any(s.sighting.new for s in again if s.sighting is not None)
     assert 1 <= known <= len(decided)
     assert "hall" in str(seen[0])
+    assert sorted(s.id for s in stored) == sorted(s.sighting.id for s in seen + again if s.sighting is not None)
+    assert all(s.has_thumbnail and s.camera == "hall" and s.source.endswith(films[0].film.name) for s in stored)
+    assert all(s.first_frame <= s.last_frame for s in stored)
+    for one, other in itertools.combinations(stored, 2):  # nobody is twice in the picture
+        assert one.identity != other.identity or one.end < other.start or other.end < one.start
 
 
 def test_encode_boxes_is_encode_of_the_crops(films: list[DrawnFilm], encoder: Encoder) -> None:

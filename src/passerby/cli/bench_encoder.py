@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import BatchSize, Encoder, Json
 
@@ -16,9 +17,10 @@ def bench_encoder(
     *,
     batch_size: BatchSize = 32,
     rounds: Annotated[int, Parameter(metavar="N", help="How often each engine runs.")] = 5,
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Find the fastest way to run an encoder here: torch, ONNX Runtime or OpenVINO, side by side."""
     from passerby.experiments.benchmark_encoder import bench_encoder as run_bench
 
-    show(run_bench(encoder, batch_size=batch_size, rounds=rounds), as_json=json)
+    show(run_bench(source_of(encoder, reading), batch_size=batch_size, rounds=rounds), as_json=json)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags, data_of
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.output import show
-from passerby.cli.shared_parameters import Encoder, Flip, Json, Metric, Seed
+from passerby.cli.shared_parameters import Encoder, Engine, Flip, Json, Metric, Seed
 from passerby.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def calibrate(
     metric: Metric = "euclidean",
     flip: Flip = True,
     seed: Seed = 0,
+    engine: Engine = "auto",
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Choose the distance below which a match is accepted, on people that served neither training nor the test.
@@ -45,6 +48,8 @@ def calibrate(
         metric: see `Metric`.
         flip: see `Flip`.
         seed: Chooses who is enrolled and who is an impostor.
+        engine: see `Engine`.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     from passerby.evaluation.open_set.calibration import calibrate as run_calibrate
@@ -61,8 +66,9 @@ def calibrate(
     else:
         held_out = held_out_of(encoder, held_out_identities, same_data=data.name is None)
         _, chosen = data.load(encoder).hold_out(held_out)
+    source = source_of(encoder, reading)
     show(
-        run_calibrate(encoder, chosen, far=far, metric=metric, flip=flip, seed=seed, draws=draws),
+        run_calibrate(source, chosen, far=far, metric=metric, flip=flip, seed=seed, draws=draws, engine=engine),
         as_json=json,
     )
 

@@ -27,6 +27,7 @@ class Command(NamedTuple):
 GROUPS = {
     "data": ("Data", "list, describe, check and write datasets; crop tracklets from a video"),
     "gallery": ("Gallery", "administer a gallery: list, history, merge, split, purge, backup, ..."),
+    "hub": ("Encoders", "known public encoders: list, what is known of one, bring one here"),
     "keys": ("Service", "API keys of a service: add, list, remove"),
 }
 """Commands with actions: section and summary. Their actions stand in `COMMANDS` as "GROUP ACTION"."""
@@ -105,9 +106,24 @@ COMMANDS: dict[str, Command] = {
     "enroll": Command(_CLI + "enroll:enroll", "Gallery", "add images of a known person to a gallery"),
     "identify": Command(_CLI + "identify:identify", "Gallery", "who is this? ranked candidates, or unknown"),
     "observe": Command(_CLI + "observe:observe", "Gallery", "identify, and enrol whoever is unknown as a new identity"),
+    "observe-tracks": Command(
+        _CLI + "observe_tracks:observe_tracks", "Gallery", "observe tracks of people; nobody is two tracks at once"
+    ),
     "forget": Command(_CLI + "forget:forget", "Gallery", "erase a person from every byte of a gallery's files"),
     "gallery list": Command(_CLI + "gallery:identities", "", "identities with their observations, cameras and dates"),
     "gallery observations": Command(_CLI + "gallery:observations", "", "stored observations with camera and time"),
+    "gallery sightings": Command(
+        _CLI + "gallery_sightings:sightings", "", "who was seen by which camera, when; also as Parquet or CSV"
+    ),
+    "gallery find-sightings": Command(
+        _CLI + "gallery_sightings:find_sightings", "", "rank all past sightings by likeness to a person"
+    ),
+    "gallery keep-sightings": Command(
+        _CLI + "gallery_sightings:keep_sightings", "", "show or set what is stored of sightings, and how long"
+    ),
+    "gallery consolidate": Command(
+        _CLI + "gallery_sightings:consolidate", "", "which unknowns are one person; --apply makes them one"
+    ),
     "gallery history": Command(_CLI + "gallery:history", "", "what happened, newest first"),
     "gallery update": Command(
         _CLI + "gallery_changes:update", "", "change an identity's notes, consent or retention date"
@@ -140,4 +156,9 @@ COMMANDS: dict[str, Command] = {
     "bench-encoder": Command(
         _CLI + "bench_encoder:bench_encoder", "Encoders", "find the fastest way to run an encoder here"
     ),
+    "hub list": Command(_CLI + "hub:list_encoders", "", "the known public encoders, with published accuracy"),
+    "hub info": Command(
+        _CLI + "hub:encoder_info", "", "what is known of one: files, licence, terms of its data, input, figures"
+    ),
+    "hub get": Command(_CLI + "hub:get", "", "bring one here; then hub:NAME is an encoder in every command"),
 }

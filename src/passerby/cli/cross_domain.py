@@ -24,16 +24,16 @@ def cross_domain(
     """Evaluate every encoder on every dataset: a matrix of mAP and rank-1.
 
     Args:
-        encoders: Folders of runs or encoders.
+        encoders: Runs, encoders, descriptions, exported graphs, or names of the hub.
         on: Datasets: a name of `passerby data list` and its folder; or one's own manifest or folder, without =ROOT.
         evaluation: How rankings are scored.
         json: see `Json`.
     """
     from passerby.data.datasets import load_dataset
     from passerby.evaluation.closed_set.splits import cross_domain as run_cross_domain
-    from passerby.models.encoder import load_encoder
+    from passerby.models.engines.choice import pick_encoder
 
     places = [(place, *place.partition("=")) for place in on]
     datasets = {place: load_dataset(name, root or None) for place, name, _, root in places}
-    loaded = {str(folder): load_encoder(folder) for folder in encoders}
+    loaded = {str(folder): pick_encoder(folder)[0] for folder in encoders}
     show(run_cross_domain(loaded, datasets, **given(evaluation)), as_json=json)

@@ -101,12 +101,16 @@ def data_of(run: Path | None) -> DataConfig | None:
     Raises:
         UsageError: no such folder.
     """
-    if run is not None and not run.exists():
-        raise UsageError(f"{run}: no such folder; expected that of a run or an encoder")
     from passerby.config.recipe_files import load_recipe
+    from passerby.models.sources import is_hub_name
 
-    settings = run / "config.toml" if run is not None else None
-    return load_recipe(settings).data if settings is not None and settings.exists() else None
+    if run is None or is_hub_name(run):
+        return None
+    if not run.exists():
+        raise UsageError(f"{run}: no such file or folder; expected a run, an encoder or a model file")
+
+    settings = run / "config.toml"
+    return load_recipe(settings).data if settings.exists() else None
 
 
 def reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.image_folder import images_below
 from passerby.cli.output import is_first_process, show
-from passerby.cli.shared_parameters import BatchSize, Encoder, Flip, Json
+from passerby.cli.shared_parameters import BatchSize, Encoder, Engine, Flip, Json
 from passerby.errors import EmbeddingError, UsageError
 
 
@@ -28,6 +29,8 @@ def embed(
     flip: Flip = True,
     shard: Annotated[str, Parameter(metavar="I/N")] = "",
     shard_size: Annotated[int, Parameter(metavar="N")] = 8192,
+    engine: Engine = "auto",
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Turn a dataset, or a folder of images, into vectors: Parquet files with vector, pid, camid and path.
@@ -42,19 +45,21 @@ def embed(
         flip: see `Flip`.
         shard: Do part I of N; whoever ends last joins them. Default: all of it, or under torchrun this process's.
         shard_size: Images between two writes; what has been written is not done again after an interruption.
+        engine: see `Engine`.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     if images is not None and (data.given or parts):
         raise UsageError("--images embeds a folder of images, which has neither --data.* nor --parts")
     part, of = _part(shard)
-    from passerby.models.encoder import load_encoder
+    from passerby.models.engines.choice import pick_encoder
 
-    model = load_encoder(encoder)
     if images is not None:
         samples = {"images": images_below(images)}
     else:
         dataset = data.load(encoder)
         samples = {name: dataset.part(name) for name in parts or ("query", "gallery")}
+    model, _ = pick_encoder(source_of(encoder, reading), engine, images=sum(map(len, samples.values())))
     settings = {"shard_size": shard_size, "batch_size": batch_size, "flip": flip, "worker": part - 1, "workers": of}
     rows = [_embed_part(model, items, out / f"{name}.parquet", settings) for name, items in samples.items()]
     show([row for row, _ in rows], as_json=json, text="\n".join(text for _, text in rows))
@@ -66,7 +71,13 @@ def _embed_part(encoder: Any, samples: Any, file: Path, settings: dict[str, Any]
 
     folder = file.with_suffix(".shards")
     embed_to_shards(encoder, samples, folder, progress=is_first_process(), **settings)
-    row: dict[str, Any] = {"file": str(file), "vectors": None, "dim": encoder.dim, "missing": missing_shards(folder)}
+    row: dict[str, Any] = {
+        "file": str(file),
+        "vectors": None,
+        "dim": encoder.dim,
+        "engine": encoder.engine.name,
+        "missing": missing_shards(folder),
+    }
     if row["missing"]:
         this = f"part {settings['worker'] + 1} of {settings['workers']}"
         return row, f"{folder}: {this} is done; {row['missing']} files of other parts are not there yet"

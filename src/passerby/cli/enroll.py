@@ -6,9 +6,20 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
-from passerby.cli.shared_parameters import Camera, GalleryEncoder, GalleryLocation, Images, Json, Moment, Name, Tracklet
+from passerby.cli.shared_parameters import (
+    Camera,
+    Engine,
+    GalleryEncoder,
+    GalleryLocation,
+    Images,
+    Json,
+    Moment,
+    Name,
+    Tracklet,
+)
 
 
 def enroll(
@@ -24,6 +35,8 @@ def enroll(
     consent: Annotated[str | None, Parameter(metavar="TEXT")] = None,
     expires: Annotated[str | None, Parameter(metavar="TIME")] = None,
     tracklet: Tracklet = False,
+    engine: Engine = "auto",
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Add images of a known person to a gallery, which is made if there is none.
@@ -39,9 +52,11 @@ def enroll(
         consent: What consent there is, and where it is written down.
         expires: Retention date, after which `passerby gallery purge` forgets the person.
         tracklet: see `Tracklet`.
+        engine: see `Engine`.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
-    with open_gallery(gallery, encoder, make=True) as opened:
+    with open_gallery(gallery, source_of(encoder, reading), engine=engine, images=len(images), make=True) as opened:
         added = opened.enroll(
             name,
             list(images),

@@ -80,17 +80,20 @@ def split(
     name: Name,
     observations: Annotated[
         tuple[int, ...], Parameter(name="OBSERVATION", help="Ids, as in `passerby gallery observations`.")
-    ],
+    ] = (),
     /,
     *,
+    sighting: Annotated[
+        tuple[int, ...], Parameter(metavar="ID", help="Sightings, as in `passerby gallery sightings`.")
+    ] = (),
     to: Annotated[
         str | None, Parameter(metavar="NAME", help="Name of the new identity (default: a new unknown).")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Move observations that turn out to be somebody else to a new identity."""
+    """Move observations or sightings that turn out to be somebody else to a new identity."""
     with open_gallery(gallery) as opened:
-        _show_identity(opened.split(name, observations, name=to), json)
+        _show_identity(opened.split(name, observations, sightings=sighting, name=to), json)
 
 
 def undo(

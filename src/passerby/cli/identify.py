@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import (
     AcceptBelow,
     Camera,
+    Engine,
     GalleryEncoder,
     GalleryLocation,
     Images,
@@ -35,6 +37,8 @@ def identify(
     top: Annotated[int, Parameter(metavar="N")] = 10,
     score: Literal["min", "mean", "centroid"] = "min",
     tracklet: Tracklet = False,
+    engine: Engine = "auto",
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Who is this? Ranked candidates, or unknown; changes nothing.
@@ -51,12 +55,14 @@ def identify(
         top: Candidates to list.
         score: How the distances to an identity's observations become one number.
         tracklet: see `Tracklet`.
+        engine: see `Engine`.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     if camera is None and not exclude_camera:
         raise UsageError("--no-exclude-camera goes with --camera: without one, nothing is left out")
     probes: list[Any] = [list(images)] if tracklet else list(images)
-    with open_gallery(gallery, encoder) as opened:
+    with open_gallery(gallery, source_of(encoder, reading), engine=engine, images=len(images)) as opened:
         found = [
             opened.identify(
                 probe,

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import (
     AcceptBelow,
     Camera,
+    Engine,
     GalleryEncoder,
     GalleryLocation,
     Images,
@@ -30,8 +32,11 @@ def observe(
     camera: Camera = None,
     time: Moment = None,
     keep: Annotated[bool, Parameter(negative=())] = False,
+    once_per_instant: bool = True,
     threshold: AcceptBelow = None,
     tracklet: Tracklet = False,
+    engine: Engine = "auto",
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Identify, and enrol whoever is unknown as a new identity ("unknown-1", "unknown-2", ...).
@@ -43,14 +48,20 @@ def observe(
         camera: see `Camera`.
         time: see `Moment`.
         keep: Also add the images of people who are recognised (their identity then drifts with them).
+        once_per_instant: Nobody is seen twice by one camera at one TIME (unless TIME is a day).
         threshold: see `AcceptBelow`.
         tracklet: see `Tracklet`.
+        engine: see `Engine`.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     probes: list[Any] = [list(images)] if tracklet else list(images)
-    with open_gallery(gallery, encoder, make=True) as opened:
+    with open_gallery(gallery, source_of(encoder, reading), engine=engine, images=len(images), make=True) as opened:
         sightings = [
-            opened.observe(probe, camera=camera, time=time, keep=keep, threshold=threshold) for probe in probes
+            opened.observe(
+                probe, camera=camera, time=time, keep=keep, once_per_instant=once_per_instant, threshold=threshold
+            )
+            for probe in probes
         ]
     names = [", ".join(map(str, images))] if tracklet else [str(path) for path in images]
     rows = [{"probe": name, **asdict(sighting)} for name, sighting in zip(names, sightings, strict=True)]

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from passerby.config.engine import EngineName
 from passerby.errors import GalleryError
 
 if TYPE_CHECKING:
     from passerby.gallery.gallery import Gallery
+    from passerby.gallery.images_or_vectors import VectorEncoder
+
+_MANY = 500  # images, of which torch decodes and prepares the next ones while it works
 
 
-def open_gallery(location: str, encoder: Path | None = None, *, make: bool = False, read_only: bool = False) -> Gallery:
+def open_gallery(
+    location: str,
+    encoder: str | os.PathLike[str] | None = None,
+    *,
+    engine: EngineName = "auto",
+    images: int = 0,
+    make: bool = False,
+    read_only: bool = False,
+) -> Gallery:
     """Open a gallery.
 
     Args:
         location: a file, or milvus://HOST:PORT/NAME.
-        encoder: folder of the run or encoder, where images come in.
+        encoder: the encoder, where images come in.
+        engine: what runs the encoder.
+        images: how many will be encoded.
         make: make it where there is none.
         read_only: refuse every change.
 
     Raises:
         GalleryError: there is none, or it cannot be opened.
-        WeightsError: no encoder in that folder.
+        WeightsError: no such encoder.
     """
     if not make and "://" not in location and not Path(location).exists():
         raise GalleryError(f"{location}: no such gallery; `passerby enroll` makes one")
@@ -30,6 +45,20 @@ def open_gallery(location: str, encoder: Path | None = None, *, make: bool = Fal
 
     if encoder is None:
         return Gallery.open(location, read_only=read_only)
-    from passerby.models.encoder import load_encoder
+    return Gallery.open(location, _encoder(encoder, engine, images), read_only=read_only)
 
-    return Gallery.open(location, load_encoder(encoder), read_only=read_only)
+
+def _encoder(place: str | os.PathLike[str], engine: EngineName, images: int) -> VectorEncoder:
+    """The encoder; where a graph of it is at hand, without torch, whose import takes longer than a picture."""
+    if engine in ("auto", "onnxruntime") and images < _MANY:
+        from passerby.models.described_encoder import described_encoder
+        from passerby.models.engines.graph_choice import graph_at_hand
+        from passerby.models.graph_encoder import GraphEncoder
+
+        described = described_encoder(place)
+        graph = None if described is None else graph_at_hand(described)
+        if described is not None and graph is not None and engine in ("auto", graph.name):
+            return GraphEncoder(described, graph)
+    from passerby.models.engines.choice import pick_encoder
+
+    return pick_encoder(place, engine, images=images)[0]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.shared_parameters import GalleryEncoder, GalleryLocation
 
 
@@ -22,6 +23,8 @@ def serve(
     engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
     tls_certificate: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     tls_key: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    reading: Reading = EncoderFlags(),
+    webhooks: Annotated[Path | None, Parameter(metavar="FILE")] = None,
 ) -> None:
     """Serve a gallery over HTTP, with a page for the operator, until stopped.
 
@@ -35,12 +38,14 @@ def serve(
         engine: What runs the encoder; auto: the fastest here of torch and of what `passerby export` made.
         tls_certificate: PEM file; with --tls-key, the service uses HTTPS.
         tls_key: PEM file.
+        reading: How to read a model file that does not describe itself.
+        webhooks: JSON file that says where new sightings are sent.
     """
     from passerby.service import serve as run_serve
 
     run_serve(
         gallery,
-        encoder,
+        source_of(encoder, reading),
         host=host,
         port=port,
         keys=keys,
@@ -48,4 +53,5 @@ def serve(
         engine=engine,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
+        webhooks=webhooks,
     )

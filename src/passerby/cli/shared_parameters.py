@@ -7,10 +7,18 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
+from passerby.config.engine import EngineName
+
 Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON for machines.")]
-Encoder: TypeAlias = Annotated[Path, Parameter(help="Folder of a run or an encoder.")]
+_ANY_ENCODER = (
+    "a run's or an encoder's folder, a description (.toml, .json), a graph (.onnx, .xml), a checkpoint, or hub:NAME"
+)
+Encoder: TypeAlias = Annotated[Path, Parameter(help=f"{_ANY_ENCODER[0].upper()}{_ANY_ENCODER[1:]}.")]
 GalleryEncoder: TypeAlias = Annotated[
-    Path, Parameter(metavar="FOLDER", help="Folder of the run or encoder whose vectors the gallery holds.")
+    Path, Parameter(metavar="ENCODER", help=f"What made the gallery's vectors: {_ANY_ENCODER}.")
+]
+Engine: TypeAlias = Annotated[
+    EngineName, Parameter(help="What runs the encoder; auto: the fastest here that gives torch's vectors.")
 ]
 GalleryLocation: TypeAlias = Annotated[str, Parameter(help="A gallery: a file, or milvus://HOST:PORT/NAME.")]
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the person.")]

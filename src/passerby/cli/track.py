@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.output import show
 from passerby.cli.setting_flags import flags_of, given
-from passerby.cli.shared_parameters import Json
+from passerby.cli.shared_parameters import Engine, Json
 from passerby.config.tracking import TrackingSettings
 from passerby.errors import UsageError
 
@@ -35,13 +36,15 @@ def track(
     film_out: bool = False,
     thumbnails: bool = True,
     tracking: TrackingFlags = TrackingFlags(),  # noqa: B008  (frozen)
+    engine: Engine = "auto",
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """Follow people through films: one number a person, over time and over cameras.
 
     Args:
         films: Films, folders of frames, or addresses of cameras.
-        encoder: Folder of the run or encoder that turns crops into vectors, or a description of a foreign model.
+        encoder: What turns crops into vectors: a run, an encoder, a description, a model file, or hub:NAME.
         out: New or empty folder for FILM.txt (MOT), tracks.csv, tracks.parquet, tracklets.parquet and report.html.
         detector: OpenVINO (.xml) or ONNX (.onnx) file of a person detector, or a .toml that describes one.
         boxes: Instead of a detector: FILM=FILE, or one file a film in their order.
@@ -55,16 +58,19 @@ def track(
         film_out: Also write the films with boxes and numbers drawn in.
         thumbnails: Show small pictures of people in the report.
         tracking: Settings of tracking.
+        engine: see `Engine`.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     from passerby.config.tracking import tracking_settings
+    from passerby.models.engines.choice import pick_encoder
     from passerby.tracking.track import track as track_films
     from passerby.tracking.tracklet_calibration import read_calibration
 
     true_files = _named(truth, "--truth")
     result = track_films(
         films,
-        encoder=encoder,
+        encoder=pick_encoder(source_of(encoder, reading), engine)[0],
         detector=detector,
         boxes=_boxes(boxes),
         cameras=cameras or None,

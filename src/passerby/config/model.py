@@ -23,6 +23,8 @@ class ModelConfig(Settings):
     """Batch norm between `feature` and `embedding` (BNNeck, Luo et al. 2019)."""
     fc_dims: tuple[int, ...] = ()
     """Fully connected layers after pooling (HAP2S: 1024, 128); the last one is the feature's dimension."""
+    fc_end: Literal["linear", "norm_relu"] = "linear"
+    """What ends the fully connected layers; norm_relu: batch norm and ReLU (torchreid's fc512)."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Dropout before the fully connected layers."""
     last_pool: bool = True

@@ -16,6 +16,7 @@ from passerby.errors import EmbeddingError
 from passerby.evaluation.camera_means import check_camera_statistics
 from passerby.evaluation.closed_set.protocols import check_settings, evaluate_embeddings
 from passerby.evaluation.closed_set.result import Report
+from passerby.models.encoder import Encoder
 
 
 def evaluate(
@@ -85,9 +86,13 @@ def score_dataset(
     quality = (f"frames weighted by their {settings.pooling}",) if weights else ()
     return replace(
         report,
-        settings={**report.settings, "flip": settings.flip, "batch_size": settings.batch_size},
+        settings={**report.settings, "flip": settings.flip, "batch_size": settings.batch_size, **_engine_of(encoder)},
         notes=(*data.notes, *report.notes, *quality),
     )
+
+
+def _engine_of(encoder: Embedder) -> dict[str, str]:
+    return {"engine": encoder.engine.name} if isinstance(encoder, Encoder) else {}
 
 
 def score(

@@ -30,9 +30,9 @@ class EngineSpeed:
     images_per_second: float
     """Best of the rounds."""
     ratio: float
-    """Against torch in float32, the median over rounds in which both ran one after the other."""
+    """Against torch in float32 (of a graph: the engine that its file needs), the median over rounds taken in turns."""
     difference: float
-    """Largest difference of any number of a vector from torch's in float32."""
+    """Largest difference of any number of a vector from that engine's."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,22 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
     Graphs that `passerby export` has not put into the encoder's folder are made for the occasion and thrown away.
 
     Args:
-        folder: an encoder's or a run's folder.
+        folder: any encoder that `load_encoder` takes.
         batch_size: images in a batch.
         rounds: how often each engine runs; interleaved, so that all see the same machine.
 
     Raises:
         WeightsError: no encoder there.
     """
-    reference = load_encoder(folder, engine="torch")
-    ways: dict[str, Callable[[Tensor], Tensor]] = {"torch": reference.encode_batch, "torch bf16": _in_bf16(reference)}
+    reference = load_encoder(folder)
+    first = reference.engine.name
+    ways: dict[str, Callable[[Tensor], Tensor]] = {first: reference.encode_batch}
+    if first == "torch":
+        ways["torch bf16"] = _in_bf16(reference)
     absent = []
     for engine, to in (("onnxruntime", "onnx"), ("openvino", "openvino")):
+        if engine == first:
+            continue
         try:
             ways[engine] = _graph(folder, reference, engine, to)
         except (WeightsError, MissingExtraError) as error:
@@ -97,7 +102,7 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
         EngineSpeed(
             name=name,
             images_per_second=batch_size / min(times),
-            ratio=float(torch.tensor(seconds["torch"]).div(torch.tensor(times)).median()),
+            ratio=float(torch.tensor(seconds[first]).div(torch.tensor(times)).median()),
             difference=differences[name],
         )
         for name, times in seconds.items()
@@ -110,6 +115,8 @@ def _graph(folder: str | os.PathLike[str], reference: Encoder, engine: str, to: 
     try:
         return load_encoder(folder, engine=engine).encode_batch
     except WeightsError:  # not exported yet, or from other weights
+        if reference.engine.name != "torch":
+            raise
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
             file = export(folder, to, out=Path(temporary) / FILES[to]).path
             return GraphEngine(file, engine, reference.preprocessing)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from passerby.array_types import Int64
 from passerby.errors import GalleryRequestError
 from passerby.gallery.events import Event
 from passerby.gallery.identities import final_identity, new_identity, new_unknown
+from passerby.gallery.sightings import own_observations
 from passerby.gallery.stores.protocol import Store
-from passerby.gallery.stores.rows import IdentityRecord
+from passerby.gallery.stores.rows import IdentityRecord, SightingWhere
 
 
 def write_event(
@@ -85,8 +86,64 @@ def set_threshold(store: Store, threshold: float | None, actor: str) -> None:
     write_event(store, "threshold", None, actor, detail={"old": settings.threshold, "new": threshold})
 
 
-def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: str) -> None:
-    """Move all observations of `source` to `target`; the earlier of two retention dates holds for both.
+def set_sightings(
+    store: Store,
+    keep_vectors: bool | None,
+    expire_after: float | Literal["never"] | None,
+    templates_per_camera: int | Literal["any"] | None,
+    actor: str,
+) -> None:
+    """Change what is stored of sightings; what is None stays. Vectors that are not to be stored are erased.
+
+    Raises:
+        GalleryRequestError: a time or number that is not above 0.
+    """
+    old = store.settings()
+    new = old
+    if keep_vectors is not None:
+        new = replace(new, keep_sighting_vectors=keep_vectors)
+    if expire_after is not None:
+        if expire_after != "never" and not 0 < expire_after < float("inf"):
+            raise GalleryRequestError(f"expire_after: expected a number of seconds above 0, found {expire_after!r}")
+        new = replace(new, sightings_expire_after=None if expire_after == "never" else float(expire_after))
+    if templates_per_camera is not None:
+        if templates_per_camera != "any" and templates_per_camera < 1:
+            raise GalleryRequestError(f"templates_per_camera: expected 1 or more, found {templates_per_camera}")
+        new = replace(new, templates_per_camera=None if templates_per_camera == "any" else templates_per_camera)
+    if keep_vectors is False:
+        store.sightings.erase_vectors()
+    if new == old:
+        return
+    store.change_settings(new)
+    names = ("keep_sighting_vectors", "sightings_expire_after", "templates_per_camera")
+    detail = {which: {name: getattr(one, name) for name in names} for which, one in (("old", old), ("new", new))}
+    write_event(store, "sightings", None, actor, detail=detail)
+
+
+def purge_sightings(store: Store, now: float, actor: str) -> int:
+    """Erase the sightings whose retention has ended; how many."""
+    lasting = store.settings().sightings_expire_after
+    if lasting is None:
+        return 0
+    old = store.sightings.expired(now - lasting)
+    store.sightings.erase(old)
+    if len(old):
+        write_event(store, "purge", None, actor, detail={"sightings": len(old)})
+    return len(old)
+
+
+def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: str, *, batch: int | None = None) -> int:
+    """Move all observations and sightings of `source` to `target`; the earlier of two retention dates holds for both.
+
+    Args:
+        store: of both.
+        target: remains.
+        source: becomes a second name of `target`.
+        actor: who asked, for the log.
+        batch: number of the changes that are undone together, if there are others.
+
+    Returns:
+        The entry of the log.
 
     Raises:
         GalleryRequestError: both are one identity.
@@ -94,30 +151,54 @@ def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: s
     if target.id == source.id:
         raise GalleryRequestError(f"{store.location}: {target.name!r} cannot be merged into itself")
     moved = store.observations([source.id]).ids
+    seen = sightings_of(store, [source.id])
     store.move_observations(moved, target.id)
+    store.sightings.move(seen, target.id)
     store.put_identity(replace(source, merged_into=target.id))
     dates = [date for date in (target.expires, source.expires) if date is not None]
     if dates and min(dates) != target.expires:
         store.put_identity(replace(target, expires=min(dates)))
-    detail = {"moved": _ranges(moved), "expires": target.expires}
-    write_event(store, "merge", target.id, actor, other=source.id, detail=detail)
+    detail = {"moved": ranges_of(moved), "sightings": ranges_of(seen), "expires": target.expires}
+    if batch is not None:
+        detail["batch"] = batch
+    return write_event(store, "merge", target.id, actor, other=source.id, detail=detail)
 
 
-def split(store: Store, record: IdentityRecord, observations: list[int], name: str | None, actor: str) -> int:
-    """Move some observations to a new identity; its id.
+def reassign(
+    store: Store, source: int, target: int, observations: Int64, sighting: int, actor: str, *, batch: int
+) -> None:
+    """Give observations and a sighting (0: none) of one identity to another; undone with the others of the batch."""
+    seen = np.array([sighting] if sighting else [], np.int64)
+    store.move_observations(observations, target)
+    store.sightings.move(seen, target)
+    detail = {"moved": ranges_of(observations), "sightings": ranges_of(seen), "batch": batch}
+    write_event(store, "reassign", target, actor, other=source, detail=detail)
+
+
+def split(
+    store: Store,
+    record: IdentityRecord,
+    observations: Sequence[int],
+    sightings: Sequence[int],
+    name: str | None,
+    actor: str,
+) -> int:
+    """Move some observations and sightings to a new identity; its id.
+
+    Sightings whose observations are all moved go with them.
 
     Raises:
-        GalleryRequestError: observations of others, or all of its own, or the name belongs to another identity.
+        GalleryRequestError: those of others, none, or all observations, or the name belongs to another identity.
     """
-    wanted = np.unique(np.asarray(observations, np.int64))
     own = store.observations([record.id]).ids
-    foreign = np.setdiff1d(wanted, own)
-    if not len(wanted) or len(foreign):
-        found = f"observation {foreign[0]} is not one of its own" if len(foreign) else "none were given"
+    seen = store.sightings.select(SightingWhere(frozenset([record.id])))
+    wanted = _own_ids(store, record, "observation", observations, own)
+    named = _own_ids(store, record, "sighting", sightings, np.array([one.id for one in seen], np.int64))
+    if not len(wanted) and not len(named):
         raise GalleryRequestError(
-            f"{store.location}: split {record.name!r}: expected ids of its observations, but {found}"
+            f"{store.location}: split {record.name!r}: expected ids of its observations, but none were given"
         )
-    if len(wanted) == len(own):
+    if len(wanted) == len(own) and len(wanted):
         raise GalleryRequestError(
             f"{store.location}: split {record.name!r}: all of its observations; rename it instead"
         )
@@ -126,27 +207,58 @@ def split(store: Store, record: IdentityRecord, observations: list[int], name: s
     made = new_unknown(store) if name is None else new_identity(store, name)
     # what was agreed for the whole holds for the part
     store.put_identity(replace(made, consent=record.consent, expires=record.expires))
+    places = [(one.id, own_observations(one, own)) for one in seen]
+    with_them = [number for number, ids in places if len(ids) and np.isin(ids, wanted).all()]
+    moved = np.union1d(named, np.array(with_them, np.int64))
     store.move_observations(wanted, made.id)
-    write_event(store, "split", record.id, actor, other=made.id, detail={"moved": _ranges(wanted)})
+    store.sightings.move(moved, made.id)
+    detail = {"moved": ranges_of(wanted), "sightings": ranges_of(moved)}
+    write_event(store, "split", record.id, actor, other=made.id, detail=detail)
     return made.id
 
 
-def forget(store: Store, identities: Sequence[int], action: str, actor: str) -> int:
-    """Erase identities and all that was merged into them; number of observations erased."""
+def _own_ids(store: Store, record: IdentityRecord, what: str, given: Sequence[int], own: Int64) -> Int64:
+    wanted = np.unique(np.asarray(given, np.int64))
+    foreign = np.setdiff1d(wanted, own)
+    if len(foreign):
+        raise GalleryRequestError(
+            f"{store.location}: split {record.name!r}: expected ids of its {what}s, but {what} {foreign[0]} is not one "
+            "of its own"
+        )
+    return wanted
+
+
+@dataclass(frozen=True)
+class Erased:
+    """How much was erased."""
+
+    observations: int = 0
+    sightings: int = 0
+
+
+def forget(store: Store, identities: Sequence[int], action: str, actor: str) -> Erased:
+    """Erase identities, all that was merged into them, and their observations and sightings."""
     if not identities:
-        return 0
+        return Erased()
     records = store.identities()
     merged = [other.id for other in records.values() if final_identity(records, other).id in set(identities)]
     everything = sorted({*identities, *merged})
-    observations = store.observations(everything).ids
+    observations, sightings = store.observations(everything).ids, sightings_of(store, everything)
     store.erase_observations(observations)
+    store.sightings.erase(sightings)
     store.erase_identities(everything)
     for identity in identities:
         write_event(store, action, identity, actor)
-    return len(observations)
+    return Erased(len(observations), len(sightings))
 
 
-def _ranges(ids: Int64) -> list[list[int]]:
+def sightings_of(store: Store, identities: Sequence[int]) -> Int64:
+    """Ids of the sightings of these identities, ascending."""
+    found = store.sightings.select(SightingWhere(frozenset(identities)))
+    return np.array(sorted(one.id for one in found), np.int64)
+
+
+def ranges_of(ids: Int64) -> list[list[int]]:
     """Sorted ids as [first, last] pairs."""
     if not len(ids):
         return []

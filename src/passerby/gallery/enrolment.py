@@ -1,4 +1,4 @@
-"""New observations: of known and new identities, enrolled or observed. Called inside `store.transaction()`."""
+"""New observations of known and new identities. Called inside `store.transaction()`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
-from passerby.errors import GalleryRequestError
 from passerby.gallery import identities
 from passerby.gallery.changes import describe, write_event
-from passerby.gallery.result_types import Identification, Sighting
 from passerby.gallery.stores.protocol import Store
 
 
@@ -32,6 +30,15 @@ class NewObservations:
     def dim(self) -> int:
         """Numbers in a vector."""
         return int(self.vectors.shape[1])
+
+    def rows(self, chosen: Int64) -> NewObservations:
+        """Some of them."""
+        return NewObservations(
+            self.vectors[chosen],
+            [self.cameras[row] for row in chosen.tolist()],
+            self.times[chosen],
+            [self.thumbnails[row] for row in chosen.tolist()],
+        )
 
     def store(self, store: Store, owners: Int64) -> Int64:
         """Store them as observations of these identities [n]; their ids [n]."""
@@ -73,40 +80,6 @@ def enroll_many(store: Store, names: Sequence[str], observations: NewObservation
     for identity, created in dict(owners.values()).items():
         write_event(store, "enroll", identity, actor, detail={**shared, "count": counts[identity], "created": created})
     return ids
-
-
-def observe(
-    store: Store, found: Identification, observations: NewObservations, *, store_known: bool, actor: str
-) -> Sighting:
-    """Store a person as a new unknown, or note in the log that a known one was seen.
-
-    Args:
-        store: where to.
-        found: who the person was identified as, by a threshold.
-        observations: of this person.
-        store_known: add the observations of a known person, too.
-        actor: who makes the change, for the log.
-
-    Raises:
-        GalleryRequestError: there is no threshold.
-    """
-    if found.threshold is None:
-        raise GalleryRequestError("observe needs a threshold: calibrate the encoder, or pass threshold=")
-    record = None if found.identity is None else identities.find_or_none(store, found.identity)
-    new = record is None
-    if record is None:
-        record = identities.new_unknown(store)
-    if new or store_known:
-        ids = _add(store, "observe", record.id, observations, new, actor)
-        return Sighting(record.name, new, found, tuple(ids.tolist()))
-    time = float(observations.times[0])
-    detail = {
-        "camera": observations.cameras[0],
-        "time": None if np.isnan(time) else time,
-        "distance": round(found.matches[0].distance, 6),
-    }
-    write_event(store, "seen", record.id, actor, detail=detail)
-    return Sighting(record.name, new, found)
 
 
 def _add(store: Store, action: str, identity: int, observations: NewObservations, created: bool, actor: str) -> Int64:

@@ -6,6 +6,7 @@ import os
 import time as clock
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +15,9 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from passerby.array_types import Float32
+from passerby.embedding.tracklet import Tracklet
 from passerby.errors import GalleryRequestError
-from passerby.gallery import changes, enrolment, identification, identities, transfer, undo
+from passerby.gallery import changes, enrolment, identification, identities, observing, transfer, undo
 from passerby.gallery.argument_checks import (
     Camera,
     camera_name,
@@ -26,15 +28,27 @@ from passerby.gallery.argument_checks import (
     search_filter,
     times_in_seconds,
 )
+from passerby.gallery.consolidation import LEAST_SIMILARITY, Consolidation, consolidate
 from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors
 from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.events import Event, Note
-from passerby.gallery.images_or_vectors import VectorEncoder, mean_vector
-from passerby.gallery.result_types import Forgotten, Identification, Identity, Match, Observation, Sighting
+from passerby.gallery.images_or_vectors import VectorEncoder, mean_vector, small_jpeg
+from passerby.gallery.passages import moments_of, passage, record_of
+from passerby.gallery.result_types import (
+    Forgotten,
+    FoundSightings,
+    Identification,
+    Identity,
+    Match,
+    Observation,
+    Sighting,
+)
+from passerby.gallery.sighting_files import write_sightings
+from passerby.gallery.sightings import answer_of, find_sightings, sighting_filter
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
-from passerby.gallery.stores.rows import IdentityRecord, Where
-from passerby.gallery.times import Moment, to_seconds
+from passerby.gallery.stores.rows import CameraSightings, IdentityRecord, Where
+from passerby.gallery.times import Moment, is_instant, to_seconds
 from passerby.search.score import Score, ScoreName
 
 __all__ = ["Event", "Forgotten", "Gallery", "Identification", "Identity", "Match", "Observation", "Sighting"]
@@ -162,6 +176,52 @@ class Gallery:
         with self._store.transaction():
             changes.set_threshold(self._store, checked, actor)
 
+    @property
+    def thumbnails(self) -> bool:
+        """Whether small JPEGs of images are stored, as it was opened."""
+        return self._thumbnails
+
+    @property
+    def keep_sighting_vectors(self) -> bool:
+        """Whether the vectors of sightings are stored, so that `find_sightings` can search them."""
+        return self._store.settings().keep_sighting_vectors
+
+    @property
+    def sightings_expire_after(self) -> float | None:
+        """Seconds after which `purge` erases a sighting; None: it stays as long as its identity."""
+        return self._store.settings().sightings_expire_after
+
+    @property
+    def templates_per_camera(self) -> int | None:
+        """Most observations of one identity and camera that `observe` stores; None: any number."""
+        return self._store.settings().templates_per_camera
+
+    def set_sightings(
+        self,
+        *,
+        keep_vectors: bool | None = None,
+        expire_after: float | Literal["never"] | None = None,
+        templates_per_camera: int | Literal["any"] | None = None,
+        actor: str = "",
+    ) -> None:
+        """Say what is stored of sightings, and how long; what is None stays as it is. Logged, can be undone.
+
+        Args:
+            keep_vectors: store the vectors of sightings from now on. False also erases those that are stored, which
+                undoing does not bring back.
+            expire_after: seconds after which `purge` erases a sighting, or "never". They count from its end where that
+                is a date, and else from the moment when it was stored.
+            templates_per_camera: most observations of one identity and camera that `observe` stores, chosen to be
+                unlike each other; or "any".
+            actor: who asked, for the log.
+
+        Raises:
+            GalleryError: a time or number that is not above 0.
+        """
+        with self._store.transaction():
+            changes.set_sightings(self._store, keep_vectors, expire_after, templates_per_camera, actor)
+        self._store.settle_erasure()
+
     # -- enrol -------------------------------------------------------------------------------------------------------
 
     def enroll(
@@ -268,6 +328,15 @@ class Gallery:
         thumbnails = given.thumbnails() if self._thumbnails else [None] * count
         return NewObservations(given.vectors, camera_names(cameras, count), times_in_seconds(times, count), thumbnails)
 
+    def encode(self, images: Any) -> Float32:
+        """Unit vectors [n, D] of one image or several, by the gallery's encoder; nothing is stored.
+
+        Raises:
+            GalleryError: opened without an encoder.
+            ImageError: an image cannot be read.
+        """
+        return self._inputs.read(images).vectors
+
     # -- identify ----------------------------------------------------------------------------------------------------
 
     def identify(
@@ -344,6 +413,59 @@ class Gallery:
         *,
         camera: Camera | None = None,
         time: Moment | None = None,
+        end: Moment | None = None,
+        source: str = "",
+        frames: tuple[int, int] | None = None,
+        exclude_camera: bool | Camera | Sequence[Camera] | None = False,
+        once_per_instant: bool = True,
+        keep: bool = False,
+        threshold: float | None = None,
+        top: int = 10,
+        score: ScoreName | None = None,
+        thumbnail: bytes | None = None,
+        actor: str = "",
+    ) -> Sighting:
+        """Identify, else enrol as a new unknown ("unknown-1", "unknown-2", ...); in one step, whoever else writes.
+
+        Whoever it is, the sighting is stored: see `sightings`.
+
+        Args:
+            probe: an image, a vector, or a list of them (a tracklet).
+            camera: where it was taken; stored with the sighting.
+            time: when; stored with the sighting.
+            end: last moment of a tracklet; default: `time`.
+            source: film or folder that it is from.
+            frames: first and last frame in the source.
+            exclude_camera: as in `identify`, but False by default: a person seen twice by one camera is one person,
+                and must not become two unknowns.
+            once_per_instant: nobody is seen twice by one camera at one instant: whoever has a sighting by `camera` that
+                overlaps [time, end] is not a candidate, unless it is the very same sighting, which is not stored
+                twice. False where times are coarser than the moments between pictures of one person. A time
+                that is only a day never excludes anybody.
+            keep: add the vectors of a known person to the gallery, too. Off by default: every wrong acceptance would
+                move the identity towards another person. The sighting is stored either way.
+            threshold: see `identify`; without any threshold nothing can be observed.
+            top: number of candidates in the answer.
+            score: another score than the gallery's.
+            thumbnail: JPEG of the sighting, at most 4000 bytes; default: made of the middle image.
+            actor: who asked, for the log.
+
+        Raises:
+            GalleryError: no threshold, or vectors of another encoder.
+        """
+        own = camera_name(camera)
+        given = self._inputs.read(probe)
+        observations = self._new_observations(given, own, time)
+        record = passage(own, time, end, source, frames, len(observations))
+        picture = thumbnail if thumbnail is not None else observations.thumbnails[len(observations) // 2]
+        seen = observing.Probe(mean_vector(observations.vectors), observations, record, picture)
+        apart = once_per_instant and is_instant(time)
+        return self._observe(seen, exclude_camera, apart, keep, threshold, top, score, actor)
+
+    def observe_tracklet(
+        self,
+        tracklet: Tracklet,
+        *,
         exclude_camera: bool | Camera | Sequence[Camera] | None = False,
         keep: bool = False,
         threshold: float | None = None,
@@ -351,31 +473,58 @@ class Gallery:
         score: ScoreName | None = None,
         actor: str = "",
     ) -> Sighting:
-        """Identify, else enrol as a new unknown ("unknown-1", "unknown-2", ...); in one step, whoever else writes.
+        """`observe` for a tracklet: its camera, moments, frames, film and best picture are stored with the sighting.
+
+        It is compared by the mean of its vectors, weighted by their quality. Whom the same camera saw during these
+        moments is not a candidate.
 
         Args:
-            probe: an image, a vector, or a list of them (a tracklet).
-            camera: where it was taken; stored with the sighting.
-            time: when; stored with the sighting.
-            exclude_camera: as in `identify`, but False by default: a person seen twice by one camera is one person,
-                and must not become two unknowns.
-            keep: add the vectors of a known person to the gallery, too. Off by default: every wrong acceptance would
-                move the identity towards another person. The sighting is in the history either way.
-            threshold: see `identify`; without any threshold nothing can be observed.
-            top: number of candidates in the answer.
-            score: another score than the gallery's.
-            actor: who makes the change, for the log.
+            tracklet: with at least one vector.
+            exclude_camera: see `observe`; this and all that follow.
+            keep: see `observe`.
+            threshold: see `observe`.
+            top: see `observe`.
+            score: see `observe`.
+            actor: see `observe`.
 
         Raises:
-            GalleryError: no threshold, or vectors of another encoder.
+            GalleryError: no threshold, a tracklet without vectors, or vectors of another encoder.
         """
-        own = camera_name(camera)
-        observations = self._new_observations(self._inputs.read(probe), own, time)
-        where = search_filter(own, exclude_camera, None, None)
+        vector = tracklet.vector
+        if vector is None:
+            raise GalleryRequestError("observe_tracklet: the tracklet has no vector that says who it is")
+        given = self._inputs.read_vectors(tracklet.vectors)
+        picture = small_jpeg(tracklet.thumbnail) if self._thumbnails else None
+        observations = self._new_observations(given, tracklet.camera, moments_of(tracklet))
+        best = int(np.argmax(tracklet.crop_quality))
+        observations = replace(
+            observations, thumbnails=[picture if row == best else None for row in range(len(observations))]
+        )
+        seen = observing.Probe(vector[None], observations, record_of(tracklet), picture)
+        return self._observe(seen, exclude_camera, True, keep, threshold, top, score, actor)
+
+    def _observe(
+        self,
+        seen: observing.Probe,
+        exclude_camera: Any,
+        once_per_instant: bool,
+        keep: bool,
+        threshold: float | None,
+        top: int,
+        score: ScoreName | None,
+        actor: str,
+    ) -> Sighting:
         with self._store.transaction():
-            self._inputs.adopt(observations.dim)
-            found = self._identify(mean_vector(observations.vectors), [where], threshold, top, score)[0]
-            return enrolment.observe(self._store, found, observations, store_known=keep, actor=actor)
+            self._inputs.adopt(seen.observations.dim)
+            return observing.observe(
+                self._store,
+                seen,
+                lambda where: self._identify(seen.vector, [where], threshold, top, score)[0],
+                search_filter(seen.record.camera, exclude_camera, None, None),
+                store_known=keep,
+                once_per_instant=once_per_instant,
+                actor=actor,
+            )
 
     def _identify(
         self, rows: Float32, wheres: Sequence[Where], threshold: float | None, top: int, score: ScoreName | None
@@ -405,7 +554,7 @@ class Gallery:
         return self._summary(self._record(identity).id)
 
     def observations(self, identity: str | int | None = None) -> list[Observation]:
-        """Stored sightings of an identity, or all, in the order in which they were stored."""
+        """What is enrolled of an identity, or of all, in the order in which it was stored."""
         chosen = None if identity is None else [self._record(identity).id]
         columns = self._store.observations(chosen)
         names = self._store.names(set(columns.identities.tolist()))
@@ -415,6 +564,92 @@ class Gallery:
                 columns.ids.tolist(), columns.identities.tolist(), columns.cameras, columns.times.tolist(), strict=True
             )
         ]
+
+    def sightings(
+        self,
+        identity: str | int | None = None,
+        *,
+        camera: Camera | Sequence[Camera] | None = None,
+        after: Moment | None = None,
+        before: Moment | None = None,
+        newest: int | None = None,
+        newer_than: int | None = None,
+    ) -> list[Sighting]:
+        """Who was seen by which camera, when: every sighting that `observe` stored, in the order of time.
+
+        Args:
+            identity: of this person; default: of all.
+            camera: by this camera, or these.
+            after: those that end at this moment or later; those without a time are left out.
+            before: those that start at this moment or earlier; those without a time are left out.
+            newest: the newest so many only.
+            newer_than: only those that were stored after the sighting of this id.
+
+        Raises:
+            GalleryError: there is none of this name.
+        """
+        chosen = None if identity is None else [self._record(identity).id]
+        where = replace(sighting_filter(chosen, camera, after, before), newer_than=newer_than)
+        return answer_of(self._store, self._store.sightings.select(where, newest=newest))
+
+    def last_sighting(self) -> int:
+        """Id of the sighting that was stored last; 0: there was none. For `sightings(newer_than=)`."""
+        return self._store.sightings.last_id()
+
+    def sightings_by_camera(
+        self, *, after: Moment | None = None, before: Moment | None = None
+    ) -> list[CameraSightings]:
+        """How much each camera saw: sightings, people, new ones, first and last moment; see `sightings`."""
+        return self._store.sightings.by_camera(sighting_filter(None, None, after, before))
+
+    def find_sightings(
+        self,
+        probe: Any,
+        *,
+        camera: Camera | Sequence[Camera] | None = None,
+        after: Moment | None = None,
+        before: Moment | None = None,
+        top: int = 50,
+    ) -> FoundSightings:
+        """Rank all past sightings by likeness to a probe, of known people and unknown; changes nothing.
+
+        It needs the sightings' vectors, which a gallery stores after `set_sightings(keep_vectors=True)`.
+
+        Args:
+            probe: as for `identify`, or a `Tracklet`.
+            camera: only sightings by this camera, or these.
+            after: see `sightings`.
+            before: see `sightings`.
+            top: number of sightings.
+
+        Raises:
+            GalleryError: no sighting has a vector, or the probe is of another encoder.
+        """
+        views = probe.vector if isinstance(probe, Tracklet) else probe
+        row = mean_vector(self._inputs.read(views).vectors)
+        return find_sightings(self._store, row, sighting_filter(None, camera, after, before), top=top)
+
+    def export_sightings(
+        self,
+        target: str | os.PathLike[str],
+        identity: str | int | None = None,
+        *,
+        camera: Camera | Sequence[Camera] | None = None,
+        after: Moment | None = None,
+        before: Moment | None = None,
+    ) -> int:
+        """Write `sightings` to a Parquet file (with thumbnails) or a CSV file, by its ending; how many there are.
+
+        Raises:
+            GalleryError: another ending, or none of this name.
+            StorageError: the file cannot be written.
+        """
+        found = self.sightings(identity, camera=camera, after=after, before=before)
+        return write_sightings(found, Path(target), thumbnail=self.sighting_thumbnail)
+
+    def sighting_thumbnail(self, sighting: int) -> bytes | None:
+        """The small JPEG of a sighting; None where it was seen as a bare vector."""
+        return self._store.sightings.thumbnail(sighting)
 
     def vectors(self, observations: Sequence[int]) -> Float32:
         """Unit vectors [n, D] of observations."""
@@ -477,23 +712,50 @@ class Gallery:
         return self.update(identity, name=name, actor=actor)
 
     def merge(self, into: str | int, other: str | int, *, actor: str = "") -> Identity:
-        """`other` is the same person as `into`: move its observations there; its name becomes an alias."""
+        """`other` is the same person as `into`, which gets its observations, its sightings and its name as an alias."""
         with self._store.transaction():
             target, source = self._record(into), self._record(other)
             changes.merge(self._store, target, source, actor)
         return self._summary(target.id)
 
     def split(
-        self, identity: str | int, observations: Sequence[int], *, name: str | None = None, actor: str = ""
+        self,
+        identity: str | int,
+        observations: Sequence[int] = (),
+        *,
+        sightings: Sequence[int] = (),
+        name: str | None = None,
+        actor: str = "",
     ) -> Identity:
-        """Some observations show another person: move them to a new identity (default: a new unknown)."""
+        """Some observations or sightings show another person: move them to a new identity (default: a new unknown).
+
+        Sightings whose observations are all moved go with them.
+        """
         new_name = None if name is None else identity_name(name)
         with self._store.transaction():
-            made = changes.split(self._store, self._record(identity), list(observations), new_name, actor)
+            made = changes.split(self._store, self._record(identity), observations, sightings, new_name, actor)
         return self._summary(made)
 
+    def consolidate(self, *, least: float = LEAST_SIMILARITY, apply: bool = False, actor: str = "") -> Consolidation:
+        """Which unknowns are one person: what `observe` made twice, by the neighbours that their tracklets share.
+
+        Nobody is joined whom one camera saw at once. Named people are left alone. It is best with the vectors of
+        sightings (`set_sightings(keep_vectors=True)`): else each unknown is known by its stored observations only.
+
+        Args:
+            least: mean similarity of tracklets from which on they are of one person, above 0 up to 1.
+            apply: merge them, and move sightings that were given to the wrong unknown; one `undo` takes all of it back.
+                Default: only say what would be done.
+            actor: who asked, for the log.
+
+        Raises:
+            GalleryError: `least` is not above 0 and up to 1.
+        """
+        with self._store.transaction() if apply else nullcontext():
+            return consolidate(self._store, least=least, apply=apply, actor=actor)
+
     def forget(self, identity: str | int, *, actor: str = "") -> Forgotten:
-        """Erase an identity: vectors, thumbnails, names, notes, and what the log says of it, from all files.
+        """Erase an identity: vectors, thumbnails, names, notes, sightings, and what the log says of it, from all files.
 
         What was merged into it is erased, too. The log records that an identity was forgotten, when and by
         whom, not which. This cannot be undone. Backups and exports made before still hold the person.
@@ -503,16 +765,21 @@ class Gallery:
         """
         with self._store.transaction():
             record = self._record(identity)
-            count = changes.forget(self._store, [record.id], "forget", actor)
-        return Forgotten((record.name,), count, self._store.settle_erasure())
+            erased = changes.forget(self._store, [record.id], "forget", actor)
+        return Forgotten((record.name,), erased.observations, self._store.settle_erasure(), erased.sightings)
 
     def purge(self, now: Moment | None = None, *, actor: str = "") -> Forgotten:
-        """Forget every identity whose retention date has come; also finishes what erasure was still pending."""
+        """Forget every identity, and erase every sighting, whose retention has ended.
+
+        It also finishes what erasure was still pending.
+        """
         moment = clock.time() if now is None else to_seconds(now, what="now")
         with self._store.transaction():
             expired = identities.expired(self._store, moment)
-            count = changes.forget(self._store, [record.id for record in expired], "purge", actor)
-        return Forgotten(tuple(record.name for record in expired), count, self._store.settle_erasure())
+            erased = changes.forget(self._store, [record.id for record in expired], "purge", actor)
+            old = changes.purge_sightings(self._store, moment, actor)
+        names = tuple(record.name for record in expired)
+        return Forgotten(names, erased.observations, self._store.settle_erasure(), erased.sightings + old)
 
     def undo(self, event: int | None = None, *, actor: str = "") -> Event:
         """Take the last change back, or the change `event`, if nothing later builds upon it.

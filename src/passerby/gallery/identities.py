@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.errors import NotInGalleryError
+from passerby.gallery import drift
 from passerby.gallery.result_types import Identity
 from passerby.gallery.stores.protocol import Store
-from passerby.gallery.stores.rows import IdentityRecord
+from passerby.gallery.stores.rows import IdentityRecord, SightingSummary
 
 
 def find_or_none(store: Store, name: str) -> IdentityRecord | None:
@@ -77,9 +78,11 @@ def new_unknown(store: Store) -> IdentityRecord:
 
 
 def summaries(store: Store, identities: Sequence[int] | None = None) -> list[Identity]:
-    """Identities with what is known of their observations, in the order in which they were made."""
+    """Identities with what is known of their observations and sightings, in the order in which they were made."""
     records = store.identities()
     columns = store.observations(identities)
+    sightings = store.sightings.summaries(identities)
+    distances = store.sightings.recent_distances(identities, newest=drift.NEWEST)
     order = np.argsort(columns.identities, kind="stable")
     owners, starts = np.unique(columns.identities[order], return_index=True)
     rows = dict(zip(owners.tolist(), np.split(order, starts[1:]), strict=False))
@@ -89,7 +92,12 @@ def summaries(store: Store, identities: Sequence[int] | None = None) -> list[Ide
             aliases.setdefault(final_identity(records, record).id, []).append(record.name)
     chosen = sorted(records) if identities is None else identities
     return [
-        _summary(records[i], columns.cameras, columns.times, rows.get(i, order[:0]), aliases.get(i, []))
+        replace(
+            _summary(
+                records[i], columns.cameras, columns.times, rows.get(i, order[:0]), sightings.get(i), aliases.get(i, [])
+            ),
+            drift=drift.has_drifted(distances.get(i, [])),
+        )
         for i in chosen
         if records[i].merged_into is None
     ]
@@ -100,21 +108,24 @@ def _summary(
     cameras: tuple[str | None, ...],
     times: npt.NDArray[np.float64],
     rows: npt.NDArray[np.int64],
+    sightings: SightingSummary | None,
     aliases: list[str],
 ) -> Identity:
-    own_times = times[rows]
-    own_times = own_times[~np.isnan(own_times)]
+    seen = sightings or SightingSummary(0, frozenset(), None, None)
+    moments = [moment for moment in times[rows].tolist() if moment == moment]
+    moments += [moment for moment in (seen.first, seen.last) if moment is not None]
     return Identity(
         id=record.id,
         name=record.name,
         observations=len(rows),
-        cameras=tuple(sorted({name for row in rows.tolist() if (name := cameras[row]) is not None})),
-        first_seen=float(own_times.min()) if len(own_times) else None,
-        last_seen=float(own_times.max()) if len(own_times) else None,
+        cameras=tuple(sorted(seen.cameras | {name for row in rows.tolist() if (name := cameras[row]) is not None})),
+        first_seen=min(moments, default=None),
+        last_seen=max(moments, default=None),
         unknown=record.unknown,
         notes=record.notes,
         consent=record.consent,
         expires=record.expires,
         created=record.created,
         aliases=tuple(aliases),
+        sightings=seen.count,
     )

@@ -171,3 +171,10 @@ def thumbnail(picture: UInt8) -> bytes:
             if len(data) <= THUMBNAIL_BYTES:
                 return data
     raise ImageError("thumbnail: the picture does not fit a thumbnail at any size")  # not reached by real pictures
+
+
+def small_jpeg(picture: bytes | None) -> bytes | None:
+    """A JPEG that fits a thumbnail: as it is, or smaller; None stays None."""
+    if picture is None or len(picture) <= THUMBNAIL_BYTES:
+        return picture
+    return thumbnail(decode_image(picture, name="thumbnail"))

@@ -12,6 +12,7 @@ import numpy as np
 from passerby.array_types import Int64
 from passerby.errors import GalleryError
 from passerby.gallery.changes import write_event
+from passerby.gallery.sighting_copies import compare_sightings, copy_sightings
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Where
@@ -36,12 +37,14 @@ class Migration:
     agreement: float
     """Share of the probes whose nearest identity is the same in both (an approximate index may differ)."""
     seconds: float
+    sightings: int = 0
 
     def __str__(self) -> str:
         return (
-            f"{self.source} -> {self.target}: {self.identities:,} identities, {self.observations:,} observations and "
-            f"{self.events:,} log entries copied and compared in {self.seconds:.1f} s; nearest identity equal for "
-            f"{self.agreement:.1%} of {self.probes} probes. The source is as it was."
+            f"{self.source} -> {self.target}: {self.identities:,} identities, {self.observations:,} observations, "
+            f"{self.sightings:,} sightings and {self.events:,} log entries copied and compared in "
+            f"{self.seconds:.1f} s; nearest identity equal for {self.agreement:.1%} of {self.probes} probes. The "
+            "source is as it was."
         )
 
 
@@ -72,6 +75,8 @@ def migrate(source: str | os.PathLike[str], target: str | os.PathLike[str], *, s
             columns = old.observations()
             ids = _copy_observations(old, new, columns, identities)
             events = _copy_log(old, new, identities)
+            seen = copy_sightings(old, new, identities, dict(zip(columns.ids.tolist(), ids.tolist(), strict=True)))
+        compare_sightings(old, new, identities)
         _compare(old, new, columns, ids, identities)
         probes, agreement = _compare_answers(old, new, columns)
     return Migration(
@@ -83,6 +88,7 @@ def migrate(source: str | os.PathLike[str], target: str | os.PathLike[str], *, s
         probes,
         agreement,
         clock.monotonic() - begin,
+        seen,
     )
 
 

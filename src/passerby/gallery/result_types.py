@@ -38,6 +38,10 @@ class Identity:
     created: float
     aliases: tuple[str, ...] = ()
     """Names of the identities that were merged into it."""
+    sightings: int = 0
+    """Stored sightings; `cameras`, `first_seen` and `last_seen` are of observations and sightings together."""
+    drift: bool = False
+    """Whether the newest sightings are farther away than those before (see `passerby.gallery.drift`)."""
 
 
 @dataclass(frozen=True)
@@ -117,26 +121,107 @@ class Identification:
 
 @dataclass(frozen=True)
 class Sighting:
-    """What `Gallery.observe` found and did: `identity` is the person's name, `new` whether it was just made."""
+    """Somebody was seen by a camera; printing it says who, where and when.
+
+    Attributes:
+        identity: the person's name.
+        new: whether the identity was made by this sighting.
+        identification: the answer of `Gallery.observe`; None where a stored sighting was read.
+        observations: ids of the observations that were stored with it, as far as there still are any.
+        id: of the stored sighting.
+        camera: where.
+        start: first moment, seconds (since 1970 where it was given as a date).
+        end: last moment.
+        distance: to the nearest identity, when the person was seen; None where there was none.
+        p_value: how likely somebody unknown would be as near; None where the gallery could not say.
+        frames: in how many frames the person was seen.
+        source: film or folder; "" where none was given.
+        first_frame: in the source.
+        last_frame: in the source.
+        at: when it was stored, seconds since 1970.
+        has_thumbnail: whether a picture is stored (`Gallery.sighting_thumbnail`).
+        has_vector: whether its vector is stored.
+    """
 
     identity: str
     new: bool
-    identification: Identification
+    identification: Identification | None = None
     observations: tuple[int, ...] = ()
-    """Ids of the observations that were stored."""
+    id: int = 0
+    camera: str | None = None
+    start: float | None = None
+    end: float | None = None
+    distance: float | None = None
+    p_value: float | None = None
+    frames: int = 1
+    source: str = ""
+    first_frame: int | None = None
+    last_frame: int | None = None
+    at: float = 0.0
+    has_thumbnail: bool = False
+    has_vector: bool = False
 
     def __str__(self) -> str:
-        return f"{'new' if self.new else 'seen'}: {self.identity}\n{self.identification}"
+        text = f"{'new' if self.new else 'seen'}: {self.identity}"
+        if self.camera is not None:
+            text += f" at {self.camera}"
+        if self.start is not None:
+            text += f", {show_time(self.start)}" + (f" to {show_time(self.end)}" if self.end != self.start else "")
+        return text if self.identification is None else f"{text}\n{self.identification}"
+
+
+@dataclass(frozen=True)
+class FoundSighting:
+    """One result of `Gallery.find_sightings`: a stored sighting and its distance to the probe."""
+
+    sighting: Sighting
+    distance: float
+
+
+@dataclass(frozen=True)
+class FoundSightings:
+    """What `Gallery.find_sightings` found, nearest first; printing it shows a table.
+
+    Attributes:
+        results: the nearest sightings.
+        considered: sightings that were compared (after the filters).
+        without_vector: sightings that pass the filters but have no vector to compare.
+    """
+
+    results: tuple[FoundSighting, ...]
+    considered: int
+    without_vector: int
+
+    def __iter__(self) -> Iterator[FoundSighting]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __str__(self) -> str:
+        lines = [f"{self.considered:,} sightings compared ({self.without_vector:,} without a vector left out)"]
+        width = max(8, *(len(found.sighting.identity) for found in self.results)) if self.results else 8
+        lines.append(f"rank  {'identity':<{width}}  distance  camera      from")
+        for rank, found in enumerate(self.results, 1):
+            seen = found.sighting
+            camera = "-" if seen.camera is None else seen.camera
+            lines.append(
+                f"{rank:>4}  {seen.identity:<{width}}  {found.distance:8.4f}  {camera:<10}  {show_time(seen.start)}"
+            )
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What `Gallery.forget` erased; `pending` says what could not be erased yet ("": nothing)."""
+    """What `Gallery.forget` or `purge` erased; `pending` says what could not be erased yet ("": nothing)."""
 
     identities: tuple[str, ...]
     observations: int
     pending: str = ""
+    sightings: int = 0
 
     def __str__(self) -> str:
         text = f"forgot {', '.join(self.identities) or 'nobody'}: {self.observations:,} observations erased"
+        if self.sightings:
+            text = f"{text}, and {self.sightings:,} sightings"
         return f"{text}; pending: {self.pending}" if self.pending else text

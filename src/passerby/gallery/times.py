@@ -12,6 +12,8 @@ from passerby.errors import GalleryRequestError
 
 Moment: TypeAlias = float | int | str | dt.datetime | dt.date
 """Seconds, a date, or ISO 8601 text."""
+FIRST_DATE = 631_152_000.0
+"""1990: from here on seconds are taken as a date, since 1970; smaller numbers are seconds of a film."""
 
 
 def to_seconds(value: Moment, *, what: str) -> float:
@@ -38,6 +40,13 @@ def to_seconds(value: Moment, *, what: str) -> float:
     raise GalleryRequestError(f"{what}: expected seconds, a date or ISO 8601 text, found {type(value).__name__}")
 
 
+def is_instant(value: Moment | None) -> bool:
+    """Whether a moment is given more exactly than as a day."""
+    if value is None or (isinstance(value, dt.date) and not isinstance(value, dt.datetime)):
+        return False
+    return not (isinstance(value, str) and len(value) <= 10)
+
+
 def _parse(text: str, what: str) -> dt.datetime | dt.date:
     try:
         return dt.date.fromisoformat(text) if len(text) <= 10 else dt.datetime.fromisoformat(text)
@@ -48,9 +57,16 @@ def _parse(text: str, what: str) -> dt.datetime | dt.date:
 
 
 def show_time(seconds: float | None) -> str:
-    """Seconds for people: a UTC date and time where they look like seconds since 1970 (after 1990), else a number."""
+    """Seconds for people: a UTC date and time where they look like one (from 1990 on), else a number."""
     if seconds is None or math.isnan(seconds):
         return "-"
-    if 631_152_000 <= seconds < 253_402_300_800:
+    if FIRST_DATE <= seconds < 253_402_300_800:
         return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     return f"{seconds:g}"
+
+
+def iso_time(seconds: float | None) -> str | None:
+    """ISO 8601 in UTC, to the millisecond, where seconds are a date; else None."""
+    if seconds is None or not FIRST_DATE <= seconds < 253_402_300_800:
+        return None
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,16 +8,20 @@ from dataclasses import replace
 import numpy as np
 
 from passerby.errors import GalleryRequestError, NotInGalleryError
-from passerby.gallery.changes import ids_from_ranges, write_event
+from passerby.gallery.changes import ids_from_ranges, sightings_of, write_event
 from passerby.gallery.events import Event
 from passerby.gallery.identities import find
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord
 
-CHANGES = frozenset({"enroll", "observe", "import", "merge", "split", "update", "threshold", "forget", "purge"})
+CHANGES = frozenset(
+    {"enroll", "observe", "import", "merge", "split", "reassign", "update", "threshold", "sightings", "forget", "purge"}
+)
 """Actions that change what the gallery knows; other entries of the log only note that something happened."""
 _ADDING = frozenset({"enroll", "observe", "import"})
 _FINAL = frozenset({"forget", "purge"})
+_OF_ALL = frozenset({"threshold", "sightings"})
+"""Changes of a setting, which concern no identity."""
 
 
 def undo(store: Store, event_id: int | None, actor: str) -> Event:
@@ -42,7 +46,7 @@ def undo(store: Store, event_id: int | None, actor: str) -> Event:
     for later in events:
         if later.id <= max(one.id for one in group):
             break
-        if event.action == later.action == "threshold" or {later.identity, later.other} & (touched - {None}):
+        if event.action == later.action in _OF_ALL or {later.identity, later.other} & (touched - {None}):
             raise GalleryRequestError(
                 f"{store.location}: event {event.id} ({event.action}) cannot be undone: event {later.id} "
                 f"({later.action}) came later and concerns the same; undo that one first"
@@ -53,7 +57,8 @@ def undo(store: Store, event_id: int | None, actor: str) -> Event:
         for identity in dict.fromkeys(one.identity for one in group):
             _undo_adding(store, [one for one in group if one.identity == identity])
     else:
-        _REVERSALS[event.action](store, event)
+        for one in group:
+            _REVERSALS[one.action](store, one)
     write_event(store, "undo", event.identity, actor, other=event.other, detail={"event": event.id})
     return event
 
@@ -70,14 +75,21 @@ def _event_to_undo(store: Store, events: list[Event], event_id: int | None) -> E
 
 
 def _undo_adding(store: Store, events: Sequence[Event]) -> None:
-    """Erase what these events added to one identity, and the identity if they made it and nothing else is left."""
+    """Erase what these events added to one identity.
+
+    If they made it and no other observation is left, the identity is erased, too, with all its sightings.
+    """
     identity = _subject(store, events[0])
     own = store.observations([identity.id]).ids
     added = np.zeros(len(own), np.bool_)
     for event in events:
         added |= (own >= event.detail["first"]) & (own <= event.detail["last"])
     store.erase_observations(own[added])
-    if any(event.detail["created"] for event in events) and added.all():
+    gone = any(event.detail["created"] for event in events) and added.all()
+    seen = sightings_of(store, [identity.id])
+    of_events = np.array([event.detail.get("sighting", 0) for event in events], np.int64)
+    store.sightings.erase(seen if gone else np.intersect1d(seen, of_events))
+    if gone:
         store.erase_identities([identity.id])
 
 
@@ -85,9 +97,17 @@ def _undo_merge(store: Store, event: Event) -> None:
     target, source = _subject(store, event), _record(store, event.other)
     moved = ids_from_ranges(event.detail["moved"])
     store.move_observations(np.intersect1d(moved, store.observations([target.id]).ids), source.id)
+    _move_sightings(store, event, target.id, source.id)
     _bring_back(store, event, replace(source, merged_into=None))
     if target.expires != event.detail["expires"]:
         store.put_identity(replace(target, expires=event.detail["expires"]))
+
+
+def _undo_reassign(store: Store, event: Event) -> None:
+    target, source = _subject(store, event), _record(store, event.other)
+    moved = ids_from_ranges(event.detail["moved"])
+    store.move_observations(np.intersect1d(moved, store.observations([target.id]).ids), source.id)
+    _move_sightings(store, event, target.id, source.id)
 
 
 def _undo_split(store: Store, event: Event) -> None:
@@ -95,8 +115,16 @@ def _undo_split(store: Store, event: Event) -> None:
     own = store.observations([made.id]).ids
     moved = np.intersect1d(ids_from_ranges(event.detail["moved"]), own)
     store.move_observations(moved, record.id)
+    _move_sightings(store, event, made.id, record.id)
     if len(moved) == len(own):
+        store.sightings.move(sightings_of(store, [made.id]), record.id)  # those that came later
         store.erase_identities([made.id])
+
+
+def _move_sightings(store: Store, event: Event, owner: int, identity: int) -> None:
+    """Give the sightings that a change moved, as far as their owner still has them, to an identity."""
+    moved = ids_from_ranges(event.detail.get("sightings", []))  # 0.1 had none
+    store.sightings.move(np.intersect1d(moved, sightings_of(store, [owner])), identity)
 
 
 def _undo_update(store: Store, event: Event) -> None:
@@ -120,11 +148,17 @@ def _undo_threshold(store: Store, event: Event) -> None:
     store.change_settings(replace(store.settings(), threshold=event.detail["old"]))
 
 
+def _undo_sightings(store: Store, event: Event) -> None:
+    store.change_settings(replace(store.settings(), **event.detail["old"]))
+
+
 _REVERSALS = {
     "merge": _undo_merge,
     "split": _undo_split,
+    "reassign": _undo_reassign,
     "update": _undo_update,
     "threshold": _undo_threshold,
+    "sightings": _undo_sightings,
 }
 
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from passerby.array_types import UInt8
 from passerby.errors import DataError, ImageError, StorageError
+from passerby.files import cache_folder
 from passerby.images.decode import decoding_threads, read_image
 from passerby.images.resize import resize_into
 from passerby.progress import progress_bar
@@ -238,8 +239,8 @@ def read_into(path: Path, out: UInt8) -> None:
 
 
 def default_cache_dir() -> Path:
-    """`passerby/images` in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "passerby" / "images"
+    """`images` in $PASSERBY_CACHE, else `passerby/images` in $XDG_CACHE_HOME, else in ~/.cache."""
+    return cache_folder("images")
 
 
 def _content_key(store: ImageStore) -> str:

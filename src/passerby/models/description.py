@@ -14,25 +14,26 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from passerby.config.encoder import EncoderSettings
 from passerby.errors import WeightsError
-from passerby.models.engines.preprocessing import Preprocessing
+from passerby.models.sources import GRAPHS
 
 
 class ForeignModel(BaseModel):
-    """A description file; defaults are a plain 0..1 RGB network."""
+    """A description file; defaults are a plain 0..1 RGB network; of a checkpoint 256 x 128, ImageNet's mean and std."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str
-    """The model, .onnx or .xml, relative to the description."""
-    height: int = Field(gt=0)
-    """Pixels of the input."""
-    width: int = Field(gt=0)
-    """Pixels of the input."""
+    """The model, .onnx, .xml or a checkpoint, relative to the description."""
+    height: int | None = Field(None, gt=0)
+    """Pixels of the input; a graph's description needs it."""
+    width: int | None = Field(None, gt=0)
+    """Pixels of the input; a graph's description needs it."""
     colors: Literal["RGB", "BGR"] = "RGB"
     """Order of the input channels (and of `mean` and `std`)."""
     scale: float = Field(255.0, gt=0)
@@ -43,6 +44,12 @@ class ForeignModel(BaseModel):
     """Divided by after that."""
     output: str | None = None
     """Name of the output to read, where there are several."""
+    backbone: str | None = None
+    """Checkpoint: the network that it holds."""
+    last_stride: Literal[1, 2] | None = None
+    """Checkpoint: stride of a ResNet's last stage (default 1)."""
+    map_pooling: Literal["average", "max", "gem"] | None = None
+    """Checkpoint: how its map becomes a vector."""
     name: str = ""
     """What to call it; default: the file's name."""
     licence: str = "unknown"
@@ -50,12 +57,19 @@ class ForeignModel(BaseModel):
     source: str = ""
     """Where they come from."""
 
+    @model_validator(mode="after")
+    def _a_graph_has_a_size(self) -> Self:
+        missing = [name for name in ("height", "width") if getattr(self, name) is None]
+        if missing and self.file.endswith(GRAPHS):
+            raise ValueError(f"{', '.join(missing)} missing: the description of a graph names its input size")
+        return self
+
     @property
-    def preprocessing(self) -> Preprocessing:
-        """The part that decides what the network reads."""
-        return Preprocessing(
-            height=self.height, width=self.width, mean=self.mean, std=self.std, scale=self.scale, colors=self.colors
-        )
+    def settings(self) -> EncoderSettings:
+        """The part that decides what the network reads: of a graph with the defaults, of a checkpoint what is given."""
+        graph = self.file.endswith(GRAPHS)
+        names = [name for name in EncoderSettings.model_fields if graph or name in self.model_fields_set]
+        return EncoderSettings.model_validate({name: getattr(self, name) for name in names})
 
 
 def read_description(path: Path) -> ForeignModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,11 +25,16 @@ from passerby.models.engines.engine import ENGINES, Engine
 from passerby.models.engines.graph_engine import GraphEngine
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.engines.torch_engine import TorchEngine
-from passerby.models.fingerprint import fingerprint_of_file, fingerprint_of_weights
+from passerby.models.fingerprint import architecture_of, fingerprint_of_weights
+from passerby.models.hub import find_in_hub
 from passerby.models.image_batches import prepared_batches
 from passerby.models.image_inputs import Images, as_list, crop_box, pixels_of
+from passerby.models.loading import LoadedModel, load_checkpoint, load_graph
 from passerby.models.model import ReIDModel, build_model
+from passerby.models.sources import DESCRIPTIONS, EncoderSource, encoder_source, is_hub_name, kind_of
 from passerby.models.weights.checkpoints import read_checkpoint
+
+log = logging.getLogger("passerby")
 
 FORMAT = 1
 WEIGHTS_FILE = "weights.safetensors"
@@ -84,10 +90,7 @@ class Encoder:
             provenance: anything JSON can hold.
         """
         preprocessing = Preprocessing(height=input.height, width=input.width, mean=input.mean, std=input.std)
-        architecture = model_config.model_dump(mode="json", exclude={"weights"})
-        for name in ("last_pool", "tail"):  # younger than the first encoders, which keep their fingerprint
-            if name not in model_config.model_dump(exclude_defaults=True):
-                del architecture[name]
+        architecture = architecture_of(model_config)
         return cls(
             TorchEngine(model, preprocessing),
             preprocessing,
@@ -236,26 +239,59 @@ class Encoder:
         return f"Encoder({name}, {size}, {self.dim}-d, {self.engine.name}, fingerprint {self.fingerprint})"
 
 
-def load_encoder(folder: str | os.PathLike[str], engine: str | None = None) -> Encoder:
-    """Read an encoder's folder, or the folder of the training run that made it.
+def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **given: Any) -> Encoder:
+    """Read anybody's encoder: a trained run, a described model, a bare graph, a public checkpoint, a hub's name.
 
     Args:
-        folder: an encoder's or a run's folder; or the description file (.toml, .json) of a foreign ONNX or
-            OpenVINO model (see `models.description`), or a folder that holds it as encoder.toml or encoder.json.
+        folder: an encoder's folder, or that of the training run that made it; the description file (.toml, .json) of a
+            foreign model (see `models.description`), or a folder that holds it as encoder.toml or encoder.json; an
+            ONNX or OpenVINO graph (.onnx, .xml); a checkpoint (.pth, .pt, .safetensors, ...); "hub:NAME" of a known
+            public encoder (`passerby hub list`); or "hf:USER/MODEL" of the Hugging Face hub.
         engine: "torch", "onnxruntime" or "openvino". The latter two run what `passerby export` put into the folder
-            (encoder.onnx, encoder.xml). None: torch; for foreign models the one that their file needs.
+            (encoder.onnx, encoder.xml). "auto": the fastest of all here, as measured once and remembered. None: torch;
+            for graphs the one that their file needs.
+        **given: what a model file does not say itself, by the names of `EncoderSettings`: `height`, `width`,
+            `colors`, `scale`, `mean`, `std` and `output` of a graph; `backbone`, `last_stride` and `map_pooling` of a
+            checkpoint, and its preprocessing where it is not the usual one (256 x 128, ImageNet's mean and std).
 
     Raises:
-        WeightsError: no encoder there, a damaged one, or weights that are not the ones described.
-        ConfigError: an unknown engine.
+        WeightsError: no encoder there, a damaged one, weights that are not the ones described, something missing that
+            a file does not say, or something given that would do nothing.
+        ConfigError: an unknown engine or setting.
         MissingExtraError: the engine is not installed.
     """
+    if engine == "auto":
+        from passerby.models.engines.choice import pick_encoder  # it stands above encoders
+
+        return pick_encoder(encoder_source(folder, given), engine)[0]
     if engine is not None and engine not in ENGINES:
         raise ConfigError(unknown_name("engine", engine, ENGINES))
-    path = description_path(folder)
+    source = encoder_source(folder, given)
+    if is_hub_name(source):
+        if source.place.startswith("hub:"):
+            source.allow((), "the hub's entry says everything")
+        found = find_in_hub(source.place)
+        encoder = load_encoder(found.source, engine, **source.settings.given())
+        encoder.provenance |= found.provenance
+        encoder.calibration = {**found.calibration, **encoder.calibration}
+        return encoder
+    kind = kind_of(source)
+    if kind != "described":
+        loaded = (load_graph if kind == "graph" else load_checkpoint)(source, engine)
+        return _encoder_of(loaded, Path(source))
+    path = description_path(source)
     description = {} if path.suffix == ".toml" else _read_json(path)
+    source.allow((), f"{path} describes the encoder")
     if path.suffix == ".toml" or "file" in description:
         return _load_foreign(path, engine)
+    return _load_own(path, description, engine)
+
+
+def _encoder_of(loaded: LoadedModel, description: Path) -> Encoder:
+    return Encoder(**vars(loaded), calibration=_read_calibration(description, loaded.fingerprint))
+
+
+def _load_own(path: Path, description: Mapping[str, Any], engine: str | None) -> Encoder:
     if description.get("format") != FORMAT:
         raise WeightsError(
             f"{path}: expected format {FORMAT}, found {description.get('format')!r}: "
@@ -318,29 +354,27 @@ def _load_exported(folder: Path, engine: str, preprocessing: Preprocessing, fing
 
 def _load_foreign(path: Path, engine: str | None) -> Encoder:
     foreign = read_description(path)
-    file = path.parent / foreign.file
-    chosen = engine or ("onnxruntime" if file.suffix == ".onnx" else "openvino")
-    if chosen == "torch":
-        raise WeightsError(f"{path}: a foreign model runs on onnxruntime or openvino, not on torch")
-    fingerprint = fingerprint_of_file(file, foreign.preprocessing)
-    return Encoder(
-        GraphEngine(file, chosen, foreign.preprocessing, output=foreign.output),
-        foreign.preprocessing,
-        fingerprint=fingerprint,
-        model_config={"backbone": foreign.name or file.stem},
-        provenance={"licence": foreign.licence, "source": foreign.source, "file": file.name},
-        calibration=_read_calibration(path),
-    )
+    source = EncoderSource(str(path.parent / foreign.file), foreign.settings)
+    if kind_of(source) == "checkpoint":
+        loaded = load_checkpoint(source, engine)
+    else:
+        loaded = load_graph(source, engine, described=True)
+    encoder = Encoder(**vars(loaded), calibration=_read_calibration(path))
+    encoder.model_config |= {"backbone": foreign.name} if foreign.name else {}
+    encoder.provenance |= {"licence": foreign.licence, "source": foreign.source}
+    return encoder
 
 
 def description_path(folder: str | os.PathLike[str]) -> Path:
-    """The file that describes an encoder, given its folder, its run's folder, or the file itself.
+    """The file that describes an encoder, given its folder, its run's folder, or the file itself (or a bare model).
 
     Raises:
         WeightsError: there is none.
     """
+    if is_hub_name(folder):
+        return description_path(find_in_hub(os.fspath(folder)).source)
     given = Path(folder)
-    if given.is_file() and given.suffix in (".toml", ".json"):
+    if kind_of(given) != "described" or (given.is_file() and given.suffix in DESCRIPTIONS):
         return given
     for place in (given, given / "encoder"):
         for name in (DESCRIPTION_FILE, FOREIGN_FILE):
@@ -349,20 +383,26 @@ def description_path(folder: str | os.PathLike[str]) -> Path:
     state = "holds no encoder.json (nor encoder/encoder.json)" if given.is_dir() else "is no folder"
     raise WeightsError(
         f"{given}: {state}; expected an encoder's folder or a finished training run's (`passerby train`), "
-        "or a .toml or .json file that describes a foreign model"
+        "a .toml or .json file that describes a foreign model, a graph (.onnx, .xml), a checkpoint (.pth, .pt, "
+        ".safetensors), or the name of a known encoder (hub:NAME)"
     )
 
 
 def _threshold_path(description: Path) -> Path:
-    """threshold.json; beside a foreign model's own description file NAME.threshold.json."""
+    """threshold.json; beside a foreign model's own description file, or a bare model, NAME.threshold.json."""
     if description.name in (DESCRIPTION_FILE, FOREIGN_FILE):
         return description.parent / THRESHOLD_FILE
     return description.with_name(f"{description.stem}.{THRESHOLD_FILE}")
 
 
-def _read_calibration(description: Path) -> dict[str, Any]:
+def _read_calibration(description: Path, fingerprint: str | None = None) -> dict[str, Any]:
+    """The calibration beside an encoder; of a bare file, only one of the same preprocessing (`fingerprint`)."""
     path = _threshold_path(description)
-    return _read_json(path) if path.is_file() else {}
+    found = _read_json(path) if path.is_file() else {}
+    if fingerprint is not None and found.get("encoder", fingerprint) != fingerprint:
+        log.warning("%s: of the encoder %s, and not used: this one is %s", path, found["encoder"], fingerprint)
+        return {}
+    return found
 
 
 def save_threshold(folder: str | os.PathLike[str], calibration: Mapping[str, Any]) -> None:

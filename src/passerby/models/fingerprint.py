@@ -11,8 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from passerby.errors import WeightsError
+from passerby.config import ModelConfig
 from passerby.models.engines.preprocessing import Preprocessing
+from passerby.models.graph_files import files_of_graph
+
+_YOUNGER = ("last_pool", "tail", "fc_end")
+"""Settings that the first encoders did not have: left out at their defaults, so that those keep their fingerprint."""
+
+
+def architecture_of(config: ModelConfig) -> dict[str, Any]:
+    """How a model is built, as plain values: its settings without the file that it started from."""
+    architecture = config.model_dump(mode="json", exclude={"weights"})
+    changed = config.model_dump(exclude_defaults=True)
+    return {name: value for name, value in architecture.items() if name not in _YOUNGER or name in changed}
 
 
 def fingerprint_of_weights(
@@ -40,16 +51,14 @@ def fingerprint_of_weights(
 
 
 def fingerprint_of_file(model: Path, preprocessing: Preprocessing) -> str:
-    """SHA-256 (32 hex digits) of a foreign model's files and its preprocessing.
+    """SHA-256 (32 hex digits) of a foreign model's preprocessing and of every file that holds weights of it.
 
     Raises:
         WeightsError: a file is missing.
+        MissingExtraError: as `files_of_graph`.
     """
     digest = hashlib.sha256(json.dumps(preprocessing.model_dump(mode="json"), sort_keys=True).encode())
-    files = [model, model.with_suffix(".bin")] if model.suffix == ".xml" else [model]
-    for file in files:
-        if not file.is_file():
-            raise WeightsError(f"{file}: no such model file")
+    for file in files_of_graph(model):
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:32]

@@ -66,6 +66,7 @@ class Embedding(nn.Module):
         dim: length of the pooled vector.
         fc_dims: widths of fully connected layers; batch norm and ReLU stand between them, none after the last
             (HAP2S, Yu et al. 2018, arXiv:1807.11206: 1024 and 128).
+        fc_end: "norm_relu" puts them after the last one too (torchreid's models called fc512).
         dropout: before the fully connected layers, or before the feature where there are none.
         neck: "bnneck" (batch norm whose bias stays 0) or "none".
     """
@@ -75,6 +76,7 @@ class Embedding(nn.Module):
         dim: int,
         *,
         fc_dims: tuple[int, ...] = (),
+        fc_end: Literal["linear", "norm_relu"] = "linear",
         dropout: float = 0.0,
         neck: Literal["none", "bnneck"] = "bnneck",
     ) -> None:
@@ -86,6 +88,8 @@ class Embedding(nn.Module):
                 self.fc.extend([nn.BatchNorm1d(dim), nn.ReLU(inplace=True)])
             self.fc.append(nn.Linear(dim, width))
             dim = width
+        if fc_dims and fc_end == "norm_relu":
+            self.fc.extend([nn.BatchNorm1d(dim), nn.ReLU(inplace=True)])
         self.fc.apply(_initialise)
         self.dim = dim
         self.neck: nn.Module = nn.Identity()

@@ -109,7 +109,15 @@ def build_model(config: ModelConfig) -> ReIDModel:
         if not isinstance(backbone, OSNet):
             raise ConfigError(f"model.last_pool: false needs an OSNet, found model.backbone = {config.backbone!r}")
         backbone.keep_resolution()
-    head = Embedding(cast(int, backbone.dim), fc_dims=tuple(config.fc_dims), dropout=config.dropout, neck=config.neck)
+    if config.fc_end != "linear" and not config.fc_dims:
+        raise ConfigError(f"model.fc_end: {config.fc_end!r} ends fully connected layers, and model.fc_dims has none")
+    head = Embedding(
+        cast(int, backbone.dim),
+        fc_dims=tuple(config.fc_dims),
+        fc_end=config.fc_end,
+        dropout=config.dropout,
+        neck=config.neck,
+    )
     return ReIDModel(backbone, head, pooling=config.pooling, tail=_build_tail(config, backbone, head))
 
 

@@ -7,12 +7,13 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 
 from passerby.config import load_recipe
+from passerby.config.engine import EngineName
 from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.data.dataset_of_config import load_configured
 from passerby.data.records import ReIDDataset
@@ -25,7 +26,9 @@ from passerby.evaluation.evaluate import score_dataset
 from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
 from passerby.evaluation.open_set.thresholds import Threshold
+from passerby.models.described_encoder import described_encoder
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.engines.choice import pick_encoder
 from passerby.report.figure_data import as_evaluated, collect_evidence, left_out_by
 from passerby.report.html_page import Section, render_page, write_page
 from passerby.report.sections import distance_pairs, pictures, provenance, scores
@@ -54,6 +57,7 @@ def write_report(
     threshold: Threshold | float | None = None,
     metrics: str | os.PathLike[str] | None = None,
     encoder: Described | None = None,
+    network: Encoder | None = None,
     config: object | None = None,
     notes: Sequence[str] = (),
     extra_sections: Sequence[Section] = (),
@@ -72,6 +76,7 @@ def write_report(
         threshold: drawn into the distances.
         metrics: a run's metrics.jsonl, for the training curves; left out where there is none.
         encoder: its fingerprint and provenance are shown.
+        network: the same encoder on torch, for activation maps; default: `encoder`, if it runs on torch.
         config: shown as its text (TOML); default: the configuration in the encoder's provenance.
         notes: shown at the top.
         extra_sections: shown after the ranked lists.
@@ -98,6 +103,8 @@ def write_report(
     )
     described = {} if encoder is None else dict(encoder.provenance)
     inside = described.pop("config", None)
+    on_torch = isinstance(encoder, Encoder) and encoder.engine.name == "torch"
+    inside_of = cast(Encoder, encoder) if network is None and on_torch else network
     parts: list[Section | None] = [
         scores.numbers(reports),
         scores.curves(reports, evidence),
@@ -107,14 +114,13 @@ def write_report(
         *extra_sections,
         scores.cameras(evidence, first, query, gallery),
         pictures.identity_map(query, gallery, seed=seed),
-        pictures.activations(encoder, query, seed=seed)
-        if isinstance(encoder, Encoder) and encoder.engine.name == "torch"
-        else None,
+        pictures.activations(inside_of, query, seed=seed) if inside_of is not None else None,
         provenance.training(Path(metrics)) if metrics is not None else None,
         provenance.provenance(
             {
                 "encoder": query.fingerprint or (encoder.fingerprint if encoder is not None else ""),
                 **described,
+                "engine": encoder.engine.name if isinstance(encoder, Encoder) else "",
                 "dimensions": query.vectors.shape[1],
                 "notes": tuple(dict.fromkeys((*query.notes, *gallery.notes))),
                 "written by": _versions(),
@@ -141,6 +147,7 @@ def report(
     out: str | os.PathLike[str] | None = None,
     *,
     settings: EvaluationSettings | None = None,
+    engine: EngineName | None = None,
     seed: int = 0,
     progress: bool = True,
     **changes: Any,
@@ -150,11 +157,12 @@ def report(
     Half of the people (drawn by `seed`) are enrolled for the section about impostors; the others are the impostors.
 
     Args:
-        run: folder of a training run, or of an encoder.
+        run: folder of a training run, or any encoder that `load_encoder` takes.
         data: its query and gallery are used; default: the dataset that the run was trained on.
-        out: the .html file; default: report.html in `run`.
+        out: the .html file; default: report.html in `run`, if that is a folder.
         settings: how to evaluate; default: as the run's recipe says. Without a protocol: the dataset's own.
             Re-ranked results are shown beside the plain ones, by "k_reciprocal" where nothing else is set.
+        engine: what runs the encoder, as for `load_encoder`.
         seed: of the random choices.
         progress: show bars on stderr.
         **changes: single settings by name, instead of those of `settings`; `rerank=None` shows only plain results.
@@ -169,7 +177,8 @@ def report(
         StorageError: the file cannot be written.
     """
     folder = Path(run)
-    encoder = load_encoder(folder)
+    if out is None and not folder.is_dir():
+        raise ConfigError(f"{folder}: not a folder in which report.html could lie; say where it goes: out (--out FILE)")
     recipe = folder / "config.toml"
     config = load_recipe(recipe) if recipe.exists() else None
     if data is None:
@@ -181,6 +190,7 @@ def report(
     if chosen.rerank is None and "rerank" not in changes:
         chosen = with_changes(chosen, {"rerank": "k_reciprocal"})
     check_settings(chosen, chosen.protocol or data.protocol)
+    encoder, _ = pick_encoder(run, engine, images=len(data.query) + len(data.gallery))
     query, gallery = (
         embed(encoder, part, batch_size=chosen.batch_size, flip=chosen.flip, progress=progress)
         for part in (data.query, data.gallery)
@@ -205,10 +215,18 @@ def report(
         threshold=encoder.threshold,
         metrics=folder / "metrics.jsonl",
         encoder=encoder,
+        network=_network(run, encoder),
         config=config,
         notes=data.notes,
         seed=seed,
     )
+
+
+def _network(run: str | os.PathLike[str], encoder: Encoder) -> Encoder | None:
+    """The encoder on torch, whichever engine embeds; None for a graph, which has no network to look into."""
+    if encoder.engine.name == "torch" or described_encoder(run) is None:
+        return None
+    return load_encoder(run, "torch")
 
 
 def _versions() -> str:

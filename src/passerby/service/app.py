@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
@@ -19,14 +19,17 @@ from passerby.service.idempotency import IdempotencyMiddleware
 from passerby.service.limits import Limits
 from passerby.service.middleware import RequestMiddleware
 from passerby.service.page_files import PAGE, WEB
+from passerby.service.routes import events, history, identify, identities, observations, sightings, system
 from passerby.service.routes import gallery as gallery_routes
-from passerby.service.routes import history, identify, identities, observations, system
+from passerby.service.webhooks import Webhook, read_webhooks
 from passerby.version import __version__
 
 ROUTERS = (
     identify.router,
     identities.router,
     observations.router,
+    sightings.router,
+    events.router,
     gallery_routes.router,
     history.router,
     system.router,
@@ -40,6 +43,7 @@ def create_app(
     keys: str | os.PathLike[str] | Mapping[str, str],
     limits: Limits | None = None,
     read_only: bool = False,
+    webhooks: str | os.PathLike[str] | Sequence[Webhook] = (),
 ) -> FastAPI:
     """An ASGI application that serves one gallery; it opens the gallery now and closes it when it is shut down.
 
@@ -49,18 +53,24 @@ def create_app(
         keys: a keys file (see `add_key`), or {token: role} for tests.
         limits: bounds; default `Limits()`.
         read_only: refuse every change.
+        webhooks: where new sightings are sent: webhooks, or a file of them (see `read_webhooks`).
 
     Raises:
-        ConfigError: the keys cannot be read.
+        ConfigError: the webhooks or keys cannot be read.
         GalleryError: the gallery cannot be opened with this encoder.
         StorageError: it cannot be made.
     """
     limits = limits or Limits()
-    context = ServiceContext(gallery, encoder, keys=_authenticator(keys), limits=limits, read_only=read_only)
+    hooks = read_webhooks(webhooks) if isinstance(webhooks, (str, os.PathLike)) else webhooks
+    context = ServiceContext(
+        gallery, encoder, keys=_authenticator(keys), limits=limits, read_only=read_only, webhooks=hooks
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        context.start()
         yield
+        context.stop()
         context.close()
 
     app = FastAPI(

@@ -23,7 +23,9 @@ from passerby.service.metrics import Metrics
 from passerby.service.rate_limit import RateLimiter
 from passerby.service.request_bodies import BodiesInFlight
 from passerby.service.schemas import IdentifyResponse
+from passerby.service.sighting_feed import SightingFeed
 from passerby.service.verdict import band_around
+from passerby.service.webhooks import Webhook, WebhookSenders
 
 T = TypeVar("T")
 _DECODER_THREADS = 4
@@ -40,6 +42,7 @@ class ServiceContext:
         keys: that are accepted.
         limits: bounds.
         read_only: refuse every change.
+        webhooks: where new sightings are sent.
 
     Raises:
         GalleryError: the gallery cannot be opened with this encoder.
@@ -54,6 +57,7 @@ class ServiceContext:
         keys: Authenticator,
         limits: Limits,
         read_only: bool,
+        webhooks: Sequence[Webhook] = (),
     ) -> None:
         self.keys = keys
         self.rates = RateLimiter(limits.rate)
@@ -80,12 +84,29 @@ class ServiceContext:
             seconds=limits.encode_seconds,
             threads=_DECODER_THREADS,
         )
+        self.feed = SightingFeed(
+            self.query,
+            seconds=limits.events_seconds,
+            most=limits.subscribers,
+            waiting=limits.events_waiting,
+            visit_seconds=limits.visit_seconds,
+        )
+        self._senders = WebhookSenders(webhooks, self.feed, count=self.metrics.count_webhook)
         self.running = 0
         """Requests that encode or change something now."""
         self.bodies = BodiesInFlight(limits)
         self._parsers = ThreadPoolExecutor(_PARSER_THREADS, thread_name_prefix="parse")
         self._workers = ThreadPoolExecutor(limits.requests, thread_name_prefix="work")
         self._queries = ThreadPoolExecutor(_QUERY_THREADS, thread_name_prefix="query")
+
+    def start(self) -> None:
+        """Begin what goes on beside the requests; called in the event loop."""
+        self._senders.start()
+
+    def stop(self) -> None:
+        """End what would not end by itself, before requests in flight are waited for; called in the event loop."""
+        self._senders.stop()
+        self.feed.close()
 
     async def run(self, task: Callable[[Gallery], T]) -> T:
         """Run a task that encodes or changes something, in a thread.

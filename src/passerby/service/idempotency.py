@@ -29,7 +29,7 @@ MOST = 2000
 _LONGEST = 200  # characters of an idempotency key
 _EVENTS = 1000  # of the gallery's log that are searched for changes by other processes
 
-UNCHANGING = frozenset({"/v1/identify", "/v1/identify/vectors"})
+UNCHANGING = frozenset({"/v1/identify", "/v1/identify/vectors", "/v1/sightings/find", "/v1/sightings/find/vectors"})
 """Paths whose requests change nothing: repeated, they are done again, and audited again."""
 _INVALIDATING = frozenset({"merge", "split", "update", "undo", "forget", "purge"})
 INVALIDATING = frozenset(f"/v1/{action}" for action in _INVALIDATING)

@@ -51,8 +51,7 @@ def bounds_of(model: type[BaseModel], *, vectors: int, dim: int) -> Bounds:
     values = 2 * len(model.model_fields) + 2
     if "vectors" in model.model_fields:
         values += vectors * (dim + 1)
-    if "observations" in model.model_fields:
-        values += MOST_OBSERVATIONS
+    values += MOST_OBSERVATIONS * len({"observations", "sightings"} & model.model_fields.keys())
     return Bounds(_TEXT_BYTES + values * _BYTES_EACH, values, len(model.model_fields))
 
 

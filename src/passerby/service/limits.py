@@ -37,3 +37,13 @@ class Limits(BaseModel):
     """A request whose images wait longer for the encoder gets 503; nothing was changed then."""
     shutdown_seconds: int = Field(default=30, ge=1)
     """How long requests in flight may take to finish when the service is stopped."""
+    subscribers: int = Field(default=16, ge=1)
+    """Most who listen to /v1/events at once; beyond, 503 and Retry-After."""
+    events_waiting: int = Field(default=200, ge=1)
+    """Most events that wait for one of them; beyond, the oldest are dropped, and an event says how many."""
+    events_seconds: float = Field(default=1.0, gt=0)
+    """Time between two looks for new sightings, while anybody listens."""
+    heartbeat_seconds: float = Field(default=15.0, gt=0)
+    """A comment is sent on /v1/events when nothing else was for so long."""
+    visit_seconds: float = Field(default=300.0, ge=0)
+    """A visit ends when a person was not seen for so long; the next sighting begins another one."""

@@ -15,6 +15,7 @@ _GAUGES = {
     "passerby_body_bytes_in_flight": "bytes of request bodies in memory",
     "passerby_gallery_identities": "identities",
     "passerby_gallery_observations": "stored observations",
+    "passerby_event_subscribers": "who listen to /v1/events",
 }
 
 
@@ -34,6 +35,7 @@ class Metrics:
             registry=registry,
         )
         self._verdicts = Counter("passerby_verdicts", "identifications by verdict", ["verdict"], registry=registry)
+        self._webhooks = Counter("passerby_webhooks", "events for webhooks by outcome", ["outcome"], registry=registry)
         self._batch_images = Histogram(
             "passerby_encode_batch_images", "images in one pass of the encoder", buckets=_SIZES, registry=registry
         )
@@ -54,6 +56,10 @@ class Metrics:
     def count_verdict(self, verdict: str) -> None:
         """Count one identification."""
         self._verdicts.labels(verdict).inc()
+
+    def count_webhook(self, outcome: str) -> None:
+        """Count one event for a webhook."""
+        self._webhooks.labels(outcome).inc()
 
     def text(self, gauges: Mapping[str, float]) -> str:
         """Everything counted, and the present values of gauges by name, in Prometheus' text format 0.0.4."""

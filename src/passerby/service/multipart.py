@@ -19,7 +19,7 @@ from python_multipart.multipart import parse_options_header
 from passerby.service.errors import MAX_FIELD_NAME, ServiceError, validation_message
 
 IMAGES = "images"
-_TIME_FIELDS = frozenset({"after", "before", "time", "expires"})
+_TIME_FIELDS = frozenset({"after", "before", "time", "end", "expires"})
 _BOUNDARY_BYTES = 70  # RFC 2046
 _PART_HEAD_BYTES = 4096  # bytes: a name, and a file name of 255 characters however it is encoded
 _TEXT_BYTES = 16_000  # bytes: notes of 4,000 characters

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from passerby.gallery.events import Event
-from passerby.gallery.result_types import Identification, Identity, Match, Observation
+from passerby.gallery.result_types import FoundSightings, Identification, Identity, Match, Observation, Sighting
 from passerby.search.score import ScoreName
 from passerby.service.calibration_curve import CurvePoint
 from passerby.service.verdict import Verdict, verdict_of
 
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text: TypeAlias = Annotated[str, StringConstraints(max_length=4000)]
+Source: TypeAlias = Annotated[str, StringConstraints(max_length=1000)]
 Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 Component: TypeAlias = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False)]
 Distance: TypeAlias = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
@@ -78,6 +79,9 @@ class ObserveRequest(_RequestBody):
 
     camera: Name | None = None
     time: When | None = None
+    end: When | None = Field(None, description="last moment of a tracklet; default: time")
+    source: Source = Field("", description="film or folder that it is from")
+    once_per_instant: bool = Field(True, description="nobody is seen twice by one camera at one instant")
     keep: bool = False
     threshold: Distance | None = None
 
@@ -95,15 +99,45 @@ class MergeRequest(_RequestBody):
     other: Name
 
 
+Ids: TypeAlias = Annotated[
+    list[Annotated[int, Field(ge=1, le=MAX_INTEGER)]], Field(max_length=MOST_OBSERVATIONS, fail_fast=True)
+]
+
+
 class SplitRequest(_RequestBody):
-    """Some observations of `identity` turn out to be somebody else: `name`, or a new unknown."""
+    """Some observations or sightings of `identity` turn out to be somebody else: `name`, or a new unknown."""
 
     identity: Name
-    observations: Annotated[
-        list[Annotated[int, Field(ge=1, le=MAX_INTEGER)]],
-        Field(min_length=1, max_length=MOST_OBSERVATIONS, fail_fast=True),
-    ]
+    observations: Ids = []
+    sightings: Ids = []
     name: Name | None = None
+
+
+class FindSightingsRequest(_RequestBody):
+    """Filters of a search over all past sightings."""
+
+    camera: Name | None = Field(None, description="by this camera only")
+    after: When | None = Field(None, description="from this moment on")
+    before: When | None = Field(None, description="up to this moment")
+    top: Annotated[int, Field(ge=1, le=1000)] = Field(50, description="number of sightings")
+
+
+class FindSightingsVectorsRequest(FindSightingsRequest):
+    """Search by one vector, or by several of one tracklet."""
+
+    vectors: Vectors
+
+
+class KeepSightingsRequest(_RequestBody):
+    """What is stored of sightings, and how long; what is left out stays as it is."""
+
+    keep_vectors: bool | None = Field(None, description="store their vectors; false also erases those stored")
+    expire_after: Annotated[float, Field(gt=0, le=1e12)] | Literal["never"] | None = Field(
+        None, description='seconds after which a purge erases a sighting, or "never"'
+    )
+    templates_per_camera: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | Literal["any"] | None = Field(
+        None, description='most observations of one identity and camera that observe stores, or "any"'
+    )
 
 
 class ForgetRequest(_RequestBody):
@@ -211,12 +245,105 @@ class EnrollResponse(BaseModel):
     observations: list[int]
 
 
+class SightingSummary(BaseModel):
+    """Somebody was seen by a camera; `start` and `end` in seconds."""
+
+    sighting: int
+    identity: str
+    new: bool
+    camera: str | None
+    start: float | None
+    end: float | None
+    distance: float | None
+    p_value: float | None
+    frames: int
+    source: str
+    first_frame: int | None
+    last_frame: int | None
+    stored: float
+    thumbnail: bool
+    observations: list[int]
+
+    @classmethod
+    def of(cls, sighting: Sighting) -> SightingSummary:
+        """From the gallery's own."""
+        same = cls.model_fields.keys() - {"sighting", "stored", "thumbnail", "observations"}
+        return cls(
+            **{name: getattr(sighting, name) for name in same},
+            sighting=sighting.id,
+            stored=sighting.at,
+            thumbnail=sighting.has_thumbnail,
+            observations=list(sighting.observations),
+        )
+
+
+class SightingEvent(SightingSummary):
+    """A new sighting; `visit`: whether the person was not seen for a while before."""
+
+    visit: bool
+
+
+class SightingList(BaseModel):
+    """Sightings, newest first."""
+
+    sightings: list[SightingSummary]
+
+
+class FoundSightingSummary(BaseModel):
+    """A sighting and its distance to the probe."""
+
+    distance: float
+    sighting: SightingSummary
+
+
+class FoundSightingsResponse(BaseModel):
+    """The nearest of all past sightings; those without a vector cannot be compared."""
+
+    request: str
+    considered: int
+    without_vector: int
+    results: list[FoundSightingSummary]
+
+    @classmethod
+    def of(cls, found: FoundSightings, request: str) -> FoundSightingsResponse:
+        """From the gallery's own."""
+        results = [FoundSightingSummary(distance=r.distance, sighting=SightingSummary.of(r.sighting)) for r in found]
+        return cls(request=request, considered=found.considered, without_vector=found.without_vector, results=results)
+
+
+class CameraSummary(BaseModel):
+    """What one camera saw, and the newest of it."""
+
+    camera: str | None
+    sightings: int
+    identities: int
+    new: int
+    first: float | None
+    last: float | None
+    newest: list[SightingSummary]
+
+
+class CameraList(BaseModel):
+    """All cameras, by name."""
+
+    cameras: list[CameraSummary]
+
+
+class KeepSightingsResponse(BaseModel):
+    """What is stored of sightings; None: without a bound."""
+
+    keep_vectors: bool
+    expire_after: float | None
+    templates_per_camera: int | None
+
+
 class ObserveResponse(BaseModel):
     """What observing did."""
 
     identity: str
     new: bool
     observations: list[int]
+    sighting: int
     answer: IdentifyResponse
 
 
@@ -234,6 +361,8 @@ class IdentitySummary(BaseModel):
     expires: float | None
     created: float
     aliases: list[str]
+    sightings: int
+    drift: bool
 
     @classmethod
     def of(cls, identity: Identity) -> IdentitySummary:
@@ -263,10 +392,11 @@ class ObservationSummary(BaseModel):
 
 
 class IdentityDetails(BaseModel):
-    """An identity with its sightings."""
+    """An identity with its stored observations (`sightings`, as they were called first) and the newest sightings."""
 
     identity: IdentitySummary
     sightings: list[ObservationSummary]
+    seen: list[SightingSummary]
 
 
 class PurgeResponse(BaseModel):
@@ -274,6 +404,7 @@ class PurgeResponse(BaseModel):
 
     identities: list[str]
     observations: int
+    sightings: int
     pending: str
 
 
@@ -281,6 +412,7 @@ class ForgetResponse(BaseModel):
     """What was erased; `pending` is empty when every byte is gone."""
 
     observations: int
+    sightings: int
     pending: str
 
 

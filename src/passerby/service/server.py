@@ -33,6 +33,7 @@ def serve(
     engine: str = "auto",
     tls_certificate: str | os.PathLike[str] | None = None,
     tls_key: str | os.PathLike[str] | None = None,
+    webhooks: str | os.PathLike[str] | None = None,
     limits: Limits | None = None,
 ) -> None:
     """Serve a gallery over HTTP, with a page for the operator, until SIGTERM or SIGINT.
@@ -51,11 +52,12 @@ def serve(
             of those for which `passerby export` put a file into the folder, by a short measurement that is logged.
         tls_certificate: PEM file; with `tls_key`, the service uses HTTPS.
         tls_key: PEM file.
+        webhooks: JSON file of where new sightings are sent (see `passerby.service.webhooks.read_webhooks`).
         limits: sizes, rates and times; default `Limits()`.
 
     Raises:
         MissingExtraError: the extra `serve` is not installed.
-        ConfigError: keys or TLS files cannot be read, or the port is taken.
+        ConfigError: keys, webhooks or TLS files cannot be read, or the port is taken.
         GalleryError: the gallery cannot be opened with this encoder.
         WeightsError: no encoder in that folder, or none for this engine.
     """
@@ -77,7 +79,9 @@ def serve(
     token = new_token() if keys is None else ""
     listener = listen(host, port)
     with listener:
-        app = create_app(gallery, ready, keys=keys or {token: "admin"}, limits=limits, read_only=read_only)
+        app = create_app(
+            gallery, ready, keys=keys or {token: "admin"}, limits=limits, read_only=read_only, webhooks=webhooks or ()
+        )
         logging.config.dictConfig(logs.configuration())
         if speeds:
             rounded = {name: round(speed, 1) for name, speed in speeds.items()}
@@ -108,7 +112,8 @@ def serve(
         # objects made until now stay: garbage collection during requests need not traverse them
         gc.collect()
         gc.freeze()
-        asyncio.run(run_server(uvicorn.Server(config), listener, limits))
+        context = app.state.context
+        asyncio.run(run_server(uvicorn.Server(config), listener, limits, on_stop=context.stop))
 
 
 def _checked_files(keys: Any, certificate: Any, key: Any) -> dict[str, Any]:

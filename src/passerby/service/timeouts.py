@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,15 +15,35 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from passerby.service.limits import Limits
 
 
-async def run_server(server: uvicorn.Server, listener: socket.socket, limits: Limits) -> None:
-    """Serve on `listener` until a signal or `server.should_exit`."""
-    closer = asyncio.create_task(_close_slow_connections(server, limits))
+async def run_server(
+    server: uvicorn.Server,
+    listener: socket.socket,
+    limits: Limits,
+    *,
+    on_stop: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve on `listener` until a signal or `server.should_exit`.
+
+    Args:
+        server: of uvicorn.
+        listener: a listening socket.
+        limits: times.
+        on_stop: called when the service stops, before it waits for requests in flight: ends streams that would go on.
+    """
+    tasks = [asyncio.create_task(_close_slow_connections(server, limits)), asyncio.create_task(_stop(server, on_stop))]
     try:
         await server.serve(sockets=[listener])
     finally:
-        closer.cancel()
-        with suppress(asyncio.CancelledError):
-            await closer
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _stop(server: uvicorn.Server, on_stop: Callable[[], None]) -> None:
+    while not server.should_exit:
+        await asyncio.sleep(0.1)
+    on_stop()
 
 
 async def _close_slow_connections(server: uvicorn.Server, limits: Limits) -> None:

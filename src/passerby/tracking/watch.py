@@ -12,6 +12,7 @@ import numpy as np
 from passerby.config.tracking import TrackingSettings, tracking_settings
 from passerby.errors import ConfigError
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.images_or_vectors import thumbnail
 from passerby.gallery.result_types import Sighting
 from passerby.tracking.boxes.reading import read_boxes
 from passerby.tracking.crop_selection import CropSampler, PickedCrop, best_places
@@ -52,6 +53,8 @@ class _Open:
 
     start: float
     end: float
+    first_frame: int
+    last_frame: int
     boxes: int = 0
     crops: list[PickedCrop] = field(default_factory=list)
 
@@ -72,8 +75,8 @@ def watch(
     """Watch a camera or a film and tell the gallery who is seen, one sighting after the other.
 
     A sighting is a piece of a track: it ends where the track ends, overlaps another, or after `piece_seconds`. Its best
-    crops are the probe of `Gallery.observe`, so that unknown people are enrolled as such. Memory does not grow with the
-    stream.
+    crops are the probe of `Gallery.observe`, which stores it and enrols unknown people as such; nobody is two of those
+    that are in the picture at once. Memory does not grow with the stream.
 
     Args:
         film: a film, a folder of frames, or a camera's address.
@@ -113,12 +116,12 @@ def watch(
                 opened[crop.track].crops.append(crop)
         covered = _covered(detections, chosen)
         for track in _ended(opened, covered, moment.time, piece_seconds, chosen):
-            yield _verdict(opened.pop(track), sampler.end(track), gallery, camera, threshold, chosen)
+            yield _verdict(opened.pop(track), sampler.end(track), gallery, camera, threshold, chosen, os.fspath(film))
         for track in set(detections.tracks[detections.tracks >= 0].tolist()) - covered:
-            piece = opened.setdefault(track, _Open(moment.time, moment.time))
-            piece.end, piece.boxes = moment.time, piece.boxes + 1
+            piece = opened.setdefault(track, _Open(moment.time, moment.time, frame.index, frame.index))
+            piece.end, piece.last_frame, piece.boxes = moment.time, frame.index, piece.boxes + 1
     for track in list(opened):
-        yield _verdict(opened.pop(track), sampler.end(track), gallery, camera, threshold, chosen)
+        yield _verdict(opened.pop(track), sampler.end(track), gallery, camera, threshold, chosen, os.fspath(film))
 
 
 def _covered(detections: Detections, settings: TrackingSettings) -> set[int]:
@@ -146,6 +149,7 @@ def _verdict(
     camera: str,
     threshold: float | None,
     settings: TrackingSettings,
+    source: str,
 ) -> WatchedSighting:
     crops = piece.crops + rest
     places = best_places([crop.frame for crop in crops], [crop.quality for crop in crops], settings.crops)
@@ -153,5 +157,15 @@ def _verdict(
     sighting = None
     if good:
         probe = [crop.pixels for crop in good]
-        sighting = gallery.observe(probe, camera=camera, time=piece.start, threshold=threshold)
+        best = max(good, key=lambda crop: crop.quality)
+        sighting = gallery.observe(
+            probe,
+            camera=camera,
+            time=piece.start,
+            end=piece.end,
+            source=source,
+            frames=(piece.first_frame, piece.last_frame),
+            threshold=threshold,
+            thumbnail=thumbnail(best.pixels) if gallery.thumbnails else None,
+        )
     return WatchedSighting(camera, piece.start, piece.end, piece.boxes, len(good), sighting)

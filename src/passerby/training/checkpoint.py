@@ -18,7 +18,7 @@ from passerby.data.test_split import TEST_SHARE
 from passerby.distributed import world_size
 from passerby.errors import ConfigError, WeightsError
 from passerby.files import replace_file
-from passerby.models.weights.checkpoints import why_unreadable
+from passerby.models.weights.reading import why_unreadable
 
 FILE_NAME = "checkpoint.pt"
 FORMAT = 1

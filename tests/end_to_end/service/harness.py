@@ -104,7 +104,9 @@ def launch(app: Any, path: Path, limits: Limits) -> Running:
         timeout_graceful_shutdown=limits.shutdown_seconds,
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(run_server(server, listener, limits)))
+    thread = threading.Thread(
+        target=lambda: asyncio.run(run_server(server, listener, limits, on_stop=app.state.context.stop))
+    )
     thread.start()
     while not server.started:
         assert thread.is_alive()

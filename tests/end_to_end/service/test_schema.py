@@ -44,8 +44,8 @@ def test_answers_match_the_openapi_description(app: Any) -> None:
     tried = []
     for found in schema.get_all_operations():
         operation = found.ok()
-        if operation.path in {"/ready"}:
-            continue  # 503 is an answer there, not a fault
+        if operation.path in {"/ready", "/v1/events"}:
+            continue  # 503 is an answer there, not a fault; a stream does not end
         tried.append(operation.path)
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
             send_cases(operation, mode, promised)

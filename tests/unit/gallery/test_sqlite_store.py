@@ -19,9 +19,12 @@ from passerby.errors import GalleryError, GalleryRequestError, StorageError
 from passerby.gallery import transfer
 from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.stores.names import name_hint
 from passerby.gallery.stores.rows import IdentityRecord
 from passerby.gallery.stores.sqlite import schema
 from passerby.gallery.stores.sqlite import store as sqlite
+from passerby.gallery.stores.sqlite.new_file import ensure_file
+from passerby.gallery.stores.sqlite.text_slots import write_text
 
 PEOPLE = people(30, 4)
 _JPEG_TABLES = 700  # the first bytes of a JPEG are tables that all have in common
@@ -343,6 +346,12 @@ def make_version_2(path: Path, *changes: str) -> None:
         "DROP TRIGGER name_of_changed",
         "DROP INDEX identities_name_hint",
         "ALTER TABLE identities DROP COLUMN name_hint",
+        "DROP TABLE sightings",
+        "DROP TABLE sighting_vectors",
+        "DROP TABLE sighting_ids",
+        "ALTER TABLE settings DROP COLUMN keep_sighting_vectors",
+        "ALTER TABLE settings DROP COLUMN sightings_expire_after",
+        "ALTER TABLE settings DROP COLUMN templates_per_camera",
     ):
         database.execute(statement)
     database.execute("ALTER TABLE settings RENAME COLUMN slot_generation TO generation")
@@ -674,3 +683,103 @@ def test_another_storage_than_the_files_is_refused(tmp_path: Path) -> None:
     Gallery.open(path, storage="float16").close()
     with Gallery.open(path) as gallery:  # without a wish: as it is
         gallery.enroll("Ada", vectors=PEOPLE[0])
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16"])
+def test_forget_leaves_no_byte_of_sightings_in_any_file(tmp_path: Path, storage: str) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path, TinyEncoder(), storage=storage) as gallery:  # type: ignore[arg-type]
+        gallery.set_sightings(keep_vectors=True)
+        for number in range(12):
+            gallery.enroll(f"person-{number}", picture(number, 64, 32))
+        for number in range(12):
+            for look in range(6):
+                moment = 1_780_000_000.25 + 100 * number + look
+                gallery.observe(
+                    picture(number, 64, 32),
+                    camera="hall",
+                    time=moment,
+                    source=f"films of {number}/{look}.mp4",
+                    threshold=0.3,
+                    thumbnail=picture(1000 + 10 * number + look).tobytes()[:1500],
+                )
+        assert [s.identity for s in gallery.sightings("person-3")] == ["person-3"] * 6
+        needles: dict[str, list[bytes]] = {"vectors": [], "thumbnails": [], "sources": []}
+        for number in (3, 7):
+            for sighting in gallery.sightings(f"person-{number}"):
+                needles["thumbnails"] += pieces(gallery.sighting_thumbnail(sighting.id) or b"")
+                needles["sources"].append(sighting.source.encode())
+            dtype = np.float16 if storage == "float16" else np.float32
+            vector = TinyEncoder().encode([picture(number, 64, 32)])[0]
+            needles["vectors"] += pieces(vector.astype(dtype).tobytes(), 16)
+        assert traces(every_byte(path), needles) == ["vectors", "thumbnails", "sources"]
+        gallery.forget("person-3")
+        gallery.set_sightings(expire_after=50)
+        expired = 1_780_000_000 + 100 * 7 + 60  # those of the persons 0 to 7
+        assert gallery.purge(now=expired).sightings == 7 * 6
+        gallery.forget("person-7")
+        assert traces(every_byte(path), needles) == []
+        assert len(gallery.sightings()) == 4 * 6
+        gallery.observe(picture(8, 64, 32), camera="hall", time=1_780_009_000, threshold=0.3)
+        gallery.compact()
+        gallery.check()
+        assert len(gallery.find_sightings(picture(8, 64, 32), top=100)) == 4 * 6 + 1
+    assert traces(every_byte(path), needles) == []
+
+
+def test_vectors_of_sightings_are_erased_when_they_are_no_longer_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.set_sightings(keep_vectors=True)
+        gallery.enroll("ada", vectors=PEOPLE[0, 0])
+        for view in range(1, 4):
+            gallery.observe(PEOPLE[0, view], threshold=1.0)
+        needles = {"vectors": [PEOPLE[0, view].tobytes() for view in range(1, 4)]}
+        assert traces(every_byte(path), needles) == ["vectors"]
+        gallery.set_sightings(keep_vectors=False)
+        assert traces(every_byte(path), needles) == []
+        assert [s.has_vector for s in gallery.sightings()] == [False] * 3
+
+
+def test_sightings_of_former_times_are_taken_from_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "people.gallery"
+    with monkeypatch.context() as old:
+        old.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
+        ensure_file(path, path, must_exist=False, storage="float32")
+    db = sqlite3.connect(path)
+    add_identity(db, 1, "ada")
+    add_identity(db, 2, "unknown-1")
+    add_identity(db, 3, "unknown-2", merged_into=1)
+    db.execute("INSERT INTO cameras VALUES (1, 'hall')")
+    log = [
+        ("seen", 1, '{"camera": "hall", "time": 5.0, "distance": 0.25}', 0),
+        ("seen", 3, '{"camera": "yard", "time": null, "distance": 0.5}', 0),
+        ("seen", 9, "{}", 0),  # forgotten
+        ("seen", 1, '{"migrated": true}', 0),
+        ("observe", 2, '{"first": 1, "last": 1, "count": 1, "created": true}', 0),
+        ("observe", 2, '{"first": 2, "last": 2, "count": 1, "created": false}', 1),
+    ]
+    for at, (action, identity, detail, undone) in enumerate(log):
+        db.execute(
+            "INSERT INTO events (at, action, actor, identity, detail, undone) VALUES (?, ?, '', ?, ?, ?)",
+            (1000.0 + at, action, identity, detail, undone),
+        )
+    db.commit()
+    db.close()
+    with Gallery.open(path) as gallery:
+        seen = gallery.sightings()
+        assert [(s.identity, s.camera, s.start, s.distance, s.at) for s in seen] == [
+            ("ada", "yard", None, 0.5, 1001.0),
+            ("ada", "hall", 5.0, 0.25, 1000.0),
+        ]
+        gallery.check()
+        gallery.set_sightings(expire_after=1)
+        assert gallery.purge().sightings == 2
+        assert [e.detail for e in gallery.history("ada") if e.action == "seen"] == [{"migrated": True}, {}]
+
+
+def add_identity(db: sqlite3.Connection, number: int, name: str, merged_into: int | None = None) -> None:
+    slot = write_text(db, {"name": name, "notes": "", "consent": ""}, None)
+    db.execute(
+        "INSERT INTO identities VALUES (?, ?, 0, NULL, 0, ?, 1, ?)", (number, slot, merged_into, name_hint(name))
+    )

@@ -19,6 +19,7 @@ from passerby.experiments.export_ranking import export
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.export import check, writers
 from passerby.models.export.exporters import quiet
+from passerby.models.export.form import ExportForm
 from passerby.models.export.graph import Portable
 from passerby.models.model import build_model
 
@@ -74,6 +75,7 @@ def test_the_graph_alone_takes_pixels_of_any_size_and_tells_its_origin(exported:
     onnxruntime = pytest.importorskip("onnxruntime")
     encoder = load_encoder(exported)
     session = onnxruntime.InferenceSession(str(exported / "encoder.onnx"))
+    assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata["passerby.fingerprint"] == encoder.fingerprint
     assert metadata["passerby.licence"] == "CC0"
@@ -159,7 +161,7 @@ def test_int8_is_another_encoder(tmp_path: Path) -> None:
 def test_an_export_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = make(tmp_path / "e")
 
-    def wrong(source: Encoder, file: Path) -> None:
+    def wrong(source: Encoder, file: Path, form: ExportForm) -> None:
         file.write_bytes(b"graph")
 
     def slightly_off(images: torch.Tensor) -> torch.Tensor:
@@ -179,7 +181,7 @@ def test_impossible_wishes_are_refused(tmp_path: Path) -> None:
         export(tmp_path / "e", "onxx")
     with pytest.raises(ConfigError, match="int8 is for the format 'onnx'"):
         export(tmp_path / "e", "openvino", int8=True)
-    with pytest.raises(ConfigError, match="data: only int8 changes"):
+    with pytest.raises(ConfigError, match="data: only int8 and float16"):
         export(tmp_path / "e", "onnx", data=load_dataset("synthetic", drawn(tmp_path)))
     with pytest.raises(ConfigError, match="int8 needs images"):
         export(tmp_path / "e", "onnx", int8=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from passerby.config.engine import EngineName
 from passerby.data.records import ReIDDataset, query_and_gallery
 from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
@@ -19,7 +20,8 @@ from passerby.evaluation.open_set.error_rates import SIZES
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors
 from passerby.evaluation.open_set.probes import join_scores, search_probes
 from passerby.evaluation.open_set.thresholds import Threshold, threshold_of
-from passerby.models.encoder import load_encoder, save_threshold
+from passerby.models.encoder import save_threshold
+from passerby.models.engines.choice import pick_encoder
 from passerby.version import __version__
 
 _FEW_PEOPLE = 40
@@ -38,6 +40,7 @@ def calibrate(
     seed: int = 0,
     draws: int = 10,
     progress: bool = True,
+    engine: EngineName | None = None,
 ) -> Threshold:
     """Choose the threshold for a false accept rate and write it into the encoder's folder, with its provenance.
 
@@ -58,6 +61,7 @@ def calibrate(
         seed: chooses who is enrolled.
         draws: how often the people are halved.
         progress: show bars on stderr.
+        engine: what runs the encoder, as for `load_encoder`.
 
     Returns:
         The threshold; galleries opened with this encoder use it.
@@ -74,7 +78,7 @@ def calibrate(
             "to enrol and half as impostors. Hold out more identities (data.held_out_identities) or name other people, "
             "each with at least two images (`passerby calibrate ENCODER --people FOLDER`)"
         )
-    model = load_encoder(encoder)
+    model, _ = pick_encoder(encoder, engine, images=len(data.query) + len(data.gallery))
     query = embed(model, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(model, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
     threshold = calibrate_on_people(
@@ -169,6 +173,10 @@ def stored_laws(calibration: Mapping[str, Any], kind: Literal["identify", "obser
 
 def describe_calibration(calibration: Mapping[str, Any]) -> str:
     """One sentence on what an encoder's calibration holds for."""
+    if "value" not in calibration and stored_laws(calibration, "identify") is not None:
+        return (
+            f"no threshold; impostor laws of {calibration.get('people', 'people held out')} for galleries of every size"
+        )
     if "value" not in calibration:
         return "not calibrated: no threshold and no impostor law (`passerby calibrate`)"
     people = calibration.get("identities", "an unknown number of")

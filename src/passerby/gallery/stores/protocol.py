@@ -13,7 +13,16 @@ import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
 from passerby.gallery.events import Event
-from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
+from passerby.gallery.stores.rows import (
+    CameraSightings,
+    IdentityRecord,
+    Observations,
+    Ranking,
+    SightingRecord,
+    SightingSummary,
+    SightingWhere,
+    Where,
+)
 from passerby.search.score import Score
 
 
@@ -27,6 +36,67 @@ class Settings:
     storage: Literal["float32", "float16"] = "float32"
     unknowns: int = 0
     """How many "unknown-N" were ever named; numbers are never used twice."""
+    keep_sighting_vectors: bool = False
+    """Whether the vectors of sightings are stored, for a search over all past sightings."""
+    sightings_expire_after: float | None = None
+    """Seconds after which a sighting is erased by a purge; None: it stays as long as its identity."""
+    templates_per_camera: int | None = None
+    """Most observations of one identity and camera that `observe` stores; None: any number."""
+
+
+class SightingStore(Protocol):
+    """The sightings of a store; what is said of `Store` holds for it, too."""
+
+    def add(self, record: SightingRecord, vector: Float32 | None, thumbnail: bytes | None) -> int:
+        """Store a sighting with its unit vector [D] and its JPEG, as far as there are any; its new id."""
+
+    def select(self, where: SightingWhere, *, newest: int | None = None) -> list[SightingRecord]:
+        """Those that pass, or the newest so many of them, by (start, id); those without a time come first."""
+
+    def get(self, sightings: Sequence[int]) -> list[SightingRecord]:
+        """Sightings by id, in the order asked for; NotInGalleryError where there is one no more."""
+
+    def count(self, where: SightingWhere) -> int:
+        """How many pass."""
+
+    def summaries(self, identities: Sequence[int] | None = None) -> dict[int, SightingSummary]:
+        """Of each of these identities that has sightings, or of all."""
+
+    def last_id(self) -> int:
+        """The largest id that was given to a sighting; 0: none was."""
+
+    def by_camera(self, where: SightingWhere) -> list[CameraSightings]:
+        """Counts of each camera, by its name."""
+
+    def recent_distances(self, identities: Sequence[int] | None = None, *, newest: int) -> dict[int, list[float]]:
+        """Distances of the newest sightings of each identity, in the order in which they were stored.
+
+        Without those that made the identity, whose distance is to somebody else.
+        """
+
+    def move(self, sightings: Int64, identity: int) -> None:
+        """Give sightings to another identity."""
+
+    def erase(self, sightings: Int64) -> None:
+        """Erase sightings with their pictures, vectors and sources, and what the log says of each."""
+
+    def erase_vectors(self) -> int:
+        """Erase the vectors of all sightings; how many there were."""
+
+    def expired(self, before: float) -> Int64:
+        """Ids of those that were seen before a moment (seconds since 1970).
+
+        What counts is the end where it is a date, and else when the sighting was stored.
+        """
+
+    def thumbnail(self, sighting: int) -> bytes | None:
+        """The JPEG of a sighting, if one was stored."""
+
+    def vector(self, sighting: int) -> Float32 | None:
+        """The unit vector [D] of a sighting, if one was stored."""
+
+    def search(self, probes: Float32, where: SightingWhere, *, top: int) -> list[tuple[Int64, npt.NDArray[np.float64]]]:
+        """For each probe [q, D] the ids of the nearest sightings that have a vector, and their distances."""
 
 
 class Store(Protocol):
@@ -38,6 +108,10 @@ class Store(Protocol):
     """
 
     location: str
+
+    @property
+    def sightings(self) -> SightingStore:
+        """The sightings of this gallery."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """One writer at a time; all or nothing (as far as the engine can: see the store's own page)."""

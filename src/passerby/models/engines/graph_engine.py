@@ -1,28 +1,33 @@
 """A graph in a file, run by ONNX Runtime or OpenVINO.
 
-Graphs that passerby exported hold their preprocessing; other people's graphs get it applied in front of them.
+Graphs that passerby exported hold their preprocessing; other people's graphs get it applied in front of them, in the
+element type and the order of axes that they declare. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from passerby.errors import ConfigError, MissingExtraError, WeightsError, unknown_name
+from passerby.array_types import Float32, UInt8
+from passerby.errors import ConfigError, WeightsError, unknown_name
+from passerby.models.engines.graph_input import FLOATS, GraphInput, possible_inputs
+from passerby.models.engines.graph_output import as_rows, unit_rows
+from passerby.models.engines.graph_probe import DependentError, probe
+from passerby.models.engines.onnxruntime_graph import open_onnxruntime
+from passerby.models.engines.opened_graph import METADATA as METADATA
+from passerby.models.engines.openvino_graph import open_openvino
 from passerby.models.engines.preprocessing import Preprocessing
 
-METADATA = "passerby"
-"""Prefix (ONNX) or section (OpenVINO) of what `passerby export` writes into a file."""
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Runner = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
+log = logging.getLogger("passerby")
 
 
 class GraphEngine:
@@ -33,112 +38,106 @@ class GraphEngine:
         engine: "onnxruntime" or "openvino" (which reads both kinds).
         preprocessing: of the encoder; applied here unless the graph holds it, as its metadata says.
         output: name of the output to read, where a graph has several.
+        threads: of one run; 0: as many as this process may use.
 
     Attributes:
         metadata: what `passerby export` wrote into the file; {} in other people's files.
+        dim: length of a vector.
 
     Raises:
         MissingExtraError: the engine is not installed.
-        WeightsError: missing, damaged, or not a graph from one image batch to vectors.
+        WeightsError: missing, damaged, not a graph from one image batch to vectors, or one whose vectors depend on the
+            other images of a batch.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], engine: str, preprocessing: Preprocessing, *, output: str | None = None
+        self,
+        path: str | os.PathLike[str],
+        engine: str,
+        preprocessing: Preprocessing,
+        *,
+        output: str | None = None,
+        threads: int = 0,
     ) -> None:
         self.name = engine
+        self.threads = threads
         self.path = Path(path)
         if not self.path.is_file():
             raise WeightsError(f"{self.path}: no such model file")
-        opener = {"onnxruntime": _open_onnxruntime, "openvino": _open_openvino}
-        if engine not in opener:
-            raise ConfigError(unknown_name("engine", engine, opener))
+        if engine not in ("onnxruntime", "openvino"):
+            raise ConfigError(unknown_name("engine", engine, ("onnxruntime", "openvino")))
         if engine == "onnxruntime" and self.path.suffix != ".onnx":
             raise WeightsError(f"{self.path}: ONNX Runtime reads .onnx files; use the engine 'openvino'")
-        self._run, self.metadata = opener[engine](self.path, preprocessing, output)
-        self.preprocessing = None if self.metadata.get("fingerprint") else preprocessing
-        probe = self(torch.zeros(2, 3, preprocessing.height, preprocessing.width, dtype=torch.uint8))
-        if probe.ndim != 2 or probe.shape[0] != 2:
-            raise WeightsError(f"{self.path}: expected vectors [2, dim] for two images, found {tuple(probe.shape)}")
-        self.dim = int(probe.shape[1])
+        if engine == "onnxruntime":
+            self._graph = open_onnxruntime(self.path, output, threads=threads)
+        else:
+            size = (preprocessing.height, preprocessing.width)
+            self._graph = open_openvino(self.path, output, threads=threads, size=size)
+        self.metadata = self._graph.metadata
+        self.preprocessing = _outside(self.metadata, preprocessing)
+        self._input, self.dim = self._first_that_works(preprocessing)
+        self._say_what_is_not_applied()
 
     def __call__(self, images: Tensor) -> Tensor:
         """See `Engine`."""
-        pixels = images.cpu() if self.preprocessing is None else self.preprocessing(images.cpu())
-        return F.normalize(torch.from_numpy(self._run(pixels.contiguous().numpy())))
+        import torch
+
+        return torch.from_numpy(self.vectors(images.cpu().numpy()))
+
+    def vectors(self, images: UInt8) -> Float32:
+        """RGB uint8 [n, 3, height, width] -> float32 [n, dim] with rows of unit length.
+
+        Raises:
+            WeightsError: the engine fails, or gives something else than one finite vector an image.
+        """
+        return unit_rows(self.rows(images), self.path)
+
+    def rows(self, images: UInt8) -> Float32:
+        """As `vectors`, but as the graph gives them, of any length."""
+        return self._rows(images, self._input)
+
+    def _rows(self, images: UInt8, form: GraphInput) -> Float32:
+        batch = form.prepared(images, self.preprocessing)
+        rows: list[Float32] = []
+        for piece, count in form.pieces(batch):
+            rows.append(as_rows(self._graph.run(piece), len(piece), self.path)[:count])
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+    def _unit_rows(self, images: UInt8, form: GraphInput) -> Float32:
+        return unit_rows(self._rows(images, form), self.path)
+
+    def _first_that_works(self, preprocessing: Preprocessing) -> tuple[GraphInput, int]:
+        """How to feed the graph, and the length of its vectors; the error of the likeliest way where none works."""
+        failures: list[WeightsError] = []
+        for form in possible_inputs(self._graph, preprocessing, any_size=self.preprocessing is None):
+            try:
+                dim = probe(partial(self._unit_rows, form=form), preprocessing.height, preprocessing.width, self.path)
+            except DependentError:
+                raise
+            except WeightsError as error:
+                failures.append(error)
+            else:
+                return form, dim
+        raise failures[0]
+
+    def _say_what_is_not_applied(self) -> None:
+        given = self.preprocessing
+        if given is None or self._input.element in FLOATS:
+            return
+        if any(given.mean) or any(value != 1 for value in given.std):
+            log.warning(
+                "%s: takes whole numbers (%s), hence pixels 0..255; mean and std of the description are not applied",
+                self.path,
+                self._input.element,
+            )
 
 
-def _open_onnxruntime(path: Path, preprocessing: Preprocessing, output: str | None) -> tuple[Runner, dict[str, str]]:
-    try:
-        import onnxruntime
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NoSuchFile
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "export", f"running {path}") from error
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except (Fail, InvalidGraph, InvalidProtobuf, NoSuchFile) as error:
-        raise WeightsError(f"{path}: not a readable ONNX model ({error})") from error
-    metadata = {
-        key.removeprefix(f"{METADATA}."): value
-        for key, value in session.get_modelmeta().custom_metadata_map.items()
-        if key.startswith(f"{METADATA}.")
-    }
-    inputs, outputs = session.get_inputs(), [node.name for node in session.get_outputs()]
-    name = _check_graph(path, [node.name for node in inputs], outputs, output)
-    fixed = inputs[0].shape[0] if isinstance(inputs[0].shape[0], int) else None
-
-    def run(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        def once(part: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-            return session.run([name], {inputs[0].name: part})[0]  # type: ignore[no-any-return]
-
-        return once(pixels) if fixed is None else _in_parts(once, pixels, fixed)
-
-    return run, metadata
-
-
-def _open_openvino(path: Path, preprocessing: Preprocessing, output: str | None) -> tuple[Runner, dict[str, str]]:
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingExtraError("openvino", "export", f"running {path}") from error
-    core = openvino.Core()
-    try:
-        model = core.read_model(path)
-        outputs = [next(iter(node.names), node.node.friendly_name) for node in model.outputs]
-        name = _check_graph(path, [node.node.friendly_name for node in model.inputs], outputs, output)
-        metadata = {}
-        if model.has_rt_info([METADATA, "fingerprint"]):
-            section = model.get_rt_info([METADATA]).value
-            metadata = {key: str(getattr(value, "value", value)) for key, value in section.items()}
-        else:
-            model.reshape([-1, 3, preprocessing.height, preprocessing.width])
-        # Left alone, OpenVINO computes in bf16 where the processor can, and vectors differ by a few thousandths
-        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    except RuntimeError as error:
-        raise WeightsError(f"{path}: not a readable OpenVINO model for this input size ({error})") from error
-    index = outputs.index(name)
-
-    def run(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        return np.array(compiled(pixels)[index], np.float32)
-
-    return run, metadata
-
-
-def _check_graph(path: Path, inputs: list[str], outputs: list[str], output: str | None) -> str:
-    """Name of the output to read."""
-    if len(inputs) != 1:
-        raise WeightsError(f"{path}: expected one input (images), found {len(inputs)}: {', '.join(inputs)}")
-    if output is not None and output not in outputs:
-        raise WeightsError(f"{path}: " + unknown_name("output", output, outputs))
-    if output is None and len(outputs) != 1:
-        raise WeightsError(f"{path}: say which output to read; there are {', '.join(outputs)}")
-    return output or outputs[0]
-
-
-def _in_parts(once: Runner, pixels: npt.NDArray[Any], size: int) -> npt.NDArray[np.float32]:
-    """Run a graph of fixed batch size; the last part is filled up with zeros."""
-    rows = []
-    for start in range(0, len(pixels), size):
-        part = pixels[start : start + size]
-        filled = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), part.dtype)])
-        rows.append(once(filled)[: len(part)])
-    return np.concatenate(rows)
+def _outside(metadata: dict[str, str], preprocessing: Preprocessing) -> Preprocessing | None:
+    """What is still to be done before a graph; None: nothing, it takes pixels."""
+    if not metadata:
+        return preprocessing
+    if metadata.get("input_type", "uint8") == "uint8":
+        return None
+    if metadata.get("normalization") == "outside":
+        return preprocessing
+    return preprocessing.model_copy(update={"mean": (0.0,) * 3, "std": (1.0,) * 3, "scale": 255.0, "colors": "RGB"})

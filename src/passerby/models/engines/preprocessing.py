@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
+
+from passerby.array_types import Float32, UInt8
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Preprocessing(BaseModel):
@@ -29,8 +33,23 @@ class Preprocessing(BaseModel):
 
     def __call__(self, images: Tensor) -> Tensor:
         """RGB [n, 3, height, width], uint8 or float in 0..255 -> float32, normalised, channels last."""
+        import torch  # graphs run without it, and it takes seconds to import
+
         x = images.to(torch.float32, memory_format=torch.channels_last)
         if self.colors == "BGR":
             x = x.flip(1)
         mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in (self.mean, self.std))
         return (x / self.scale - mean) / std
+
+    def normalize(self, images: UInt8) -> Float32:
+        """The same numbers without torch: RGB uint8 [n, 3, height, width] -> float32 of this shape, normalised."""
+        x = self.order(images).astype(np.float32)
+        mean, std = (np.asarray(v, np.float32).reshape(1, 3, 1, 1) for v in (self.mean, self.std))
+        x /= np.float32(self.scale)
+        x -= mean
+        x /= std
+        return x
+
+    def order(self, images: UInt8) -> UInt8:
+        """Pixels [n, 3, height, width] with the channels in the network's order."""
+        return images[:, ::-1] if self.colors == "BGR" else images

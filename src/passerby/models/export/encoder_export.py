@@ -14,7 +14,15 @@ from pathlib import Path
 from passerby.errors import ConfigError, WeightsError, unknown_name
 from passerby.files import replace_file
 from passerby.models.encoder import description_path, load_encoder
-from passerby.models.export.check import TOLERANCE, Export, compare_vectors, random_pictures
+from passerby.models.export.check import (
+    LEAST_LIKENESS,
+    RESIZED_TOLERANCE,
+    TOLERANCE,
+    Export,
+    compare_vectors,
+    random_pictures,
+)
+from passerby.models.export.form import ExportForm
 from passerby.models.export.int8 import export_int8
 from passerby.models.export.writers import FILES, WRITERS
 from passerby.models.image_inputs import Images, as_list, pixels_of
@@ -25,6 +33,7 @@ def export(
     to: str = "onnx",
     *,
     out: str | os.PathLike[str] | None = None,
+    form: ExportForm = ExportForm(),  # noqa: B008  (frozen)
     int8: bool = False,
     images: Images | None = None,
 ) -> Export:
@@ -33,15 +42,18 @@ def export(
     `passerby.export` is this function with the ranking of a dataset beside it; its arguments are explained there.
 
     Raises:
-        ConfigError: an unknown format, int8 for another than ONNX, or int8 without images.
+        ConfigError: an unknown format, choices that do not go together, or int8 without images.
         MissingExtraError: the exporter is not installed.
         WeightsError: no encoder there, or the file's vectors differ from PyTorch's by more than `TOLERANCE`.
         StorageError: writing failed; what was there before is intact.
     """
     if to not in FILES:
         raise ConfigError(unknown_name("export format", to, FILES))
+    form.check(to)
     if int8 and to != "onnx":
         raise ConfigError(f"int8 is for the format 'onnx', found {to!r}: OpenVINO reads the ONNX file as well")
+    if int8 and form != ExportForm():
+        raise ConfigError("int8 goes with uint8 input alone: leave input, batch, precision, opset and raw as they are")
     if int8 and images is None:
         raise ConfigError("int8 needs images (some hundred images like those in use) to measure activations on")
     source = load_encoder(encoder, engine="torch")
@@ -51,19 +63,31 @@ def export(
         raise ConfigError("images: expected at least one image to check the export on")
     if int8:
         return export_int8(source, Path(out) if out is not None else folder / "int8", pictures)
-    target = Path(out) if out is not None else folder / FILES[to]
+    name = Path(FILES[to]).with_stem(form.stem()).name
+    target = Path(out) if out is not None else folder / name
     if target.is_dir():
-        target = target / FILES[to]
+        target = target / name
     with tempfile.TemporaryDirectory(prefix="passerby-export-") as temporary:
         file = Path(temporary) / FILES[to]
-        WRITERS[to](source, file)
-        report = compare_vectors(source, file, to, pictures, target)
-        if max(report.difference, report.resized_difference) > TOLERANCE:
-            raise WeightsError(
-                f"{target}: not written: the {to} graph's vectors differ from PyTorch's by {report.difference:.1e} "
-                f"({report.resized_difference:.1e} where it resizes), more than {TOLERANCE:.0e}"
-            )
+        WRITERS[to](source, file, form)
+        report = compare_vectors(source, file, to, pictures, target, form)
+        _refuse_other_vectors(report, form)
         for written in sorted(file.parent.iterdir(), reverse=True):  # OpenVINO: the .xml before its .bin
             with replace_file(target.with_suffix(written.suffix)) as place:
                 shutil.copyfile(written, place)
     return report
+
+
+def _refuse_other_vectors(report: Export, form: ExportForm) -> None:
+    if form.exact and (report.difference > TOLERANCE or report.resized_difference > RESIZED_TOLERANCE):
+        raise WeightsError(
+            f"{report.path}: not written: the {report.format} graph's vectors differ from PyTorch's by "
+            f"{report.difference:.1e} ({report.resized_difference:.1e} where it resizes), more than {TOLERANCE:.0e} "
+            f"({RESIZED_TOLERANCE:.0e})"
+        )
+    if not report.cosine[1] >= LEAST_LIKENESS:
+        raise WeightsError(
+            f"{report.path}: not written: the {report.format} graph's vectors have a cosine similarity of "
+            f"{report.cosine[1]:.4f} to PyTorch's at least, expected {LEAST_LIKENESS}: this network does not bear "
+            f"{form.precision}"
+        )

@@ -14,6 +14,7 @@ from passerby.images.decode import resize_image
 from passerby.models.encoder import Encoder
 from passerby.models.export.check import Export, compare_vectors
 from passerby.models.export.exporters import import_exporter, quiet
+from passerby.models.export.form import ExportForm
 from passerby.models.export.writers import FILES, metadata_of, write_onnx
 
 
@@ -37,7 +38,7 @@ def export_int8(encoder: Encoder, target: Path, pictures: Sequence[UInt8]) -> Ex
     with replace_folder(target) as place:
         with tempfile.TemporaryDirectory(prefix="passerby-export-") as temporary:
             exact, ready = Path(temporary) / "exact.onnx", Path(temporary) / "ready.onnx"
-            write_onnx(encoder, exact)
+            write_onnx(encoder, exact, ExportForm())
             with quiet():
                 quantization.quant_pre_process(str(exact), str(ready), skip_symbolic_shape=True)
                 quantization.quantize_static(
@@ -48,8 +49,8 @@ def export_int8(encoder: Encoder, target: Path, pictures: Sequence[UInt8]) -> Ex
                     op_types_to_quantize=["Conv", "Gemm", "MatMul"],
                     per_channel=True,
                 )
-        report = compare_vectors(encoder, place / FILES["onnx"], "onnx", pictures, target)
-        licence = metadata_of(encoder)["licence"]
+        report = compare_vectors(encoder, place / FILES["onnx"], "onnx", pictures, target, ExportForm())
+        licence = metadata_of(encoder, ExportForm())["licence"]
         content = {
             "file": FILES["onnx"],
             **encoder.preprocessing.model_dump(),

@@ -1,41 +1,27 @@
-"""Reading checkpoints of other code bases safely, and saying what matched.
-
-Only plain tensors are ever read: `torch.load(weights_only=True)` or safetensors. A pickle that holds anything else is
-refused before any of its code could run.
-"""
+"""Filling a model from a checkpoint of any code base, and saying what matched."""
 
 from __future__ import annotations
 
 import os
-import pickle
-import re
-import warnings
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from passerby.config import ModelConfig
 from passerby.errors import WeightsError
-from passerby.models.backbones import inception
 from passerby.models.backbones.table import BACKBONES
 from passerby.models.backbones.timm_backbone import TimmBackbone
-from passerby.models.model import ReIDModel
-
-# Where code bases keep the parameters inside what they save: torchreid and others, fast-reid, EMA copies.
-_CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")
-# What they put in front of a backbone's parameter names: DataParallel, fast-reid and timm-based code, strong baseline.
-_PREFIXES = ("module.", "backbone.", "base.", "model.", "encoder.", "_orig_mod.")
-# First words of names that are no part of a backbone: classifiers, other heads, input statistics, losses.
-_NOT_BACKBONE = re.compile(
-    r"(classifier|fc|last_linear|heads?|bottleneck|pixel_mean|pixel_std|aux_logits|loss\w*)(\.|$)"
-)
-_RENAMED = (("heads.bottleneck.0.", "head.neck."), ("bottleneck.", "head.neck."))
+from passerby.models.model import ReIDModel, build_model
+from passerby.models.weights.head_layers import read_head
+from passerby.models.weights.head_placing import PlacedHead, place_head
+from passerby.models.weights.naming import Naming, equal_tensors, find_naming
+from passerby.models.weights.networks import Network, describe_content, find_networks, preference, shown
+from passerby.models.weights.not_backbone import is_backbone
+from passerby.models.weights.reading import read_content
 
 _ENOUGH_OF_MODEL = 0.6
 """Share of the backbone's tensors that must be found. ResNet-50's file in a ResNet-101 reaches 0.51."""
@@ -54,178 +40,257 @@ class LoadReport:
     missing: tuple[str, ...] = ()
     """Names in the model that the file lacks; they keep their start values."""
     unexpected: tuple[str, ...] = ()
-    """Names in the file that the model lacks (a classifier, mostly)."""
+    """Names in the file that the model lacks (a classifier, mostly), as they stand there."""
     mismatched: tuple[str, ...] = ()
     """Names in both whose shapes differ."""
     note: str = field(default="", compare=False)
+    """Which of several copies in the file was taken; "" where there was one."""
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {len(self.matched)} tensors matched"]
         for title in ("missing", "unexpected", "mismatched"):
             names = getattr(self, title)
             if names:
-                shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-                lines.append(f"  {title} {len(names)}: {shown}")
-        return "\n".join(lines)
+                lines.append(f"  {title} {len(names)}: {shown(names, 4)}")
+        return "\n".join([*lines, *([f"  {self.note}"] if self.note else [])])
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Tensors of a checkpoint file by name, on the CPU.
+    """Tensors of a checkpoint file by name, on the CPU: those of its largest network.
 
     Args:
         path: .safetensors, or anything `torch.save` wrote (.pth, .pth.tar, .pt); a folder with weights.safetensors.
 
     Raises:
-        WeightsError: missing, damaged, no checkpoint, or a pickle that holds more than plain tensors.
+        WeightsError: missing, damaged, no checkpoint, or a pickle that holds more than plain values; or no named
+            tensors (the message says what the file holds).
     """
-    name = os.fspath(path)
-    if os.path.isdir(name):
-        name = os.path.join(name, "weights.safetensors")
-    if not os.path.isfile(name):
-        raise WeightsError(f"{name}: no such checkpoint file")
-    if name.endswith(".safetensors"):
-        try:
-            return dict(load_file(name))
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{name}: not a readable safetensors file ({error})") from error
-    tensors = _find_tensors(_load_pickle(name))
-    if not tensors:
-        raise WeightsError(f"{name}: expected named tensors (a state_dict), found none")
-    return tensors
+    networks = _networks_in(path)
+    most = max(len(network.tensors) for network in networks)
+    largest = [network for network in networks if len(network.tensors) == most]
+    return min(largest, key=lambda network: preference(network.place)).tensors
+
+
+def _networks_in(path: str | os.PathLike[str]) -> list[Network]:
+    content = read_content(path)
+    networks = find_networks(content)
+    if not networks:
+        raise WeightsError(
+            f"{os.fspath(path)}: expected named tensors (a state_dict), found none; the file holds "
+            f"{describe_content(content)}"
+        )
+    return networks
 
 
 def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     """Fill a model from a checkpoint file, whatever names it uses.
 
-    Reads torchvision's, IBN-Net's, torchreid's, fast-reid's, timm's and our own layouts. Parts of the model that the
-    file lacks keep their values, and the report names them.
+    The file's structure decides: the mapping of tensors and the prefix under which most of the backbone's names are
+    found. Parts of the model that the file lacks keep their values, and the report names them.
 
     Args:
         model: a `ReIDModel` or a backbone.
         path: see `read_checkpoint`.
 
     Returns:
-        What matched, what is missing, unexpected or of another shape.
+        What matched, what is missing, unexpected or of another shape, and which of several copies was taken.
 
     Raises:
-        WeightsError: the file cannot be read safely, or belongs to another model (with the backbone it looks like).
+        WeightsError: the file cannot be read safely; it belongs to another model (with the backbone it looks like); it
+            holds several networks that fit equally well; or its trained head finds no place while the model's own
+            would stay at its start values.
     """
-    tensors = read_checkpoint(path)
+    name = os.fspath(path)
     own = model.state_dict()
-    prefix = "backbone." if isinstance(model, ReIDModel) else ""
-    if isinstance(getattr(model, "backbone", model), TimmBackbone):
-        prefix += "model."
-    renamed = _best_naming(tensors, own, prefix)
+    inner = backbone_prefix(model)
+    found = find_backbone(_networks_in(path), _below(own, inner), name)
+    filled = {inner + theirs: found.tensors[file] for file, theirs in found.naming.names.items()}
+    _refuse_another_model(name, found, filled, own, inner)
+    placed = PlacedHead()
     if isinstance(model, ReIDModel):
-        renamed = {name: renamed[source] for name, source in model.copies.items() if source in renamed} | renamed
-    matched = [k for k, v in renamed.items() if k in own and v.shape == own[k].shape]
-    mismatched = [k for k, v in renamed.items() if k in own and v.shape != own[k].shape]
-    report = LoadReport(
-        path=os.fspath(path),
+        placed = place_head(model, found.rest(), found.originals, name)
+        filled |= placed.tensors
+        filled = {ours: filled[source] for ours, source in model.copies.items() if source in filled} | filled
+    matched = [k for k, v in filled.items() if v.shape == own[k].shape]
+    model.load_state_dict({**own, **{k: filled[k] for k in matched}})
+    return LoadReport(
+        path=name,
         matched=tuple(matched),
-        missing=tuple(k for k in own if k not in renamed),
-        unexpected=tuple(k for k in renamed if k not in own),
-        mismatched=tuple(mismatched),
+        missing=tuple(k for k in own if k not in filled),
+        unexpected=tuple(found.originals[k] for k in found.rest() if k not in placed.used),
+        mismatched=tuple(k for k, v in filled.items() if v.shape != own[k].shape),
+        note=found.note,
     )
-    _refuse_another_model(report, own, renamed, prefix)
-    model.load_state_dict({**own, **{k: renamed[k] for k in matched}})
-    return report
 
 
-def _load_pickle(name: str) -> Any:
-    try:
-        with _plain_numpy(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols; what cannot be read is refused below
-            return torch.load(name, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+def head_settings(backbone: str, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings of a model whose head is the one in a file: neck, fc_dims, fc_end and, with a GeM, pooling.
+
+    Args:
+        backbone: name of the backbone in the file.
+        path: see `read_checkpoint`.
+
+    Raises:
+        WeightsError: the file cannot be read, holds another backbone, or a head that no setting makes.
+        ConfigError: an unknown backbone.
+    """
+    name = os.fspath(path)
+    plain = ModelConfig(backbone=backbone, neck="none")
+    with nullcontext() if backbone.startswith("timm:") else torch.device("meta"):
+        model = build_model(plain)
+    own, inner = model.state_dict(), backbone_prefix(model)
+    found = find_backbone(_networks_in(path), _below(own, inner), name)
+    filled = {inner + theirs: found.tensors[file] for file, theirs in found.naming.names.items()}
+    _refuse_another_model(name, found, filled, own, inner)
+    rest = found.rest()
+    head = read_head(rest, cast(int, model.backbone.dim))
+    settings = head.settings()
+    if settings is None:
+        layers = shown([layer.name for layer in (*head.chain, *head.others)])
         raise WeightsError(
-            f"{name}: not a checkpoint of plain tensors, so it was not unpickled ({why_unreadable(error)}). "
-            "Save its state_dict alone, or as safetensors"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
-        # torch's readers raise any of these on bytes that are cut short or no checkpoint at all
-        raise WeightsError(f"{name}: not a readable checkpoint ({why_unreadable(error)})") from error
+            f"{name}: no setting of a model makes the trained head of this file ({layers}): the embedding would not be "
+            "the file's. Save the backbone's tensors alone if its own vector is what you want"
+        )
+    return settings
 
 
-def _plain_numpy() -> AbstractContextManager[None]:
-    """Let numpy numbers through: torchreid's files keep the rank-1 reached beside the weights."""
-    scalar: Any = np.float64(0).__reduce__()[0]
-    types = [type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.int32, np.bool_)]
-    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
-    return torch.serialization.safe_globals([np.dtype, *types, *[(scalar, name) for name in names]])
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def why_unreadable(error: Exception) -> str:
-    """The informative line of what torch says about a file; its first one advises to run whatever the file holds."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    informative = next((line for line in lines if "nsupported" in line), lines[0].split(". ")[0])
-    return informative.rpartition("your use case: ")[2].rstrip(".")  # torch 2.6 has the advice in the same line
+def backbone_prefix(model: nn.Module) -> str:
+    """What stands before the backbone's own names in a model's."""
+    prefix = "backbone." if isinstance(model, ReIDModel) else ""
+    return prefix + ("model." if isinstance(getattr(model, "backbone", model), TimmBackbone) else "")
 
 
-def _find_tensors(content: Any) -> dict[str, Tensor]:
-    if not isinstance(content, Mapping):
-        return {}
-    for key in _CONTAINERS:
-        if isinstance(content.get(key), Mapping):
-            return _find_tensors(content[key])
-    return {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
+@dataclass(frozen=True)
+class FoundBackbone:
+    """Where in a file a backbone was found.
+
+    Attributes:
+        tensors: of the network that was taken, without what torch.compile puts into names.
+        originals: their names as they stand in the file.
+        naming: which of them are the backbone's.
+        note: which of several copies was taken.
+    """
+
+    tensors: dict[str, Tensor]
+    originals: dict[str, str]
+    naming: Naming
+    note: str = ""
+
+    def rest(self) -> dict[str, Tensor]:
+        """What is neither the backbone's nor another copy's."""
+        taken = self.naming
+        return {k: v for k, v in self.tensors.items() if k not in taken.names and not taken.of_other_copy(k)}
 
 
-def _best_naming(tensors: dict[str, Tensor], own: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The renaming under which most of the file's names are names of the model."""
-    candidates = [_strip(tensors, "module.")]
-    candidates += [_strip(candidates[0], p) for p in _PREFIXES]
-    candidates += [_strip(c, p) for c in candidates[1:] for p in _PREFIXES]
-    named = [_rename(c, own, prefix) for c in candidates]
-    return max(named, key=lambda names: sum(k in own for k in names))
+def find_backbone(networks: Sequence[Network], backbone: Mapping[str, Tensor], path: str) -> FoundBackbone:
+    """The network of a file that fits a backbone best, and the names behind which it does.
+
+    Args:
+        networks: of the file.
+        backbone: the backbone's own tensors.
+        path: of the file, for messages.
+
+    Raises:
+        WeightsError: several copies fit equally well, hold different numbers, and nothing says which one is meant.
+    """
+    choices = [_named(network, backbone) for network in networks]
+    best = max((choice.naming.fits, len(choice.naming.names)) for _, choice in choices)
+    equal = [(n, c) for n, c in choices if (c.naming.fits, len(c.naming.names)) == best]
+    # a mapping of mappings holds what its parts hold, behind longer names
+    leaves = [(n, c) for n, c in equal if not any(_is_part(o.place, n.place) for o, _ in equal if o is not n)]
+    wholes = [(n, c) for n, c in equal if (n, c) not in leaves]
+    leaves.sort(key=lambda pair: preference(pair[0].place))
+    network, taken = leaves[0]
+    whole = next(((n, c) for n, c in wholes if _is_part(network.place, n.place) and c.rest()), None)
+    if whole is not None and not taken.rest():  # a network in parts: the backbone here, its head beside it
+        network, taken = whole
+        leaves = [whole]
+    copies = [(_where(n.place, c.naming.prefix), preference(n.place), c.tensors, c.naming) for n, c in leaves[1:]]
+    copies += [(_where(network.place, r.prefix), preference(r.prefix), taken.tensors, r) for r in taken.naming.rivals]
+    note = _choice(path, network, taken, copies) if best[0] else ""
+    return FoundBackbone(taken.tensors, taken.originals, taken.naming, note)
 
 
-def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items()}
+def _named(network: Network, backbone: Mapping[str, Tensor]) -> tuple[Network, FoundBackbone]:
+    originals = {name.replace("_orig_mod.", ""): name for name in network.tensors}  # torch.compile's
+    tensors = {name: network.tensors[original] for name, original in originals.items()}
+    return network, FoundBackbone(tensors, originals, find_naming(tensors, backbone))
 
 
-def _rename(tensors: dict[str, Tensor], own: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    named = {}
-    for key, value in tensors.items():
-        for foreign, ours in _RENAMED:
-            if prefix and key.startswith(foreign):
-                key = ours + key[len(foreign) :]
-        if prefix + key not in own and key not in own:
-            key = inception.own_name(key)
-        named[key if key in own or not prefix else prefix + key] = value
-    return named
+def _is_part(place: str, whole: str) -> bool:
+    return not whole or place.startswith(f"{whole}.")
 
 
-def _refuse_another_model(report: LoadReport, own: dict[str, Tensor], renamed: dict[str, Tensor], prefix: str) -> None:
-    mine = [k for k in own if k.startswith(prefix) and not k.endswith("num_batches_tracked")]
-    found = [k for k in renamed if not k.endswith("num_batches_tracked")]
-    theirs = [k for k in found if k in own or not _NOT_BACKBONE.match(k.removeprefix(prefix))]
-    filled = set(report.matched)
-    of_model = sum(k in filled for k in mine) / max(1, len(mine))
-    of_file = sum(k in filled for k in theirs) / max(1, len(theirs))
-    wrong = [k for k in report.mismatched if k.startswith(prefix) and not _NOT_BACKBONE.match(k.removeprefix(prefix))]
+def _where(place: str, prefix: str) -> str:
+    return ".".join(part for part in (place, prefix.rstrip(".")) if part) or "the file itself"
+
+
+def _choice(
+    path: str, network: Network, taken: FoundBackbone, copies: Sequence[tuple[str, int, dict[str, Tensor], Naming]]
+) -> str:
+    """Which of several copies was taken, in words; "" where they hold the same numbers, or there is one."""
+    others = [copy for copy in copies if not equal_tensors(taken.naming, taken.tensors, copy[3], copy[2])]
+    if not others:
+        return ""
+    here = _where(network.place, taken.naming.prefix)
+    for where, rank, _, naming in others:
+        of_prefix = naming in taken.naming.rivals
+        if rank == preference(taken.naming.prefix if of_prefix else network.place):
+            raise WeightsError(
+                f"{path}: holds several networks that fit this model equally well, and nothing says which one is "
+                f"meant: {', '.join([here, *(where for where, *_ in others)])}. Save the one you mean alone"
+            )
+    return f"of several copies, {here} was taken, and not {', '.join(where for where, *_ in others)}"
+
+
+def _refuse_another_model(
+    path: str, found: FoundBackbone, filled: Mapping[str, Tensor], own: Mapping[str, Tensor], inner: str
+) -> None:
+    naming, tensors = found.naming, found.tensors
+    mine = [k for k in own if k.startswith(inner) and not k.endswith("num_batches_tracked")]
+    theirs = [
+        k
+        for k in tensors
+        if not k.endswith("num_batches_tracked")
+        and (k in naming.names or (k in found.rest() and is_backbone(k, naming.prefix)))
+    ]
+    fitting = {k for k, own_name in naming.names.items() if tensors[k].shape == own[inner + own_name].shape}
+    of_model = sum(k in filled and filled[k].shape == own[k].shape for k in mine) / max(1, len(mine))
+    of_file = sum(k in fitting for k in theirs) / max(1, len(theirs))
+    wrong = [k for k in naming.names if k not in fitting]
     if of_model >= _ENOUGH_OF_MODEL and of_file >= _ENOUGH_OF_FILE and not wrong:
         return
-    example = (
-        f"; {wrong[0]} is {tuple(renamed[wrong[0]].shape)} there and {tuple(own[wrong[0]].shape)} here" if wrong else ""
-    )
-    names = ", ".join(k.removeprefix(prefix) for k in list(renamed)[:3])
+    example = ""
+    if wrong:
+        here = tuple(own[inner + naming.names[wrong[0]]].shape)
+        example = f"; {found.originals[wrong[0]]} is {tuple(tensors[wrong[0]].shape)} there and {here} here"
     raise WeightsError(
-        f"{report.path}: a checkpoint of another model: {of_model:.0%} of this backbone's tensors are in the file and "
-        f"{of_file:.0%} of the file's tensors fit{example}. The file begins with {names}; {_nearest(renamed, prefix)}"
+        f"{path}: a checkpoint of another model: {of_model:.0%} of this backbone's tensors are in the file and "
+        f"{of_file:.0%} of the file's tensors fit{example}. The file begins with "
+        f"{shown(list(found.originals.values()), 3)}; {looks_like(tensors)}"
     )
 
 
-def _nearest(renamed: dict[str, Tensor], prefix: str) -> str:
-    """Which known backbone the tensors look like."""
-    shapes = {(k.removeprefix(prefix), v.shape) for k, v in renamed.items()}
+def looks_like(tensors: Mapping[str, Tensor]) -> str:
+    """Which known backbone the tensors of a file look like, in words."""
+    best, share = nearest_backbone(tensors)
+    return "it looks like none of the known backbones" if share < 0.5 else f"it looks like {best}"
+
+
+def nearest_backbone(tensors: Mapping[str, Tensor]) -> tuple[str, float]:
+    """The known backbone whose names and shapes most of a file's tensors have, and the share of both that agree."""
     best, share = "", 0.0
     for name, entry in BACKBONES.items():
         with torch.device("meta"):
-            own = {(k, v.shape) for k, v in entry.factory(1).state_dict().items()}
-        overlap = len(own & shapes) / len(own | shapes)
+            own = {k: v for k, v in entry.factory(1).state_dict().items() if not k.endswith("num_batches_tracked")}
+        naming = find_naming(tensors, own)
+        theirs = [k for k in tensors if k.startswith(naming.prefix) and not k.endswith("num_batches_tracked")]
+        rest = sum(k not in naming.names and is_backbone(k, naming.prefix) for k in theirs)
+        overlap = naming.fits / (len(own) + len(naming.names) - naming.fits + rest)
         if overlap > share:
             best, share = name, overlap
-    if share < 0.5:
-        return "it looks like none of the known backbones"
-    return f"it looks like {best}"
+    return best, share

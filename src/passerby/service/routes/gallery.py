@@ -44,7 +44,10 @@ async def purge(caller: Admin, context: WritableContext) -> PurgeResponse:
     def task(gallery: Gallery) -> PurgeResponse:
         erased = gallery.purge(actor=caller.name)
         return PurgeResponse(
-            identities=list(erased.identities), observations=erased.observations, pending=erased.pending
+            identities=list(erased.identities),
+            observations=erased.observations,
+            sightings=erased.sightings,
+            pending=erased.pending,
         )
 
     return await context.run(task)

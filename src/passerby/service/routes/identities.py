@@ -35,9 +35,12 @@ from passerby.service.schemas import (
     MergeRequest,
     Name,
     ObservationSummary,
+    SightingSummary,
     SplitRequest,
     UpdateRequest,
 )
+
+_NEWEST = 1000  # sightings of one identity in one answer; /v1/sightings has the others
 
 router = APIRouter(tags=["identities"], responses=ERROR_RESPONSES)
 
@@ -71,6 +74,7 @@ async def identity(caller: Reader, context: Context, name: Annotated[Name, Query
         return IdentityDetails(
             identity=IdentitySummary.of(gallery.describe(name)),
             sightings=[ObservationSummary.of(observation) for observation in gallery.observations(name)],
+            seen=[SightingSummary.of(one) for one in reversed(gallery.sightings(name, newest=_NEWEST))],
         )
 
     return await context.query(task)
@@ -121,7 +125,9 @@ async def split(
     """Move observations that turn out to be somebody else to a new identity; can be undone."""
 
     def task(gallery: Gallery) -> IdentitySummary:
-        made = gallery.split(body.identity, body.observations, name=body.name, actor=caller.name)
+        made = gallery.split(
+            body.identity, body.observations, sightings=body.sightings, name=body.name, actor=caller.name
+        )
         return IdentitySummary.of(made)
 
     return await context.run(task)
@@ -150,7 +156,7 @@ async def forget(
     def task(gallery: Gallery) -> ForgetResponse:
         require_identity(gallery, body.identity)
         erased = gallery.forget(body.identity, actor=caller.name)
-        return ForgetResponse(observations=erased.observations, pending=erased.pending)
+        return ForgetResponse(observations=erased.observations, sightings=erased.sightings, pending=erased.pending)
 
     if body.confirm != body.identity:
         raise ServiceError(422, "to forget somebody for good, repeat the name as 'confirm'")

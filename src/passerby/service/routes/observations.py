@@ -69,10 +69,16 @@ async def observe_vectors(
 
 def _response(context: ServiceContext, sighting: Sighting, request: Request) -> ObserveResponse:
     found = sighting.identification
+    if found is None:  # only of sightings that are read again
+        raise ServiceError(500, "a sighting without the answer that it came from")
     answer = IdentifyResponse.of(found, context.band(found.threshold), request.state.request_id)
     context.metrics.count_verdict(answer.verdict)
     return ObserveResponse(
-        identity=sighting.identity, new=sighting.new, observations=list(sighting.observations), answer=answer
+        identity=sighting.identity,
+        new=sighting.new,
+        observations=list(sighting.observations),
+        sighting=sighting.id,
+        answer=answer,
     )
 
 

@@ -48,6 +48,7 @@ async def metrics(caller: Reader, context: Context) -> PlainTextResponse:
             "passerby_body_bytes_in_flight": context.bodies.held,
             "passerby_gallery_identities": identities,
             "passerby_gallery_observations": observations,
+            "passerby_event_subscribers": len(context.feed),
         }
     )
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")

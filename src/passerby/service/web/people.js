@@ -56,7 +56,8 @@ export async function showPerson(name) {
   $("person-name").textContent = state.person;
   showActions(details.identity);
   showFacts(details.identity);
-  drawTimeline(details.sightings);
+  const seen = details.seen.filter((one) => !one.observations.length).map((one) => ({ camera: one.camera, time: one.start }));
+  drawTimeline([...details.sightings, ...seen]);
   const newest = [...details.sightings].sort((a, b) => (b.time ?? -1) - (a.time ?? -1) || b.observation - a.observation);
   $("sightings").replaceChildren(
     ...newest.slice(0, 200).map((sighting) =>

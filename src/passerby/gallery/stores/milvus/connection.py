@@ -19,7 +19,7 @@ ROWS_AT_ONCE = 1_000
 
 
 class Connection:
-    """A client and the names of a gallery's two collections; arguments and errors are those of `MilvusStore`."""
+    """A client and the names of a gallery's collections; arguments and errors are those of `MilvusStore`."""
 
     def __init__(self, location: str, *, read_only: bool) -> None:
         address = parse_address(location)
@@ -29,6 +29,7 @@ class Connection:
         self.client = _connect(address, read_only=read_only)
         self.observations_name = address.name
         self.records_name = f"{self.observations_name}_records"
+        self.sightings_name = f"{self.observations_name}_sightings"
         self._lock = threading.RLock()
 
     @contextmanager

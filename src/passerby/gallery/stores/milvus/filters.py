@@ -23,6 +23,8 @@ def condition(where: Where) -> str:
     conditions = []
     if where.exclude_cameras:
         conditions.append(f"camera_key not in {sorted(text_key(name) for name in where.exclude_cameras)}")
+    if where.exclude_identities:
+        conditions.append(f"identity not in {sorted(where.exclude_identities)}")
     if where.after is not None:
         conditions.append(f"time >= {where.after!r}")
     if where.before is not None:

@@ -1,4 +1,4 @@
-"""The two collections of a gallery: NAME holds observations, NAME_records everything else as JSON bodies."""
+"""The collections of a gallery: NAME (observations), NAME_sightings, and NAME_records (JSON bodies of the rest)."""
 
 from __future__ import annotations
 
@@ -63,3 +63,25 @@ def make_observations(connection: Connection, dim: int) -> None:
     client.create_collection(
         connection.observations_name, schema=schema, index_params=index, consistency_level="Strong"
     )
+
+
+def make_sightings(connection: Connection, dim: int) -> None:
+    """Make the collection of sightings, for vectors of `dim` numbers."""
+    client = connection.client
+    from pymilvus import DataType
+
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    for field in ("identity", "camera_key", "has_vector"):
+        schema.add_field(field, DataType.INT64)
+    for field in ("start", "end", "stored"):
+        schema.add_field(field, DataType.DOUBLE)
+    schema.add_field("body", DataType.VARCHAR, max_length=16_384)
+    schema.add_field("thumbnail", DataType.VARCHAR, max_length=8192)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+    index = client.prepare_index_params()
+    index.add_index("vector", index_type="FLAT", metric_type="L2")
+    old = str(client.get_server_version()).startswith("v2.3") if not connection.embedded else False
+    for field in ("identity", "camera_key", "start"):
+        index.add_index(field, index_type="STL_SORT" if old else "INVERTED")
+    client.create_collection(connection.sightings_name, schema=schema, index_params=index, consistency_level="Strong")

@@ -1,8 +1,8 @@
 """The distributed store: Milvus, or its embedded edition ("milvus:PATH.db").
 
-Two collections: NAME holds one row for each observation (vector, identity, camera, time, encoder), NAME_records the
-settings, identities and the log as small JSON bodies. All reads ask for strong consistency, so a change is seen by
-whoever reads after it was acknowledged.
+Three collections: NAME holds one row for each observation (vector, identity, camera, time, encoder), NAME_sightings one
+for each sighting, NAME_records the settings, identities and the log as small JSON bodies. All reads ask for strong
+consistency, so a change is seen by whoever reads after it was acknowledged.
 
 What differs from the embedded store, since Milvus has no transactions: a change that fails half-way is taken back
 step by step (not if the process dies in between; the log entry is written last). Names are unique all the same: who has
@@ -32,6 +32,8 @@ from passerby.gallery.stores.milvus.observations import ObservationRows
 from passerby.gallery.stores.milvus.records import Records
 from passerby.gallery.stores.milvus.schema import open_records
 from passerby.gallery.stores.milvus.search import MilvusSearch
+from passerby.gallery.stores.milvus.sightings import MilvusSightings
+from passerby.gallery.stores.milvus.sightings_of_the_log import sightings_of_the_log
 from passerby.gallery.stores.names import free_name
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
@@ -39,7 +41,8 @@ from passerby.search.score import Score
 
 log = logging.getLogger("passerby")
 
-_FORMAT = 'key == "format:0"'  # written when names are known to be unique
+_FORMAT = 'key == "format:0"'
+_VERSION = 3  # 2: names are unique; 3: sightings
 _EPOCH_MS = 1_767_225_600_000  # 2026-01-01; ids are milliseconds since then and 14 bits: below 2**53 until 2043
 
 
@@ -69,8 +72,17 @@ class MilvusStore:
             self._records = Records(self._connection, self._reversals)
             self._observations = ObservationRows(self._connection, self._reversals)
             self._searching = MilvusSearch(self._connection, self._observations)
+            self.sightings = MilvusSightings(
+                self._connection,
+                self._reversals,
+                transaction=lambda: self._depth > 0,
+                new_id=lambda: self._new_ids(1),
+                dim=lambda: self.settings().dim,
+                erased=self._note_erasure,
+                clear_event=self._clear_event,
+            )
             if not read_only:
-                self._make_names_unique()
+                self._migrate()
 
     def close(self) -> None:
         """Close the connection (milvus-lite: and the file)."""
@@ -157,10 +169,21 @@ class MilvusStore:
                     found.setdefault(body["name"], IdentityRecord(**body))
         return found
 
-    def _make_names_unique(self) -> None:
-        """Once for each gallery: identities that older versions let have one name get different ones."""
-        if self._records.bodies(_FORMAT):
+    def _migrate(self) -> None:
+        """Bring what an older version wrote to the newest version of the format, once for each gallery."""
+        found = self._records.bodies(_FORMAT)
+        version = int(found[0][1]["version"]) if found else 1
+        if version >= _VERSION:
             return
+        with self.transaction():
+            if version < 2:
+                self._make_names_unique()
+            for record in sightings_of_the_log(self.events(), self.identities(), self.observations()):
+                self.sightings.add(record, None, None)
+            self._records.write("format", 0, {"version": _VERSION}, new=not found)
+
+    def _make_names_unique(self) -> None:
+        """Identities that older versions let have one name get different ones."""
         with self.transaction():
             taken: set[str] = set()
             records = self.identities()
@@ -178,7 +201,6 @@ class MilvusStore:
                         self.location, record.id,
                     )  # fmt: skip
                 taken.add(name)
-            self._records.write("format", 0, {"version": 2}, new=True)
 
     def put_identity(self, record: IdentityRecord) -> int:
         """Store a new identity (`id` 0) or replace one; its id."""
@@ -195,8 +217,15 @@ class MilvusStore:
             self._records.delete(f"identity:{identity}")
             for event in self.events(identity):
                 self._write_event(replace(event, detail={}, private={}))
+        self._note_erasure()
+
+    def _note_erasure(self) -> None:
         self._reversals.clear()  # erased is erased
         self._erased = True
+
+    def _clear_event(self, event: int) -> None:
+        for _, body in self._records.bodies(f'key == "event:{int(event)}"'):
+            self._write_event(replace(Event(**body), detail={}))
 
     # -- observations ------------------------------------------------------------------------------------------------
 
@@ -223,8 +252,7 @@ class MilvusStore:
     def erase_observations(self, observations: Int64) -> None:
         """Erase observations with their vectors and thumbnails."""
         self._observations.delete(observations)
-        self._reversals.clear()  # erased is erased
-        self._erased = True
+        self._note_erasure()
 
     def observations(self, identities: Sequence[int] | None = None) -> Observations:
         """Observations of these identities, or all, ordered by id."""
@@ -308,6 +336,7 @@ class MilvusStore:
         """Write segments anew; the numbers of the jobs that do it."""
         jobs = []
         names = [self._connection.observations_name] if self._observations.exist else []
+        names += [self._connection.sightings_name] if self.sightings.exist else []
         for name in [*names, self._connection.records_name]:
             self._connection.client.flush(name)
             jobs.append(int(self._connection.client.compact(name)))

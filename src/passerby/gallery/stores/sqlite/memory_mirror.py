@@ -53,12 +53,12 @@ class Memory:
             DamagedGalleryError: the settings are missing or unknown.
         """
         row = db.execute(
-            "SELECT revision, slot_generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending "
-            "FROM settings"
+            "SELECT revision, slot_generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending, "
+            "keep_sighting_vectors, sightings_expire_after, templates_per_camera FROM settings"
         ).fetchone()
         if row is None:
             raise DamagedGalleryError(f"{self.location}: damaged: its settings are missing")
-        revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending = row
+        revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending, keep, *rest = row
         self.erasure_pending = bool(erasure_pending)
         if generation != self.generation:
             self.clear()
@@ -67,7 +67,7 @@ class Memory:
             return
         if storage not in DTYPES:
             raise DamagedGalleryError(f"{self.location}: damaged: unknown storage {storage!r}")
-        self.settings = Settings(dim, fingerprint, threshold, storage, unknowns)
+        self.settings = Settings(dim, fingerprint, threshold, storage, unknowns, bool(keep), *rest)
         if self.index is None and dim:
             self.index = ExactIndex(dim)
         self.cameras.update(db.execute("SELECT id, name FROM cameras WHERE id > ?", (max(self.cameras, default=0),)))
@@ -194,6 +194,8 @@ class Memory:
         codes = [code for code, name in self.cameras.items() if name in where.exclude_cameras]
         for code in codes:
             mask &= index.cameras[: index.size] != code
+        if where.exclude_identities:
+            mask &= ~np.isin(index.identities[: index.size], sorted(where.exclude_identities))
         if where.after is not None:
             mask &= index.times[: index.size] >= where.after
         if where.before is not None:

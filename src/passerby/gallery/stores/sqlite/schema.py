@@ -12,6 +12,7 @@ each vector, and one vector is still written and erased in place (SQLite's incre
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import time as clock
@@ -105,6 +106,99 @@ def _rename_twin(db: sqlite3.Connection, identity: int, slot: int, text: dict[st
     )
 
 
+_SIGHTINGS = (
+    "ALTER TABLE settings ADD COLUMN keep_sighting_vectors INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE settings ADD COLUMN sightings_expire_after REAL",
+    "ALTER TABLE settings ADD COLUMN templates_per_camera INTEGER",
+    """
+    CREATE TABLE sightings (
+        slot INTEGER PRIMARY KEY,
+        id INTEGER NOT NULL,
+        identity INTEGER,                   -- NULL: the slot is free
+        camera INTEGER,
+        started REAL,
+        ended REAL,
+        distance REAL,
+        p_value REAL,
+        frames INTEGER NOT NULL,
+        first_frame INTEGER,
+        last_frame INTEGER,
+        is_new INTEGER NOT NULL,
+        at REAL NOT NULL,
+        first_observation INTEGER NOT NULL,
+        last_observation INTEGER NOT NULL,
+        event INTEGER NOT NULL,             -- entry of the log that holds camera, time and distance, too; or 0
+        thumbnail INTEGER,                  -- slot
+        source INTEGER,                     -- slot of a text
+        vector INTEGER                      -- slot in sighting_vectors
+    )
+    """,
+    "CREATE UNIQUE INDEX sightings_id ON sightings (id)",
+    "CREATE INDEX sightings_identity ON sightings (identity)",
+    "CREATE INDEX sightings_camera ON sightings (camera, started)",
+    "CREATE TABLE sighting_vectors (slot INTEGER PRIMARY KEY, data BLOB NOT NULL)",
+    "CREATE TABLE sighting_ids (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL)",
+    "INSERT INTO sighting_ids VALUES (1, 0)",
+)
+
+
+def _add_sightings(db: sqlite3.Connection) -> None:
+    """Sightings as data; those of former times are taken from the log, as far as it still knows them.
+
+    A known person's is an entry "seen" (camera, time, distance), an unknown person's an entry "observe" with the
+    observations that were stored; they may belong to another identity by now.
+    """
+    for statement in _SIGHTINGS:
+        db.execute(statement)
+    merged = dict(db.execute("SELECT id, merged_into FROM identities"))
+    rows = db.execute(
+        "SELECT id, at, action, identity, detail FROM events WHERE action IN ('seen', 'observe') AND undone = 0 "
+        "AND detail <> '{}' ORDER BY id"
+    ).fetchall()
+    cameras = {name: code for code, name in db.execute("SELECT id, name FROM cameras").fetchall()}
+    number = 0
+    for event, at, action, identity, text in rows:
+        detail = json.loads(text)
+        first = last = 0
+        if action == "seen" and "distance" in detail:
+            for camera in {detail.get("camera")} - {None} - set(cameras):
+                cameras[camera] = db.execute("INSERT INTO cameras (name) VALUES (?)", (camera,)).lastrowid
+            place, moment = cameras.get(detail.get("camera")), detail.get("time")
+            while merged.get(identity) is not None:
+                identity = merged[identity]
+        elif action == "observe" and "first" in detail:
+            first, last = detail["first"], detail["last"]
+            found = db.execute(
+                "SELECT identity, camera, time FROM observations WHERE id >= ? AND id <= ? AND identity IS NOT NULL "
+                "ORDER BY id LIMIT 1",
+                (first, last),
+            ).fetchone()
+            identity, place, moment = found or (None, None, None)
+        else:
+            continue
+        if identity not in merged:
+            continue
+        number += 1
+        db.execute(
+            "INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, NULL, 1, NULL, NULL, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
+            (
+                number - 1,
+                number,
+                identity,
+                place,
+                moment,
+                moment,
+                detail.get("distance"),
+                bool(detail.get("created")),
+                at,
+                first,
+                last,
+                event if action == "seen" else 0,
+            ),
+        )
+    db.execute("UPDATE sighting_ids SET last = ?", (number,))
+
+
 MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     # 0 -> 1
     """
@@ -170,4 +264,6 @@ MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     _pack_vectors,
     # 2 -> 3
     _make_names_unique,
+    # 3 -> 4
+    _add_sightings,
 )

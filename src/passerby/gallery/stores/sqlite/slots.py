@@ -52,6 +52,12 @@ def write_thumbnails(db: sqlite3.Connection, pictures: Sequence[bytes]) -> list[
     return slots
 
 
+def erase_thumbnail(db: sqlite3.Connection, slot: int) -> None:
+    """Overwrite a thumbnail with zeros; its slot is free again."""
+    db.execute("UPDATE thumbnails SET data = zeroblob(length(data)) WHERE slot = ?", (slot,))
+    db.execute("INSERT INTO free_slots VALUES ('thumbnails', ?)", (slot,))
+
+
 def camera_codes(db: sqlite3.Connection, cameras: Sequence[str | None]) -> dict[str | None, int | None]:
     """The number of each camera; new ones get one."""
     codes: dict[str | None, int | None] = {None: None}

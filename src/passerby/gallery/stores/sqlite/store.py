@@ -41,7 +41,14 @@ from passerby.gallery.stores.sqlite.file_guard import FileGuard
 from passerby.gallery.stores.sqlite.memory_mirror import Memory
 from passerby.gallery.stores.sqlite.new_file import run_migrations
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, VECTORS_PER_BLOCK
-from passerby.gallery.stores.sqlite.slots import camera_codes, take_slots, write_thumbnails, write_vectors
+from passerby.gallery.stores.sqlite.sightings import SqliteSightings
+from passerby.gallery.stores.sqlite.slots import (
+    camera_codes,
+    erase_thumbnail,
+    take_slots,
+    write_thumbnails,
+    write_vectors,
+)
 from passerby.gallery.stores.sqlite.text_slots import erase_text, read_text, write_text
 from passerby.search.score import Score
 
@@ -73,6 +80,9 @@ class SqliteStore:
         self._log_db: sqlite3.Connection | None = None
         self._memory = Memory(location)
         self._data_version = -1
+        self.sightings = SqliteSightings(
+            location, reading=self._reading, writing=self._db_of_write, settings=lambda: self._memory.settings
+        )
         self._guard = FileGuard(path)
         self.inode = self._guard.inode
         self._connections: list[sqlite3.Connection] = []
@@ -155,13 +165,13 @@ class SqliteStore:
         return int(version)
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._lock, translated(self.location):
             if self._depth == 0:
                 self._refresh()
                 if not self._guard.lasting:  # else no process that obeys SQLite's locks can have deleted the log
                     self._check_log()
-            yield
+            yield self._db
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -253,8 +263,18 @@ class SqliteStore:
     def change_settings(self, settings: Settings) -> None:
         """Replace all settings."""
         self._db.execute(
-            "UPDATE settings SET dim = ?, fingerprint = ?, threshold = ?, storage = ?, unknowns = ?",
-            (settings.dim, settings.fingerprint, settings.threshold, settings.storage, settings.unknowns),
+            "UPDATE settings SET dim = ?, fingerprint = ?, threshold = ?, storage = ?, unknowns = ?, "
+            "keep_sighting_vectors = ?, sightings_expire_after = ?, templates_per_camera = ?",
+            (
+                settings.dim,
+                settings.fingerprint,
+                settings.threshold,
+                settings.storage,
+                settings.unknowns,
+                settings.keep_sighting_vectors,
+                settings.sightings_expire_after,
+                settings.templates_per_camera,
+            ),
         )
         self._memory.settings = replace(settings)
         self._revision_of_write()
@@ -329,6 +349,10 @@ class SqliteStore:
         (revision,) = self._db.execute("SELECT revision FROM settings").fetchone()
         return int(revision)
 
+    def _db_of_write(self) -> sqlite3.Connection:
+        self._revision_of_write()
+        return self._db
+
     # -- observations ------------------------------------------------------------------------------------------------
 
     def add_observations(
@@ -395,8 +419,7 @@ class SqliteStore:
         for slot in slots.tolist():
             (picture,) = self._db.execute("SELECT thumbnail FROM observations WHERE slot = ?", (slot,)).fetchone()
             if picture is not None:
-                self._db.execute("UPDATE thumbnails SET data = zeroblob(length(data)) WHERE slot = ?", (picture,))
-                self._db.execute("INSERT INTO free_slots VALUES ('thumbnails', ?)", (picture,))
+                erase_thumbnail(self._db, picture)
             self._db.execute(
                 "UPDATE observations SET identity = NULL, camera = NULL, time = NULL, thumbnail = NULL, revision = ? "
                 "WHERE slot = ?",
@@ -555,11 +578,13 @@ class SqliteStore:
             hints = dict(self._db.execute("SELECT id, name_hint FROM identities"))
             if hints != {identity: name_hint(record.name) for identity, record in self._memory.identities.items()}:
                 raise DamagedGalleryError(f"{self.location}: damaged: an identity cannot be found by its name")
+            self.sightings.check()
 
     def compact(self) -> None:
         """Give the space of free slots back to the file system (rewrites the file)."""
         with self.transaction():
             self._close_gaps()
+            self.sightings.drop_free_slots()
             for table, kind in (("thumbnails", "thumbnails"), ("texts", "text")):
                 self._db.execute(
                     f"DELETE FROM {table} WHERE slot IN (SELECT slot FROM free_slots WHERE kind = ?)", (kind,)

@@ -1,0 +1,47 @@
+"""`passerby observe-tracks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from passerby.cli.gallery_sightings import sighting_row
+from passerby.cli.open_gallery import open_gallery
+from passerby.cli.output import show, table
+from passerby.cli.shared_parameters import AcceptBelow, GalleryEncoder, GalleryLocation, Json
+
+
+def observe_tracks(
+    gallery: GalleryLocation,
+    manifest: Annotated[Path, Parameter(help="CSV or Parquet: path, camid, time, tracklet (and frame, source).")],
+    /,
+    *,
+    encoder: GalleryEncoder,
+    views: Annotated[int, Parameter(metavar="N")] = 8,
+    keep: Annotated[bool, Parameter(negative=())] = False,
+    threshold: AcceptBelow = None,
+    json: Json = False,
+) -> None:
+    """Observe tracks of people, in the order of time; nobody is two tracks of one camera at once.
+
+    Args:
+        gallery: see `GalleryLocation`.
+        manifest: see its help.
+        encoder: see `GalleryEncoder`.
+        views: Pictures of a track that are compared, spread evenly.
+        keep: Also add the images of people who are recognised (their identity then drifts with them).
+        threshold: see `AcceptBelow`.
+        json: see `Json`.
+    """
+    from passerby.tracking.observe_tracks import observe_tracks as run_observe
+    from passerby.tracking.track_manifest import read_tracks
+
+    read_tracks(manifest)  # before a gallery is made
+    with open_gallery(gallery, encoder, make=True) as opened:
+        found = run_observe(manifest, opened, views=views, keep=keep, threshold=threshold)
+    people = len({sighting.identity for sighting in found})
+    new = sum(sighting.new for sighting in found)
+    text = table([sighting_row(sighting) for sighting in found], empty="")
+    show(found, as_json=json, text=f"{text}\n{len(found):,} tracks of {people:,} people, {new:,} of them new")

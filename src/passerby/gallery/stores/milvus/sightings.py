@@ -1,0 +1,284 @@
+"""Sightings of a gallery as rows of one collection: what is filtered by in columns, the rest as a JSON body.
+
+Every collection of Milvus has vectors in all rows: a sighting without one has zeros, and `has_vector` 0.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from passerby.array_types import Float32, Int64
+from passerby.errors import NotInGalleryError, StorageError
+from passerby.gallery.stores.milvus.connection import MAX_LIMIT, ROWS_AT_ONCE, Connection
+from passerby.gallery.stores.milvus.filters import EVERYTHING, stored_time, text_key
+from passerby.gallery.stores.milvus.schema import make_sightings
+from passerby.gallery.stores.rows import CameraSightings, SightingRecord, SightingSummary, SightingWhere
+from passerby.gallery.times import FIRST_DATE
+
+_COLUMNS = ["id", "identity", "body", "has_vector"]
+
+
+class MilvusSightings:
+    """The collection of sightings, which exists from the first one on.
+
+    Args:
+        connection: of the gallery.
+        reversals: receives for each write what takes it back.
+        transaction: whether one is open.
+        new_id: gives the id of a new sighting.
+        dim: gives the numbers in a vector.
+        erased: called when something was erased.
+        clear_event: empties the details of an entry of the log.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        reversals: list[Callable[[], object]],
+        *,
+        transaction: Callable[[], bool],
+        new_id: Callable[[], int],
+        dim: Callable[[], int],
+        erased: Callable[[], None],
+        clear_event: Callable[[int], None],
+    ) -> None:
+        self._connection = connection
+        self._client = connection.client
+        self._name = connection.sightings_name
+        self._reversals = reversals
+        self._transaction = transaction
+        self._new_id = new_id
+        self._dim = dim
+        self._erased = erased
+        self._clear_event = clear_event
+        self.exist = bool(self._client.has_collection(self._name))
+
+    def _use(self) -> AbstractContextManager[None]:
+        return self._connection.use()
+
+    def _check_transaction(self) -> None:
+        if not self._transaction():
+            raise StorageError(f"{self._connection.location}: changes are made inside a transaction")
+
+    def add(self, record: SightingRecord, vector: Float32 | None, thumbnail: bytes | None) -> int:
+        """Store a sighting with its unit vector [D] and its JPEG, as far as there are any; its new id."""
+        self._check_transaction()
+        dim = self._dim()
+        if not self.exist:
+            make_sightings(self._connection, dim)
+            self.exist = True
+        identifier = self._new_id()
+        stored = replace(record, id=identifier, has_thumbnail=thumbnail is not None, has_vector=vector is not None)
+        row = {
+            **_columns(stored),
+            "thumbnail": "" if thumbnail is None else base64.b64encode(thumbnail).decode(),
+            "vector": np.zeros(dim, np.float32) if vector is None else np.asarray(vector, np.float32),
+        }
+        self._reversals.append(partial(self._client.delete, self._name, ids=[identifier]))
+        self._client.insert(self._name, [row])
+        return identifier
+
+    def select(self, where: SightingWhere, *, newest: int | None = None) -> list[SightingRecord]:
+        """Those that pass, or the newest so many of them, by (start, id); those without a time come first."""
+        with self._use():
+            rows = self._connection.query(self._name, _condition(where), _COLUMNS) if self.exist else []
+        records = sorted((_record(row) for row in rows), key=_order)
+        return records if newest is None else records[max(0, len(records) - newest) :]
+
+    def get(self, sightings: Sequence[int]) -> list[SightingRecord]:
+        """Sightings by id, in the order asked for."""
+        return [_record(row) for row in self._rows([int(sighting) for sighting in sightings], _COLUMNS)]
+
+    def _rows(self, sightings: Sequence[int], fields: Sequence[str]) -> list[dict[str, Any]]:
+        found: dict[int, dict[str, Any]] = {}
+        with self._use():
+            for start in range(0, len(sightings) if self.exist else 0, ROWS_AT_ONCE):
+                part = sightings[start : start + ROWS_AT_ONCE]
+                found.update((row["id"], row) for row in self._connection.by_ids(self._name, part, fields))
+        for sighting in sightings:
+            if sighting not in found:
+                raise NotInGalleryError(f"{self._connection.location}: no sighting {sighting}")
+        return [found[sighting] for sighting in sightings]
+
+    def count(self, where: SightingWhere) -> int:
+        """How many pass."""
+        if not self.exist:
+            return 0
+        with self._use():
+            rows = self._client.query(
+                self._name, filter=_condition(where), output_fields=["count(*)"], consistency_level="Strong"
+            )
+        return int(rows[0]["count(*)"])
+
+    def summaries(self, identities: Sequence[int] | None = None) -> dict[int, SightingSummary]:
+        """Of each of these identities that has sightings, or of all."""
+        found: dict[int, list[SightingRecord]] = {}
+        for record in self.select(SightingWhere(None if identities is None else frozenset(identities))):
+            found.setdefault(record.identity, []).append(record)
+        return {
+            identity: SightingSummary(
+                len(records),
+                frozenset(record.camera for record in records if record.camera is not None),
+                min((record.start for record in records if record.start is not None), default=None),
+                max((record.end for record in records if record.end is not None), default=None),
+            )
+            for identity, records in found.items()
+        }
+
+    def last_id(self) -> int:
+        """The largest id that was given to a sighting; 0: none was."""
+        return max((record.id for record in self.select(SightingWhere())), default=0)
+
+    def by_camera(self, where: SightingWhere) -> list[CameraSightings]:
+        """Counts of each camera, by its name."""
+        found: dict[str, list[SightingRecord]] = {}
+        for record in self.select(where):
+            found.setdefault(record.camera or "", []).append(record)
+        return [
+            CameraSightings(
+                camera or None,
+                len(records),
+                len({record.identity for record in records}),
+                sum(record.new for record in records),
+                min((record.start for record in records if record.start is not None), default=None),
+                max((record.end for record in records if record.end is not None), default=None),
+            )
+            for camera, records in sorted(found.items())
+        ]
+
+    def recent_distances(self, identities: Sequence[int] | None = None, *, newest: int) -> dict[int, list[float]]:
+        """Distances of the newest sightings of each identity, in the order in which they were stored."""
+        found: dict[int, list[float]] = {}
+        records = self.select(SightingWhere(None if identities is None else frozenset(identities)))
+        for record in sorted(records, key=lambda record: record.id):
+            if record.distance is not None and not record.new:
+                found.setdefault(record.identity, []).append(record.distance)
+        return {identity: distances[-newest:] for identity, distances in found.items()}
+
+    def move(self, sightings: Int64, identity: int) -> None:
+        """Give sightings to another identity."""
+        self._check_transaction()
+        self._rewrite(sightings.tolist(), lambda record: replace(record, identity=identity))
+
+    def _rewrite(
+        self, sightings: Sequence[int], changed: Callable[[SightingRecord], SightingRecord], *, vector: bool = True
+    ) -> None:
+        for start in range(0, len(sightings), ROWS_AT_ONCE):
+            rows = self._rows(sightings[start : start + ROWS_AT_ONCE], ["*"])
+            self._reversals.append(partial(self._client.upsert, self._name, rows))
+            kept = {} if vector else {"vector": np.zeros(self._dim(), np.float32)}
+            self._client.upsert(self._name, [{**row, **_columns(changed(_record(row))), **kept} for row in rows])
+
+    def erase(self, sightings: Int64) -> None:
+        """Erase sightings with their pictures, vectors and sources, and what the log says of each."""
+        self._check_transaction()
+        if not len(sightings):
+            return
+        for record in self.get(sightings.tolist()):
+            if record.event:
+                self._clear_event(record.event)
+        for start in range(0, len(sightings), ROWS_AT_ONCE):
+            self._client.delete(self._name, ids=sightings[start : start + ROWS_AT_ONCE].tolist())
+        self._erased()
+
+    def erase_vectors(self) -> int:
+        """Erase the vectors of all sightings; how many there were."""
+        self._check_transaction()
+        ids = [record.id for record in self.select(SightingWhere(with_vector=True))]
+        self._rewrite(ids, lambda record: replace(record, has_vector=False), vector=False)
+        self._erased()
+        return len(ids)
+
+    def expired(self, before: float) -> Int64:
+        """Ids of those that were seen before a moment."""
+        if not self.exist:
+            return np.zeros(0, np.int64)
+        seen = f"(end >= {FIRST_DATE!r} and end < {before!r}) or (end < {FIRST_DATE!r} and stored < {before!r})"
+        with self._use():
+            rows = self._connection.query(self._name, seen, ["id"])
+        return np.array(sorted(row["id"] for row in rows), np.int64)
+
+    def thumbnail(self, sighting: int) -> bytes | None:
+        """The JPEG of a sighting, if one was stored."""
+        (row,) = self._rows([int(sighting)], ["id", "thumbnail"])
+        return base64.b64decode(row["thumbnail"]) or None
+
+    def vector(self, sighting: int) -> Float32 | None:
+        """The unit vector [D] of a sighting, if one was stored."""
+        (row,) = self._rows([int(sighting)], ["id", "has_vector", "vector"])
+        return np.asarray(row["vector"], np.float32) if row["has_vector"] else None
+
+    def search(self, probes: Float32, where: SightingWhere, *, top: int) -> list[tuple[Int64, npt.NDArray[np.float64]]]:
+        """For each probe [q, D] the ids of the nearest sightings that have a vector, and their distances; exact."""
+        if not self.exist:
+            return [(np.zeros(0, np.int64), np.zeros(0)) for _ in probes]
+        with self._use():
+            answers = self._client.search(
+                self._name,
+                data=list(probes),
+                filter=_condition(replace(where, with_vector=True)),
+                limit=min(top, MAX_LIMIT),
+                search_params={"metric_type": "L2"},
+                consistency_level="Strong",
+            )
+        found = [sorted((max(hit["distance"], 0.0) ** 0.5, hit["id"]) for hit in answer) for answer in answers]
+        return [
+            (np.array([identifier for _, identifier in hits], np.int64), np.array([distance for distance, _ in hits]))
+            for hits in found
+        ]
+
+
+def _columns(record: SightingRecord) -> dict[str, Any]:
+    """The row of a sighting but for its picture and vector."""
+    body = {key: value for key, value in asdict(record).items() if key not in ("id", "identity", "has_vector")}
+    return {
+        "id": record.id,
+        "identity": record.identity,
+        "camera_key": 0 if record.camera is None else text_key(record.camera),
+        "has_vector": int(record.has_vector),
+        "start": stored_time(math.nan if record.start is None else record.start),
+        "end": stored_time(math.nan if record.end is None else record.end),
+        "stored": record.at,
+        "body": json.dumps(body, ensure_ascii=False),
+    }
+
+
+def _record(row: dict[str, Any]) -> SightingRecord:
+    body = json.loads(row["body"])
+    return SightingRecord(
+        **{**body, "id": row["id"], "identity": row["identity"], "has_vector": bool(row["has_vector"])}
+    )
+
+
+def _order(record: SightingRecord) -> tuple[float, int]:
+    return (-math.inf if record.start is None else record.start, record.id)
+
+
+def _condition(where: SightingWhere) -> str:
+    """The expression that lets the same sightings pass as `where`."""
+    conditions = []
+    if where.identities is not None:
+        conditions.append(f"identity in {sorted(where.identities)}")
+    if where.cameras is not None:
+        conditions.append(f"camera_key in {sorted(text_key(name) for name in where.cameras)}")
+    if where.after is not None:
+        conditions.append(f"end >= {where.after!r}")
+    if where.before is not None:
+        conditions.append(f"start <= {where.before!r} and start > {stored_time(math.nan) / 2!r}")
+    if where.started_after is not None:
+        conditions.append(f"start >= {where.started_after!r}")
+    if where.newer_than is not None:
+        conditions.append(f"id > {where.newer_than}")
+    if where.with_vector:
+        conditions.append("has_vector == 1")
+    return " and ".join(conditions) or EVERYTHING

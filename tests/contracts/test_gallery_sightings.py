@@ -1,0 +1,352 @@
+"""Sightings of a gallery, in every store: stored, read, moved with their identity, and erased with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.contracts.galleries import DIM, STORES, TinyEncoder, location, open_gallery, people, picture
+
+from passerby.embedding.tracklet import Tracklet
+from passerby.errors import GalleryError, NotInGalleryError
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.migrate import migrate
+from passerby.gallery.result_types import Sighting
+
+PEOPLE = people(6, 8)
+NOON = 1_780_000_000.0
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, store: str) -> Iterator[Gallery]:
+    with open_gallery(tmp_path, store) as opened:
+        opened.set_threshold(0.6)
+        opened.enroll("ada", vectors=PEOPLE[0, :2], camera="door")
+        opened.enroll("bob", vectors=PEOPLE[1, :2], camera="door")
+        yield opened
+
+
+def tracklet(
+    vectors: np.ndarray, start: float, *, camera: str = "hall", source: str = "hall.mp4", first: int = 1, **extra: Any
+) -> Tracklet:
+    n = len(vectors)
+    frames = np.arange(first, first + n)
+    return Tracklet(
+        camera, frames, start + 0.5 * np.arange(n), np.zeros((n, 4), np.float32), np.ones(n, np.float32), vectors,
+        frames, np.ones(n, np.float32), source=source, **extra,
+    )  # fmt: skip
+
+
+def plain(sightings: list[Sighting]) -> list[tuple[Any, ...]]:
+    return [(s.identity, s.camera, s.start, s.new) for s in sightings]
+
+
+def test_every_sighting_is_stored_and_read_back(gallery: Gallery) -> None:
+    seen = gallery.observe(
+        PEOPLE[0, 3], camera="hall", time=NOON, end=NOON + 4, source="films/hall.mp4", frames=(10, 50), actor="k"
+    )
+    assert (seen.identity, seen.new, seen.observations) == ("ada", False, ())
+    assert seen.identification is not None
+    stranger = gallery.observe([PEOPLE[2, 0], PEOPLE[2, 1]], camera="yard", time=NOON + 9)
+    assert (stranger.identity, stranger.new, len(stranger.observations)) == ("unknown-1", True, 2)
+    one, two = gallery.sightings()
+    assert one == Sighting(**{**vars(seen), "identification": None})
+    assert two == Sighting(**{**vars(stranger), "identification": None})
+    assert (one.camera, one.start, one.end, one.source) == ("hall", NOON, NOON + 4, "films/hall.mp4")
+    assert (one.first_frame, one.last_frame, one.frames, two.frames) == (10, 50, 1, 2)
+    assert one.distance == pytest.approx(seen.identification.matches[0].distance, abs=1e-6)
+    assert one.at > NOON / 2
+    assert (one.has_thumbnail, one.has_vector) == (False, False)
+    assert "ada at hall, 2026-" in str(one)
+
+
+def test_sightings_are_chosen_by_person_camera_and_time(gallery: Gallery) -> None:
+    gallery.observe(PEOPLE[0, 3], camera="hall", time=100, end=110)
+    gallery.observe(PEOPLE[1, 3], camera="hall", time=120)
+    gallery.observe(PEOPLE[0, 4], camera="yard", time=130)
+    gallery.observe(PEOPLE[0, 5])
+    everything = gallery.sightings()
+    assert [s.start for s in everything] == [None, 100, 120, 130]
+    assert len(gallery.sightings("ada")) == 3
+    assert plain(gallery.sightings(camera="hall")) == [("ada", "hall", 100, False), ("bob", "hall", 120, False)]
+    assert len(gallery.sightings(camera=["hall", "yard"])) == 3
+    assert [s.start for s in gallery.sightings(after=105, before=125)] == [100, 120]  # overlaps count
+    assert gallery.sightings(after=110.5, before=119) == []
+    assert [s.start for s in gallery.sightings(newest=2)] == [120, 130]
+    with pytest.raises(NotInGalleryError):
+        gallery.sightings("nobody")
+    with pytest.raises(GalleryError, match="after its end"):
+        gallery.sightings(after=5, before=4)
+
+
+def test_a_person_is_described_with_the_sightings(gallery: Gallery) -> None:
+    gallery.observe(PEOPLE[0, 3], camera="hall", time=100, end=110)
+    ada, bob = gallery.identities()
+    assert (ada.sightings, ada.cameras, ada.first_seen, ada.last_seen) == (1, ("door", "hall"), 100, 110)
+    assert (bob.sightings, bob.cameras, bob.first_seen) == (0, ("door",), None)
+    assert gallery.describe("ada") == ada
+
+
+def test_merging_splitting_and_undoing_carry_sightings_along(gallery: Gallery) -> None:
+    gallery.observe(PEOPLE[2, 0], camera="yard", time=1)
+    gallery.observe(PEOPLE[2, 1], camera="yard", time=2)
+    gallery.observe(PEOPLE[0, 3], camera="yard", time=3)
+    assert gallery.merge("ada", "unknown-1").sightings == 3
+    assert [s.identity for s in gallery.sightings()] == ["ada"] * 3
+    gallery.undo()
+    assert [s.identity for s in gallery.sightings()] == ["unknown-1", "unknown-1", "ada"]
+    gallery.merge("ada", "unknown-1")
+    made = gallery.sightings("ada")[0]
+    parted = gallery.split("ada", made.observations, name="cyd")  # its own sighting goes with an observation
+    assert (parted.observations, parted.sightings) == (1, 1)
+    gallery.undo()
+    assert len(gallery.sightings("ada")) == 3
+    seen = gallery.sightings("ada")[1]
+    assert gallery.split("ada", sightings=[seen.id]).sightings == 1
+    assert gallery.sightings("unknown-2") == [Sighting(**{**vars(seen), "identity": "unknown-2"})]
+    gallery.undo()
+    assert "unknown-2" not in gallery
+    assert len(gallery.sightings("ada")) == 3
+    with pytest.raises(GalleryError, match="not one of its own"):
+        gallery.split("bob", sightings=[seen.id])
+
+
+def test_undoing_an_observation_erases_its_sighting(gallery: Gallery) -> None:
+    gallery.observe(PEOPLE[0, 3], time=1, camera="hall", keep=True)
+    gallery.observe(PEOPLE[0, 4], time=2, camera="hall")
+    gallery.undo()
+    assert [s.start for s in gallery.sightings("ada")] == [2]
+    gallery.observe(PEOPLE[3, 0], time=3, camera="hall")
+    gallery.observe(PEOPLE[3, 1], time=4, camera="hall")
+    gallery.undo()  # makes no unknown: nothing of it is left
+    assert [s.start for s in gallery.sightings()] == [2]
+    gallery.check()
+
+
+def test_forgetting_erases_the_sightings_too(gallery: Gallery) -> None:
+    gallery.set_sightings(keep_vectors=True)
+    for time in (1, 2):
+        gallery.observe(PEOPLE[0, 2 + time], camera="hall", time=time)
+    gallery.observe(PEOPLE[1, 3], camera="hall", time=3)
+    first = gallery.sightings("ada")[0].id
+    assert gallery.forget("ada").sightings == 2
+    assert [s.identity for s in gallery.sightings()] == ["bob"]
+    with pytest.raises(NotInGalleryError):
+        gallery.sighting_thumbnail(first)
+    assert {found.sighting.identity for found in gallery.find_sightings(PEOPLE[0, 3])} == {"bob"}
+    assert all(not event.detail for event in gallery.history() if event.action == "seen" and event.name is None)
+    again = gallery.observe(PEOPLE[2, 0], camera="hall", time=9)
+    assert again.id > first
+    gallery.check()
+    gallery.compact()
+    gallery.check()
+    assert [s.id for s in gallery.sightings()][-1] == again.id
+
+
+def test_sightings_have_a_retention_of_their_own(gallery: Gallery) -> None:
+    gallery.set_sightings(expire_after=3600)
+    assert gallery.sightings_expire_after == 3600
+    gallery.observe(PEOPLE[0, 3], camera="hall", time=NOON, end=NOON + 10)
+    gallery.observe(PEOPLE[0, 4], camera="hall", time=NOON + 60)
+    gallery.observe(PEOPLE[0, 5], camera="hall", time=12.5)  # a moment of a film: counted from when it was stored
+    assert gallery.purge(now=NOON + 3600).sightings == 0
+    erased = gallery.purge(now=NOON + 3615)
+    assert (erased.sightings, erased.identities) == (1, ())
+    assert len(gallery.sightings("ada")) == 2
+    assert "ada" in gallery
+    assert gallery.purge(now="9000-01-01").sightings == 2
+    gallery.undo(next(e.id for e in gallery.history() if e.action == "sightings"))
+    assert gallery.sightings_expire_after is None
+    for wrong in (0, -1, float("nan")):
+        with pytest.raises(GalleryError, match="expire_after"):
+            gallery.set_sightings(expire_after=wrong)
+
+
+def test_past_sightings_are_found_by_likeness(gallery: Gallery) -> None:
+    gallery.observe(PEOPLE[0, 2], camera="hall", time=1)
+    with pytest.raises(GalleryError, match="no vectors of sightings"):
+        gallery.find_sightings(PEOPLE[0, 3])
+    gallery.set_sightings(keep_vectors=True)
+    for person in range(4):
+        for view in range(3, 6):
+            gallery.observe(PEOPLE[person, view], camera="hall", time=10 * person + view)
+    found = gallery.find_sightings(PEOPLE[3, 7], top=4)
+    assert [f.sighting.identity for f in found][:3] == ["unknown-2"] * 3
+    assert (found.considered, found.without_vector, len(found)) == (12, 1, 4)
+    distances = [f.distance for f in found]
+    assert distances == sorted(distances)
+    expected = np.linalg.norm(PEOPLE[3, 3:6].astype(np.float64) - PEOPLE[3, 7], axis=1)
+    assert distances[:3] == pytest.approx(np.sort(expected), abs=1e-4)
+    assert len(gallery.find_sightings(PEOPLE[3, 7], camera="yard")) == 0
+    assert {f.sighting.start for f in gallery.find_sightings(PEOPLE[3, 7], after=33, before=34)} == {33, 34}
+    assert "unknown-2" in str(found)
+    gallery.set_sightings(keep_vectors=False)
+    with pytest.raises(GalleryError, match="no vectors of sightings"):
+        gallery.find_sightings(PEOPLE[3, 7])
+    gallery.check()
+
+
+def test_nobody_is_seen_twice_by_one_camera_at_one_instant(gallery: Gallery) -> None:
+    first = gallery.observe(PEOPLE[0, 3], camera="hall", time=5.0)
+    twin = gallery.observe(PEOPLE[0, 4], camera="hall", time=5.0)
+    assert (first.identity, twin.identity) == ("ada", "unknown-1")
+    assert gallery.observe(PEOPLE[0, 5], camera="yard", time=5.0).identity in ("ada", "unknown-1")
+    assert gallery.observe(PEOPLE[0, 6], camera="hall", time=5.0, once_per_instant=False).identity != "unknown-2"
+    again = gallery.observe(PEOPLE[0, 3], camera="hall", time=5.0)  # the very same picture
+    assert (again.identity, again.id, again.new) == ("ada", first.id, False)
+    same = gallery.observe(PEOPLE[0, 4], camera="hall", time=5.0)
+    assert (same.identity, same.id, same.new) == ("unknown-1", twin.id, False)
+    for view in (3, 4):  # a day is not an instant
+        assert gallery.observe(PEOPLE[1, view], camera="hall", time="2026-05-01").identity == "bob"
+
+
+def test_tracklets_are_observed(gallery: Gallery) -> None:
+    one = gallery.observe_tracklet(tracklet(PEOPLE[4, :5], 100.0, first=7))
+    assert (one.identity, one.new, one.camera, one.start, one.end) == ("unknown-1", True, "hall", 100, 102)
+    assert (one.source, one.first_frame, one.last_frame, one.frames) == ("hall.mp4", 7, 11, 5)
+    beside = gallery.observe_tracklet(tracklet(PEOPLE[4, 3:], 101.5, first=9))
+    assert beside.identity == "unknown-2"  # both were in the picture from 101.5 to 102
+    assert gallery.observe_tracklet(tracklet(PEOPLE[4, :5], 100.0, first=7)).id == one.id
+    later = gallery.observe_tracklet(tracklet(PEOPLE[4, 2:4], 200.0))
+    assert later.identity in ("unknown-1", "unknown-2")
+    with pytest.raises(GalleryError, match="no vector"):
+        gallery.observe_tracklet(
+            Tracklet(
+                "hall", np.array([1]), np.zeros(1), np.zeros((1, 4), np.float32), np.ones(1, np.float32),
+                np.zeros((0, DIM), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32),
+            )
+        )  # fmt: skip
+
+
+def test_few_templates_are_stored_of_each_camera(gallery: Gallery) -> None:
+    gallery.set_sightings(templates_per_camera=3)
+    gallery.observe_tracklet(tracklet(PEOPLE[4], 100.0))
+    assert gallery.describe("unknown-1").observations == 3
+    kept = gallery.observe_tracklet(tracklet(PEOPLE[4, 1:6], 200.0), keep=True)
+    assert (kept.identity, kept.observations) == ("unknown-1", ())
+    assert len(gallery.observe_tracklet(tracklet(PEOPLE[4, 1:6], 200.0, camera="yard"), keep=True).observations) == 3
+    gallery.set_sightings(templates_per_camera="any")
+    assert len(gallery.observe_tracklet(tracklet(PEOPLE[4, 1:6], 300.0), keep=True).observations) == 5
+
+
+def test_a_person_whose_sightings_move_away_is_marked(gallery: Gallery) -> None:
+    draw = np.random.default_rng(0)
+    away = draw.standard_normal(DIM).astype(np.float32)
+    for number in range(20):
+        gallery.observe(PEOPLE[0, 0] + 0.002 * draw.standard_normal(DIM).astype(np.float32), camera="hall", time=number)
+    assert not gallery.describe("ada").drift
+    for number in range(5):
+        gallery.observe(PEOPLE[0, 0] + 0.05 * away, camera="hall", time=100 + number)
+    assert [i.drift for i in gallery.identities()] == [True, False]
+
+
+def test_pictures_of_sightings(tmp_path: Path, store: str) -> None:
+    with open_gallery(tmp_path, store, TinyEncoder()) as gallery:
+        gallery.enroll("ada", picture(1))
+        seen = gallery.observe(picture(1), camera="hall", time=1)
+        assert seen.has_thumbnail
+        assert (gallery.sighting_thumbnail(seen.id) or b"")[:2] == b"\xff\xd8"
+        other = gallery.observe(picture(2), camera="hall", time=2, thumbnail=b"\xff\xd8mine")
+        assert gallery.sighting_thumbnail(other.id) == b"\xff\xd8mine"
+    with open_gallery(tmp_path, store, TinyEncoder(), thumbnails=False) as gallery:
+        assert not gallery.observe(picture(1), camera="hall", time=3).has_thumbnail
+
+
+def test_sightings_migrate_to_another_store(tmp_path: Path, store: str) -> None:
+    source = tmp_path / "source.gallery"
+    with Gallery.open(source, TinyEncoder()) as old:
+        old.set_sightings(keep_vectors=True, expire_after=100)
+        old.observe(picture(1), camera="hall", time=1, source="hall.mp4", frames=(1, 2))
+        old.observe(picture(1), camera="hall", time=2)
+        before = old.sightings()
+    assert migrate(source, location(tmp_path, store)).sightings == 2
+    with open_gallery(tmp_path, store, TinyEncoder()) as new:
+        after = new.sightings()
+        assert plain(after) == plain(before)
+        assert [len(s.observations) for s in after] == [1, 0]
+        assert new.sightings_expire_after == 100
+        assert len(new.find_sightings(picture(1))) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"time": 5, "end": 4}, "end"),
+        ({"end": 4}, "end"),
+        ({"frames": (5, 4)}, "frames"),
+        ({"source": "x" * 1001}, "source"),
+        ({"thumbnail": b"x" * 4001}, "thumbnail"),
+    ],
+)
+def test_bad_sightings_change_nothing(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+    with open_gallery(tmp_path, "people.gallery") as gallery:
+        with pytest.raises(GalleryError, match=message):
+            gallery.observe(PEOPLE[0, 0], threshold=0.5, camera="hall", **arguments)
+        assert (len(gallery), gallery.sightings()) == (0, [])
+
+
+def test_unknowns_that_are_one_person_are_consolidated(gallery: Gallery) -> None:
+    crowd = people(8, 8, seed=4, spread=0.03)
+    gallery.set_sightings(keep_vectors=True)
+    for person in range(8):
+        for view in range(8):  # a threshold that nobody passes: each is somebody new
+            gallery.observe(crowd[person, view], camera="hall", time=100.0 * person + view, threshold=1e-3)
+    again = gallery.observe(crowd[7, 3], camera="yard", time=5, threshold=0.5)
+    assert len(gallery) == 2 + 64
+    proposed = gallery.consolidate()
+    assert len(gallery) == 2 + 64
+    assert (proposed.unknowns, len(proposed.joined)) == (64, 56)
+    assert [p.similarity for p in proposed.joined] == sorted((p.similarity for p in proposed.joined), reverse=True)
+    assert "64 unknowns are 8 people" in str(proposed)
+    before = {s.id: s.identity for s in gallery.sightings()}
+    assert gallery.consolidate(apply=True) == proposed
+    assert len(gallery) == 2 + 8
+    owners = [{s.identity for s in gallery.sightings(after=100 * p + 0.5, before=100 * p + 7)} for p in range(1, 8)]
+    assert all(len(found) == 1 for found in owners)
+    assert {s.id: s.identity for s in gallery.sightings()}[again.id] in owners[6]
+    assert gallery.consolidate().joined == ()
+    gallery.undo()  # all of it
+    assert {s.id: s.identity for s in gallery.sightings()} == before
+    with pytest.raises(GalleryError, match="least"):
+        gallery.consolidate(least=0)
+
+
+def test_a_sighting_that_was_given_to_the_wrong_unknown_is_moved(gallery: Gallery) -> None:
+    crowd = people(8, 8, seed=4, spread=0.03)
+    gallery.set_sightings(keep_vectors=True)
+    for person in range(8):
+        for view in range(7):
+            gallery.observe(crowd[person, view], camera="hall", time=100.0 * person + view, threshold=0.7)
+    assert len(gallery) == 2 + 8
+    own = gallery.identify(crowd[5, 7], threshold=0.7).identity
+    stranger = gallery.identify(crowd[6, 7], threshold=0.7).identity
+    seen = gallery.observe(crowd[5, 7], camera="hall", time=507, threshold=0.7)
+    gallery.merge(str(stranger), gallery.split(str(own), sightings=[seen.id]).name)
+    assert gallery.sightings(camera="hall", after=507, before=507)[0].identity == stranger
+    found = gallery.consolidate(apply=True)
+    assert (found.joined, found.moved) == ((), (seen.id,))
+    assert gallery.sightings(camera="hall", after=507, before=507)[0].identity == own
+    gallery.undo()
+    assert gallery.sightings(camera="hall", after=507, before=507)[0].identity == stranger
+
+
+def test_those_whom_a_camera_saw_at_once_stay_two(gallery: Gallery) -> None:
+    crowd = people(4, 8, seed=4, spread=0.03)
+    gallery.set_sightings(keep_vectors=True)
+    for person in range(4):
+        for view in range(8):  # two and two of each at once
+            gallery.observe(crowd[person, view], camera="hall", time=100.0 * person + view // 2, threshold=1e-3)
+    gallery.consolidate(apply=True)
+    seen = {}
+    for sighting in gallery.sightings():
+        assert sighting.identity not in seen.setdefault(sighting.start, set())
+        seen[sighting.start].add(sighting.identity)
+    assert 2 + 8 <= len(gallery) < 2 + 32

@@ -1,0 +1,162 @@
+"""One engine policy: measured once, remembered for this encoder, machine and version, and never with other vectors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from passerby.cli import run
+from passerby.config import InputConfig, ModelConfig
+from passerby.models.described_encoder import described_encoder
+from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.engines import choice as choosing
+from passerby.models.engines import engine_cache
+from passerby.models.engines.choice import TRIAL_FROM, pick_encoder
+from passerby.models.engines.engine_cache import EngineChoice, remember_choice, remembered_choice
+from passerby.models.engines.graph_choice import exported_graph, graph_at_hand
+from passerby.models.export.encoder_export import export
+from passerby.models.graph_encoder import GraphEncoder
+from passerby.models.model import build_model
+
+
+def make(folder: Path, seed: int = 0) -> Encoder:
+    torch.manual_seed(seed)
+    config = ModelConfig(backbone="tiny:osnet_x0_25")
+    encoder = Encoder.from_model(build_model(config).eval(), InputConfig(height=64, width=32), config, {})
+    encoder.save(folder)
+    return encoder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PASSERBY_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "engines"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path_factory.mktemp("run") / "e"
+    make(folder)
+    export(folder, "onnx")
+    return folder
+
+
+@pytest.fixture
+def fastest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime with one thread is the fastest, without taking anybody's time."""
+    monkeypatch.setattr(
+        choosing, "measure", lambda ways: {n: 2.0 if n == "onnxruntime, 1 thread" else 1.0 for n in ways}
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fastest")
+def test_the_fastest_is_tried_once_and_remembered(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few, _ = pick_encoder(exported, "torch")
+    assert few.engine.name == "torch"
+    first, speeds = pick_encoder(exported, images=TRIAL_FROM)
+    assert (first.engine.name, first.fingerprint) == ("onnxruntime", few.fingerprint)
+    assert "torch" in speeds
+    monkeypatch.setattr(choosing, "measure", lambda _: pytest.fail("measured again"))
+    again, measured = pick_encoder(exported, images=1)
+    assert (again.engine.name, measured) == ("onnxruntime", {})
+    assert load_encoder(exported, "auto").engine.name == "onnxruntime"
+    assert load_encoder(exported).engine.name == "torch"
+    crops = np.random.default_rng(0).integers(0, 256, (5, 70, 40, 3), dtype=np.uint8)
+    np.testing.assert_allclose(again.encode(crops), few.encode(crops), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fastest")
+def test_a_graph_is_written_into_the_cache_where_the_folder_has_none(
+    exported: Path, cache: Path, tmp_path: Path
+) -> None:
+    encoder = make(tmp_path / "e", seed=5)
+    chosen, _ = pick_encoder(tmp_path / "e", images=TRIAL_FROM)
+    assert chosen.engine.name == "onnxruntime"
+    assert list(cache.glob(f"{encoder.fingerprint}/*/encoder.onnx"))
+    assert not list((tmp_path / "e").glob("*.onnx"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fastest")
+def test_an_engine_with_other_vectors_is_not_used(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(choosing, "_difference", lambda e, _: 0.0 if e.engine.name == "torch" else 1e-3)
+    chosen, _ = pick_encoder(exported, images=TRIAL_FROM)
+    assert chosen.engine.name == "torch"
+    assert "differ from torch's by 1.0e-03" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_graph_of_other_weights_or_another_version_is_never_used(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "other", seed=1)
+    (tmp_path / "other" / "encoder.onnx").write_bytes((exported / "encoder.onnx").read_bytes())
+    described = described_encoder(tmp_path / "other")
+    assert described is not None
+    assert exported_graph(described) is None
+    stale = EngineChoice("onnxruntime", 1, str(tmp_path / "other" / "encoder.onnx"))
+    remember_choice(described.fingerprint, stale)
+    assert pick_encoder(tmp_path / "other")[0].engine.name == "torch"
+    monkeypatch.setattr(engine_cache, "__version__", "99.0")
+    assert remembered_choice(described.fingerprint) is None
+
+
+def test_a_choice_that_another_machine_or_nobody_wrote_is_none(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember_choice("abc", EngineChoice("torch"))
+    assert remembered_choice("abc") is not None
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert remembered_choice("abc") is None
+    (cache / "abc" / "choice.json").write_text('{"engine": 3, "colour": "red"}')
+    assert remembered_choice("abc") is None
+
+
+def test_the_cache_is_bounded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_cache, "MOST_ENCODERS", 2)
+    for number in range(4):
+        remember_choice(f"encoder-{number}", EngineChoice("torch"))
+    assert len(list(cache.iterdir())) == 2
+    assert engine_cache.cache_size()[0] == 2
+
+
+@pytest.mark.slow
+def test_one_picture_needs_no_torch(exported: Path, tmp_path: Path) -> None:
+    described = described_encoder(exported)
+    assert described is not None
+    engine = graph_at_hand(described)
+    assert engine is not None
+    crops = list(np.random.default_rng(0).integers(0, 256, (3, 90, 41, 3), dtype=np.uint8))
+    for flip in (True, False):
+        ours = GraphEncoder(described, engine).encode(crops, flip=flip, batch_size=2)
+        np.testing.assert_allclose(ours, load_encoder(exported).encode(crops, flip=flip), atol=1e-5)
+    picture, gallery = tmp_path / "a.png", tmp_path / "g.gallery"
+    Image.fromarray(crops[0]).save(picture)
+    assert run(["enroll", str(gallery), "ann", str(picture), "--encoder", str(exported), "--engine", "torch"]) == 0
+    program = (
+        "import sys; from passerby.cli import run; "
+        f"code = run(['identify', {str(gallery)!r}, {str(picture)!r}, '--encoder', {str(exported)!r}, '--json']); "
+        "sys.exit(code or (9 if 'torch' in sys.modules else 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["matches"][0]["distance"] < 1e-4
+
+
+def test_everything_but_a_trained_folder_has_one_engine(tmp_path: Path) -> None:
+    assert described_encoder(tmp_path) is None
+    (tmp_path / "encoder.json").write_text("[]")
+    assert described_encoder(tmp_path) is None
+    (tmp_path / "encoder.json").write_text('{"format": 7}')
+    assert described_encoder(tmp_path) is None
