@@ -50,7 +50,7 @@ def estimate_statistics(
     try:
         for images in islice(batches, STATISTICS_BATCHES):
             with torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
-                for part in images.split(micro_batch or len(images)):
+                for part in torch.split(images, micro_batch or len(images)):
                     model(part)
     finally:
         for norm, (momentum, count) in zip(norms, before, strict=True):
