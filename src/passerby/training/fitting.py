@@ -15,8 +15,8 @@ from passerby.errors import ConfigError, WeightsError
 log = logging.getLogger("passerby")
 
 EPOCHS_BY_IMAGES = ((500, 40), (2_000, 20), (10_000, 8))
-"""Epochs of a fine-tuning by training images: from 300 steps of 64 images to 1,300. Not searched for; what was measured near
-them stands in benchmarks/README.md."""
+"""Epochs of a fine-tuning by training images: from 300 steps of 64 images to 1,300. Set, not searched for; what was
+measured near them stands in benchmarks/README.md."""
 _FULL_SIZE_STEPS = 50
 """Steps at full size that a training needs after small images, or a quarter of the small ones where those are few."""
 
