@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from passerby.evaluation.open_set.curves import OpenSetReport, evaluate_open_set
     from passerby.evaluation.open_set.thresholds import Threshold, calibrate_threshold
     from passerby.evaluation.rank import rank
-    from passerby.evaluation.tracks import TrackReport, TrackRows, evaluate_tracks
+    from passerby.evaluation.tracks import TrackReport, TrackRows
     from passerby.experiments.benchmark_encoder import bench_encoder
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
@@ -68,12 +68,15 @@ if TYPE_CHECKING:
     from passerby.models.hub import hub_encoders, hub_get, hub_info
     from passerby.models.model import build_model
     from passerby.models.sources import EncoderSource
+    from passerby.report.look_alikes import look_alikes
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
     from passerby.tracking.boxes.reading import read_boxes
+    from passerby.tracking.crop_embedder import CropEmbedder
     from passerby.tracking.detections import Detections
     from passerby.tracking.detectors.detector import load_detector
+    from passerby.tracking.evaluate_tracks import evaluate_tracks
     from passerby.tracking.observe_tracks import observe_tracks
     from passerby.tracking.result import TrackingResult
     from passerby.tracking.track import track
@@ -81,12 +84,14 @@ if TYPE_CHECKING:
     from passerby.tracking.watch import watch
     from passerby.training.objective import Objective
     from passerby.training.run import Run
+    from passerby.training.similarity_of_run import learned_similarity
     from passerby.training.trainer import train
 
 _HOME = {
     "BACKBONES": "passerby.models.backbones.table",
     "Config": "passerby.config",
     "ConfigError": "passerby.errors",
+    "CropEmbedder": "passerby.tracking.crop_embedder",
     "CrossDomain": "passerby.evaluation.closed_set.splits",
     "DATASETS": "passerby.data.datasets",
     "DamagedGalleryError": "passerby.errors",
@@ -143,17 +148,19 @@ _HOME = {
     "evaluate_embeddings": "passerby.evaluation.closed_set.protocols",
     "evaluate_open_set": "passerby.evaluation.open_set.curves",
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
-    "evaluate_tracks": "passerby.evaluation.tracks",
+    "evaluate_tracks": "passerby.tracking.evaluate_tracks",
     "export": "passerby.experiments.export_ranking",
     "hub_encoders": "passerby.models.hub",
     "hub_get": "passerby.models.hub",
     "hub_info": "passerby.models.hub",
+    "learned_similarity": "passerby.training.similarity_of_run",
     "list_datasets": "passerby.data.datasets",
     "load_dataset": "passerby.data.datasets",
     "load_detector": "passerby.tracking.detectors.detector",
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
+    "look_alikes": "passerby.report.look_alikes",
     "observe_tracks": "passerby.tracking.observe_tracks",
     "rank": "passerby.evaluation.rank",
     "read_boxes": "passerby.tracking.boxes.reading",
@@ -173,6 +180,7 @@ __all__ = [
     "LOSSES",
     "Config",
     "ConfigError",
+    "CropEmbedder",
     "CrossDomain",
     "DamagedGalleryError",
     "DataError",
@@ -232,12 +240,14 @@ __all__ = [
     "hub_encoders",
     "hub_get",
     "hub_info",
+    "learned_similarity",
     "list_datasets",
     "load_dataset",
     "load_detector",
     "load_encoder",
     "load_recipe",
     "load_splits",
+    "look_alikes",
     "observe_tracks",
     "rank",
     "read_boxes",

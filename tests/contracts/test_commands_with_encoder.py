@@ -27,6 +27,8 @@ COMMANDS_WITH_ENCODER = {
     "enroll": "enroll {0}/one.gallery new {0}/probe.jpg --encoder {0}/run",
     "identify": "identify {0}/one.gallery {0}/probe.jpg --encoder {0}/run",
     "observe": "observe {0}/one.gallery {0}/probe.jpg --encoder {0}/run --threshold 0.5",
+    "observe-tracks": "observe-tracks {0}/one.gallery {0}/tracks.csv --encoder {0}/run --threshold 0.5",
+    "gallery find-sightings": "gallery find-sightings {0}/seen.gallery {0}/probe.jpg --encoder {0}/run --top 3",
     "gallery import": "gallery import {0}/one.gallery {0}/one.parquet",
     "export": "export {0}/run --to onnx --out {1}/encoder.onnx",
     "bench-encoder": "bench-encoder {0}/run",
@@ -54,6 +56,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(picture, folder / "probe.jpg")
     enroll = f"enroll {folder}/one.gallery somebody {folder}/probe.jpg --encoder {folder}/run"
     assert run(enroll.split()) == 0
+    (folder / "tracks.csv").write_text("path,camid,time,tracklet\nprobe.jpg,hall,1.5,1\n")
+    assert run(f"gallery keep-sightings {folder}/one.gallery --vectors".split()) == 0
+    shutil.copy(folder / "one.gallery", folder / "seen.gallery")
+    tracks = f"observe-tracks {folder}/seen.gallery {folder}/tracks.csv --encoder {folder}/run --threshold 0.5"
+    assert run(tracks.split()) == 0
     assert run(f"gallery export {folder}/one.gallery {folder}/one.parquet".split()) == 0
     return folder
 

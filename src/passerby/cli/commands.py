@@ -25,7 +25,7 @@ class Command(NamedTuple):
 
 
 GROUPS = {
-    "data": ("Data", "list, describe, check and write datasets; crop tracklets from a video"),
+    "data": ("Data", "list, describe, check and write datasets; crop tracklets from a video; find look-alikes"),
     "gallery": ("Gallery", "administer a gallery: list, history, merge, split, purge, backup, ..."),
     "hub": ("Encoders", "known public encoders: list, what is known of one, bring one here"),
     "keys": ("Service", "API keys of a service: add, list, remove"),
@@ -55,11 +55,18 @@ COMMANDS: dict[str, Command] = {
         "",
         "write drawn pedestrians in the layout of any dataset, to try its protocol without its data",
     ),
-    "data from-video": Command(
-        _CLI + "data:crop_video", "", "crop tracklets from a video and a tracker's boxes (MOT format)"
+    "data from-video": Command(_CLI + "data:crop_video", "", "crop tracklets from a video and a tracker's boxes"),
+    "data look-alikes": Command(
+        _CLI + "data:look_alikes", "", "the pairs of identities that look most alike, with pictures"
     ),
     "track": Command(
         _CLI + "track:track", "Film", "follow people through films: one number a person, over time and cameras"
+    ),
+    "watch": Command(
+        _CLI + "watch:watch", "Film", "watch a film or a camera: who is seen, as JSON lines, with a gallery", json=False
+    ),
+    "evaluate-tracks": Command(
+        _CLI + "evaluate_tracks:evaluate_tracks", "Film", "IDF1, MOTA and HOTA of tracks, over one camera or several"
     ),
     "recipes": Command(_CLI + "recipes:recipes", "Training", "list the recipes, or show one with every setting"),
     "train": Command(_CLI + "train:train", "Training", "train a recipe, or resume a training that was interrupted"),
@@ -135,6 +142,15 @@ COMMANDS: dict[str, Command] = {
     "gallery purge": Command(_CLI + "gallery_changes:purge", "", "forget everyone whose retention date has passed"),
     "gallery threshold": Command(
         _CLI + "gallery_changes:threshold", "", "show or set the distance below which a match is accepted"
+    ),
+    "gallery calibration": Command(
+        _CLI + "gallery_calibration:calibration", "", "the distance at which a false accept rate is reached here"
+    ),
+    "gallery duplicates": Command(
+        _CLI + "gallery_calibration:duplicates", "", "pairs of identities that may be one person"
+    ),
+    "gallery judge": Command(
+        _CLI + "gallery_calibration:judge", "", "two identities are different people, or one person"
     ),
     "gallery check": Command(_CLI + "gallery_files:check", "", "read and verify everything"),
     "gallery compact": Command(

@@ -37,6 +37,7 @@ def enroll(
     tracklet: Tracklet = False,
     engine: Engine = "auto",
     reading: Reading = EncoderFlags(),
+    far: Annotated[float | None, Parameter(metavar="RATE")] = None,
     json: Json = False,
 ) -> None:
     """Add images of a known person to a gallery, which is made if there is none.
@@ -54,9 +55,11 @@ def enroll(
         tracklet: see `Tracklet`.
         engine: see `Engine`.
         reading: How to read a model file that does not describe itself.
+        far: False accept rate that a new gallery is asked for, 0.01 for 1 % (the default).
         json: see `Json`.
     """
-    with open_gallery(gallery, source_of(encoder, reading), engine=engine, images=len(images), make=True) as opened:
+    source = source_of(encoder, reading)
+    with open_gallery(gallery, source, engine=engine, images=len(images), make=True, far=far) as opened:
         added = opened.enroll(
             name,
             list(images),

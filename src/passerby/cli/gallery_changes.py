@@ -126,7 +126,7 @@ def purge(
 def threshold(
     gallery: GalleryLocation,
     distance: Annotated[
-        str | None, Parameter(help='Accept matches below this distance; "none": as the encoder is calibrated.')
+        str | None, Parameter(help='Accept matches below this distance; "none": the false accept rate decides.')
     ] = None,
     /,
     *,
@@ -137,7 +137,11 @@ def threshold(
         if distance is not None:
             opened.set_threshold(_distance(distance))
         own = opened.threshold
-    text = "no threshold of its own: the encoder's is used" if own is None else f"accept below {own:.4f}"
+    text = (
+        "none is set: the false accept rate decides (`gallery calibration`)"
+        if own is None
+        else f"accept below {own:.4f}"
+    )
     show({"gallery": gallery, "threshold": own}, as_json=json, text=f"{gallery}: {text}")
 
 

@@ -12,6 +12,7 @@ from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import (
     AcceptBelow,
+    AskedRate,
     Camera,
     Engine,
     GalleryEncoder,
@@ -34,6 +35,7 @@ def identify(
     after: Annotated[str | None, Parameter(metavar="TIME")] = None,
     before: Annotated[str | None, Parameter(metavar="TIME")] = None,
     threshold: AcceptBelow = None,
+    far: AskedRate = None,
     top: Annotated[int, Parameter(metavar="N")] = 10,
     score: Literal["min", "mean", "centroid"] = "min",
     tracklet: Tracklet = False,
@@ -52,6 +54,7 @@ def identify(
         after: Only observations from then on.
         before: Only observations until then.
         threshold: see `AcceptBelow`.
+        far: see `AskedRate`.
         top: Candidates to list.
         score: How the distances to an identity's observations become one number.
         tracklet: see `Tracklet`.
@@ -61,8 +64,11 @@ def identify(
     """
     if camera is None and not exclude_camera:
         raise UsageError("--no-exclude-camera goes with --camera: without one, nothing is left out")
+    if threshold is not None and far is not None:
+        raise UsageError("--far does nothing beside --threshold: give one of the two")
     probes: list[Any] = [list(images)] if tracklet else list(images)
-    with open_gallery(gallery, source_of(encoder, reading), engine=engine, images=len(images)) as opened:
+    source = source_of(encoder, reading)
+    with open_gallery(gallery, source, engine=engine, images=len(images), far=far, override_far=True) as opened:
         found = [
             opened.identify(
                 probe,

@@ -12,6 +12,7 @@ from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import (
     AcceptBelow,
+    AskedRate,
     Camera,
     Engine,
     GalleryEncoder,
@@ -21,6 +22,7 @@ from passerby.cli.shared_parameters import (
     Moment,
     Tracklet,
 )
+from passerby.errors import UsageError
 
 
 def observe(
@@ -34,6 +36,7 @@ def observe(
     keep: Annotated[bool, Parameter(negative=())] = False,
     once_per_instant: bool = True,
     threshold: AcceptBelow = None,
+    far: AskedRate = None,
     tracklet: Tracklet = False,
     engine: Engine = "auto",
     reading: Reading = EncoderFlags(),
@@ -50,13 +53,19 @@ def observe(
         keep: Also add the images of people who are recognised (their identity then drifts with them).
         once_per_instant: Nobody is seen twice by one camera at one TIME (unless TIME is a day).
         threshold: see `AcceptBelow`.
+        far: see `AskedRate`.
         tracklet: see `Tracklet`.
         engine: see `Engine`.
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
+    if threshold is not None and far is not None:
+        raise UsageError("--far does nothing beside --threshold: give one of the two")
     probes: list[Any] = [list(images)] if tracklet else list(images)
-    with open_gallery(gallery, source_of(encoder, reading), engine=engine, images=len(images), make=True) as opened:
+    source = source_of(encoder, reading)
+    with open_gallery(
+        gallery, source, engine=engine, images=len(images), make=True, far=far, override_far=True
+    ) as opened:
         sightings = [
             opened.observe(
                 probe, camera=camera, time=time, keep=keep, once_per_instant=once_per_instant, threshold=threshold

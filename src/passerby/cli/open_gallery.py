@@ -24,6 +24,9 @@ def open_gallery(
     images: int = 0,
     make: bool = False,
     read_only: bool = False,
+    far: float | None = None,
+    override_far: bool = False,
+    guaranteed: bool = False,
 ) -> Gallery:
     """Open a gallery.
 
@@ -34,6 +37,9 @@ def open_gallery(
         images: how many will be encoded.
         make: make it where there is none.
         read_only: refuse every change.
+        far: asked false accept rate; of an existing gallery it must be the stored one, unless `override_far`.
+        override_far: use `far` for this command only.
+        guaranteed: see `Gallery.open`.
 
     Raises:
         GalleryError: there is none, or it cannot be opened.
@@ -43,9 +49,14 @@ def open_gallery(
         raise GalleryError(f"{location}: no such gallery; `passerby enroll` makes one")
     from passerby.gallery.gallery import Gallery
 
-    if encoder is None:
-        return Gallery.open(location, read_only=read_only)
-    return Gallery.open(location, _encoder(encoder, engine, images), read_only=read_only)
+    return Gallery.open(
+        location,
+        None if encoder is None else _encoder(encoder, engine, images),
+        read_only=read_only,
+        far=far,
+        override_far=override_far and far is not None,
+        guaranteed=guaranteed,
+    )
 
 
 def _encoder(place: str | os.PathLike[str], engine: EngineName, images: int) -> VectorEncoder:

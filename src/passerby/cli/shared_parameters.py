@@ -34,6 +34,10 @@ AcceptBelow: TypeAlias = Annotated[
     float | None,
     Parameter(metavar="DISTANCE", help="Accept nearer matches only (default: the calibrated threshold)."),
 ]
+AskedRate: TypeAlias = Annotated[
+    float | None,
+    Parameter(metavar="RATE", help="False accept rate to ask for, 0.01 for 1 % (default: the gallery's)."),
+]
 Seed: TypeAlias = Annotated[int, Parameter(metavar="N", help="Seed of every random choice.")]
 BatchSize: TypeAlias = Annotated[int, Parameter(metavar="N", help="Images a forward pass.")]
 Metric: TypeAlias = Annotated[Literal["euclidean", "cosine"], Parameter(help="Distance of two vectors.")]

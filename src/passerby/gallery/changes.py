@@ -132,6 +132,13 @@ def purge_sightings(store: Store, now: float, actor: str) -> int:
     return len(old)
 
 
+def set_far(store: Store, far: float, actor: str) -> None:
+    """Change the asked false accept rate."""
+    settings = store.settings()
+    store.change_settings(replace(settings, far=far))
+    write_event(store, "far", None, actor, detail={"old": settings.far, "new": far})
+
+
 def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: str, *, batch: int | None = None) -> int:
     """Move all observations and sightings of `source` to `target`; the earlier of two retention dates holds for both.
 

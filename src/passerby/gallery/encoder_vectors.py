@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,9 +55,25 @@ class EncoderVectors:
         self._check_encoder()
 
     @property
+    def encoder(self) -> VectorEncoder | None:
+        """What turns pictures into vectors, if anything does."""
+        return self._encoder
+
+    @property
     def threshold(self) -> float | None:
         """The encoder's calibrated threshold, if there is one."""
         return None if self._encoder is None else self._encoder.threshold
+
+    @property
+    def has_laws(self) -> bool:
+        """Whether the encoder's calibration holds impostor laws; those of version 0.1 have a threshold alone."""
+        return "impostor_laws" in self.calibration
+
+    @property
+    def calibration(self) -> Mapping[str, Any]:
+        """What `passerby calibrate` found for the encoder; {} before."""
+        found = getattr(self._encoder, "calibration", None)  # a caller's own encoder may have a threshold alone
+        return found if isinstance(found, Mapping) else {}
 
     @property
     def fingerprint(self) -> str:

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -32,7 +32,9 @@ from passerby.gallery.consolidation import LEAST_SIMILARITY, Consolidation, cons
 from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors
 from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.events import Event, Note
+from passerby.gallery.false_accept_rate import agreed_far, checked_far, checked_kind, stored_far
 from passerby.gallery.images_or_vectors import VectorEncoder, mean_vector, small_jpeg
+from passerby.gallery.pair_judgements import PairJudgement, judge_pair
 from passerby.gallery.passages import moments_of, passage, record_of
 from passerby.gallery.result_types import (
     Forgotten,
@@ -49,7 +51,12 @@ from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import CameraSightings, IdentityRecord, Where
 from passerby.gallery.times import Moment, is_instant, to_seconds
+from passerby.gallery.verdict_rule import VerdictRule
 from passerby.search.score import Score, ScoreName
+
+if TYPE_CHECKING:
+    from passerby.gallery.calibration import Calibrator, GalleryCalibration
+    from passerby.gallery.duplicates import DuplicatePair
 
 __all__ = ["Event", "Forgotten", "Gallery", "Identification", "Identity", "Match", "Observation", "Sighting"]
 
@@ -58,8 +65,10 @@ class Gallery:
     """Known people and their sightings, searched by the vectors of one encoder.
 
     Distances are Euclidean between unit vectors (0 to 2). A probe is *known* if its nearest admissible identity is
-    at a distance strictly below the threshold. Every change is durable when the call returns, is in the log
-    (`history`), and can be taken back (`undo`), except forgetting, which erases.
+    at a distance strictly below the threshold: that of the call, else the one that was set (`set_threshold`), else the
+    one at which the asked false accept rate is reached among the people of this gallery (`calibration`). Every
+    change is durable when the call returns, is in the log (`history`), and can be taken back (`undo`), except
+    forgetting, which erases.
 
     Use `Gallery.open`, and close it (or use it as a context manager). One object may be shared by threads; several
     processes may open the same gallery.
@@ -73,11 +82,16 @@ class Gallery:
         fingerprint: str = "",
         score: Score,
         thumbnails: bool = True,
+        far: float | None = None,
+        guaranteed: bool = False,
     ) -> None:
         self._store = store
         self._inputs = EncoderVectors(store, encoder, fingerprint)
         self._score = score
         self._thumbnails = thumbnails
+        self._far = far
+        self._guaranteed = guaranteed
+        self._made_calibrator: Calibrator | None = None
 
     @classmethod
     def open(
@@ -91,6 +105,9 @@ class Gallery:
         thumbnails: bool = True,
         score: ScoreName = "min",
         score_k: int = 3,
+        far: float | None = None,
+        override_far: bool = False,
+        guaranteed: bool = False,
     ) -> Gallery:
         """Open a gallery, or make a new one.
 
@@ -107,15 +124,29 @@ class Gallery:
             score: how the distances to an identity's observations become one number: "min", "mean" (of the
                 `score_k` nearest) or "centroid".
             score_k: see `score`.
+            far: asked false accept rate: the share of people who are not enrolled that may be taken for somebody who
+                is. Stored with a new gallery (default 0.01); of an existing one it must be the stored one.
+            override_far: use `far` in this open gallery only, whatever is stored.
+            guaranteed: p-values that assume nothing but that people are exchangeable; below 1 / far - 1 enrolled people
+                nobody is accepted then.
 
         Raises:
-            GalleryError: not a gallery, damaged, of another encoder or storage, or of a newer version.
+            GalleryError: not a gallery, damaged, of another encoder, storage or `far`, or of a newer version.
             StorageError: it cannot be made here.
         """
         chosen = Score(score, score_k)
         store = open_store(os.fspath(location), read_only=read_only, storage=storage)
         try:
-            return cls(store, encoder, fingerprint=fingerprint, score=chosen, thumbnails=thumbnails)
+            own_far = agreed_far(store, far, override=override_far, read_only=read_only)
+            return cls(
+                store,
+                encoder,
+                fingerprint=fingerprint,
+                score=chosen,
+                thumbnails=thumbnails,
+                far=own_far,
+                guaranteed=guaranteed,
+            )
         except BaseException:
             store.close()
             raise
@@ -150,6 +181,11 @@ class Gallery:
         return self._store.location
 
     @property
+    def encoder(self) -> VectorEncoder | None:
+        """The encoder it was opened with; None without one."""
+        return self._inputs.encoder
+
+    @property
     def fingerprint(self) -> str:
         """Fingerprint of the encoder that made its vectors; "" where that is not known."""
         return self._store.settings().fingerprint
@@ -166,12 +202,15 @@ class Gallery:
 
     @property
     def threshold(self) -> float | None:
-        """The gallery's own threshold, else the encoder's calibrated one, else None."""
+        """The threshold that was set, else the encoder's; None without either.
+
+        Where none was set, `calibration` says which distance decides: it follows from `far` and the enrolled people.
+        """
         own = self._store.settings().threshold
         return self._inputs.threshold if own is None else own
 
     def set_threshold(self, threshold: float | None, *, actor: str = "") -> None:
-        """Give the gallery its own threshold (None: the encoder's). Logged, can be undone."""
+        """Give the gallery its own threshold (None: `far` decides). Logged, can be undone."""
         checked = checked_threshold(threshold)
         with self._store.transaction():
             changes.set_threshold(self._store, checked, actor)
@@ -221,6 +260,69 @@ class Gallery:
         with self._store.transaction():
             changes.set_sightings(self._store, keep_vectors, expire_after, templates_per_camera, actor)
         self._store.settle_erasure()
+
+    # -- calibration -------------------------------------------------------------------------------------------------
+
+    @property
+    def far(self) -> float:
+        """The false accept rate that is asked for."""
+        return stored_far(self._store) if self._far is None else self._far
+
+    def set_far(self, far: float, *, actor: str = "") -> None:
+        """Ask for another false accept rate, above 0 and below 1, from now on. Logged, can be undone."""
+        checked = checked_far(far)
+        with self._store.transaction():
+            changes.set_far(self._store, checked, actor)
+        self._far = None
+
+    def calibration(
+        self, kind: Literal["identify", "observe"] = "identify", *, far: float | None = None
+    ) -> GalleryCalibration:
+        """The distance at which a false accept rate is reached in this gallery, from the people enrolled in it.
+
+        Each enrolled identity is in turn somebody whom nobody enrolled. Identities that `observe` made take no part.
+
+        Args:
+            kind: "identify" leaves out what the probe's camera took, "observe" does not.
+            far: another rate than the gallery's.
+        """
+        own, own_far = self._store.settings().threshold, self.far
+        asked = own_far if far is None else checked_far(far)
+        return self._calibrator.calibration(checked_kind(kind), asked, own=own, own_far=own_far)
+
+    def find_duplicates(self) -> list[DuplicatePair]:
+        """Pairs of enrolled identities that may be one person, the most suspicious first; `merge` or `judge_pair` them.
+
+        A person who is enrolled twice costs most of the detection rate. Pairs that were judged are left out.
+        """
+        from passerby.gallery.duplicates import find_duplicates
+
+        return find_duplicates(self._store, self._calibrator)
+
+    def judge_pair(self, identity: str | int, other: str | int, judgement: PairJudgement, *, actor: str = "") -> None:
+        """Two identities were looked at: they are "different people", or "one person" who is to keep both identities.
+
+        The former are not listed any more; the latter count as one person in the calibration. (`merge` makes two
+        identities one.) Logged, can be undone, erased with either.
+
+        Raises:
+            GalleryError: there is none of this name, both are the same identity, or an unknown judgement.
+        """
+        with self._store.transaction():
+            judge_pair(self._store, self._record(identity), self._record(other), judgement, actor)
+
+    def _forget_neighbours(self) -> None:
+        """Let the calibration in memory know nothing of who was erased."""
+        if self._made_calibrator is not None:
+            self._made_calibrator.rows()
+
+    @property
+    def _calibrator(self) -> Calibrator:
+        if self._made_calibrator is None:
+            from passerby.gallery.calibration import Calibrator  # what it computes with is slow to import
+
+            self._made_calibrator = Calibrator(self._store, self._inputs, guaranteed=self._guaranteed)
+        return self._made_calibrator
 
     # -- enrol -------------------------------------------------------------------------------------------------------
 
@@ -362,7 +464,8 @@ class Gallery:
                 across cameras. False or None: compare with all. Or the name(s) of cameras.
             after: compare only with observations from this moment on; those without a time are left out.
             before: compare only with observations up to this moment; those without a time are left out.
-            threshold: accept the nearest identity below this distance (strictly); default: the gallery's or encoder's.
+            threshold: accept the nearest identity below this distance (strictly); default: the one that was set for
+                the gallery, else where the asked false accept rate is reached.
             top: number of candidates.
             score: another score than the gallery's.
 
@@ -370,9 +473,9 @@ class Gallery:
             GalleryError: the probe cannot be compared with this gallery's vectors.
             ImageError: the image cannot be read.
         """
-        row = mean_vector(self._inputs.read(probe).vectors)
+        vectors = self._inputs.read(probe).vectors
         where = search_filter(camera_name(camera), exclude_camera, after, before)
-        return self._identify(row, [where], threshold, top, score)[0]
+        return self._identify(mean_vector(vectors), [where], [len(vectors)], threshold, top, score)[0]
 
     def identify_many(
         self,
@@ -386,6 +489,7 @@ class Gallery:
         threshold: float | None = None,
         top: int = 10,
         score: ScoreName | None = None,
+        frames: Sequence[int] | None = None,
     ) -> list[Identification]:
         """`identify` for several images or vectors [n, D], each of a person of its own; faster than one by one.
 
@@ -399,13 +503,20 @@ class Gallery:
             threshold: see `identify`.
             top: see `identify`.
             score: see `identify`.
+            frames: how many frames each vector is the mean of; default: each is of a single image.
+
+        Raises:
+            GalleryError: as for `identify`, or not as many frames as probes.
         """
         rows = self._inputs.read_one_of(
             probes, vectors, "identify_many: pass probes or vectors, one of the two"
         ).vectors
         own = camera_names(cameras, len(rows))
         wheres = [search_filter(camera, exclude_camera, after, before) for camera in own]
-        return self._identify(rows, wheres, threshold, top, score)
+        counts = [1] * len(rows) if frames is None else list(frames)
+        if len(counts) != len(rows):
+            raise GalleryRequestError(f"frames: {len(counts)} values for {len(rows)} probes")
+        return self._identify(rows, wheres, counts, threshold, top, score)
 
     def observe(
         self,
@@ -519,7 +630,7 @@ class Gallery:
             return observing.observe(
                 self._store,
                 seen,
-                lambda where: self._identify(seen.vector, [where], threshold, top, score)[0],
+                lambda where: self._identify(seen.vector, [where], [len(seen.observations)], threshold, top, score)[0],
                 search_filter(seen.record.camera, exclude_camera, None, None),
                 store_known=keep,
                 once_per_instant=once_per_instant,
@@ -527,17 +638,36 @@ class Gallery:
             )
 
     def _identify(
-        self, rows: Float32, wheres: Sequence[Where], threshold: float | None, top: int, score: ScoreName | None
+        self,
+        rows: Float32,
+        wheres: Sequence[Where],
+        frames: Sequence[int],
+        threshold: float | None,
+        top: int,
+        score: ScoreName | None,
     ) -> list[Identification]:
-        own = checked_threshold(threshold)
-        return identification.identify(
-            self._store,
-            rows,
-            wheres,
-            threshold=self.threshold if own is None else own,
-            top=top,
-            score=self._score if score is None else Score(score, self._score.k),
-        )
+        chosen = self._score if score is None else Score(score, self._score.k)
+        rules = self._rules(wheres, frames, checked_threshold(threshold), chosen.name)
+        return identification.identify(self._store, rows, wheres, rules, top=top, score=chosen)
+
+    def _rules(
+        self, wheres: Sequence[Where], frames: Sequence[int], threshold: float | None, score: ScoreName
+    ) -> list[VerdictRule]:
+        """What decides about each probe: it depends on whether a camera is left out, and on single images or means."""
+        own, far = self._store.settings().threshold, self.far
+        kinds = [(bool(where.exclude_cameras), count > 1) for where, count in zip(wheres, frames, strict=True)]
+        rules = {
+            (narrow, tracklet): self._calibrator.rule(
+                "identify" if narrow else "observe",
+                "tracklets" if tracklet else "images",
+                score,
+                call=threshold,
+                own=own,
+                far=far,
+            )
+            for narrow, tracklet in set(kinds)
+        }
+        return [rules[kind] for kind in kinds]
 
     # -- read --------------------------------------------------------------------------------------------------------
 
@@ -766,6 +896,7 @@ class Gallery:
         with self._store.transaction():
             record = self._record(identity)
             erased = changes.forget(self._store, [record.id], "forget", actor)
+        self._forget_neighbours()
         return Forgotten((record.name,), erased.observations, self._store.settle_erasure(), erased.sightings)
 
     def purge(self, now: Moment | None = None, *, actor: str = "") -> Forgotten:
@@ -778,6 +909,7 @@ class Gallery:
             expired = identities.expired(self._store, moment)
             erased = changes.forget(self._store, [record.id for record in expired], "purge", actor)
             old = changes.purge_sightings(self._store, moment, actor)
+        self._forget_neighbours()
         names = tuple(record.name for record in expired)
         return Forgotten(names, erased.observations, self._store.settle_erasure(), erased.sightings + old)
 

@@ -9,13 +9,14 @@ from passerby.errors import GalleryRequestError
 from passerby.gallery.result_types import Identification, Match
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import Ranking, Where
+from passerby.gallery.verdict_rule import VerdictRule
 from passerby.search.score import Score
 
 
 def identify(
-    store: Store, probes: Float32, wheres: Sequence[Where], *, threshold: float | None, top: int, score: Score
+    store: Store, probes: Float32, wheres: Sequence[Where], rules: Sequence[VerdictRule], *, top: int, score: Score
 ) -> list[Identification]:
-    """The `top` nearest identities of each probe [q, D], each with its own filter [q].
+    """The `top` nearest identities of each probe [q, D], each with its own filter [q] and its own rule [q].
 
     Raises:
         GalleryError: `top` is less than 1.
@@ -24,10 +25,10 @@ def identify(
         raise GalleryRequestError(f"top: expected at least 1, found {top}")
     rankings = store.search(probes, wheres, top=top, score=score)
     names = store.names({i for ranking in rankings for i in ranking.identities.tolist()})
-    return [_answer(ranking, names, threshold) for ranking in rankings]
+    return [_answer(ranking, names, rule) for ranking, rule in zip(rankings, rules, strict=True)]
 
 
-def _answer(ranking: Ranking, names: Mapping[int, str], threshold: float | None) -> Identification:
+def _answer(ranking: Ranking, names: Mapping[int, str], rule: VerdictRule) -> Identification:
     columns = zip(
         ranking.identities.tolist(),
         ranking.distances.tolist(),
@@ -41,4 +42,12 @@ def _answer(ranking: Ranking, names: Mapping[int, str], threshold: float | None)
         for identity, distance, camera, moment, observation in columns
         if identity in names  # else another process has forgotten it since the search
     )
-    return Identification(matches, threshold, ranking.considered, ranking.stored - ranking.considered)
+    return Identification(
+        matches,
+        rule.threshold,
+        ranking.considered,
+        ranking.stored - ranking.considered,
+        rule.p_value(matches[0].distance if matches else None),
+        rule.basis,
+        rule.note,
+    )

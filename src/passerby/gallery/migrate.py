@@ -127,6 +127,8 @@ def _copy_log(old: Store, new: Store, identities: dict[int, int]) -> int:
         other = identities.get(event.other or 0)
         # observation ids in the detail would be wrong here, and former names belong to the old gallery
         detail = {"migrated": True, **({"undone": True} if event.undone else {})}
+        if event.action == "pair" and not event.undone and "judgement" in event.detail:
+            detail["judgement"] = event.detail["judgement"]  # it still counts
         new.append_event(replace(event, identity=identity, other=other, detail=detail, private={}))
     write_event(new, "migrate", None, "", detail={"events": len(events)})
     return len(events)

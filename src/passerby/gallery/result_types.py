@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from passerby.gallery.times import show_time
+from passerby.gallery.verdict_rule import Basis
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,23 @@ class Identification:
 
     Attributes:
         matches: candidate identities, ascending by distance.
-        threshold: the distance below which (strictly) a candidate is accepted; None where none is calibrated.
+        threshold: the distance below which (strictly) a candidate is accepted; None where none is calibrated (`note`
+            says what is missing).
         considered: observations that were compared (after the filters).
         excluded: observations that the filters left out.
+        p_value: how often somebody who is not enrolled comes as near as the nearest candidate; None where no law of
+            impostor distances is known. Where the threshold follows from a false accept rate, known is p <= that rate.
+        basis: where the threshold comes from.
+        note: one sentence on what the verdict rests on, or what is missing for one.
     """
 
     matches: tuple[Match, ...]
     threshold: float | None
     considered: int
     excluded: int = 0
+    p_value: float | None = None
+    basis: Basis = "none"
+    note: str = ""
 
     @property
     def known(self) -> bool | None:
@@ -95,10 +104,18 @@ class Identification:
             return "unknown: no observation to compare with" if self.threshold is not None else "nobody to compare with"
         distance = self.matches[0].distance
         if self.threshold is None:
-            return "no threshold is calibrated: these are candidates, not a verdict (see `passerby calibrate`)"
+            missing = self.note or "no threshold is calibrated (see `passerby calibrate`)"
+            return f"{missing}; these are candidates, not a verdict"
         if self.known:
             return f"known: {self.matches[0].identity} (distance {distance:.4f} < threshold {self.threshold:.4f})"
         return f"unknown: the nearest is at {distance:.4f}, not below the threshold {self.threshold:.4f}"
+
+    @property
+    def likelihood(self) -> str:
+        """The p-value in words; "" where there is none."""
+        if self.p_value is None or not self.matches:
+            return ""
+        return f"p = {self.p_value:.2g}: {in_words(self.p_value)}"
 
     def __iter__(self) -> Iterator[Match]:
         return iter(self.matches)
@@ -107,7 +124,7 @@ class Identification:
         return len(self.matches)
 
     def __str__(self) -> str:
-        lines = [self.verdict]
+        lines = [line for line in (self.verdict, self.likelihood) if line]
         if self.matches:
             width = max(8, *(len(m.identity) for m in self.matches))
             lines.append(f"rank  {'identity':<{width}}  distance  camera      time")
@@ -117,6 +134,19 @@ class Identification:
         left_out = f" ({self.excluded:,} left out by the filters)" if self.excluded else ""
         lines.append(f"{self.considered:,} observations compared{left_out}")
         return "\n".join(lines)
+
+
+def in_words(p_value: float) -> str:
+    """How often people who are not enrolled come this near, for people."""
+    if p_value >= 0.995:
+        return "nearly everybody who is not enrolled comes this near"
+    if p_value >= 0.095:
+        return f"of 100 people who are not enrolled, about {round(100 * p_value)} would come this near"
+    if p_value < 1e-6:
+        return "fewer than 1 in 1,000,000 people who are not enrolled would come this near"
+    digits = 10 ** (len(str(round(1 / p_value))) - 1)
+    people = max(round(1 / p_value / digits * 10), 1) * digits // 10 if digits > 1 else round(1 / p_value)
+    return f"of {people:,} people who are not enrolled, about 1 would come this near"
 
 
 @dataclass(frozen=True)

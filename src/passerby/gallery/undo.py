@@ -15,12 +15,15 @@ from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord
 
 CHANGES = frozenset(
-    {"enroll", "observe", "import", "merge", "split", "reassign", "update", "threshold", "sightings", "forget", "purge"}
+    {
+        *("enroll", "observe", "import", "merge", "split", "reassign", "update", "pair"),
+        *("threshold", "far", "sightings", "forget", "purge"),
+    }
 )
 """Actions that change what the gallery knows; other entries of the log only note that something happened."""
 _ADDING = frozenset({"enroll", "observe", "import"})
 _FINAL = frozenset({"forget", "purge"})
-_OF_ALL = frozenset({"threshold", "sightings"})
+_OF_ALL = frozenset({"threshold", "far", "sightings"})
 """Changes of a setting, which concern no identity."""
 
 
@@ -152,6 +155,14 @@ def _undo_sightings(store: Store, event: Event) -> None:
     store.change_settings(replace(store.settings(), **event.detail["old"]))
 
 
+def _undo_far(store: Store, event: Event) -> None:
+    store.change_settings(replace(store.settings(), far=event.detail["old"]))
+
+
+def _undo_judgement(store: Store, event: Event) -> None:
+    """Nothing to restore: a judgement that is marked as undone does not count."""
+
+
 _REVERSALS = {
     "merge": _undo_merge,
     "split": _undo_split,
@@ -159,6 +170,8 @@ _REVERSALS = {
     "update": _undo_update,
     "threshold": _undo_threshold,
     "sightings": _undo_sightings,
+    "far": _undo_far,
+    "pair": _undo_judgement,
 }
 
 

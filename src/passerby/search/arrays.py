@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import EmbeddingError
 
-Vectors: TypeAlias = npt.NDArray[Any] | torch.Tensor | Sequence[Sequence[float]]
-Labels: TypeAlias = npt.NDArray[Any] | torch.Tensor | Sequence[int] | Sequence[str]
+if TYPE_CHECKING:
+    import torch
+
+Vectors: TypeAlias = "npt.NDArray[Any] | torch.Tensor | Sequence[Sequence[float]]"
+Labels: TypeAlias = "npt.NDArray[Any] | torch.Tensor | Sequence[int] | Sequence[str]"
 
 _CHECK_ROWS = 8192
 
@@ -25,9 +28,9 @@ def as_vectors(vectors: Vectors, name: str) -> Float32:
     Raises:
         EmbeddingError: not two-dimensional, not floating point, empty, or with a NaN or infinite entry.
     """
-    if isinstance(vectors, torch.Tensor):
+    if _is_tensor(vectors):
         tensor = vectors.detach()
-        array: npt.NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
+        array: npt.NDArray[Any] = (tensor.float() if tensor.dtype.itemsize == 2 else tensor).cpu().numpy()
     else:
         array = np.asarray(vectors)
     if array.dtype.kind != "f":
@@ -50,13 +53,19 @@ def as_vectors(vectors: Vectors, name: str) -> Float32:
     return array
 
 
+def _is_tensor(value: object) -> TypeGuard[torch.Tensor]:
+    """Whether it is torch's; who has none need not wait for its import."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
 def as_labels(labels: Labels, count: int, name: str, vectors_name: str) -> Int64:
     """Check integer labels and return them as int64 [count].
 
     Raises:
         EmbeddingError: not integers, not one-dimensional, or not as many as there are vectors.
     """
-    array = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
+    array = labels.detach().cpu().numpy() if _is_tensor(labels) else np.asarray(labels)
     if array.ndim != 1 or len(array) != count:
         raise EmbeddingError(
             f"{name}: expected {count:,} labels, one for each row of {vectors_name}, found shape {list(array.shape)}"
@@ -77,7 +86,7 @@ def number_names(*columns: Labels | None, first: int = 1) -> tuple[tuple[Labels 
     Returns:
         (the columns as integers, number of each name; {} where there were numbers only).
     """
-    arrays = [None if c is None or isinstance(c, torch.Tensor) else np.asarray(c) for c in columns]
+    arrays = [None if c is None or _is_tensor(c) else np.asarray(c) for c in columns]
     if not any(a is not None and _is_text(a) for a in arrays):
         return columns, {}
     texts = [

@@ -19,7 +19,16 @@ from passerby.service.idempotency import IdempotencyMiddleware
 from passerby.service.limits import Limits
 from passerby.service.middleware import RequestMiddleware
 from passerby.service.page_files import PAGE, WEB
-from passerby.service.routes import events, history, identify, identities, observations, sightings, system
+from passerby.service.routes import (
+    calibration,
+    events,
+    history,
+    identify,
+    identities,
+    observations,
+    sightings,
+    system,
+)
 from passerby.service.routes import gallery as gallery_routes
 from passerby.service.webhooks import Webhook, read_webhooks
 from passerby.version import __version__
@@ -31,6 +40,7 @@ ROUTERS = (
     sightings.router,
     events.router,
     gallery_routes.router,
+    calibration.router,
     history.router,
     system.router,
 )

@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 import time as clock
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,6 +76,11 @@ class BatchingEncoder:
     def threshold(self) -> float | None:
         """Calibrated threshold of the encoder."""
         return self._encoder.threshold
+
+    @property
+    def calibration(self) -> Mapping[str, Any]:
+        """What `passerby calibrate` found for the encoder."""
+        return self._encoder.calibration
 
     @property
     def waiting(self) -> int:

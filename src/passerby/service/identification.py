@@ -214,6 +214,7 @@ def _identify(
             threshold=filters.threshold,
             top=filters.top,
             score=filters.score,
+            frames=[len(pending.vectors) for pending in group if pending.vectors is not None],
         )
     except PasserbyError as error:
         if len(group) == 1:

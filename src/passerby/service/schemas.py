@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstrai
 
 from passerby.gallery.events import Event
 from passerby.gallery.result_types import FoundSightings, Identification, Identity, Match, Observation, Sighting
+from passerby.gallery.verdict_rule import Basis
 from passerby.search.score import ScoreName
 from passerby.service.calibration_curve import CurvePoint
 from passerby.service.verdict import Verdict, verdict_of
@@ -175,7 +176,7 @@ class DecisionRequest(_RequestBody):
 
 
 class ThresholdRequest(_RequestBody):
-    """The gallery's own threshold; null: the encoder's."""
+    """The gallery's own threshold; null: the false accept rate decides."""
 
     threshold: Distance | None
 
@@ -213,6 +214,9 @@ class IdentifyResponse(BaseModel):
     known: bool | None
     identity: str | None
     threshold: float | None
+    p_value: float | None = Field(description="how often somebody who is not enrolled comes as near as the first match")
+    basis: Basis = Field(description="where the threshold comes from")
+    note: str = Field(description="what the verdict rests on, or what is missing for one")
     band: tuple[float, float] | None
     explanation: str
     considered: int
@@ -230,12 +234,63 @@ class IdentifyResponse(BaseModel):
             known=found.known,
             identity=found.identity,
             threshold=found.threshold,
+            p_value=found.p_value,
+            basis=found.basis,
+            note=found.note,
             band=band,
             explanation=found.verdict,
             considered=found.considered,
             excluded=found.excluded,
             matches=candidates,
         )
+
+
+class CalibrationResponse(BaseModel):
+    """What a false accept rate asks for in this gallery; `curve` has the rate of other thresholds."""
+
+    kind: Literal["identify", "observe"]
+    far: float
+    threshold: float | None = Field(description="p <= far strictly below it; null: too little is known (see note)")
+    in_force: float | None = Field(description="the threshold that decides: one that was set goes first")
+    in_force_far: float | None = Field(description="the rate that `in_force` has here")
+    identities: int
+    people: int
+    finest_far: float | None
+    interval: tuple[float, float] | None
+    source: Literal["gallery", "blend", "encoder", "none"]
+    extrapolated: bool
+    conservative: float
+    note: str
+    curve: list[CurvePoint]
+
+
+class FarRequest(_RequestBody):
+    """The false accept rate that the gallery is asked for."""
+
+    far: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+
+
+class DuplicatePairSummary(BaseModel):
+    """Two identities that may be one person."""
+
+    identity: str
+    other: str
+    distance: float
+    p_value: float
+
+
+class DuplicateList(BaseModel):
+    """Pairs to look at, the most suspicious first."""
+
+    pairs: list[DuplicatePairSummary]
+
+
+class JudgeRequest(_RequestBody):
+    """What somebody who looked at two identities found."""
+
+    identity: Name
+    other: Name
+    judgement: Literal["different people", "one person"]
 
 
 class EnrollResponse(BaseModel):

@@ -17,27 +17,30 @@ log = logging.getLogger("passerby")
 def parameter_groups(model: nn.Module, objective: nn.Module, config: OptimizerConfig) -> list[dict[str, object]]:
     """Split parameters by weight decay and by learning-rate factor.
 
-    Biases and normalisation layers (one-dimensional parameters) get no weight decay. Everything outside
-    `model.backbone` (neck, embedding layers, the losses' class weights) learns `head_lr_factor` times as fast.
+    Biases and normalisation layers (one-dimensional parameters) get no weight decay, unless `decay_norm_and_bias`.
+    Everything outside `model.backbone` (neck, embedding layers, the losses' class weights) learns `head_lr_factor`
+    times as fast, and biases `bias_lr_factor` times.
 
     Args:
         model: has a submodule `backbone`.
         objective: the losses, with whatever parameters they own.
-        config: decay and factor.
+        config: decay and factors.
 
     Returns:
         Groups for a torch optimiser; each carries its factor as `lr_factor`.
     """
-    named = [(name.startswith("backbone."), p) for name, p in model.named_parameters()]
-    named += [(False, p) for p in objective.parameters()]
+    named = [(name, name.startswith("backbone."), p) for name, p in model.named_parameters()]
+    named += [(name, False, p) for name, p in objective.named_parameters()]
+    members: dict[tuple[bool, bool, bool], list[nn.Parameter]] = {}
+    for name, pretrained, p in named:
+        decays = p.ndim > 1 or config.decay_norm_and_bias
+        faster = config.bias_lr_factor != 1 and name.rpartition(".")[2] == "bias"
+        members.setdefault((not pretrained, not decays, faster), []).append(p)
     groups: list[dict[str, object]] = []
-    for pretrained in (True, False):
-        for decays in (True, False):
-            chosen = [p for is_backbone, p in named if is_backbone == pretrained and (p.ndim > 1) == decays]
-            if chosen:
-                factor = 1.0 if pretrained else config.head_lr_factor
-                decay = config.weight_decay if decays else 0.0
-                groups.append({"params": chosen, "weight_decay": decay, "lr_factor": factor})
+    for (head, spared, faster), chosen in sorted(members.items(), key=lambda item: item[0]):
+        factor = (config.head_lr_factor if head else 1.0) * (config.bias_lr_factor if faster else 1.0)
+        decay = 0.0 if spared else config.weight_decay
+        groups.append({"params": chosen, "weight_decay": decay, "lr_factor": factor})
     return groups
 
 

@@ -254,13 +254,13 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     with training_display(config, steps, epoch=first_epoch, step=first_step, quiet=not main) as display:
         for epoch in range(first_epoch, epochs):
             height, width = image_size(config, epoch)
-            if loader is None or (loader.store.height, loader.store.width) != (height, width):
-                size = config.input.model_copy(update={"height": height, "width": width})
+            size = config.input.model_copy(update={"height": height, "width": width})
+            if loader is None or loader.augmenter.input != size:
+                augmenter = Augmenter(config.augment, size)
                 loader = TrainLoader(
                     ImageStore(
                         [s.path for s in training.train],
-                        height,
-                        width,
+                        *augmenter.source,
                         cache=size.cache,
                         cache_dir=size.cache_dir,
                         progress=main,
@@ -268,7 +268,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                     labels,
                     camids,
                     sampler,
-                    Augmenter(config.augment, size),
+                    augmenter,
                     seed=config.run.seed,
                     rank=distributed.rank(),
                     world_size=distributed.world_size(),

@@ -187,6 +187,10 @@ NEEDS = [
     ("POST", "/v1/sightings/keep", "admin"),
     ("POST", "/v1/sightings/find", "read"),
     ("POST", "/v1/sightings/find/vectors", "read"),
+    ("GET", "/v1/calibration", "read"),
+    ("GET", "/v1/duplicates", "read"),
+    ("POST", "/v1/judge", "write"),
+    ("POST", "/v1/far", "admin"),
 ]
 BODIES = {
     "/v1/identify/vectors": {"vectors": [[1.0]]},
@@ -202,6 +206,8 @@ BODIES = {
     "/v1/threshold": {"threshold": 1.0},
     "/v1/sightings/keep": {"keep_vectors": True},
     "/v1/sightings/find/vectors": {"vectors": [[1.0]]},
+    "/v1/judge": {"identity": "x", "other": "y", "judgement": "one person"},
+    "/v1/far": {"far": 0.05},
 }
 
 

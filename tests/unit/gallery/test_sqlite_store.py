@@ -59,6 +59,11 @@ def test_forget_leaves_no_byte_in_any_file(tmp_path: Path, storage: str) -> None
         gallery.rename("Somebody Renamed", "Somebody Renamed Twice")
         gallery.merge("Visitor Number 8", "Visitor Number 9")
         gallery.split("Visitor Number 8", [gallery.observations("Visitor Number 8")[0].id], name="Split Person")
+        for number in (10, 11, 20, 46):
+            gallery.judge_pair(f"Visitor Number {number}", f"Visitor Number {number + 2}", "one person")
+        for kind in ("identify", "observe"):
+            gallery.calibration(kind)  # knows everybody's neighbours
+        gallery.find_duplicates()
         victims = ["Somebody Renamed Twice", "Visitor Number 8", "Split Person"]
         victims += [f"Visitor Number {number}" for number in range(20, 45)]
         dtype = np.float16 if storage == "float16" else np.float32
@@ -87,6 +92,31 @@ def test_forget_leaves_no_byte_in_any_file(tmp_path: Path, storage: str) -> None
 
 
 @pytest.mark.slow
+def test_calibrating_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.enroll_many([f"p{i // 4}" for i in range(120)], vectors=PEOPLE.reshape(-1, DIM), cameras="door")
+    before = path.read_bytes()
+    with Gallery.open(path, read_only=True) as gallery:
+        assert gallery.calibration("identify").people == 30
+        assert gallery.identify(PEOPLE[0, 0], camera="hall").p_value is not None
+        gallery.find_duplicates()
+    assert path.read_bytes() == before
+
+
+def test_memory_knows_nothing_of_who_was_forgotten(tmp_path: Path) -> None:
+    with Gallery.open(tmp_path / "people.gallery") as gallery:
+        gallery.enroll_many([f"p{i // 4}" for i in range(120)], vectors=PEOPLE.reshape(-1, DIM), cameras="door")
+        gallery.calibration("identify")
+        number = gallery.describe("p7").id
+        gallery.forget("p7")
+        _, rows, _ = gallery._calibrator._known
+        assert number not in rows.rows.identities
+        for made in rows.searches.values():
+            assert number not in made.probes.identities
+            assert all(number not in nearest.identities for nearest in made.nearest.values())
+
+
 @pytest.mark.parametrize("dim", [3, 16, 40, 200])
 def test_forget_leaves_no_byte_among_many_blocks(tmp_path: Path, dim: int) -> None:
     """Blocks of vectors smaller and larger than a page of the file, written in pieces and at once."""
@@ -342,6 +372,8 @@ def make_version_2(path: Path, *changes: str) -> None:
     """Turn a gallery file into one of the second version of the format, which let two have one name."""
     database = sqlite3.connect(path, isolation_level=None)
     for statement in (
+        "DROP INDEX events_pairs",
+        "ALTER TABLE settings DROP COLUMN far",
         "DROP TRIGGER name_of_new",
         "DROP TRIGGER name_of_changed",
         "DROP INDEX identities_name_hint",

@@ -56,6 +56,9 @@ def test_floats_of_fixed_size_and_any_number(folder: Path, crops: np.ndarray) ->
     assert json.loads(about["passerby.mean"]) == [0.485, 0.456, 0.406]
     assert (about["passerby.normalization"], about["passerby.colors"]) == ("outside", "RGB")
     assert about["passerby.fingerprint"] == encoder.fingerprint
+    alone = load_encoder(written.path)  # the file says how it is fed
+    assert alone.fingerprint == encoder.fingerprint
+    np.testing.assert_allclose(alone.encode(crops), encoder.encode(crops), atol=1e-5)
     assert b"File " not in written.path.read_bytes()  # no stack traces of this machine
 
 
@@ -87,6 +90,7 @@ def test_half_precision_has_no_fingerprint(folder: Path, crops: np.ndarray, tmp_
     encoder = load_encoder(folder)
     engine = GraphEngine(written.path, "onnxruntime", encoder.preprocessing)
     assert "fingerprint" not in engine.metadata
+    assert load_encoder(written.path).fingerprint != encoder.fingerprint
     assert engine.metadata["encoder"] == encoder.fingerprint
     ours = engine.vectors(np.ascontiguousarray(crops.transpose(0, 3, 1, 2)))
     assert 0 < np.abs(ours - encoder.encode(crops, flip=False)).max() < 0.01

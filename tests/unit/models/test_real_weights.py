@@ -12,6 +12,7 @@ import torch
 from passerby.config import InputConfig, ModelConfig
 from passerby.images.decode import read_image
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.hub import hub_get
 from passerby.models.model import build_model
 from passerby.models.weights.checkpoints import load_weights
 
@@ -80,3 +81,22 @@ def test_an_openvino_model_becomes_an_encoder(crops: list[np.ndarray], tmp_path:
     mirrored = encoder.encode([np.ascontiguousarray(c[:, ::-1]) for c in crops], flip=False)
     likeness = vectors @ mirrored.T
     assert (likeness.argmax(1) == np.arange(len(crops))).mean() > 0.8  # a person is most like their mirror image
+
+
+def test_a_checkpoint_needs_no_training_and_equals_its_graph(crops: list[np.ndarray]) -> None:
+    pytest.importorskip("onnxruntime")
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    graph = load_encoder(WEIGHTS / "osnet_x0_25_msmt17.onnx", colors="RGB", scale=255.0, mean=mean, std=std)
+    checkpoint = load_encoder(WEIGHTS / OSNET, backbone="osnet_x0_25")
+    np.testing.assert_allclose(checkpoint.encode(crops), graph.encode(crops), atol=2e-5)
+
+
+def test_the_hub_knows_the_weights_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Size and checksum are the published ones, and the impostor laws are of these vectors."""
+    pytest.importorskip("openvino")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("PASSERBY_CACHE", str(tmp_path))
+    for name in ("retail-0277", "retail-0287", "osnet_x0_25_msmt17_onnx"):
+        hub_get(name, files=[WEIGHTS, WEIGHTS / "openvino"] if "onnx" in name else [WEIGHTS / "openvino"])
+        encoder = load_encoder(f"hub:{name}")
+        assert encoder.calibration["fingerprint"] == encoder.fingerprint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +14,18 @@ from passerby.data.records import ReIDDataset, query_and_gallery
 from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import DataError, EmbeddingError
-from passerby.evaluation.open_set.encoder_impostor_laws import HeldOutLaws, fit_held_out_laws
+from passerby.evaluation.open_set.encoder_impostor_laws import (
+    KINDS,
+    LAWS,
+    PROBES,
+    HeldOutLaws,
+    fit_held_out_laws,
+    law_key,
+    stored_laws,
+)
 from passerby.evaluation.open_set.enrolment import enroll, half_of
 from passerby.evaluation.open_set.error_rates import SIZES
+from passerby.evaluation.open_set.impostor_distances import pseudo_tracklets
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors
 from passerby.evaluation.open_set.probes import join_scores, search_probes
 from passerby.evaluation.open_set.thresholds import Threshold, threshold_of
@@ -25,8 +34,6 @@ from passerby.models.engines.choice import pick_encoder
 from passerby.version import __version__
 
 _FEW_PEOPLE = 40
-LAWS = "impostor_laws"
-"""Key of the impostor laws in threshold.json; files of version 0.1 have none."""
 
 
 def calibrate(
@@ -130,6 +137,8 @@ def laws_of_people(
 ) -> dict[str, HeldOutLaws]:
     """Impostor laws by the kind of search: "identify" leaves out the probe's camera, "observe" does not.
 
+    Both for single images and, as far as people have several images of one camera, for tracklets (`law_key`).
+
     Args:
         query: images of people who served neither training nor the test.
         gallery: more images of theirs.
@@ -144,31 +153,15 @@ def laws_of_people(
     )
     person = pids > 0
     rows = LabelledVectors(vectors[person], pids[person], camids[person] if cameras else np.full(person.sum(), -1))
+    tracklets = pseudo_tracklets(rows)
     found = {
-        kind: fit_held_out_laws(rows, exclude_camera=kind == "identify", metric=metric)
-        for kind in ("identify", "observe")
+        law_key(kind, probes): fit_held_out_laws(
+            rows, None if probes == "images" else tracklets, exclude_camera=kind == "identify", metric=metric
+        )
+        for kind in KINDS
+        for probes in PROBES
     }
     return {kind: laws for kind, laws in found.items() if laws is not None}
-
-
-def stored_laws(calibration: Mapping[str, Any], kind: Literal["identify", "observe"]) -> HeldOutLaws | None:
-    """The impostor laws of an encoder's calibration (`Encoder.calibration`, the content of threshold.json).
-
-    Args:
-        calibration: what `calibrate` wrote, or an earlier version.
-        kind: which search they are for.
-
-    Returns:
-        The laws; None before calibration and where version 0.1 calibrated: its threshold holds for about as many
-        enrolled people as it was measured with (`describe_calibration` says how many).
-
-    Raises:
-        EmbeddingError: damaged laws.
-    """
-    laws = calibration.get(LAWS)
-    if not isinstance(laws, Mapping) or kind not in laws:
-        return None
-    return HeldOutLaws.from_list(laws[kind])
 
 
 def describe_calibration(calibration: Mapping[str, Any]) -> str:

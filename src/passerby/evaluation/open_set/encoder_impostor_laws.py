@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,12 @@ from passerby.evaluation.open_set.impostor_law import ImpostorLaw
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors
 from passerby.search.distances import pairwise
 
+LAWS = "impostor_laws"
+"""Key of the impostor laws in threshold.json; files of version 0.1 have none."""
+Kind: TypeAlias = Literal["identify", "observe"]
+Probes: TypeAlias = Literal["images", "tracklets"]
+KINDS: tuple[Kind, ...] = ("identify", "observe")
+PROBES: tuple[Probes, ...] = ("images", "tracklets")
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000)
 _TAIL = 0.2  # up to this p-value the largest size's law is carried to the smaller ones
 _PRIOR_PEOPLE = 50.0
@@ -69,8 +75,36 @@ class HeldOutLaws:
         return cls(tuple(ImpostorLaw.from_dict(entry) for entry in content))
 
 
+def law_key(kind: Kind, probes: Probes = "images") -> str:
+    """The name of laws beside an encoder: the kind of search, and whether it is for tracklets."""
+    return kind if probes == "images" else f"{kind}_{probes}"
+
+
+def stored_laws(calibration: Mapping[str, Any], kind: Kind, probes: Probes = "images") -> HeldOutLaws | None:
+    """The impostor laws of an encoder's calibration (`Encoder.calibration`, the content of threshold.json).
+
+    Args:
+        calibration: what `calibrate` wrote, or an earlier version.
+        kind: which search they are for.
+        probes: single images, or means of several frames.
+
+    Returns:
+        The laws; None before calibration and where version 0.1 calibrated: its threshold holds for about as many
+        enrolled people as it was measured with (`describe_calibration` says how many).
+
+    Raises:
+        EmbeddingError: damaged laws.
+    """
+    laws = calibration.get(LAWS)
+    key = law_key(kind, probes)
+    if not isinstance(laws, Mapping) or key not in laws:
+        return None
+    return HeldOutLaws.from_list(laws[key])
+
+
 def fit_held_out_laws(
     observations: LabelledVectors,
+    tracklets: LabelledVectors | None = None,
     *,
     exclude_camera: bool = True,
     metric: str = "euclidean",
@@ -83,6 +117,7 @@ def fit_held_out_laws(
 
     Args:
         observations: their images, [n].
+        tracklets: what plays the impostors instead of the images themselves (`pseudo_tracklets`).
         exclude_camera: leave out what the probe's camera took, as `identify` does.
         metric: "euclidean" or "cosine".
         most: people that are used at most.
@@ -91,36 +126,41 @@ def fit_held_out_laws(
         The laws; None from fewer than three people, or where cameras leave nothing to compare.
     """
     rows = observations.select(calibrating(observations.identities, most))
-    distances, people = identity_distances(rows, exclude_camera=exclude_camera, metric=metric)
-    if len(people) < 3:
+    probes = rows if tracklets is None else tracklets.select(np.isin(tracklets.identities, rows.identities))
+    if len(np.unique(rows.identities)) < 3 or not len(probes):
         return None
-    nearest = ImpostorDistances(distances.min(axis=1), rows.identities, len(people) - 1)
+    distances, people = identity_distances(rows, probes, exclude_camera=exclude_camera, metric=metric)
+    nearest = ImpostorDistances(distances.min(axis=1), probes.identities, len(people) - 1)
     whole = fit_impostor_law(nearest, metric=metric)
     if whole.source == "none":
         return None
     whole = replace(whole, source="encoder")
-    weights, ascending = person_weights(rows.identities), np.sort(distances, axis=1)
+    weights, ascending = person_weights(probes.identities), np.sort(distances, axis=1)
     smaller = [_of_size(size, whole, ascending, weights) for size in SIZES if size < len(people) - 1]
     return HeldOutLaws((*smaller, whole))
 
 
-def identity_distances(rows: LabelledVectors, *, exclude_camera: bool, metric: str) -> tuple[Float64, Int64]:
-    """Each observation's distance to each identity's nearest observation, [n, people], and the people.
+def identity_distances(
+    rows: LabelledVectors, probes: LabelledVectors | None = None, *, exclude_camera: bool, metric: str
+) -> tuple[Float64, Int64]:
+    """Each probe's distance to each identity's nearest observation, [n, people], and the people.
 
-    Infinity for its own identity, and for identities that only its own camera saw.
+    Infinity for its own identity, and for identities that only its own camera saw. Without probes the observations
+    themselves are searched.
     """
+    probes = rows if probes is None else probes
     order = np.argsort(rows.identities, kind="stable")
-    people, starts, own = np.unique(rows.identities[order], return_index=True, return_inverse=True)
-    found = np.empty((len(rows), len(people)))
+    people, starts = np.unique(rows.identities[order], return_index=True)
+    found = np.empty((len(probes), len(people)))
     step = max(1, _BLOCK // max(len(rows), 1))
-    for top in range(0, len(rows), step):
+    for top in range(0, len(probes), step):
         part = slice(top, top + step)
-        distances = pairwise(rows.vectors[part], rows.vectors[order], metric)
+        distances = pairwise(probes.vectors[part], rows.vectors[order], metric)
         if exclude_camera:
-            cameras = rows.cameras[part]
+            cameras = probes.cameras[part]
             distances[(cameras[:, None] == rows.cameras[order]) & (cameras[:, None] >= 0)] = np.inf
         found[part] = np.minimum.reduceat(distances, starts, axis=1)
-    found[order, own] = np.inf
+    found[np.arange(len(probes)), np.searchsorted(people, probes.identities)] = np.inf
     return found, people
 
 

@@ -97,7 +97,7 @@ def impostor_distances(
     same = list(one_person)
     observations, gallery = _as_one(observations, same), _as_one(gallery, same)
     probes = observations.select(calibrating(observations.identities, most))
-    too_few, searched = _too_few(probes, gallery)
+    too_few, searched = too_few_of_other_cameras(probes, gallery)
     narrow = ~too_few if exclude_camera else np.zeros(len(probes), dtype=np.bool_)
     distances = np.empty(len(probes))
     for rows, other_cameras in ((narrow, True), (~narrow, False)):
@@ -108,7 +108,12 @@ def impostor_distances(
 
 
 def chosen_distances(
-    probes: LabelledVectors, gallery: LabelledVectors, narrow: NearestIdentities | None, wide: NearestIdentities
+    probes: LabelledVectors,
+    gallery: LabelledVectors,
+    narrow: NearestIdentities | None,
+    wide: NearestIdentities,
+    *,
+    too_few: tuple[Bool, int] | None = None,
 ) -> ImpostorDistances:
     """`impostor_distances` of searches that are kept up to date.
 
@@ -117,8 +122,9 @@ def chosen_distances(
         gallery: whom they were compared with; of its vectors nothing is read.
         narrow: the searches that left out each probe's camera, [n]; None: no camera is left out.
         wide: the searches among all cameras, [n].
+        too_few: what `too_few_of_other_cameras` found, where it is known already.
     """
-    fallback, searched = _too_few(probes, gallery)
+    fallback, searched = too_few_of_other_cameras(probes, gallery) if too_few is None else too_few
     if narrow is None:
         return ImpostorDistances(wide.distances[:, 0], probes.identities, searched)
     distances = np.where(fallback, wide.distances[:, 0], narrow.distances[:, 0])
@@ -126,13 +132,11 @@ def chosen_distances(
     return ImpostorDistances(distances, probes.identities, searched, share)
 
 
-def too_few_of_other_cameras(probes: LabelledVectors, gallery: LabelledVectors) -> Bool:
-    """Where other cameras than the probe's saw fewer than half of the other identities, [n]."""
-    return _too_few(probes, gallery)[0]
+def too_few_of_other_cameras(probes: LabelledVectors, gallery: LabelledVectors) -> tuple[Bool, int]:
+    """Where other cameras than the probe's saw fewer than half of the other identities, [n].
 
-
-def _too_few(probes: LabelledVectors, gallery: LabelledVectors) -> tuple[Bool, int]:
-    """`too_few_of_other_cameras`, and how many identities a search with one left out sees."""
+    And how many identities a search with one left out sees.
+    """
     identities, only = _only_cameras(gallery)
     own = identities.searchsorted(probes.identities).clip(0, max(len(identities) - 1, 0))
     enrolled = identities[own] == probes.identities if len(identities) else np.zeros(len(probes), dtype=np.bool_)
@@ -151,7 +155,7 @@ def _only_cameras(gallery: LabelledVectors) -> tuple[Int64, Int64]:
     """The identities, ascending, and the single camera that saw each (-1: several did, or it is not known)."""
     cameras = np.unique(gallery.cameras)
     # one sort of one number for each observation: this runs at every change of a gallery
-    pairs = np.unique(gallery.identities * len(cameras) + cameras.searchsorted(gallery.cameras))
+    pairs = _different(gallery.identities * len(cameras) + cameras.searchsorted(gallery.cameras))
     person, camera = np.divmod(pairs, max(len(cameras), 1))
     first = np.flatnonzero(np.diff(person, prepend=-1))
     count = np.diff(np.append(first, len(person)))
@@ -196,10 +200,16 @@ def calibrating(identities: Int64, most: int = MOST_IDENTITIES) -> Bool:
     """
     if most < 1:
         raise EmbeddingError(f"most: expected 1 identity or more, found {most}")
-    people = np.unique(identities)
+    people = _different(identities)
     if len(people) <= most:
         return np.ones(len(identities), dtype=np.bool_)
-    return np.isin(identities, people[np.argsort(_hashes(people), kind="stable")[:most]])
+    return np.isin(identities, people[np.argpartition(_hashes(people), most)[:most]])
+
+
+def _different(numbers: Int64) -> Int64:
+    """The different numbers, ascending; quick where they nearly ascend, as those of a gallery do."""
+    ascending = np.sort(numbers, kind="stable")
+    return ascending[np.flatnonzero(np.diff(ascending, prepend=ascending[:1] - 1))]
 
 
 def _hashes(numbers: Int64) -> Int64:

@@ -59,8 +59,11 @@ def fit_impostor_law(
         form = "guaranteed" if guaranteed else "empirical"
         at, p = _conformal(d, weights, people)
     else:
-        grid = distance_grid(d, tail)
-        at, p = written_down(grid, blended(people, _share(d, weights[None], grid), tail.p_value(grid))[0])
+        grid = distance_grid(d[d > 0], tail)
+        fitted = tail.p_value(grid)
+        if d[0] == 0:  # the same image under two names: observed, and beyond what a tail reaches
+            grid, fitted = np.append(0.0, grid), np.append(np.zeros((1, 1)), fitted, axis=1)
+        at, p = written_down(grid, blended(people, _share(d, weights[None], grid), fitted)[0])
     law = ImpostorLaw(
         distances=tuple(at.tolist()),
         p_values=tuple(p.tolist()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
 from passerby.gallery.events import Event
+from passerby.gallery.stores.enrolled_rows import EnrolledRows
 from passerby.gallery.stores.rows import (
     CameraSightings,
     IdentityRecord,
@@ -42,6 +43,8 @@ class Settings:
     """Seconds after which a sighting is erased by a purge; None: it stays as long as its identity."""
     templates_per_camera: int | None = None
     """Most observations of one identity and camera that `observe` stores; None: any number."""
+    far: float | None = None
+    """Asked false accept rate; None: it was never set."""
 
 
 class SightingStore(Protocol):
@@ -174,6 +177,15 @@ class Store(Protocol):
 
     def count(self) -> int:
         """Stored observations."""
+
+    def revision(self) -> Hashable:
+        """Differs from what it was wherever something was changed since; cheap."""
+
+    def enrolled_rows(self) -> EnrolledRows:
+        """Whose the observations of all enrolled identities are, and which camera took them."""
+
+    def pair_judgements(self) -> list[Event]:
+        """Entries of the log with the action "pair" that were not undone, oldest first."""
 
     def append_event(self, event: Event) -> int:
         """Write to the log (its `id` and `name` are ignored); the new event's id.

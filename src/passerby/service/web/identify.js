@@ -59,6 +59,8 @@ export async function ask() {
   const form = formWith(files, { camera: given.camera, exclude_camera: $("exclude").checked, top: 10 });
   $("ask-button").disabled = true;
   const answer = await attempt(() => call("/v1/identify", { form }));
+  const kind = given.camera && $("exclude").checked ? "identify" : "observe";
+  if (answer) state.calibration = await attempt(() => call(`/v1/calibration?kind=${kind}`));
   $("ask-button").disabled = false;
   if (!answer) return;
   state.asked = { answer, files, ...given };
@@ -91,7 +93,7 @@ export function explain(answer) {
   const nearest = answer.matches[0];
   if (!nearest) return `Nobody to compare with. ${compared}`;
   const distance = nearest.distance.toFixed(3);
-  if (answer.threshold == null) return `The nearest is at ${distance}, but no threshold is calibrated. ${compared}`;
+  if (answer.threshold == null) return `The nearest is at ${distance}, but ${answer.note}. ${compared}`;
   const [low, high] = answer.band.map((end) => end.toFixed(3));
   const where = {
     known: `below ${low}, clearly under the threshold of ${answer.threshold.toFixed(3)}`,

@@ -15,7 +15,7 @@ export function takeKeyFromAddress() {
 
 export function signOut() {
   sessionStorage.removeItem("passerby-key");
-  state.about = state.asked = state.person = null;
+  state.about = state.calibration = state.asked = state.person = null;
   forgetShots();
   for (const id of ["candidates", "people-list", "sightings", "audit-log", "person-log", "gallery-line", "caller-line"]) {
     $(id).replaceChildren();

@@ -29,8 +29,24 @@ export function showThreshold() {
   drawStrip(value);
 }
 
-// The false-alarm rate at a threshold, from the calibration's curve; between its points, along the line.
+// The false accept rate of a threshold among this gallery's people; between the points of its law, along the line.
 export function rateAt(value) {
+  if (state.asked && state.asked.answer.basis === "encoder threshold") return encoderRateAt(value);
+  const found = state.calibration;
+  if (!found || !found.curve.length) return found ? `The false accept rate is not known: ${found.note}.` : "The false accept rate is not known.";
+  const where = `of people who are not enrolled, with ${count(found.identities, "person", "people")} in the gallery`;
+  const { curve } = found;
+  const last = curve[curve.length - 1];
+  if (value <= curve[0].threshold) return `Accepts at most ${percent(curve[0].far)} ${where}.`;
+  if (value >= last.threshold) return `Accepts ${percent(1)} ${where}.`;
+  const after = curve.findIndex((point) => point.threshold >= value);
+  const [a, b] = [curve[after - 1], curve[after]];
+  const share = (value - a.threshold) / (b.threshold - a.threshold);
+  return `Accepts about ${percent(a.far + share * (b.far - a.far))} ${where}.`;
+}
+
+// The same as the encoder's calibration measured it, where the gallery has too few people; between its points, along the line.
+function encoderRateAt(value) {
   const curve = state.about.curve;
   const base = state.about.impostors ? ` of ${state.about.impostors.toLocaleString()} strangers in the calibration` : " in the calibration";
   if (!curve.length) return "The false-alarm rate is not known: the encoder is not calibrated.";

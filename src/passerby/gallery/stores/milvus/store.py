@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time as clock
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from passerby.array_types import Float32, Int64
 from passerby.errors import DamagedGalleryError, GalleryError, StorageError
 from passerby.gallery.events import Event
+from passerby.gallery.stores.enrolled_rows import EnrolledRows, consolidated
 from passerby.gallery.stores.milvus.connection import Connection
 from passerby.gallery.stores.milvus.filters import text_key
 from passerby.gallery.stores.milvus.observations import ObservationRows
@@ -43,6 +44,7 @@ log = logging.getLogger("passerby")
 
 _FORMAT = 'key == "format:0"'
 _VERSION = 3  # 2: names are unique; 3: sightings
+_OTHERS_SECONDS = 60.0  # after which the calibration looks for what other processes have changed
 _EPOCH_MS = 1_767_225_600_000  # 2026-01-01; ids are milliseconds since then and 14 bits: below 2**53 until 2043
 
 
@@ -66,6 +68,8 @@ class MilvusStore:
         self._depth = 0
         self._reversals: list[Callable[[], object]] = []
         self._last_id = 0
+        self._changes = 0
+        self._camera_numbers: dict[str, int] = {}
         self._erased = False
         with self._connection.use():
             open_records(self._connection)
@@ -113,6 +117,7 @@ class MilvusStore:
                 raise
             finally:
                 self._depth -= 1
+                self._changes += 1
                 self._searching.observations_changed()
                 if not self._depth:
                     self._reversals.clear()
@@ -274,6 +279,27 @@ class MilvusStore:
         with self._connection.use():
             return self._observations.count(Where())
 
+    def revision(self) -> Hashable:
+        """Differs from what it was wherever this process has changed something since, and once a minute.
+
+        Asking the server each time would cost as much as a search.
+        """
+        return (self._changes, int(clock.monotonic() / _OTHERS_SECONDS))
+
+    def enrolled_rows(self) -> EnrolledRows:
+        """Whose the observations of all enrolled identities are, and which camera took them; by id."""
+        columns, records = self.observations(), self.identities()
+        unknown = {number for number, record in records.items() if record.unknown}
+        merged = {i: record.merged_into for i, record in records.items() if record.merged_into is not None}
+        for camera in columns.cameras:
+            if camera is not None:
+                self._camera_numbers.setdefault(camera, len(self._camera_numbers))
+        cameras = np.array([-1 if c is None else self._camera_numbers[c] for c in columns.cameras], np.int64)
+        chosen = ~np.isin(columns.identities, np.array(sorted(unknown), np.int64))
+        return EnrolledRows(
+            columns.ids[chosen], columns.identities[chosen], cameras[chosen], consolidated(unknown, merged)
+        )
+
     def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
         """Rank identities for each probe [q, D], each with its own filter; approximate where the index is."""
         with self._connection.use():
@@ -305,6 +331,12 @@ class MilvusStore:
             if identity is not None:
                 condition += f" and (identity == {int(identity)} or other == {int(identity)})"
             return [Event(**body) for _, body in reversed(self._records.bodies(condition))][:limit]
+
+    def pair_judgements(self) -> list[Event]:
+        """Entries of the log with the action "pair" that were not undone, oldest first."""
+        with self._connection.use():
+            events = [Event(**body) for _, body in self._records.bodies('kind == "event" and other > 0')]
+        return [event for event in events if event.action == "pair" and not event.undone]
 
     def mark_undone(self, event: int) -> None:
         """Note that an event was undone."""

@@ -43,6 +43,8 @@ class Memory:
         self.index: ExactIndex | None = None
         self.identities: dict[int, IdentityRecord] = {}
         self.names: dict[str, int] = {}
+        self.unknown: set[int] = set()
+        self.merged: dict[int, int] = {}
         self.masks: dict[Where, Bool] = {}
         self.cameras: dict[int, str] = {}
 
@@ -54,7 +56,7 @@ class Memory:
         """
         row = db.execute(
             "SELECT revision, slot_generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending, "
-            "keep_sighting_vectors, sightings_expire_after, templates_per_camera FROM settings"
+            "keep_sighting_vectors, sightings_expire_after, templates_per_camera, far FROM settings"
         ).fetchone()
         if row is None:
             raise DamagedGalleryError(f"{self.location}: damaged: its settings are missing")
@@ -87,19 +89,26 @@ class Memory:
         )
         for identity, text, unknown, expires, created, merged in rows:
             texts = read_text(text, self.location)
-            self._drop_name(identity)
+            self._forget_identity(identity)
             self.names[texts["name"]] = identity
+            if unknown:
+                self.unknown.add(identity)
+            if merged is not None:
+                self.merged[identity] = merged
             self.identities[identity] = IdentityRecord(
                 identity, texts["name"], texts["notes"], texts["consent"], expires, bool(unknown), created, merged
             )
         for (identity,) in db.execute("SELECT id FROM erased_identities WHERE revision > ?", (self.revision,)):
-            self._drop_name(identity)
+            self._forget_identity(identity)
             self.identities.pop(identity, None)
 
-    def _drop_name(self, identity: int) -> None:
+    def _forget_identity(self, identity: int) -> None:
+        """Drop what finds an identity or its kind."""
         known = self.identities.get(identity)
         if known is not None and self.names.get(known.name) == identity:
             del self.names[known.name]
+        self.unknown.discard(identity)
+        self.merged.pop(identity, None)
 
     def _read_all_observations(self, db: sqlite3.Connection) -> None:
         rows = db.execute("SELECT slot, id, identity, camera, time FROM observations ORDER BY slot")

@@ -199,6 +199,15 @@ def _add_sightings(db: sqlite3.Connection) -> None:
     db.execute("UPDATE sighting_ids SET last = ?", (number,))
 
 
+def _add_calibration(db: sqlite3.Connection) -> None:
+    """The asked false accept rate, and a quick way to the pairs of identities that somebody has judged.
+
+    The calibration itself is derived from the observations whenever it is asked for: nothing of it is in the file.
+    """
+    db.execute("ALTER TABLE settings ADD COLUMN far REAL")
+    db.execute("CREATE INDEX events_pairs ON events (id) WHERE action = 'pair'")
+
+
 MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     # 0 -> 1
     """
@@ -266,4 +275,6 @@ MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     _make_names_unique,
     # 3 -> 4
     _add_sightings,
+    # 4 -> 5
+    _add_calibration,
 )

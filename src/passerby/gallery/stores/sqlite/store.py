@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ import numpy.typing as npt
 from passerby.array_types import Float32, Int64
 from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestError, StorageError
 from passerby.gallery.events import Event
+from passerby.gallery.stores.enrolled_rows import EnrolledRows
 from passerby.gallery.stores.names import name_hint
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
@@ -37,6 +38,7 @@ from passerby.gallery.stores.sqlite.connection import (
     sync_file,
     translated,
 )
+from passerby.gallery.stores.sqlite.enrolled import enrolled_rows
 from passerby.gallery.stores.sqlite.file_guard import FileGuard
 from passerby.gallery.stores.sqlite.memory_mirror import Memory
 from passerby.gallery.stores.sqlite.new_file import run_migrations
@@ -264,7 +266,7 @@ class SqliteStore:
         """Replace all settings."""
         self._db.execute(
             "UPDATE settings SET dim = ?, fingerprint = ?, threshold = ?, storage = ?, unknowns = ?, "
-            "keep_sighting_vectors = ?, sightings_expire_after = ?, templates_per_camera = ?",
+            "keep_sighting_vectors = ?, sightings_expire_after = ?, templates_per_camera = ?, far = ?",
             (
                 settings.dim,
                 settings.fingerprint,
@@ -274,6 +276,7 @@ class SqliteStore:
                 settings.keep_sighting_vectors,
                 settings.sightings_expire_after,
                 settings.templates_per_camera,
+                settings.far,
             ),
         )
         self._memory.settings = replace(settings)
@@ -453,6 +456,16 @@ class SqliteStore:
         with self._reading():
             return 0 if self._memory.index is None else len(self._memory.index)
 
+    def revision(self) -> Hashable:
+        """Differs from what it was wherever something was changed since."""
+        with self._reading():
+            return (self._memory.generation, self._memory.revision)
+
+    def enrolled_rows(self) -> EnrolledRows:
+        """Whose the observations of all enrolled identities are, and which camera took them; by slot."""
+        with self._reading():
+            return enrolled_rows(self._memory)
+
     def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
         """Rank identities for each probe [q, D], each with its own filter; exact."""
         with self._reading():
@@ -507,12 +520,22 @@ class SqliteStore:
 
     def events(self, identity: int | None = None, *, limit: int | None = None) -> list[Event]:
         """The log, newest first."""
+        condition = "" if identity is None else "WHERE identity = ? OR other = ? "
+        return self._read_events(
+            f"{condition}ORDER BY e.id DESC LIMIT ?",
+            (*(() if identity is None else (identity, identity)), -1 if limit is None else limit),
+        )
+
+    def pair_judgements(self) -> list[Event]:
+        """Entries of the log with the action "pair" that were not undone, oldest first."""
+        return self._read_events("WHERE action = 'pair' AND NOT undone ORDER BY e.id", ())
+
+    def _read_events(self, condition: str, values: Sequence[int]) -> list[Event]:
         with self._reading():
-            condition = "" if identity is None else "WHERE identity = ? OR other = ? "
             rows = self._db.execute(
                 "SELECT e.id, at, action, actor, identity, other, detail, t.data, undone FROM events e "
-                f"LEFT JOIN texts t ON t.slot = e.text {condition}ORDER BY e.id DESC LIMIT ?",
-                (*(() if identity is None else (identity, identity)), -1 if limit is None else limit),
+                f"LEFT JOIN texts t ON t.slot = e.text {condition}",
+                values,
             ).fetchall()
             return [
                 Event(

@@ -1,0 +1,75 @@
+"""`passerby gallery`: calibration, duplicates, judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from passerby.cli.open_gallery import open_gallery
+from passerby.cli.output import show, table
+from passerby.cli.shared_parameters import GalleryLocation, Json
+from passerby.errors import UsageError
+
+
+def calibration(
+    gallery: GalleryLocation,
+    /,
+    *,
+    kind: Literal["identify", "observe"] = "identify",
+    far: Annotated[float | None, Parameter(metavar="RATE")] = None,
+    set_far: Annotated[bool, Parameter(negative=())] = False,
+    encoder: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
+    guaranteed: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+) -> None:
+    """The distance at which a false accept rate is reached among the people of this gallery.
+
+    Args:
+        gallery: see `GalleryLocation`.
+        kind: "identify" leaves out what the probe's own camera took, "observe" does not.
+        far: Another rate than the gallery's, 0.01 for 1 %.
+        set_far: Ask for the rate of --far from now on.
+        encoder: Run or encoder whose own laws are used below 200 people (`passerby calibrate`).
+        guaranteed: Assume nothing but that people are exchangeable; accepts nobody below 1 / RATE - 1 people.
+        json: see `Json`.
+    """
+    if set_far and far is None:
+        raise UsageError("--set-far goes with --far RATE")
+    with open_gallery(gallery, encoder, read_only=not set_far, guaranteed=guaranteed) as opened:
+        if set_far and far is not None:
+            opened.set_far(far)
+        found = opened.calibration(kind, far=far)
+    show(found, as_json=json, text=f"{gallery}: {found}")
+
+
+def duplicates(gallery: GalleryLocation, /, *, json: Json = False) -> None:
+    """Pairs of identities that may be one person; merge them, or judge them.
+
+    One person enrolled twice costs most of the detection rate. A few pairs are listed where nobody is, too.
+    """
+    with open_gallery(gallery, read_only=True) as opened:
+        found = opened.find_duplicates()
+    rows: list[dict[str, Any]] = [
+        {"identity": pair.identity, "other": pair.other, "distance": pair.distance, "p": pair.p_value} for pair in found
+    ]
+    show(found, as_json=json, text=table(rows, empty=f"{gallery}: no two identities are suspiciously near"))
+
+
+def judge(
+    gallery: GalleryLocation,
+    name: Annotated[str, Parameter(help="One identity.")],
+    other: Annotated[str, Parameter(help="The other one.")],
+    judgement: Annotated[
+        Literal["different-people", "one-person"], Parameter(help="What somebody who looked at both found.")
+    ],
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """Two identities are different people (not listed any more), or one person under two names (not merged)."""
+    with open_gallery(gallery) as opened:
+        opened.judge_pair(name, other, "one person" if judgement == "one-person" else "different people")
+    text = f"{gallery}: {name} and {other} are {judgement.replace('-', ' ')}; `gallery undo` takes it back"
+    show({"identity": name, "other": other, "judgement": judgement}, as_json=json, text=text)

@@ -1,0 +1,182 @@
+"""The searches that a gallery's calibration rests on, kept up to date while identities come and go.
+
+Each enrolled identity in turn is a person whom nobody enrolled: its observations are searched among all other enrolled
+identities. Identities that `observe` made take no part. All of it is derived from the store: nothing is written, and
+what was forgotten is gone with the next look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+
+from passerby.array_types import Bool, Float32, Int64
+from passerby.evaluation.open_set.encoder_impostor_laws import Kind, Probes
+from passerby.evaluation.open_set.impostor_distances import (
+    MOST_IDENTITIES,
+    ImpostorDistances,
+    calibrating,
+    chosen_distances,
+    pseudo_tracklets,
+    too_few_of_other_cameras,
+)
+from passerby.evaluation.open_set.nearest_identities import LabelledVectors, NearestIdentities
+from passerby.gallery.stores.enrolled_rows import EnrolledRows
+
+ReadVectors: TypeAlias = Callable[[Int64], Float32]
+"""From ids of observations to their vectors [n, D]."""
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class ImpostorSearches:
+    """Observations (or tracklets) of the identities that calibrate, and their nearest other identities.
+
+    Attributes:
+        probes: what is searched, by identity.
+        nearest: by whether the probe's camera is left out, as far as that was asked for, [n] each.
+        too_few: of `too_few_of_other_cameras`; None: not asked for yet.
+    """
+
+    probes: LabelledVectors
+    nearest: dict[bool, NearestIdentities]
+    too_few: tuple[Bool, int] | None = None
+
+
+@dataclass(frozen=True)
+class CalibrationRows:
+    """The enrolled observations at one moment, and the searches that were made of them.
+
+    Attributes:
+        rows: of the store; identities that are one person have one number.
+        searches: by what is searched, as far as that was asked for.
+    """
+
+    rows: EnrolledRows
+    searches: dict[Probes, ImpostorSearches]
+
+    @cached_property
+    def chosen(self) -> Bool:
+        """Rows of the identities that calibrate, [n]."""
+        return calibrating(self.rows.identities, MOST_IDENTITIES)
+
+    def impostors(self, kind: Kind, probes: Probes, read: ReadVectors) -> ImpostorDistances:
+        """What impostors met; makes the searches that it needs.
+
+        Args:
+            kind: "identify" leaves out the probe's camera, "observe" does not.
+            probes: single images, or the means of an identity's images of one camera.
+            read: gives vectors of observations.
+        """
+        made = self.searches.get(probes)
+        if made is None:
+            made = ImpostorSearches(_probes(self.rows, self.chosen, probes, read), {})
+        gallery = _labels(self.rows)
+        narrow = kind == "identify"
+        nearest = dict(made.nearest)
+        # a person whom few other cameras saw is searched among all cameras
+        if made.too_few is None:
+            made = replace(made, too_few=too_few_of_other_cameras(made.probes, gallery))
+        too_few = made.too_few
+        everywhere = not narrow or bool(too_few is not None and too_few[0].any())
+        if narrow and True not in nearest:
+            nearest[True] = search(self.rows, made.probes, True, read)
+        if everywhere and False not in nearest:
+            nearest[False] = search(self.rows, made.probes, False, read)
+        self.searches[probes] = replace(made, nearest=nearest)
+        wide = nearest[not everywhere]  # not read where nobody is searched among all cameras
+        return chosen_distances(made.probes, gallery, nearest[True] if narrow else None, wide, too_few=too_few)
+
+    def updated(self, rows: EnrolledRows, read: ReadVectors) -> CalibrationRows:
+        """After changes of the store: searches go on from what is known; the new ones are compared with all."""
+        if rows.same_rows(self.rows):
+            return CalibrationRows(rows, self.searches)
+        if not self.searches:
+            return CalibrationRows(rows, {})
+        gone, added = _difference(self.rows, rows)
+        moved = np.unique(self.rows.identities[gone])
+        # what is left of an identity that lost something counts as new
+        new = added | np.isin(rows.identities, moved)
+        vectors = LabelledVectors(read(rows.ids[new]), rows.identities[new], rows.cameras[new])
+        touched = np.union1d(moved, rows.identities[added])
+        changed = CalibrationRows(rows, {})
+        for probes, made in self.searches.items():
+            changed.searches[probes] = _updated(made, rows, vectors, moved, touched, changed.chosen, probes, read)
+        return changed
+
+
+def search(rows: EnrolledRows, probes: LabelledVectors, exclude_camera: bool, read: ReadVectors) -> NearestIdentities:
+    """The two nearest other identities of each probe among all rows, which are read in parts."""
+    n = len(probes)
+    found = NearestIdentities(np.full((n, 2), np.inf), np.full((n, 2), -1, np.int64), np.full(n, 2, np.int64))
+    for start in range(0, len(rows) if n else 0, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        enrolled = LabelledVectors(read(rows.ids[part]), rows.identities[part], rows.cameras[part])
+        found = found.with_enrolled(probes, enrolled, metric="euclidean", exclude_camera=exclude_camera)
+    return found
+
+
+def _updated(
+    made: ImpostorSearches,
+    rows: EnrolledRows,
+    new: LabelledVectors,
+    moved: Int64,
+    touched: Int64,
+    chosen: Bool,
+    probes: Probes,
+    read: ReadVectors,
+) -> ImpostorSearches:
+    calibrate = np.unique(rows.identities[chosen])
+    kept = np.isin(made.probes.identities, calibrate) & ~np.isin(made.probes.identities, touched)
+    old = made.probes.select(kept)
+    fresh = _probes(rows, chosen & ~np.isin(rows.identities, np.unique(old.identities)), probes, read)
+    joined = _joined(old, fresh)
+    nearest = {}
+    for exclude_camera, known in made.nearest.items():
+        found = known.select(kept).without(moved)
+        if len(new):
+            found = found.with_enrolled(old, new, metric="euclidean", exclude_camera=exclude_camera)
+        stale = found.stale
+        if stale.any():
+            found = found.replace(stale, search(rows, old.select(stale), exclude_camera, read))
+        nearest[exclude_camera] = found.append(search(rows, fresh, exclude_camera, read))
+    return ImpostorSearches(joined, nearest)
+
+
+def _probes(rows: EnrolledRows, chosen: Bool, probes: Probes, read: ReadVectors) -> LabelledVectors:
+    """The observations of chosen rows, or the tracklets that they make."""
+    images = LabelledVectors(read(rows.ids[chosen]), rows.identities[chosen], rows.cameras[chosen])
+    return images if probes == "images" else pseudo_tracklets(images)
+
+
+def _joined(one: LabelledVectors, other: LabelledVectors) -> LabelledVectors:
+    if not len(one) or not len(other):
+        return other if not len(one) else one
+    return LabelledVectors(
+        np.concatenate([one.vectors, other.vectors]),
+        np.concatenate([one.identities, other.identities]),
+        np.concatenate([one.cameras, other.cameras]),
+    )
+
+
+def _labels(rows: EnrolledRows) -> LabelledVectors:
+    """Rows without their vectors, where only labels are read."""
+    return LabelledVectors(np.zeros((len(rows), 1), np.float32), rows.identities, rows.cameras)
+
+
+def _difference(old: EnrolledRows, new: EnrolledRows) -> tuple[Bool, Bool]:
+    """Which rows of `old` are gone, and which of `new` were added; a row of another identity or camera is both."""
+    if not len(old):
+        return np.zeros(0, np.bool_), np.ones(len(new), np.bool_)
+    order = np.argsort(old.ids, kind="stable")
+    places = order[np.minimum(np.searchsorted(old.ids, new.ids, sorter=order), len(old) - 1)]
+    same = (
+        (old.ids[places] == new.ids) & (old.identities[places] == new.identities) & (old.cameras[places] == new.cameras)
+    )
+    gone = np.ones(len(old), np.bool_)
+    gone[places[same]] = False
+    return gone, ~same

@@ -1,0 +1,85 @@
+"""`passerby gallery calibration | duplicates | judge`, on people drawn as vectors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.contracts.galleries import people
+
+from passerby.cli import run
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.result_types import in_words
+
+CROWD = people(60, 5, seed=3, spread=0.12)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    location = str(tmp_path / "people.gallery")
+    with Gallery.open(location) as gallery:
+        rows = CROWD[:, :4].reshape(-1, CROWD.shape[2])
+        gallery.enroll_many([f"p{i // 4}" for i in range(240)], vectors=rows, cameras=["door", "hall"] * 120)
+        gallery.enroll("again", vectors=CROWD[0, 4], camera="hall")
+    return location
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert run(list(words)) == 0
+    return capsys.readouterr().out
+
+
+def test_calibration_in_words_and_for_machines(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "gallery", "calibration", path)
+    assert "accept below" in text
+    assert "61 people" in text
+    found = json.loads(said(capsys, "gallery", "calibration", path, "--kind", "observe", "--far", "0.1", "--json"))
+    assert (found["kind"], found["far"], found["source"]) == ("observe", 0.1, "gallery")
+    assert found["threshold"] > found["in_force"]
+
+
+def test_setting_the_rate(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "gallery", "calibration", path, "--far", "0.1", "--set-far")
+    assert json.loads(said(capsys, "gallery", "calibration", path, "--json"))["far"] == 0.1
+    said(capsys, "gallery", "undo", path)
+    assert json.loads(said(capsys, "gallery", "calibration", path, "--json"))["far"] == 0.01
+    assert run(["gallery", "calibration", path, "--set-far"]) == 2
+    assert "--set-far goes with --far" in capsys.readouterr().err
+    assert run(["gallery", "calibration", path, "--far", "2"]) == 2
+    assert "above 0 and below 1" in capsys.readouterr().err
+
+
+def test_duplicates_are_listed_and_judged(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def pairs() -> set[tuple[str, str]]:
+        found = json.loads(said(capsys, "gallery", "duplicates", path, "--json"))
+        return {(pair["identity"], pair["other"]) for pair in found}
+
+    assert ("p0", "again") in pairs()
+    assert "again" in said(capsys, "gallery", "duplicates", path)
+    said(capsys, "gallery", "judge", path, "p0", "again", "different-people")
+    assert ("p0", "again") not in pairs()
+    assert run(["gallery", "judge", path, "p0", "nobody", "one-person"]) == 2
+
+
+def test_an_answer_has_the_p_value_in_words(path: str) -> None:
+    with Gallery.open(path) as gallery:
+        near, far = gallery.identify(CROWD[1, 4], camera="door"), gallery.identify(-CROWD[1, 4], camera="door")
+    assert "people who are not enrolled, about 1 would come this near" in str(near)
+    assert "of 100 people who are not enrolled, about " in str(far)
+
+
+@pytest.mark.parametrize(
+    ("p_value", "words"),
+    [
+        (1.0, "nearly everybody"),
+        (0.5, "of 100 people who are not enrolled, about 50"),
+        (0.05, "of 20 people who are not enrolled, about 1"),
+        (0.005, "of 200 people"),
+        (0.00314, "of 320 people"),
+        (1e-5, "of 100,000 people"),
+        (1e-9, "fewer than 1 in 1,000,000 people"),
+    ],
+)
+def test_p_values_in_words(p_value: float, words: str) -> None:
+    assert in_words(p_value).startswith(words)
