@@ -73,6 +73,20 @@ def restore(
     show(result, as_json=json, text=f"{gallery}: {count:,} observations brought back from {backup}")
 
 
+def salvage(
+    damaged: Annotated[Path, Parameter(help="The damaged file; it stays as it is.")],
+    gallery: Annotated[str, Parameter(help="The new gallery.")],
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """Save what can still be read of a damaged gallery into a new one."""
+    from passerby.gallery.gallery import Gallery
+
+    found = Gallery.salvage(damaged, gallery)
+    show(asdict(found), as_json=json, text=f"{damaged} -> {gallery}: {found}")
+
+
 def export_parquet(gallery: GalleryLocation, file: NewFile, /, *, json: Json = False) -> None:
     """Write identities, vectors, cameras, times and thumbnails as Parquet."""
     with open_gallery(gallery) as opened:

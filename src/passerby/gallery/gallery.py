@@ -57,6 +57,7 @@ from passerby.search.score import Score, ScoreName
 if TYPE_CHECKING:
     from passerby.gallery.calibration import Calibrator, GalleryCalibration
     from passerby.gallery.duplicates import DuplicatePair
+    from passerby.gallery.stores.sqlite.salvage import Salvage
 
 __all__ = ["Event", "Forgotten", "Gallery", "Identification", "Identity", "Match", "Observation", "Sighting"]
 
@@ -946,6 +947,24 @@ class Gallery:
         from passerby.gallery.stores.sqlite.restore import restore
 
         restore(Path(backup), file_of(os.fspath(location)), replace=replace)
+
+    @staticmethod
+    def salvage(damaged: str | os.PathLike[str], location: str | os.PathLike[str]) -> Salvage:
+        """Save what can still be read of a damaged file into a new gallery; the damaged one stays as it is.
+
+        Identities, and observations whose vectors match their checksums, with cameras, times and thumbnails; not the
+        log and not the sightings. What is lost is counted by reason.
+
+        Args:
+            damaged: a gallery's file that `check`, or opening, names damaged.
+            location: of the new gallery.
+
+        Raises:
+            GalleryError: nothing of it can be read, or the new gallery holds something.
+        """
+        from passerby.gallery.stores.sqlite.salvage import salvage
+
+        return salvage(file_of(os.fspath(damaged)), os.fspath(location))
 
     def check(self) -> None:
         """Read and verify everything; GalleryError names what is damaged."""

@@ -65,8 +65,11 @@ def keep_record_sums(db: sqlite3.Connection) -> None:
 def sum_everything(db: sqlite3.Connection) -> None:
     """Checksums of what is there, as it is: for a file whose tables have just been changed by a migration."""
     db.create_function("record_sum", -1, record_sum, deterministic=True)
+    tables = list(_tables(db))
+    if not tables:
+        return
     db.execute("DELETE FROM record_sums")
-    for kind, table, key, columns in _tables(db):
+    for kind, table, key, columns in tables:
         db.execute(f"INSERT INTO record_sums SELECT {kind}, {key}, record_sum({', '.join(columns)}) FROM {table}")
     db.execute("DELETE FROM vector_sums")
     blocks = [block for (block,) in db.execute("SELECT block FROM vectors")]
@@ -102,7 +105,9 @@ def check_records(db: sqlite3.Connection, location: str) -> None:
 
 
 def _tables(db: sqlite3.Connection) -> Iterator[tuple[int, str, str, list[str]]]:
-    """Number, name, key and columns of each table whose records have checksums."""
+    """Number, name, key and columns of each table whose records have checksums; of an older format none have."""
+    if not db.execute("SELECT 1 FROM main.sqlite_schema WHERE name = 'record_sums'").fetchone():
+        return
     for kind, (table, key) in enumerate(_RECORDS):
         columns = [name for (name,) in db.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()]
         yield kind, table, key, columns
