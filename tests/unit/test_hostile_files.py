@@ -66,9 +66,7 @@ def test_a_checkpoint_that_contains_itself(tmp_path: Path) -> None:
 def test_a_threshold_that_is_no_distance(tmp_path: Path, value: str) -> None:
     with pytest.raises(WeightsError, match="'value'"):
         check_threshold(json.loads(f'{{"value": {value}}}'), "threshold.json")
-    (tmp_path / "encoder.json").write_text(
-        json.dumps({"format": 1, "fingerprint": "f", "input": INPUT, "model": {}})
-    )
+    (tmp_path / "encoder.json").write_text(json.dumps({"format": 1, "fingerprint": "f", "input": INPUT, "model": {}}))
     (tmp_path / "threshold.json").write_text(f'{{"value": {value}}}')
     with pytest.raises(WeightsError, match="threshold"):
         described_encoder(tmp_path)

@@ -51,8 +51,8 @@ class Salvage:
     def __str__(self) -> str:
         lost = "; ".join(f"{count:,} {reason}" for reason, count in self.lost.items()) or "nothing"
         return (
-            f"{self.identities:,} identities ({self.renamed:,} under a new name) and {self.observations:,} observations "
-            f"saved; lost: {lost}; the log and sightings are not saved"
+            f"{self.identities:,} identities ({self.renamed:,} under a new name) and {self.observations:,} "
+            f"observations saved; lost: {lost}; the log and sightings are not saved"
         )
 
 
@@ -200,7 +200,7 @@ def _text(db: sqlite3.Connection, slot: object) -> dict[str, Any]:
 def _save_observations(
     db: sqlite3.Connection, store: Store, settings: Settings, owners: dict[int, int], found: Salvage
 ) -> None:
-    cameras = {code: name for code, name in _rows(db, "cameras", "id, name", found)}
+    cameras = dict(_rows(db, "cameras", "id, name", found))
     blocks: dict[int, Float32 | None] = {}
     for slot, identity, camera, time, picture in _rows(
         db, "observations", "slot, identity, camera, time, thumbnail", found
