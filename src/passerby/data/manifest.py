@@ -42,7 +42,7 @@ ONE_CAMERA = "one camera: every gallery image counts, so pictures of one moment 
 MOST_ROWS = 5_000_000
 """Of a manifest: the largest public set of person pictures has about 4 million. A small file can claim any number."""
 _ROWS_AT_ONCE = 10_000
-_LONGEST_ROW = 10_000  # bytes
+_LONGEST_CELL = 5_000  # bytes
 FROM_ZERO = "pid counts from 0: person numbers are larger by one here, because 0 stands for distractors"
 ONE_IN_WRITINGS = "{what} in several writings, each taken as one: {examples}"
 NOBODY = "images of pid {pid} in the gallery, {what} and so of nobody who is asked for: {n:,}"
@@ -239,14 +239,24 @@ def _parquet_rows(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
                     f"{file}: {table.metadata.num_rows:,} rows are more than the limit of {MOST_ROWS:,}; split it"
                 )
             for batch in table.iter_batches(_ROWS_AT_ONCE):
-                if batch.nbytes > _ROWS_AT_ONCE * _LONGEST_ROW:
-                    raise DataError(f"{file}: rows of more than {_LONGEST_ROW:,} bytes; is this a manifest?")
+                if max(map(_longest_text, batch.columns)) > _LONGEST_CELL:
+                    raise DataError(f"{file}: texts of more than {_LONGEST_CELL:,} bytes; is this a manifest?")
                 rows += [(f"{file}, row {i}", row) for i, row in enumerate(batch.to_pylist(), start=len(rows) + 1)]
     except FileNotFoundError:
         raise DataError(f"{file}: no such manifest") from None
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file}: not a Parquet file ({error})") from None
     return rows
+
+
+def _longest_text(column: Any) -> int:
+    """Bytes of the longest text of a column, 0 of other columns; a dictionary of one text may stand for millions."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    is_text = any(kind(values.type) for kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
+    return int(pc.max(pc.binary_length(values)).as_py() or 0) if is_text else 0
 
 
 _ENDINGS = "|".join(re.escape(ending) for ending in (*EXTENSIONS, *HEIC_EXTENSIONS))

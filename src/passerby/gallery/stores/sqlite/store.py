@@ -665,6 +665,8 @@ class SqliteStore:
             DamagedGalleryError: something cannot be read, or found.
         """
         with self._lock, translated(self.location):
+            if self.file_fault() == OVERWRITTEN:
+                self._check_file()
             (verdict,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
                 raise DamagedGalleryError(f"{self.location}: damaged: {verdict}; {SALVAGE}")
