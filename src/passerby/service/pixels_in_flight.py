@@ -35,9 +35,10 @@ class PixelsInFlight:
         pixels = sum(pixels_to_decode(data, i, max_pixels=limits.pixels) for i, data in enumerate(images))
         if pixels > max(limits.request_pixels, limits.pixels):
             raise ServiceError(
-                413, f"the images together have {pixels:,} pixels (each pass of a JPEG counted), more than the limit of "
-                f"{limits.request_pixels:,}; send fewer, or crop them"
-            )  # fmt: skip
+                413,
+                f"the images together have {pixels:,} pixels (each pass of a JPEG counted), more than the limit of "
+                f"{limits.request_pixels:,}; send fewer, or crop them",
+            )
         with self._lock:
             if self.held and self.held + pixels > limits.pixels_in_flight:
                 raise ServiceError(503, "too many pixels are being decoded", retry_after=1)

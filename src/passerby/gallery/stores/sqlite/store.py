@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -229,11 +229,18 @@ class SqliteStore:
         """What comes after COMMIT is not part of the change, which is on the disk: a failure must not deny it."""
         try:
             self._refresh(force=True)
-        except StorageError:
-            self._data_version = -1  # the next call reads it
-            return
-        if self._memory.erasure_pending:
+        except (StorageError, DamagedGalleryError):
+            self._data_version = -1  # the next call reads it, and says so if it cannot
+        if self._is_erasure_pending():
             self._empty_log(wait=0.0)
+
+    def _is_erasure_pending(self) -> bool:
+        """As the file says: what of it is damaged must not keep somebody else from being erased."""
+        try:
+            (pending,) = self._db.execute("SELECT erasure_pending FROM settings").fetchone()
+        except sqlite3.Error:
+            return False
+        return bool(pending)
 
     def _roll_back(self) -> None:
         """End the transaction, unless SQLite has ended it already, as it does after some errors."""
@@ -626,8 +633,9 @@ class SqliteStore:
         with self._writing, self._lock:
             try:
                 with translated(self.location):
-                    self._refresh(force=True)
-                    if self._read_only or not self._memory.erasure_pending:
+                    with suppress(DamagedGalleryError):
+                        self._refresh(force=True)
+                    if self._read_only or not self._is_erasure_pending():
                         return ""
                     if fault := self.file_fault() or self.log_fault():
                         return (
