@@ -12,6 +12,7 @@ from passerby.array_types import Float32, Int64
 from passerby.gallery import identities
 from passerby.gallery.changes import describe, write_event
 from passerby.gallery.stores.protocol import Store
+from passerby.plain_names import plain_key
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,14 @@ def enroll(
 def enroll_many(store: Store, names: Sequence[str], observations: NewObservations, actor: str) -> Int64:
     """Store observations of many identities; one entry of the log for each identity, tied together as one batch."""
     owners: dict[str, tuple[int, bool]] = {}
+    made: dict[str, tuple[int, bool]] = {}
     different = list(dict.fromkeys(names))
     known = identities.find_all(store, different)
     for name in different:
-        record = known.get(name)
-        owners[name] = (record.id, False) if record is not None else (identities.new_identity(store, name).id, True)
+        record, key = known.get(name), plain_key(name)
+        if record is None and key not in made:
+            made[key] = identities.new_identity(store, name).id, True
+        owners[name] = made[key] if record is None else (record.id, False)
     ids_of_owners = np.array([owners[name][0] for name in names], np.int64)
     ids = observations.store(store, ids_of_owners)
     counts = dict(zip(*(column.tolist() for column in np.unique(ids_of_owners, return_counts=True)), strict=True))

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from passerby.gallery.gallery import Gallery
+from passerby.plain_names import plain_name
 from passerby.service.dependencies import (
     ERROR_RESPONSES,
     Admin,
@@ -56,7 +57,8 @@ async def identities(
     """Identities, the last seen first."""
 
     def task(gallery: Gallery) -> IdentityList:
-        part = search.casefold()
+        context.note_reading(gallery, "names", caller)
+        part = plain_name(search).casefold()
         found = [i for i in gallery.identities() if any(part in name.casefold() for name in (i.name, *i.aliases))]
         found.sort(key=lambda i: (-(i.last_seen or 0), -i.created))
         shown = [IdentitySummary.of(i) for i in found[offset : offset + limit]]
@@ -71,6 +73,7 @@ async def identity(caller: Reader, context: Context, name: Annotated[Name, Query
 
     def task(gallery: Gallery) -> IdentityDetails:
         require_identity(gallery, name)
+        context.note_reading(gallery, "names", caller, name)
         return IdentityDetails(
             identity=IdentitySummary.of(gallery.describe(name)),
             sightings=[ObservationSummary.of(observation) for observation in gallery.observations(name)],
@@ -90,7 +93,8 @@ async def enroll(
     fields, images = form
 
     def task(gallery: Gallery) -> tuple[int, ...]:
-        return gallery.enroll(images=open_images(context, images), **dict(fields), actor=caller.name)
+        with context.pixels.hold(images):
+            return gallery.enroll(images=open_images(context, images), **dict(fields), actor=caller.name)
 
     return EnrollResponse(identity=fields.identity, observations=list(await context.run(task)))
 
