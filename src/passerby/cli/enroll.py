@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -65,7 +65,7 @@ def enroll(
         json: see `Json`.
     """
     _check_who(gallery, name, images, people, tracklet)
-    described = {"notes": notes, "consent": consent, "expires": coming_date(expires)}
+    described: dict[str, Any] = {"notes": notes, "consent": consent, "expires": coming_date(expires)}
     source = source_of(encoder, reading)
     if people is not None:
         from passerby.gallery.enroll_people import enroll_people

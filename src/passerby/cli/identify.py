@@ -76,7 +76,7 @@ def identify(
         raise UsageError("--far does nothing beside --threshold: give one of the two")
     from passerby.gallery.argument_checks import checked_threshold
 
-    asked = {
+    asked: dict[str, Any] = {
         "exclude_camera": exclude_camera,
         "after": after,
         "before": before,

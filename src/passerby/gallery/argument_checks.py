@@ -93,8 +93,8 @@ def checked_threshold(threshold: float | None) -> float | None:
         return None
     if not 0 <= threshold <= LARGEST_DISTANCE:
         raise GalleryRequestError(
-            f"threshold: expected a distance from 0 to 2, found {threshold!r}; unit vectors are never farther "
-            "apart than 2"
+            f"threshold: expected a distance of 0 or more, at most 2, found {threshold!r}; unit vectors are never "
+            "farther apart than 2"
         )
     return float(threshold)
 

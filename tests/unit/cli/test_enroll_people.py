@@ -156,8 +156,8 @@ def test_a_retention_date_that_has_passed(people: Path, capsys: pytest.CaptureFi
 def test_a_threshold_above_every_distance(people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     place, picture_file = tmp_path / "people.gallery", people / "ann" / "1.png"
     said(capsys, "enroll", place, "--people", people, *ENCODER)
-    assert "from 0 to 2" in refused(capsys, "identify", place, picture_file, *ENCODER, "--threshold", "99")
-    assert "from 0 to 2" in refused(capsys, "gallery", "threshold", place, "99")
+    assert "at most 2" in refused(capsys, "identify", place, picture_file, *ENCODER, "--threshold", "99")
+    assert "at most 2" in refused(capsys, "gallery", "threshold", place, "99")
     said(capsys, "identify", place, picture_file, *ENCODER, "--threshold", "2")
 
 
