@@ -92,7 +92,8 @@ def test_names_are_there(page: Path) -> None:
 def encoder() -> Encoder:
     torch.manual_seed(0)
     size = InputConfig(height=64, width=32)
-    return Encoder(build_model(ModelConfig(backbone="tiny:osnet_x0_25"), num_ids=0).eval(), size)
+    config = ModelConfig(backbone="tiny:osnet_x0_25")
+    return Encoder.from_model(build_model(config), size, config)
 
 
 @pytest.fixture

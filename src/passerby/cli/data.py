@@ -135,22 +135,24 @@ def crop_video(
     margin: Annotated[float, Parameter(metavar="SHARE")] = 0.0,
     min_confidence: Annotated[float | None, Parameter(metavar="X")] = None,
     min_height: Number = 16,
-    first_frame: Number = 1,
+    first_frame: Annotated[int | None, Parameter(metavar="N")] = None,
     classes: Annotated[tuple[int, ...], Parameter(metavar="N")] = (),
     json: Json = False,
 ) -> None:
-    """Crop tracklets from a video and a tracker's boxes (MOT format).
+    """Crop tracklets from a video and a tracker's boxes (MOT, CSV, YOLO, COCO, CVAT, KITTI, JSON lines).
 
     Args:
         video: The film.
-        boxes: The tracker's boxes in MOT format: frame,id,x,y,w,h,conf a line, frames from 1 (see --first-frame).
+        boxes: The tracker's boxes: MOT (frame,id,x,y,w,h,conf a line), a table with a header, a folder of YOLO labels,
+            COCO, CVAT, KITTI or JSON lines.
         out: New or empty folder for the crops and their manifest.csv.
         camera: Camera number for the manifest.
         every: Keep one box of a track every so many frames.
         margin: Share of its size that a box grows on each side.
         min_confidence: Skip less certain boxes (default: none; -1 means that no confidence is given).
         min_height: Skip boxes with fewer visible rows.
-        first_frame: Number that the file gives the film's first frame: 1 in MOT, 0 from many programs.
+        first_frame: Number that the file gives the film's first frame (default: 1 in MOT, 0 in CVAT and KITTI, else as
+            it looks).
         classes: Classes of a ground truth (8th of nine columns) that are taken (default: 1 2 7, MOT's pedestrians).
         json: see `Json`.
     """

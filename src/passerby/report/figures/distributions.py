@@ -160,4 +160,6 @@ def _names_beside(axes: Axes, places: npt.NDArray[np.float64], owners: npt.NDArr
 
 def _most_central(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The point with the smallest sum of distances to the others."""
-    return places[int(np.linalg.norm(places[:, None] - places[None], axis=2).sum(axis=1).argmin())]
+    distances = np.linalg.norm(places[:, None] - places[None], axis=2)
+    nearest: npt.NDArray[np.float64] = places[int(distances.sum(axis=1).argmin())]
+    return nearest
