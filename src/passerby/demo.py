@@ -81,6 +81,10 @@ class Demo:
     identified: Identified
     tracked: TrackReport | None
     seconds: float
+    probe: Path
+    """A picture of an enrolled person by a camera that did not enrol them."""
+    camera: str
+    """Which one."""
 
     def __str__(self) -> str:
         return f"""
@@ -94,7 +98,8 @@ re-ranked: mAP {self.reranked.mAP:.3f}, rank-1 {self.reranked.rank(1):.3f}
 {self.seconds:.0f} s in all. The report to look at: {self.report}
 
 next:
-  passerby identify {self.folder / "people.gallery"} IMAGE --encoder {self.folder / "run"}
+  passerby identify {self.folder / "people.gallery"} {self.probe} --encoder {self.folder / "run"} --camera {self.camera}
+  passerby serve {self.folder / "people.gallery"} --encoder {self.folder / "run"}
   passerby recipes
   passerby data check market1501 --root FOLDER
   passerby train strong_baseline --data.name market1501 --data.root FOLDER"""
@@ -150,7 +155,19 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
         extra_sections=() if films is None else (films[1],),
     )
     tracked = None if films is None else films[0]
-    return Demo(folder, report, plain, reranked, threshold, identified, tracked, time.monotonic() - started)
+    probe = _probe(data)
+    return Demo(
+        folder,
+        report,
+        plain,
+        reranked,
+        threshold,
+        identified,
+        tracked,
+        time.monotonic() - started,
+        Path(probe.path),
+        _camera(probe.camid),
+    )
 
 
 def _track(folder: Path, encoder: Encoder, run: Run, seed: int) -> tuple[TrackReport, Section] | None:
@@ -192,17 +209,16 @@ def _fullest_frame(film: TrackedFilm) -> Picture:
 
 def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:
     """Enrol some people under two cameras, then identify pictures of them and of impostors from the other cameras."""
-    pids = sorted({s.pid for s in data.query})
-    known = {pid: f"visitor-{n:02d}" for n, pid in enumerate(pids[:ENROLLED], 1)}
+    known = {pid: f"visitor-{n:02d}" for n, pid in enumerate(_enrolled(data), 1)}
     path.unlink(missing_ok=True)
     answers: list[tuple[str | None, str | None]] = []
     with Gallery.open(path, encoder, far=FALSE_ALARMS) as people:
         for pid, name in known.items():
             for camera in ENROLLING_CAMERAS:
-                people.enroll(name, [s.path for s in _images(data.gallery, pid, camera)], camera=f"camera-{camera + 1}")
+                people.enroll(name, [s.path for s in _images(data.gallery, pid, camera)], camera=_camera(camera))
         for probe in data.query:
             if probe.camid not in ENROLLING_CAMERAS:
-                found = people.identify(probe.path, camera=f"camera-{probe.camid + 1}")
+                found = people.identify(probe.path, camera=_camera(probe.camid))
                 answers.append((known.get(probe.pid), found.identity))
     genuine = [(name, said) for name, said in answers if name is not None]
     impostors = [said for name, said in answers if name is None]
@@ -213,6 +229,19 @@ def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:
         impostors_refused=sum(said is None for said in impostors),
         impostors_accepted=sum(said is not None for said in impostors),
     )
+
+
+def _enrolled(data: ReIDDataset) -> list[int]:
+    return sorted({s.pid for s in data.query})[:ENROLLED]
+
+
+def _probe(data: ReIDDataset) -> Sample:
+    known = set(_enrolled(data))
+    return next(s for s in data.query if s.pid in known and s.camid not in ENROLLING_CAMERAS)
+
+
+def _camera(camid: int) -> str:
+    return f"camera-{camid + 1}"
 
 
 def _images(samples: Sequence[Sample], pid: int, camera: int) -> list[Sample]:
