@@ -6,31 +6,46 @@ import { $, draw, make, say } from "./dom.js";
 import { count, percent } from "./format.js";
 import { mayChange, state } from "./state.js";
 
-export function setThreshold(value) {
-  $("threshold").value = value;
+let trial = null;
+
+// The threshold that is being tried; null: the one in force.
+export const tried = () => trial;
+
+export function resetThreshold() {
+  const { answer } = state.asked;
+  const limit = answer.threshold ?? 1;
+  const farthest = Math.max(0, ...answer.matches.map((match) => match.distance));
+  $("threshold").max = Math.min(2, Math.max(0.01, 2 * limit, 1.1 * farthest)).toFixed(3);
+  $("threshold").value = limit;
+  trial = null;
   showThreshold();
 }
 
-export function showThreshold() {
-  const { answer } = state.asked;
+export function tryThreshold() {
   const value = Number($("threshold").value);
-  const nearest = answer.matches[0];
-  const calibrated = answer.threshold;
+  const own = state.asked.answer.threshold;
+  trial = own != null && Math.abs(value - own) < 0.0005 ? null : value;
+  showThreshold();
+}
+
+function showThreshold() {
+  const { answer } = state.asked;
+  const value = trial ?? answer.threshold ?? Number($("threshold").value);
   $("threshold-value").textContent = value.toFixed(3);
   const accepted = answer.matches.filter((match) => match.distance < value);
-  $("threshold-says").textContent = !accepted.length
-    ? `At ${value.toFixed(3)}: unknown.`
-    : `At ${value.toFixed(3)}: known, ${nearest.identity}` +
-      (accepted.length > 1 ? ` (${accepted.length} people are nearer than that).` : ".");
+  $("threshold-says").textContent =
+    `${count(accepted.length, "candidate is", "candidates are")} nearer than ${value.toFixed(3)}` +
+    (answer.threshold == null ? "." : trial == null ? ", the threshold in force." : `; in force is ${answer.threshold.toFixed(3)}.`);
   $("threshold-rate").textContent = rateAt(value);
-  $("threshold-reset").hidden = calibrated == null;
-  $("threshold-reset").disabled = calibrated != null && Math.abs(value - calibrated) < 0.0005;
-  $("threshold-keep").hidden = !mayChange("admin");
+  $("threshold-reset").hidden = answer.threshold == null;
+  $("threshold-reset").disabled = trial == null;
+  $("threshold-keep").hidden = trial == null || !mayChange("admin");
   drawStrip(value);
+  document.dispatchEvent(new Event("threshold"));
 }
 
 // The false accept rate of a threshold among this gallery's people; between the points of its law, along the line.
-export function rateAt(value) {
+function rateAt(value) {
   const found = state.calibration;
   if (!found || !found.curve.length) return found ? `The false accept rate is not known: ${found.note}.` : "The false accept rate is not known.";
   const where = `of people who are not enrolled, with ${count(found.identities, "person", "people")} in the gallery`;
@@ -44,7 +59,7 @@ export function rateAt(value) {
   return `Accepts about ${percent(a.far + share * (b.far - a.far))} ${where}.`;
 }
 
-export function drawStrip(value) {
+function drawStrip(value) {
   const { answer } = state.asked;
   const end = Number($("threshold").max);
   const x = (distance) => 8 + (584 * distance) / end;
