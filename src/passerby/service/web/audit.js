@@ -56,18 +56,19 @@ export function logTable(events, reload) {
       mayChange() && event.undoable
         ? button("Undo", () => undoEvent(event, reload), { "aria-label": `Undo "${actionInWords(event.action)}" of ${when(event.at)}` })
         : null;
+    const cell = (label, kind, ...content) => make("td", { class: kind, "data-label": label }, ...content);
     return make(
       "tr",
       { class: event.undone ? "undone" : null },
-      make("td", { class: "time" }, when(event.at)),
-      make("td", {}, event.actor || "–"),
-      make("td", {}, actionInWords(event.action)),
-      make("td", { class: event.gone ? "free quiet" : "free" }, whom(event)),
-      make("td", { class: "free" }, detailInWords(event.detail)),
+      cell("When", "time", when(event.at)),
+      cell("Who", null, event.actor || "–"),
+      cell("Did", null, actionInWords(event.action)),
+      cell("Whom", event.gone ? "free quiet" : "free", whom(event)),
+      cell("Details", "free", detailInWords(event.detail) || "–"),
       make("td", { class: "keep" }, event.undone ? "undone" : undo),
     );
   });
-  return make("table", {}, make("thead", {}, make("tr", {}, ...titles)), make("tbody", {}, ...rows));
+  return make("table", { class: "stacking" }, make("thead", {}, make("tr", {}, ...titles)), make("tbody", {}, ...rows));
 }
 
 function undoEvent(event, reload) {

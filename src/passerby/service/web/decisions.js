@@ -8,21 +8,21 @@ import { formWith, select, showVerdict } from "./identify.js";
 import { refreshAbout } from "./session.js";
 import { mayChange, state } from "./state.js";
 
-export function showActions() {
+// What the verdict suggests comes first and stands out: confirm whom it knows, enrol whom it does not.
+export function showActions(verdict) {
+  if (!mayChange()) return $("answer-actions").replaceChildren();
   const { answer, chosen, decided } = state.asked;
   const match = answer.matches[chosen];
-  const last = answer.matches.length - 1;
-  const parts = [];
-  if (mayChange() && match && !decided.has(match.identity)) {
-    parts.push(button(`Confirm ${match.identity}…`, () => confirmMatch(match), { class: "primary" }));
-    parts.push(button(`Not ${match.identity}`, () => rejectMatch(match)));
-  }
-  if (mayChange()) parts.push(button("Enrol as a new person…", enrolNew, { id: "enrol-button", class: match ? null : "primary" }));
-  if (last > 0) {
-    parts.push(button("‹ Nearer", () => (select(chosen - 1), $("compare").scrollIntoView({ block: "nearest" })), { disabled: chosen === 0 }));
-    parts.push(button("Next ›", () => select(chosen + 1), { disabled: chosen === last }));
-  }
-  $("answer-actions").replaceChildren(...parts);
+  const isNew = !match || verdict === "unknown";
+  const enrol = button("Enrol as a new person…", enrolNew, { id: "enrol-button", class: isNew ? "primary" : null });
+  const about =
+    match && !decided.has(match.identity)
+      ? [
+          button(`Confirm ${match.identity}…`, () => confirmMatch(match), { class: isNew ? null : "primary" }),
+          button(`Not ${match.identity}`, () => rejectMatch(match)),
+        ]
+      : [];
+  $("answer-actions").replaceChildren(...(isNew ? [enrol, ...about] : [...about, enrol]));
 }
 
 // What has been done about this answer; it stays until there is another one.
@@ -36,7 +36,6 @@ export function showOutcome() {
 
 function finish(identity, text) {
   state.asked.done = { identity, text };
-  showActions();
   showOutcome();
   showVerdict();
   say(text);
@@ -79,7 +78,7 @@ async function rejectMatch(match) {
     say(`Noted in the audit: it is not ${match.identity}.`);
     const next = state.asked.answer.matches.findIndex((one) => !state.asked.decided.has(one.identity));
     select(next < 0 ? state.asked.chosen : next);
-    $("answer-actions").querySelector("button:not(:disabled)").focus();
+    $("answer-actions").querySelector("button").focus();
   });
 }
 

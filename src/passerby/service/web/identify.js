@@ -2,13 +2,15 @@
 
 import { attempt, call } from "./api.js";
 import { showActions, showOutcome } from "./decisions.js";
-import { $, chip, make, say } from "./dom.js";
+import { $, button, chip, make, say } from "./dom.js";
 import { isoTime, moment, places, when } from "./format.js";
 import { clearAnswer } from "./probe.js";
 import { state } from "./state.js";
 import { resetThreshold, tried } from "./threshold.js";
 import { enlarging, ofObservation, picture } from "./thumbnails.js";
 import { basis, compared, explain, headline, inWords, mark, verdictAt } from "./verdict.js";
+
+const OTHERS = 6;
 
 export function formWith(files, fields) {
   const form = new FormData();
@@ -56,6 +58,7 @@ export function showVerdict() {
   $("verdict-trial").textContent = tried() == null ? "" : `This is what a threshold of ${limit.toFixed(3)} would say; it is not in force.`;
   $("verdict-why").textContent = explain(verdict, limit, answer);
   $("verdict-p").textContent = nearest ? inWords(answer.p_value) : "";
+  showActions(verdict);
   $("verdict-basis").textContent = `Rests on: ${basis(answer)}. Compared with ${compared(answer)}.`;
   answer.matches.forEach((match, index) => {
     const own = tried() == null ? match.verdict : verdictAt(match.distance, limit, answer);
@@ -99,23 +102,42 @@ export function select(index) {
     make("figcaption", {}, make("strong", {}, "Probe"), make("span", { class: "quiet" }, places(camera || null), time ? ", " : null, time ? moment(Date.parse(time) / 1000) : null)),
     make("div", { class: "frames" }, ...urls.map((url, i) => enlarging(make("img", { src: url, alt: `Probe, picture ${i + 1}` })))),
   );
-  const other =
-    match &&
-    make(
-      "figure",
-      {},
-      make(
-        "figcaption",
-        {},
-        make("strong", {}, `Candidate ${match.rank} of ${answer.matches.length}: `, make("a", { href: `#people/${encodeURIComponent(match.identity)}` }, match.identity)),
-        make("span", { class: "quiet" }, `distance ${match.distance.toFixed(3)}, ${places(match.camera)}, `, moment(match.time)),
-      ),
-      make("div", { class: "frames" }, picture(ofObservation(match.observation), `Candidate ${match.rank}: ${match.identity}`)),
-    );
-  $("compare").replaceChildren(...[probe, other].filter(Boolean));
-  showActions();
+  $("compare").replaceChildren(...[probe, match && candidateBeside(match, index)].filter(Boolean));
   showOutcome();
   showVerdict();
+  if (match) attempt(() => showOthers(match));
+}
+
+function candidateBeside(match, index) {
+  const { matches } = state.asked.answer;
+  const step = (text, label, to) =>
+    button(text, () => (select(to), $("compare").querySelector(`[aria-label="${label}"]`).focus()), { "aria-label": label, disabled: !matches[to] });
+  const title = make("a", { href: `#people/${encodeURIComponent(match.identity)}` }, match.identity);
+  return make(
+    "figure",
+    {},
+    make(
+      "figcaption",
+      {},
+      make("strong", {}, `Candidate ${match.rank} of ${matches.length}: `, title),
+      make("span", { class: "quiet" }, `distance ${match.distance.toFixed(3)}, ${places(match.camera)}, `, moment(match.time)),
+      matches.length > 1 ? make("span", { class: "actions steps" }, step("‹", "Nearer candidate", index - 1), step("›", "Next candidate", index + 1)) : null,
+    ),
+    make("div", { class: "frames" }, picture(ofObservation(match.observation), `Candidate ${match.rank}: ${match.identity}`)),
+    make("div", { id: "others" }),
+  );
+}
+
+// What else is stored of the candidate, to compare with.
+async function showOthers(match) {
+  const { sightings } = await call("/v1/identity", { query: { name: match.identity } });
+  const others = sightings.filter((one) => one.observation !== match.observation).reverse();
+  if (!others.length || state.asked?.answer.matches[state.asked.chosen] !== match) return;
+  $("others").replaceChildren(
+    make("p", { class: "quiet" }, `Other templates of ${match.identity} (${others.length.toLocaleString()})`),
+    make("div", { class: "frames small" }, ...others.slice(0, OTHERS).map((one) =>
+      picture(ofObservation(one.observation), `${match.identity}, template, ${places(one.camera)}, ${when(one.time)}`))),
+  );
 }
 
 document.addEventListener("threshold", showVerdict);
