@@ -14,6 +14,9 @@ from passerby.lazy import lazy_names
 from passerby.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from passerby.adaptation.adapt import adapt
+    from passerby.adaptation.crops import read_crops
+    from passerby.adaptation.result import AdaptationResult
     from passerby.config import Config, load_recipe, recipe_names
     from passerby.config.tracking import TrackingSettings
     from passerby.data.check.dataset_check import check_dataset
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from passerby.data.records import ReIDDataset, Sample
     from passerby.demo import demo
     from passerby.doctor import doctor
+    from passerby.embedding.camera_statistics import CameraStatistics, measure_camera_statistics
     from passerby.embedding.embed import embed
     from passerby.embedding.embeddings import Embeddings
     from passerby.embedding.tracklet import Tracklet
@@ -56,7 +60,7 @@ if TYPE_CHECKING:
     from passerby.evaluation.open_set.curves import OpenSetReport, evaluate_open_set
     from passerby.evaluation.open_set.thresholds import Threshold, calibrate_threshold
     from passerby.evaluation.rank import rank
-    from passerby.evaluation.tracks import TrackReport, TrackRows, evaluate_tracks
+    from passerby.evaluation.tracks import TrackReport, TrackRows
     from passerby.experiments.benchmark_encoder import bench_encoder
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
@@ -68,12 +72,15 @@ if TYPE_CHECKING:
     from passerby.models.hub import hub_encoders, hub_get, hub_info
     from passerby.models.model import build_model
     from passerby.models.sources import EncoderSource
+    from passerby.report.look_alikes import look_alikes
     from passerby.report.report import report, write_report
     from passerby.search.reranking.k_reciprocal import rerank_k_reciprocal
     from passerby.service import serve
     from passerby.tracking.boxes.reading import read_boxes
+    from passerby.tracking.crop_embedder import CropEmbedder
     from passerby.tracking.detections import Detections
     from passerby.tracking.detectors.detector import load_detector
+    from passerby.tracking.evaluate_tracks import evaluate_tracks
     from passerby.tracking.observe_tracks import observe_tracks
     from passerby.tracking.result import TrackingResult
     from passerby.tracking.track import track
@@ -81,12 +88,16 @@ if TYPE_CHECKING:
     from passerby.tracking.watch import watch
     from passerby.training.objective import Objective
     from passerby.training.run import Run
+    from passerby.training.similarity_of_run import learned_similarity
     from passerby.training.trainer import train
 
 _HOME = {
+    "AdaptationResult": "passerby.adaptation.result",
     "BACKBONES": "passerby.models.backbones.table",
+    "CameraStatistics": "passerby.embedding.camera_statistics",
     "Config": "passerby.config",
     "ConfigError": "passerby.errors",
+    "CropEmbedder": "passerby.tracking.crop_embedder",
     "CrossDomain": "passerby.evaluation.closed_set.splits",
     "DATASETS": "passerby.data.datasets",
     "DamagedGalleryError": "passerby.errors",
@@ -125,6 +136,7 @@ _HOME = {
     "TrainingError": "passerby.errors",
     "UsageError": "passerby.errors",
     "WeightsError": "passerby.errors",
+    "adapt": "passerby.adaptation.adapt",
     "average_splits": "passerby.evaluation.closed_set.splits",
     "bench_encoder": "passerby.experiments.benchmark_encoder",
     "build_model": "passerby.models.model",
@@ -143,20 +155,24 @@ _HOME = {
     "evaluate_embeddings": "passerby.evaluation.closed_set.protocols",
     "evaluate_open_set": "passerby.evaluation.open_set.curves",
     "evaluate_splits": "passerby.evaluation.closed_set.splits",
-    "evaluate_tracks": "passerby.evaluation.tracks",
+    "evaluate_tracks": "passerby.tracking.evaluate_tracks",
     "export": "passerby.experiments.export_ranking",
     "hub_encoders": "passerby.models.hub",
     "hub_get": "passerby.models.hub",
     "hub_info": "passerby.models.hub",
+    "learned_similarity": "passerby.training.similarity_of_run",
     "list_datasets": "passerby.data.datasets",
     "load_dataset": "passerby.data.datasets",
     "load_detector": "passerby.tracking.detectors.detector",
     "load_encoder": "passerby.models.encoder",
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
+    "look_alikes": "passerby.report.look_alikes",
+    "measure_camera_statistics": "passerby.embedding.camera_statistics",
     "observe_tracks": "passerby.tracking.observe_tracks",
     "rank": "passerby.evaluation.rank",
     "read_boxes": "passerby.tracking.boxes.reading",
+    "read_crops": "passerby.adaptation.crops",
     "recipe_names": "passerby.config",
     "report": "passerby.report.report",
     "rerank_k_reciprocal": "passerby.search.reranking.k_reciprocal",
@@ -171,8 +187,11 @@ __all__ = [
     "BACKBONES",
     "DATASETS",
     "LOSSES",
+    "AdaptationResult",
+    "CameraStatistics",
     "Config",
     "ConfigError",
+    "CropEmbedder",
     "CrossDomain",
     "DamagedGalleryError",
     "DataError",
@@ -209,6 +228,7 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "WeightsError",
+    "adapt",
     "average_splits",
     "bench_encoder",
     "build_model",
@@ -232,15 +252,19 @@ __all__ = [
     "hub_encoders",
     "hub_get",
     "hub_info",
+    "learned_similarity",
     "list_datasets",
     "load_dataset",
     "load_detector",
     "load_encoder",
     "load_recipe",
     "load_splits",
+    "look_alikes",
+    "measure_camera_statistics",
     "observe_tracks",
     "rank",
     "read_boxes",
+    "read_crops",
     "recipe_names",
     "report",
     "rerank_k_reciprocal",

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from passerby.config import load_recipe
 from passerby.data.datasets import load_dataset
 from passerby.data.records import ReIDDataset, Sample
 from passerby.data.synthetic.dataset import draw_dataset
+from passerby.data.synthetic.film import DrawnFilm, draw_films
 from passerby.embedding.embed import embed
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import score
 from passerby.evaluation.open_set.calibration import calibrate
 from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
 from passerby.evaluation.open_set.thresholds import Threshold
+from passerby.evaluation.tracks import TrackReport
 from passerby.gallery.gallery import Gallery
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.report.html_page import Picture, Section, Strip
 from passerby.report.report import write_report
+from passerby.tracking.films import read_frames
+from passerby.tracking.result import TrackedFilm
+from passerby.tracking.track import track
+from passerby.tracking.tracklet_calibration import calibrate_tracklets
+from passerby.tracking.writers.annotated_film import draw_identities
+from passerby.training.run import Run
 from passerby.training.trainer import train
 
 log = logging.getLogger("passerby")
 
 FALSE_ALARMS = 0.1
 """Share of impostors (people who are not enrolled) that the calibrated threshold may accept."""
+_NO_FILM = "no film was tracked: that needs pip install 'passerby[track]'"
 ENROLLED = 20
 """People of the test set that the demo's gallery knows; the others are impostors."""
 ENROLLING_CAMERAS = (0, 1)
@@ -65,6 +79,7 @@ class Demo:
     reranked: Report
     threshold: Threshold
     identified: Identified
+    tracked: TrackReport | None
     seconds: float
 
     def __str__(self) -> str:
@@ -74,6 +89,7 @@ class Demo:
 re-ranked: mAP {self.reranked.mAP:.3f}, rank-1 {self.reranked.rank(1):.3f}
 {self.threshold}
 {self.identified}
+{_NO_FILM if self.tracked is None else f"two drawn films: {self.tracked}"}
 
 {self.seconds:.0f} s in all. The report to look at: {self.report}
 
@@ -85,7 +101,7 @@ next:
 
 
 def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
-    """Draw people, train, evaluate, calibrate, enrol, identify, and write a report.
+    """Draw people, train, evaluate, calibrate, enrol, identify, track in films, and write a report.
 
     Args:
         out: folder of everything; run again, the demo goes on where it stopped.
@@ -119,6 +135,7 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
     plain = score(query, gallery, protocol=data.protocol)
     reranked = score(query, gallery, protocol=data.protocol, rerank="k_reciprocal")
     identified = _use(folder / "people.gallery", encoder, data)
+    films = _track(folder, encoder, run, seed)
     report = write_report(
         folder / "report.html",
         title="passerby demo: drawn people under four cameras",
@@ -130,8 +147,47 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
         metrics=run.path / "metrics.jsonl",
         encoder=encoder,
         notes=str(identified).splitlines(),
+        extra_sections=() if films is None else (films[1],),
     )
-    return Demo(folder, report, plain, reranked, threshold, identified, time.monotonic() - started)
+    tracked = None if films is None else films[0]
+    return Demo(folder, report, plain, reranked, threshold, identified, tracked, time.monotonic() - started)
+
+
+def _track(folder: Path, encoder: Encoder, run: Run, seed: int) -> tuple[TrackReport, Section] | None:
+    """Follow people whom the encoder does not know through two drawn films; None without the extra `track`."""
+    if any(importlib.util.find_spec(name) is None for name in ("av", "trackers", "trackeval")):
+        return None
+    log.info("drawing films of two cameras, and following people through them")
+    films = draw_films(folder / "films", people=4, cameras=2, seconds=10, seed=seed + 1)
+    boxes = [_without_identities(film) for film in films]
+    held_out = run.held_out
+    law = calibrate_tracklets(embed(encoder, [*held_out.query, *held_out.gallery], progress=False))
+    out = folder / "tracked"
+    shutil.rmtree(out, ignore_errors=True)
+    sources = [film.film for film in films]
+    result = track(sources, encoder=encoder, boxes=boxes, calibration=law, out=out, film_out=True, progress=False)
+    report = result.evaluate({film.camera: film.truth for film in films})
+    strip = Strip("The frame with the most people", None, tuple(_fullest_frame(film) for film in result.films))
+    return report, Section("Two drawn films", text=(str(result), str(report)), strips=(strip,))
+
+
+def _without_identities(film: DrawnFilm) -> Path:
+    """A detector's file: the true boxes."""
+    path = film.truth.with_name(f"{film.camera}_boxes.txt")
+    rows = [line.split(",") for line in film.truth.read_text("utf-8").splitlines()]
+    path.write_text("".join(",".join([frame, "-1", *rest]) + "\n" for frame, _, *rest in rows), "utf-8")
+    return path
+
+
+def _fullest_frame(film: TrackedFilm) -> Picture:
+    """The frame of a film in which most people are, with their boxes and numbers."""
+    frames, counts = np.unique(film.rows.frames, return_counts=True)
+    number = int(frames[counts.argmax()])
+    wanted = read_frames(film.source, wanted=lambda index: index == number, last=number)
+    image = [frame.image for frame in wanted][-1]
+    places = np.flatnonzero(film.rows.frames == number).tolist()
+    drawn = None if image is None else draw_identities(image, film.rows, places)
+    return Picture(drawn, f"{film.name}, frame {number}, with a box and a number for each person", (film.name,))
 
 
 def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:
@@ -140,7 +196,7 @@ def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:
     known = {pid: f"visitor-{n:02d}" for n, pid in enumerate(pids[:ENROLLED], 1)}
     path.unlink(missing_ok=True)
     answers: list[tuple[str | None, str | None]] = []
-    with Gallery.open(path, encoder) as people:
+    with Gallery.open(path, encoder, far=FALSE_ALARMS) as people:
         for pid, name in known.items():
             for camera in ENROLLING_CAMERAS:
                 people.enroll(name, [s.path for s in _images(data.gallery, pid, camera)], camera=f"camera-{camera + 1}")

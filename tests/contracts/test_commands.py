@@ -183,6 +183,7 @@ def place(tmp_path: Path) -> Path:
         known = slice(None) if side == "query" else slice(6)
         pids = np.arange(1, 9)
         np.savez(tmp_path / f"{side}.npz", vector=vectors[known], pid=pids[known], camid=np.full(8, camera)[known])
+    (tmp_path / "tracks.txt").write_text("1,1,4,8,16,48,1\n2,1,5,8,16,48,1\n2,2,90,8,16,48,1\n")
     return tmp_path
 
 
@@ -200,9 +201,11 @@ CHEAP = {
     "keys remove": "keys remove {0}/keys.json desk",
     "score": "score {0}/query.npz {0}/gallery.npz",
     "rank": "rank {0}/query.npz {0}/gallery.npz --expand-queries 1 --augment-gallery 1 --alpha 3",
+    "data look-alikes": "data look-alikes {0}/gallery.npz --top 2 --linkage min",
     "verify": "verify {0}/query.npz {0}/gallery.npz --fpr 0.1",
     "open-set": "open-set {0}/query.npz {0}/gallery.npz --far 0.5 --camera-thresholds",
     "enroll-stream": "enroll-stream {0}/query.npz --threshold 0.5",
+    "evaluate-tracks": "evaluate-tracks {0}/tracks.txt --truth {0}/tracks.txt",
     "export-vectors": "export-vectors {0}/query.npz {0}/query.npy",
     "forget": "forget {0}/people.gallery person-0",
     "gallery list": "gallery list {0}/people.gallery",

@@ -29,7 +29,7 @@ SIGNATURES = {
     "adaptive_weighted_triplet": ("AdaptiveWeightedTripletLoss", {"margin": None}),
     "ranked_list": ("RankedListLoss", {"alpha": 1.2, "margin": 0.4, "temperature": 10.0}),
     "lin": ("LinLoss", {"radius": 0.7, "temperature": 1.0, "form": "paper"}),
-    "support_neighbor": ("SupportNeighborLoss", {"neighbors": 10, "sigma": 50.0, "weight": 0.1, "squeeze": "gap"}),
+    "support_neighbor": ("SupportNeighborLoss", {"neighbors": 10, "sigma": 50.0, "weight": 0.1, "squeeze": "gap_all"}),
     "center": ("CenterLoss", {"alpha": 0.5, "form": "half_mean"}),
     "center_invariant": ("CenterInvariantLoss", {"center_weight": 1.0, "weight": 1.0}),
     "range": ("RangeLoss", {"k": 2, "margin": 1.0, "alpha": 1.0, "beta": 1.0}),

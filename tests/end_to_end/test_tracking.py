@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-import torch.nn.functional as F
+from tests.stripe_colors import StripeColors
 
 import passerby as pb
 from passerby.cli import run
@@ -23,19 +23,6 @@ av = pytest.importorskip("av")
 pytest.importorskip("trackers")
 pytest.importorskip("trackeval")
 RATE = 10
-
-
-class StripeColors:
-    """Colours of the middle of horizontal stripes, whatever the light: enough to tell drawn people apart."""
-
-    name = "torch"
-    dim = 24
-
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        width = images.shape[3]
-        middle = images[:, :, :, 3 * width // 8 : -3 * width // 8].float() / 255
-        stripes = torch.log(F.adaptive_avg_pool2d(middle, (8, 1)).flatten(2) + 0.05)
-        return F.normalize((stripes - stripes.mean(dim=2, keepdim=True)).flatten(1))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +95,7 @@ def test_everybody_has_one_identity_in_both_films(result: pb.TrackingResult, fil
         result.evaluate({"hall": films[0].truth})
 
 
-def test_what_is_written_agrees(result: pb.TrackingResult) -> None:
+def test_what_is_written_agrees(result: pb.TrackingResult, tmp_path: Path) -> None:
     assert result.folder is not None
     mot = {film.name: (result.folder / f"{film.name}.txt").read_text().splitlines() for film in result.films}
     with (result.folder / "tracks.csv").open() as file:
@@ -122,6 +109,13 @@ def test_what_is_written_agrees(result: pb.TrackingResult) -> None:
     vectors = pb.Embeddings.from_parquet(result.folder / "tracklets.parquet")
     assert vectors.fingerprint == "stripes"
     assert set(vectors.pids.tolist()) <= set(result.identities.tolist())
+    lines = [json.loads(line) for line in (result.folder / "tracks.jsonl").read_text().splitlines()]
+    own = tmp_path / "camera1.jsonl"
+    own.write_text("\n".join(json.dumps(line) for line in lines if line["film"] == "camera1") + "\n")
+    again = pb.read_boxes(own).boxes
+    assert [(box.frame, box.track) for box in again] == [
+        (int(row["frame"]), int(row["identity"])) for row in table if row["film"] == "camera1"
+    ]
     page = (result.folder / "report.html").read_text()
     assert "Timeline" in page
     assert page.count("data:image/jpeg") >= result.people
@@ -131,6 +125,32 @@ def test_what_is_written_agrees(result: pb.TrackingResult) -> None:
     assert drawn[0].image.shape == (180, 320, 3)
     assert json.dumps(result.to_dict())
     assert "people in 2 film(s)" in str(result)
+
+
+def test_what_is_written_is_evaluated_as_in_memory(
+    result: pb.TrackingResult, films: list[DrawnFilm], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = {film.camera: film.truth for film in films}
+    expected = result.evaluate(truth)
+    folder = result.folder
+    assert folder is not None
+    found = pb.evaluate_tracks(folder, truth)
+    assert found.idf1 == pytest.approx(expected.idf1, abs=1e-3)
+    assert pb.evaluate_tracks(folder, [film.truth for film in films]).switches == expected.switches
+    files = {name: folder / f"{name}.txt" for name in truth}
+    assert pb.evaluate_tracks(files, truth).idf1 == found.idf1
+    only = pb.evaluate_tracks(folder, films[1].truth if len(truth) == 1 else [films[1].truth])
+    assert list(only.films) == ["camera1"]
+    assert only.notes == ("camera0: no truth given, not counted",)
+    given = [f"{name}={file}" for name, file in truth.items()]
+    assert run(["evaluate-tracks", str(folder), "--truth", *given, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["idf1"] == found.idf1
+    assert run(["evaluate-tracks", str(folder), "--truth", *given]) == 0
+    assert "over 2 films with common identities (MTMC)" in capsys.readouterr().out
+    with pytest.raises(DataError, match="truth of hall: the result has camera0, camera1"):
+        pb.evaluate_tracks(folder, {"hall": films[0].truth})
+    with pytest.raises(DataError, match="a folder that `passerby track` wrote"):
+        pb.evaluate_tracks(tmp_path, truth)
 
 
 def test_no_identity_is_twice_in_a_frame_and_boxes_are_counted(result: pb.TrackingResult, boxes: list[Path]) -> None:
@@ -146,6 +166,38 @@ def test_a_files_own_tracks_are_followed(films: list[DrawnFilm], encoder: Encode
     found = pb.track(film, encoder=encoder, boxes=truth, threshold=0.5, fill_seconds=0, progress=False)
     assert found.evaluate({"camera0": films[0].truth}).mota > 0.99
     assert found.folder is None
+
+
+def test_two_films_of_one_camera_keep_their_clock(
+    films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path
+) -> None:
+    sources = [film.film for film in films]
+    options = {"encoder": encoder, "threshold": 0.5, "cameras": ["hall", "hall"], "progress": False}
+    given = {"camera0": boxes[0], "camera1": boxes[1]}
+    with pytest.raises(ConfigError, match="two films of the camera hall begin at one moment"):
+        pb.track(sources, boxes=given, **options)
+    found = pb.track(sources, boxes=given, starts=[100, 200], **options)
+    assert [film.rows.times.min() // 100 for film in found.films] == [1, 2]
+    assert {t.camera for t in found.tracklets} == {"hall"}
+    assert found.people < 6
+    late = pb.track(sources, boxes=given, starts=[100, 104], **options)
+    assert any("overlap in time; are their starts right?" in note for note in late.notes)
+    with pytest.raises(DataError, match="one file for each of camera0, camera1"):
+        pb.track(sources, boxes={"hall": boxes[0]}, starts=[100, 200], **options)
+
+
+def test_travel_times_are_a_setting(
+    films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path
+) -> None:
+    sources = [film.film for film in films]
+    way = tmp_path / "way.csv"
+    way.write_text("from,to,seconds\ncamera0,camera1,1000\n")
+    found = pb.track(sources, encoder=encoder, boxes=boxes, threshold=0.5, travel_times=way, progress=False)
+    seen = [set(film.rows.identities.tolist()) for film in found.films]
+    assert not seen[0] & seen[1]
+    way.write_text("from,to,seconds\nhall,door,1000\n")
+    with pytest.raises(ConfigError, match="travel times between door, hall; the films' cameras are camera0, camera1"):
+        pb.track(sources, encoder=encoder, boxes=boxes, threshold=0.5, travel_times=way, progress=False)
 
 
 def test_every_other_frame(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder) -> None:

@@ -97,7 +97,6 @@ def verification(x: Points, y: Labels, loss: nn.Module) -> float:
 
 
 def contrastive(x: Points, y: Labels, loss: nn.Module) -> float:
-    x = unit(x) if loss.normalize else x
     terms = []
     for i, j in combinations(range(len(y)), 2):
         d = dist(x[i], x[j])
@@ -109,11 +108,19 @@ def triplets(y: Labels) -> list[tuple[int, int, int]]:
     return [(a, p, n) for a in range(len(y)) for p in positives(a, y) for n in negatives(a, y)]
 
 
+def semi_hard_triplets(x: Points, y: Labels, squared: bool) -> list[tuple[int, int, int]]:
+    chosen = []
+    for a in range(len(y)):
+        far = [(dist(x[a], x[n], squared), n) for n in negatives(a, y)]
+        for p in positives(a, y) if far else []:
+            beyond = [(d, n) for d, n in far if d > dist(x[a], x[p], squared)]
+            chosen.append((a, p, (min(beyond) if beyond else max(far))[1]))
+    return chosen
+
+
 def triplet(x: Points, y: Labels, loss: nn.Module) -> float:
-    x = unit(x) if loss.normalize else x
-    terms = [
-        relu(dist(x[a], x[p], loss.squared) - dist(x[a], x[n], loss.squared) + loss.margin) for a, p, n in triplets(y)
-    ]
+    chosen = triplets(y) if loss.mining == "all" else semi_hard_triplets(x, y, loss.squared)
+    terms = [relu(dist(x[a], x[p], loss.squared) - dist(x[a], x[n], loss.squared) + loss.margin) for a, p, n in chosen]
     return sum(terms) if loss.reduction == "sum" else mean(terms)
 
 
@@ -175,7 +182,6 @@ def quadruplet(x: Points, y: Labels, loss: nn.Module) -> float:
 
 
 def msml(x: Points, y: Labels, loss: nn.Module) -> float:
-    x = unit(x) if loss.normalize else x
     pairs = list(combinations(range(len(y)), 2))
     same = [dist(x[i], x[j]) for i, j in pairs if y[i] == y[j]]
     different = [dist(x[i], x[j]) for i, j in pairs if y[i] != y[j]]
@@ -319,29 +325,45 @@ class Variant:
             return LOSSES[self.name](**needed, **self.arguments).double()
 
     def formula(self, x: Tensor, labels: Tensor, loss: nn.Module) -> float:
-        return FORMULAS[self.name](x.tolist(), labels.tolist(), loss)
+        points = unit(x.tolist()) if self.arguments.get("normalize", self.name == "contrastive") else x.tolist()
+        return FORMULAS[self.name](points, labels.tolist(), loss)
 
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "softmax": [{"label_smoothing": 0.1}, {"bias": True}],
-    "verification": [{"negatives_per_positive": 4}],
+    "verification": [{"negatives_per_positive": 4}, {"normalize": True}],
     "contrastive": [{"form": "deepid"}, {"normalize": False, "margin": 3.0}],
-    "triplet": [{"squared": True}, {"margin": 0.2, "squared": True, "normalize": True, "reduction": "sum"}],
-    "thresholded_triplet": [{"squared": False}],
-    "batch_hard_triplet": [{"margin": None}],
-    "quadruplet": [{"squared": True}, {"mining": "all"}, {"mining": "all", "squared": True}],
+    "triplet": [
+        {"squared": True},
+        {"margin": 0.2, "squared": True, "normalize": True, "reduction": "sum"},
+        {"mining": "semi_hard"},
+        {"margin": 0.2, "squared": True, "normalize": True, "mining": "semi_hard"},
+        {"margin": 0.2, "squared": True, "normalize": True, "mining": "semi_hard", "reduction": "sum"},
+    ],
+    "improved_triplet": [{"normalize": True}],
+    "thresholded_triplet": [{"squared": False}, {"normalize": True}],
+    "batch_hard_triplet": [{"margin": None}, {"normalize": True}],
+    "quadruplet": [
+        {"squared": True},
+        {"mining": "all"},
+        {"mining": "all", "squared": True},
+        {"alpha": 0.4, "beta": 0.2, "normalize": True},
+        {"alpha": 0.4, "beta": 0.2, "mining": "all", "normalize": True},
+    ],
     "msml": [{"normalize": True}],
-    "hap2s": [{"weighting": "polynomial"}, {"margin": None}],
-    "adaptive_weighted_triplet": [{"margin": 0.2}],
+    "hap2s": [{"weighting": "polynomial"}, {"margin": None}, {"normalize": True}],
+    "adaptive_weighted_triplet": [{"margin": 0.2}, {"normalize": True}],
     "ranked_list": [{"combine": "convex", "balance": 0.5}],
     "lin": [{"form": "code"}],
     "support_neighbor": [
         {"neighbors": 3},
-        {"neighbors": 3, "sigma": 5.0, "squeeze": "gap_all"},
+        {"neighbors": 3, "squeeze": "gap"},
+        {"neighbors": 3, "sigma": 5.0},
         {"squeeze": "pair"},
         {"neighbors": 2, "squeeze": "nearest"},
     ],
-    "center": [{"form": "half_sum"}, {"form": "mean"}],
-    "range": [{"squared": False}, {"k": 1, "margin": 20.0}],
+    "center": [{"form": "half_sum"}, {"form": "mean"}, {"normalize": True}],
+    "center_invariant": [{"normalize": True}],
+    "range": [{"squared": False}, {"k": 1, "margin": 20.0}, {"normalize": True}],
 }
 VARIANTS = [Variant(name, arguments) for name in LOSSES for arguments in ({}, *OPTIONS.get(name, []))]

@@ -22,6 +22,8 @@ SETTINGS = {
     "color": AugmentConfig(flip=0.0, pad=0, erasing=0.0, color_jitter=0.5),
     "all": AugmentConfig(flip=0.5, pad=32, erasing=0.5, color_jitter=0.3),
     "defaults": AugmentConfig(),
+    "enlarge": AugmentConfig(flip=0.5, pad=0, erasing=0.0, enlarge=1.125),
+    "enlarge and all": AugmentConfig(flip=0.5, pad=32, erasing=0.5, color_jitter=0.3, enlarge=1.5),
 }
 
 
@@ -29,18 +31,23 @@ def as_tensor(images):
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
+def of_source_size(augmenter):
+    return np.random.default_rng(1).integers(0, 256, (len(IMAGES), *augmenter.source, 3), dtype=np.uint8)
+
+
 def slow(image, draw, i, augmenter):
     """Colour jitter, flip, pad and crop, normalise, erase; one pixel at a time."""
     height, width, _ = image.shape
+    rows, columns = augmenter.input.height, augmenter.input.width
     x = image.astype(float)
     if augmenter.augment.color_jitter > 0:
         x = slow_color(x, *(float(f) for f in draw.color[i]))
     mirrored, top, left = draw.place[i]
     pad = augmenter.pad
     t0, t1, l0, l1 = draw.box[i]
-    out = np.zeros((3, height, width))
-    for r in range(height):
-        for c in range(width):
+    out = np.zeros((3, rows, columns))
+    for r in range(rows):
+        for c in range(columns):
             sr, sc = r + top - pad, c + left - pad
             inside = 0 <= sr < height and 0 <= sc < width
             sc = width - 1 - sc if mirrored else sc
@@ -68,19 +75,20 @@ def slow_color(x, brightness, contrast, saturation):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_cpu_pass_equals_the_loop(name):
     augmenter = Augmenter(SETTINGS[name], INPUT)
+    images = of_source_size(augmenter)
     for seed in range(3):
-        fast = augmenter(as_tensor(IMAGES), generator_seed=(seed, 4))
+        fast = augmenter(as_tensor(images), generator_seed=(seed, 4))
         assert fast.dtype == torch.float32
         assert fast.is_contiguous(memory_format=torch.channels_last)
-        draw = augmenter.draw(len(IMAGES), (seed, 4))
-        wanted = np.stack([slow(image, draw, i, augmenter) for i, image in enumerate(IMAGES)])
+        draw = augmenter.draw(len(images), (seed, 4))
+        wanted = np.stack([slow(image, draw, i, augmenter) for i, image in enumerate(images)])
         np.testing.assert_allclose(fast.numpy(), wanted, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_device_operations_equal_the_cpu_pass(name):
     augmenter = Augmenter(SETTINGS[name], INPUT)
-    images = as_tensor(IMAGES)
+    images = as_tensor(of_source_size(augmenter))
     on_device = augmenter._on_device(images, augmenter.draw(len(images), (1, 2)))
     assert on_device.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(on_device, augmenter(images, generator_seed=(1, 2)), atol=2e-5, rtol=0)
@@ -141,6 +149,14 @@ def test_draws_follow_the_settings():
     aspect = height / width
     assert aspect.min() > 0.28
     assert aspect.max() < 3.5
+
+
+def test_crops_of_an_enlarged_image_lie_inside_it_and_reach_every_place():
+    augmenter = Augmenter(AugmentConfig(pad=0, enlarge=1.125), InputConfig())
+    assert augmenter.source == (288, 144)
+    place = augmenter.draw(4000, (0,)).place
+    assert set(place[:, 1].tolist()) == set(range(33))
+    assert set(place[:, 2].tolist()) == set(range(17))
 
 
 def test_padding_scales_with_the_height():

@@ -165,3 +165,22 @@ def test_collapse_is_a_plateau() -> None:
         loss = LOSSES["batch_hard_triplet"](margin=margin)(x, labels)
         assert loss.item() == pytest.approx(expected)
         assert torch.autograd.grad(loss, x)[0].abs().max() == 0
+
+
+def test_support_neighbor_squeezes_the_furthest_of_all_positives() -> None:
+    """Its abstract: the nearest positive neighbour and the furthest positive sample, which may be no neighbour."""
+    angles = torch.tensor([0.0, 0.1, 1.5, 0.2, 0.3], dtype=torch.float64)
+    x, labels = torch.stack([angles.cos(), angles.sin()], dim=1), torch.tensor([0, 0, 0, 1, 1])
+    terms = {}
+    for squeeze in ("gap", "gap_all"):
+        heavy, light = (
+            value("support_neighbor", x, labels, neighbors=2, weight=w, squeeze=squeeze) for w in (1.0, 0.0)
+        )
+        terms[squeeze] = heavy - light
+    d = [[(a - b).norm().item() for b in x] for a in x]
+    furthest = [(d[0][2] - d[0][1]), (d[1][2] - d[1][0]), (d[2][0] - d[2][1]), 0.0, 0.0]
+    assert terms["gap_all"] == pytest.approx(sum(furthest) / 5, abs=1e-9)
+    assert terms["gap"] < terms["gap_all"] - 0.1
+    assert value("support_neighbor", x, labels, neighbors=2) == value(
+        "support_neighbor", x, labels, neighbors=2, squeeze="gap_all"
+    )

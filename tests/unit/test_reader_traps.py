@@ -15,7 +15,9 @@ from passerby.data.layouts.mats import save_mat
 from passerby.data.layouts.write import write_layout
 from passerby.data.readers import cuhk03, cuhk_sysu, market, video
 from passerby.data.records import ReIDDataset
+from passerby.embedding.embeddings import Embeddings
 from passerby.errors import DataError
+from passerby.evaluation.evaluate import score
 from passerby.images.decode import read_image
 
 pytest.importorskip("scipy")
@@ -354,6 +356,59 @@ def test_ethz_sequences_and_shots(tree) -> None:
     (root / "seq2").mkdir()
     with pytest.raises(DataError, match="no folders p001"):
         load("ethz", root)
+
+
+def test_threedpes_as_tracklets(tree) -> None:
+    root = tree("3dpes")
+    data = load("3dpes", root, tracklets=True)
+    assert data.protocol == "video"
+    views = [{(s.pid, s.camid) for s in part} for part in (data.query, data.gallery)]
+    assert len(views[0]) == len({s.pid for s in data.query})
+    assert not views[0] & views[1]
+    assert {pid for pid, _ in views[0]} == {pid for pid, _ in views[1]}
+    for part in (data.query, data.gallery):
+        for tracklet in {s.tracklet for s in part}:
+            frames = [s for s in part if s.tracklet == tracklet]
+            assert len({(s.pid, s.camid) for s in frames}) == 1
+            assert [s.time for s in frames] == sorted(s.time for s in frames)
+    everyone = {s.path for s in (*data.train, *data.query, *data.gallery)}
+    assert all(s.tracklet is not None for s in data.train)
+    assert len(everyone) == len(data.train) + len(data.query) + len(data.gallery)
+
+
+def test_ethz_as_tracklets(tree) -> None:
+    root = tree("ethz")
+    first, second = (load("ethz", root, tracklets=True, split=k) for k in (0, 1))
+    assert first.protocol == "video"
+    assert (first.query, first.gallery) == (second.gallery, second.query)
+    assert {s.pid for s in first.query} == {s.pid for s in first.gallery}
+    images = load("ethz", root)
+    assert len(first.query) + len(first.gallery) == len(images.query) + len(images.gallery)
+    for pid in {s.pid for s in first.query}:
+        asks, answers = ([s for s in part if s.pid == pid] for part in (first.query, first.gallery))
+        assert max(s.time for s in asks) < min(s.time for s in answers)
+        assert len({s.tracklet for s in asks}) == len({s.tracklet for s in answers}) == 1
+        assert asks[0].tracklet != answers[0].tracklet
+    for wrong in ({"shots": 2}, {"split": 2}):
+        with pytest.raises(DataError, match="leave shots out and take split 0 or 1"):
+            load("ethz", root, tracklets=True, **wrong)
+    person = root / "seq1" / "p001"
+    for image in sorted(person.iterdir())[1:]:
+        image.unlink()
+    assert "1 persons with one image left out" in load("ethz", root, tracklets=True).notes
+
+
+def test_tracklets_of_ethz_and_3dpes_are_evaluated_as_video(tree) -> None:
+    for name in ("3dpes", "ethz"):
+        data = load(name, tree(name), tracklets=True)
+        vectors = [np.eye(64, dtype=np.float32)[[s.pid % 64 for s in part]] for part in (data.query, data.gallery)]
+        sides = [
+            Embeddings(v, [s.pid for s in part], [s.camid for s in part], tracklets=[s.tracklet for s in part])
+            for v, part in zip(vectors, (data.query, data.gallery), strict=True)
+        ]
+        report = score(*sides, protocol=data.protocol)
+        assert report.queries == len({s.tracklet for s in data.query})
+        assert report.skipped == 0
 
 
 def test_prid2011_numbers_above_200_are_different_people(tree) -> None:

@@ -1,6 +1,7 @@
 """From a film and boxes to tracklets that a reader reads."""
 
 import itertools
+import json
 import re
 import struct
 from collections.abc import Iterable
@@ -286,6 +287,43 @@ def test_a_broken_frame_keeps_its_number_and_a_film_cut_off_gives_what_is_there(
     assert crops.skipped == {"in a broken frame": 2, "after the last frame of the film": FRAMES - 9}
     assert "3 frame(s) of the film are broken and cannot be decoded" in str(crops)
     assert_red(tmp_path / "out/0001", (1, 2, 3, 6, 7, 8, 9))
+
+
+def other_format(name: str, folder: Path) -> Path:
+    """The walk of the film's person in frames 1 and 9, in another format."""
+    sides = [(k, 4.0 * (k - 1), 8.0, 16.0, 48.0) for k in (1, 9)]
+    if name == "yolo":
+        for k, x, y, w, h in sides:
+            shares = ((x + w / 2) / WIDTH, (y + h / 2) / HEIGHT, w / WIDTH, h / HEIGHT)
+            write(folder / f"film_{k}.txt", f"0 {' '.join(f'{share:.6f}' for share in shares)} 0.9 7")
+        return folder
+    text = {
+        "csv": "frame,track_id,x1,y1,x2,y2\n" + "\n".join(f"{k},7,{x},{y},{x + w},{y + h}" for k, x, y, w, h in sides),
+        "coco": json.dumps(
+            [{"image_id": k, "category_id": 1, "track_id": 7, "bbox": [x, y, w, h]} for k, x, y, w, h in sides]
+        ),
+        "cvat": '<annotations><track id="7" label="person">'
+        + "".join(f'<box frame="{k - 1}" xtl="{x}" ytl="{y}" xbr="{x + w}" ybr="{y + h}"/>' for k, x, y, w, h in sides)
+        + "</track></annotations>",
+        "kitti": "\n".join(
+            f"{k - 1} 7 Pedestrian 0 0 0 {x} {y} {x + w} {y + h} 0 0 0 0 0 0 0" for k, x, y, w, h in sides
+        ),
+        "jsonl": "\n".join(json.dumps({"frame": k, "track": 7, "bbox": [x, y, w, h]}) for k, x, y, w, h in sides),
+    }[name]
+    suffix = {"csv": "csv", "coco": "json", "cvat": "xml", "kitti": "txt", "jsonl": "jsonl"}[name]
+    return write(folder / f"boxes.{suffix}", text)
+
+
+@pytest.mark.parametrize("name", ["csv", "coco", "cvat", "kitti", "jsonl", "yolo"])
+def test_boxes_of_every_format_are_cut(name: str, film: Path, tmp_path: Path) -> None:
+    (tmp_path / "boxes").mkdir()
+    crops = crop_video(film, other_format(name, tmp_path / "boxes"), tmp_path / "out", progress=False)
+    assert crops.tracks == {7: 2}
+    for number in (1, 9):
+        picture = read_image(tmp_path / f"out/0007/{number:06d}.jpg")
+        assert picture.shape == (48, 16, 3)
+        red, green, _ = picture[4:-4, 4:-4].reshape(-1, 3).mean(axis=0)
+        assert red > 150 > green
 
 
 def test_wrong_films(film: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class Command(NamedTuple):
 
 
 GROUPS = {
-    "data": ("Data", "list, describe, check and write datasets; crop tracklets from a video"),
+    "data": ("Data", "list, describe, check and write datasets; crop tracklets from a video; find look-alikes"),
     "gallery": ("Gallery", "administer a gallery: list, history, merge, split, purge, backup, ..."),
     "hub": ("Encoders", "known public encoders: list, what is known of one, bring one here"),
     "keys": ("Service", "API keys of a service: add, list, remove"),
@@ -55,11 +55,18 @@ COMMANDS: dict[str, Command] = {
         "",
         "write drawn pedestrians in the layout of any dataset, to try its protocol without its data",
     ),
-    "data from-video": Command(
-        _CLI + "data:crop_video", "", "crop tracklets from a video and a tracker's boxes (MOT format)"
+    "data from-video": Command(_CLI + "data:crop_video", "", "crop tracklets from a video and a tracker's boxes"),
+    "data look-alikes": Command(
+        _CLI + "data:look_alikes", "", "the pairs of identities that look most alike, with pictures"
     ),
     "track": Command(
         _CLI + "track:track", "Film", "follow people through films: one number a person, over time and cameras"
+    ),
+    "watch": Command(
+        _CLI + "watch:watch", "Film", "watch a film or a camera: who is seen, as JSON lines, with a gallery", json=False
+    ),
+    "evaluate-tracks": Command(
+        _CLI + "evaluate_tracks:evaluate_tracks", "Film", "IDF1, MOTA and HOTA of tracks, over one camera or several"
     ),
     "recipes": Command(_CLI + "recipes:recipes", "Training", "list the recipes, or show one with every setting"),
     "train": Command(_CLI + "train:train", "Training", "train a recipe, or resume a training that was interrupted"),
@@ -67,6 +74,9 @@ COMMANDS: dict[str, Command] = {
         _CLI + "compare:compare",
         "Training",
         "train recipes under equal conditions: a table with spread and significance",
+    ),
+    "adapt": Command(
+        _CLI + "adapt:adapt", "Training", "let an encoder learn a new place from its crops, without labels"
     ),
     "evaluate": Command(
         _CLI + "evaluate:evaluate", "Evaluation", "mAP, CMC and mINP of a trained encoder under a protocol"

@@ -1,9 +1,9 @@
-"""`passerby data`: list, info, check, draw, write, from-video."""
+"""`passerby data`: list, info, check, draw, write, from-video, look-alikes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
@@ -11,6 +11,7 @@ from passerby.cli.dataset_flags import ReaderArguments, reader_arguments
 from passerby.cli.exit_codes import FAILED
 from passerby.cli.output import show, table
 from passerby.cli.shared_parameters import Json, Seed
+from passerby.cli.vector_flags import VectorFile, VectorFlags
 from passerby.errors import DataError
 
 Dataset: TypeAlias = Annotated[str, Parameter(help="A name of `passerby data list`.")]
@@ -134,22 +135,24 @@ def crop_video(
     margin: Annotated[float, Parameter(metavar="SHARE")] = 0.0,
     min_confidence: Annotated[float | None, Parameter(metavar="X")] = None,
     min_height: Number = 16,
-    first_frame: Number = 1,
+    first_frame: Annotated[int | None, Parameter(metavar="N")] = None,
     classes: Annotated[tuple[int, ...], Parameter(metavar="N")] = (),
     json: Json = False,
 ) -> None:
-    """Crop tracklets from a video and a tracker's boxes (MOT format).
+    """Crop tracklets from a video and a tracker's boxes (MOT, CSV, YOLO, COCO, CVAT, KITTI, JSON lines).
 
     Args:
         video: The film.
-        boxes: The tracker's boxes in MOT format: frame,id,x,y,w,h,conf a line, frames from 1 (see --first-frame).
+        boxes: The tracker's boxes: MOT (frame,id,x,y,w,h,conf a line), a table with a header, a folder of YOLO labels,
+            COCO, CVAT, KITTI or JSON lines.
         out: New or empty folder for the crops and their manifest.csv.
         camera: Camera number for the manifest.
         every: Keep one box of a track every so many frames.
         margin: Share of its size that a box grows on each side.
         min_confidence: Skip less certain boxes (default: none; -1 means that no confidence is given).
         min_height: Skip boxes with fewer visible rows.
-        first_frame: Number that the file gives the film's first frame: 1 in MOT, 0 from many programs.
+        first_frame: Number that the file gives the film's first frame (default: 1 in MOT, 0 in CVAT and KITTI, else as
+            it looks).
         classes: Classes of a ground truth (8th of nine columns) that are taken (default: 1 2 7, MOT's pedestrians).
         json: see `Json`.
     """
@@ -168,3 +171,31 @@ def crop_video(
         classes=classes or None,
     )
     show(crops, as_json=json)
+
+
+def look_alikes(
+    vectors: VectorFile,
+    /,
+    *,
+    source: VectorFlags = VectorFlags(),
+    top: Number = 20,
+    linkage: Literal["mean", "min", "average"] = "mean",
+    out: Annotated[Path | None, Parameter(metavar="FILE.html")] = None,
+    json: Json = False,
+) -> None:
+    """The pairs of identities that look most alike, with pictures: hard negatives, or one person under two labels.
+
+    Args:
+        vectors: Vectors of a labelled set, such as `passerby embed ENCODER --parts train` writes.
+        source: Where labels stand.
+        top: Pairs to list.
+        linkage: Distance of two identities: of their mean vectors, of their nearest images, or the average over images.
+        out: Also write a page with the pictures of every pair.
+        json: see `Json`.
+    """
+    from passerby.report.look_alikes import look_alikes as run_look_alikes
+
+    found = run_look_alikes(source.read(vectors), top=top, linkage=linkage)
+    if out is not None:
+        found.to_html(out)
+    show(found, as_json=json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -16,6 +16,7 @@ from passerby.errors import UsageError
 
 if TYPE_CHECKING:
     from passerby.embedding.embeddings import Embeddings
+    from passerby.evaluation.learned_similarity import LearnedSimilarity
 
 Number = Annotated[int, Parameter(metavar="N")]
 
@@ -31,6 +32,8 @@ def rank(
     expand_queries: Number = 0,
     augment_gallery: Number = 0,
     alpha: Annotated[float | None, Parameter(metavar="X")] = None,
+    similarity: Literal["metric", "learned"] = "metric",
+    run: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
     out: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     json: Json = False,
 ) -> None:
@@ -45,20 +48,36 @@ def rank(
         expand_queries: Mix each query with so many of its nearest gallery vectors first; 0: none.
         augment_gallery: Mix each gallery vector with so many of its nearest first; 0: none.
         alpha: How fast the weights of both fall with similarity (default: 0, plain means).
+        similarity: learned: rank by what the verification loss of --run has learnt, instead of by a metric.
+        run: With --similarity learned: folder of the run whose encoder made the vectors.
         out: Write all ranked lists to this CSV file.
         json: see `Json`.
     """
     from passerby.evaluation.evaluate import rules_for
     from passerby.evaluation.rank import rank as run_rank
 
+    learned = _learned(similarity, run)
     mixed = mixed_with_neighbors(*source.read_pair(query, gallery), expand_queries, augment_gallery, alpha)
     settings = given_for(evaluation, rules_for(mixed[0], mixed[1]))
-    ranked = run_rank(mixed[0], mixed[1], top=top, **settings)
+    ranked = run_rank(mixed[0], mixed[1], top=top, similarity=learned, **settings)
     if ranked.report is not None:
         ranked = replace(ranked, report=replace(ranked.report, notes=(*ranked.report.notes, *mixed[2])))
     if out is not None:
         ranked.to_csv(out)
     show(ranked, as_json=json)
+
+
+def _learned(similarity: str, run: Path | None) -> LearnedSimilarity | None:
+    """The learned similarity, if it was asked for."""
+    if similarity == "metric":
+        if run is not None:
+            raise UsageError("--run names the run of a learned similarity; give --similarity learned too")
+        return None
+    if run is None:
+        raise UsageError("--similarity learned: give --run FOLDER, the run whose verification loss and encoder it is")
+    from passerby.training.similarity_of_run import learned_similarity
+
+    return learned_similarity(run)
 
 
 def mixed_with_neighbors(

@@ -45,7 +45,8 @@ def track(
     Args:
         films: Films, folders of frames, or addresses of cameras.
         encoder: What turns crops into vectors: a run, an encoder, a description, a model file, or hub:NAME.
-        out: New or empty folder for FILM.txt (MOT), tracks.csv, tracks.parquet, tracklets.parquet and report.html.
+        out: New or empty folder for FILM.txt (MOT), tracks.csv, tracks.jsonl, tracks.parquet, tracklets.parquet,
+            result.json and report.html.
         detector: OpenVINO (.xml) or ONNX (.onnx) file of a person detector, or a .toml that describes one.
         boxes: Instead of a detector: FILM=FILE, or one file a film in their order.
         cameras: Name of each film's camera (default: the films' names).
@@ -72,7 +73,7 @@ def track(
         films,
         encoder=pick_encoder(source_of(encoder, reading), engine)[0],
         detector=detector,
-        boxes=_boxes(boxes),
+        boxes=by_film(boxes, "--boxes") or None,
         cameras=cameras or None,
         starts=starts or None,
         out=out,
@@ -88,10 +89,13 @@ def track(
     show(values, as_json=json, text=str(result) if report is None else f"{result}\n{report}")
 
 
-def _boxes(given: Sequence[str]) -> dict[str, str] | list[str] | None:
-    if not given:
-        return None
-    return _named(given, "--boxes") if all("=" in item for item in given) else list(given)
+def by_film(given: Sequence[str], flag: str) -> dict[str, str] | list[str]:
+    """FILM=FILE as a dict, or a list of files.
+
+    Raises:
+        UsageError: some of both.
+    """
+    return _named(given, flag) if any("=" in item for item in given) else list(given)
 
 
 def _named(given: Sequence[str], flag: str) -> dict[str, str]:

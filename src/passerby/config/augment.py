@@ -14,6 +14,9 @@ class AugmentConfig(Settings):
     """Probability of a left-right flip."""
     pad: NonNegative = 10
     """Pixels of zero padding before a random crop back to the input size (at 256x128; scales with the height)."""
+    enlarge: float = Field(1.0, ge=1.0, le=2.0)
+    """Images are resized to so many times the input size, and the random crop is taken from that (SphereReID, Fan et
+    al. 2019, arXiv:1807.00537: 1.125 without padding, 288x144 to 256x128); 1: the input size itself."""
     color_jitter: Share = 0.0
     """Strength of random brightness, contrast and saturation; 0 leaves colours alone."""
     erasing: Share = 0.5

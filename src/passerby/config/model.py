@@ -21,6 +21,8 @@ class ModelConfig(Settings):
     """How the feature map becomes a vector."""
     neck: Literal["none", "bnneck"] = "bnneck"
     """Batch norm between `feature` and `embedding` (BNNeck, Luo et al. 2019)."""
+    pooled_norm: bool = False
+    """Batch norm of the pooled vector, before dropout and the fully connected layers (SphereReID)."""
     fc_dims: tuple[int, ...] = ()
     """Fully connected layers after pooling (HAP2S: 1024, 128); the last one is the feature's dimension."""
     fc_end: Literal["linear", "norm_relu"] = "linear"

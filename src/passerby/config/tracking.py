@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -28,8 +29,8 @@ class TrackingSettings(Settings):
     """IoU with another box from which a track is cut, and from which no crop is taken."""
     cut_gap: float = Field(0.5, gt=0)
     """Time without a box after which a track is cut."""
-    crop_seconds: float = Field(0.5, gt=0)
-    """At most one crop of a track is turned into a vector in this time."""
+    crop_seconds: float = Field(1.0, gt=0)
+    """One crop of a track is turned into a vector in this time, and one more at each place where the track is cut."""
     crops: int = Field(8, ge=1)
     """Crops of a tracklet: the best of each of so many equal parts of its time."""
     min_height: int = Field(24, ge=1)
@@ -38,6 +39,8 @@ class TrackingSettings(Settings):
     """A tracklet of less quality (score, size, overlap, agreement of its crops) gets no verdict of its own."""
     prior: float = Field(0.5, gt=0, lt=1)
     """Probability, before looking, that two tracklets show one person."""
+    travel_times: Path | None = None
+    """CSV (from,to,seconds) or TOML file: least seconds from one camera's view to another's, 0 where they overlap."""
     fill_seconds: float = Field(2.0, ge=0)
     """Gaps of an identity in one camera up to this long are filled by straight lines; 0: none."""
     flip: bool = False

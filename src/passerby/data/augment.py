@@ -49,7 +49,11 @@ class Augmenter:
 
     Args:
         augment: what is changed, and how often.
-        input: the size of the network's input (a batch of another size is resized first), mean and std.
+        input: the size of the network's input, mean and std.
+
+    Attributes:
+        source: height and width of the images that crops are taken from, `enlarge` times the input's (a batch of
+            another size is resized first).
 
     The same seed gives the same result, whatever the device, the number of threads or the memory layout.
     """
@@ -58,6 +62,7 @@ class Augmenter:
         self.augment = augment
         self.input = input
         self.pad = round(augment.pad * input.height / _REFERENCE_HEIGHT)
+        self.source = round(augment.enlarge * input.height), round(augment.enlarge * input.width)
         # v / 255 in units of std from the mean: v * scale + shift
         self._scale = (1.0 / (255.0 * np.asarray(input.std))).astype(np.float32)
         self._shift = (-np.asarray(input.mean) / np.asarray(input.std)).astype(np.float32)
@@ -79,8 +84,8 @@ class Augmenter:
         """
         draw = self.draw(len(images), generator_seed, rank=rank, world_size=world_size)
         size = (self.input.height, self.input.width)
-        if images.shape[2:] != size:
-            images = resize_batch(images, *size)
+        if images.shape[2:] != self.source:
+            images = resize_batch(images, *self.source)
         if images.device.type != "cpu":
             return self._on_device(images, draw)
         out = torch.empty((len(images), 3, *size), memory_format=torch.channels_last)
@@ -100,7 +105,11 @@ class Augmenter:
         a = self.augment
         place = np.empty((n, 3), np.int64)
         place[:, 0] = rng.random(n) < a.flip
-        place[:, 1:] = rng.integers(0, 2 * self.pad + 1, (n, 2))
+        if self.source == (self.input.height, self.input.width):
+            place[:, 1:] = rng.integers(0, 2 * self.pad + 1, (n, 2))
+        else:
+            spare = self.source[0] - self.input.height, self.source[1] - self.input.width
+            place[:, 1:] = rng.integers(0, 2 * self.pad + 1 + np.asarray(spare), (n, 2))
         color = (1.0 + a.color_jitter * rng.uniform(-1.0, 1.0, (n, 3))).astype(np.float32)
         return Draw(place, self._boxes(n, rng), color)
 
@@ -124,14 +133,14 @@ class Augmenter:
         """CPU: augment `source[rows]` into `out`, one pass an image, in the calling thread (without the GIL).
 
         Args:
-            source: uint8 [n, height, width, 3], for example all pixels of an image store.
+            source: uint8 [n, *self.source, 3], for example all pixels of an image store.
             rows: which images, [B].
             draw: from `draw(B, ...)`.
             out: float32 [B, height, width, 3], written.
         """
         height, span = self.input.height, 3 * self.input.width
         _augment(
-            source.reshape(-1, height, span), rows, draw.place, draw.box, draw.color,
+            source.reshape(-1, self.source[0], 3 * self.source[1]), rows, draw.place, draw.box, draw.color,
             self.augment.color_jitter > 0, self.pad, self._row_scale, self._row_shift, out.reshape(-1, height, span),
         )  # fmt: skip
 
@@ -142,7 +151,7 @@ class Augmenter:
         x = images.to(torch.float32)
         if self.augment.color_jitter > 0:
             x = _jitter(x, color)
-        x = _crop(x, place, self.pad)
+        x = _crop(x, place, self.pad, (self.input.height, self.input.width))
         scale, shift = (_send(v, device).view(1, 3, 1, 1) for v in (self._scale, self._shift))
         x = x * scale + shift
         y = torch.arange(x.shape[2], device=device)
@@ -186,16 +195,16 @@ def _luma(x: Tensor) -> Tensor:
     return 0.299 * x[:, 0:1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:3]
 
 
-def _crop(x: Tensor, place: Tensor, pad: int) -> Tensor:
-    """Mirror, pad with zeros and crop, as one gather."""
+def _crop(x: Tensor, place: Tensor, pad: int, size: tuple[int, int]) -> Tensor:
+    """Mirror, pad with zeros and crop to `size`, as one gather."""
     n, _, height, width = x.shape
-    rows = torch.arange(height, device=x.device) + place[:, 1:2] - pad
-    columns = torch.arange(width, device=x.device) + place[:, 2:3] - pad
+    rows = torch.arange(size[0], device=x.device) + place[:, 1:2] - pad
+    columns = torch.arange(size[1], device=x.device) + place[:, 2:3] - pad
     inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
     columns = torch.where(place[:, 0:1] == 1, width - 1 - columns, columns)
     index = rows.clamp(0, height - 1)[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
     taken = x.flatten(2).gather(2, index.view(n, 1, -1).expand(-1, 3, -1))
-    return taken.view_as(x) * inside[:, None]
+    return taken.view(n, 3, *size) * inside[:, None]
 
 
 @compiled
@@ -209,7 +218,8 @@ def _augment(
     instructions, as does `_mirror`. That, and writing each value once, is what makes this fast.
     """
     _, height, span = source.shape
-    width = span // 3
+    source_width = span // 3
+    width = out.shape[2] // 3
     mirror = np.empty(span, np.uint8)
     floats = np.empty(span, np.float32)
     colored = np.empty((height, span) if jitter else (0, 0), np.float32)
@@ -220,9 +230,9 @@ def _augment(
         mirrored, top, left = place[i]
         # output column x shows column x + left - pad of the (mirrored) image
         begin = 3 * min(width, max(0, pad - left))
-        end = max(begin, 3 * min(width, width + pad - left))
+        end = max(begin, 3 * min(width, source_width + pad - left))
         skip = 3 * max(0, left - pad)
-        for y in range(height):
+        for y in range(out.shape[1]):
             line = out[i, y]
             row = y + top - pad
             if row < 0 or row >= height:

@@ -142,7 +142,7 @@ class TrainLoader:
             pinned = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
             self.store.fetch(indices, out=pinned.numpy())
             images = pinned.permute(0, 3, 1, 2)
-        elif (self.store.height, self.store.width) == size:
+        elif (self.store.height, self.store.width) == self.augmenter.source:
             out = self._buffers.take((len(indices), *size, 3))
             self._fill(indices, self.augmenter.draw(len(indices), **self._seed_of(epoch, step)), out)
             images = torch.from_numpy(out).permute(0, 3, 1, 2)
@@ -158,7 +158,7 @@ class TrainLoader:
 
         def share(begin: int, end: int) -> None:
             kept = self.store.pixels
-            memory = np.empty((_PIECE, *out.shape[1:]), np.uint8)  # memory that is not touched costs nothing
+            memory = np.empty((_PIECE, *self.augmenter.source, 3), np.uint8)  # memory that is not touched costs nothing
             for start in range(begin, end, _PIECE):
                 own = slice(start, min(start + _PIECE, end))
                 n = own.stop - own.start

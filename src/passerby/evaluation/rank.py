@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,12 @@ import numpy as np
 from passerby.array_types import Float32, Int64
 from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.embedding.embeddings import Embeddings
+from passerby.errors import ConfigError
 from passerby.evaluation.camera_means import mapped_as
 from passerby.evaluation.closed_set.protocols import check_settings, relevance_by_protocol
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import check_same_encoder, rules_for, score
+from passerby.evaluation.learned_similarity import LearnedSimilarity
 from passerby.files import replace_file
 from passerby.search.arrays import check_same_dim
 from passerby.search.neighbors import top_k
@@ -31,7 +33,7 @@ class RankedGallery:
         query: what was searched for.
         gallery: what it was searched in.
         indices: [q, k] rows of the gallery, nearest first; -1 where fewer count.
-        distances: [q, k].
+        distances: [q, k]; under a learned similarity the probability of two different people, 0 to 1.
         report: the score of the queries whose person is known (an id of 1 or more); None where there is none, or none
             of them is in the gallery.
         note: which queries have no score, and why; "" where all have one.
@@ -101,6 +103,7 @@ def rank(
     *,
     top: int = 10,
     settings: EvaluationSettings | None = None,
+    similarity: LearnedSimilarity | None = None,
     **changes: Any,
 ) -> RankedGallery:
     """Rank a gallery for every query.
@@ -112,23 +115,32 @@ def rank(
         settings: how to evaluate: the metric, what is left out of a query's list, and the score. Without a protocol
             Market-1501's rules where cameras are known. Re-ranking applies to the score (the lists are those of the
             plain distances).
+        similarity: rank by a verification loss's own similarity (`passerby.training.similarity_of_run`) instead of
+            a metric.
         **changes: single settings by name, instead of those of `settings`.
 
     Raises:
         EmbeddingError: vectors of different encoders or dimensions.
-        ConfigError: an unknown setting, protocol, metric or AP definition.
+        ConfigError: an unknown setting, protocol, metric or AP definition, or a metric or re-ranking beside a learned
+            similarity.
     """
     check_same_encoder(query, gallery)
     check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
     chosen = with_changes(settings, changes)
     protocol = chosen.protocol or rules_for(query, gallery)
     check_settings(chosen, protocol)
+    searched = _under(similarity, query, gallery, chosen)
     relevance = relevance_by_protocol(query, gallery, protocol, exclude=chosen.exclude, junk_pids=chosen.junk_pids)
-    mapped = mapped_as(chosen.model_dump(), query, gallery)
+    mapped = mapped_as(chosen.model_dump(), *searched)
     indices, distances = top_k(
         mapped[0].vectors, mapped[1].vectors, min(top, len(gallery)), metric=chosen.metric, relevance=relevance
     )
-    report, note = _score_of_known(query, gallery, chosen, protocol)
+    report, note = _score_of_known(*searched, chosen, protocol)
+    if similarity is not None:
+        distances = _probabilities(similarity, query, gallery, indices)
+        if report is not None:
+            notes = (*report.notes, "ranked by the verification loss's own similarity", *similarity.notes)
+            report = replace(report, notes=notes)
     return RankedGallery(query, gallery, indices, distances, report, note)
 
 
@@ -143,6 +155,37 @@ def _score_of_known(
         return None, "no score: none of the queries' persons is in the gallery"
     note = f"{unknown:,} queries without a known person (ids below 1) are ranked and not scored" if unknown else ""
     return score(query.select(known), gallery, settings=settings, protocol=protocol), note
+
+
+def _under(
+    similarity: LearnedSimilarity | None, query: Embeddings, gallery: Embeddings, settings: EvaluationSettings
+) -> tuple[Embeddings, Embeddings]:
+    """Vectors whose distances rank as asked."""
+    if similarity is None:
+        return query, gallery
+    others = [
+        name
+        for name, used in (
+            (f"metric {settings.metric!r}", settings.metric != "euclidean"),
+            ("re-ranking", settings.rerank is not None),
+            ("subtracting camera means", settings.camera_statistics is not None),
+        )
+        if used
+    ]
+    if others:
+        raise ConfigError(
+            "a learned similarity compares a query's vector with a gallery image's as they are: "
+            f"{' and '.join(others)} does not go with it"
+        )
+    return similarity.as_euclidean(query, gallery)
+
+
+def _probabilities(similarity: LearnedSimilarity, query: Embeddings, gallery: Embeddings, indices: Int64) -> Float32:
+    """Probability of two different people, [q, k]; infinite where there is no candidate."""
+    rows = np.repeat(np.arange(len(indices)), indices.shape[1])
+    odds = similarity.log_odds(query.vectors[rows], gallery.vectors[indices.ravel()]).reshape(indices.shape)
+    different = 1 / (1 + np.exp(np.clip(odds, -500, 500)))
+    return np.where(indices >= 0, different, np.inf).astype(np.float32)
 
 
 def _name(embeddings: Embeddings, row: int) -> str:

@@ -43,8 +43,34 @@ class TrackRows:
 
 
 @dataclass(frozen=True)
+class OnlineFigures:
+    """How soon and how often a watch said who somebody is.
+
+    Attributes:
+        sightings: pieces of tracks that ended.
+        undecided: share of them that were not good enough to say.
+        undecided_boxes: share of the boxes that lie in these.
+        median_seconds: from the first moment of a piece to the verdict on it, median.
+        slowest_seconds: the same, 90th percentile.
+    """
+
+    sightings: int
+    undecided: float
+    undecided_boxes: float
+    median_seconds: float
+    slowest_seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.sightings:,} sightings, {100 * self.undecided:.1f}% of them undecided, with "
+            f"{100 * self.undecided_boxes:.1f}% of the boxes; time to a verdict {self.median_seconds:.1f} s (median), "
+            f"{self.slowest_seconds:.1f} s (90%)"
+        )
+
+
+@dataclass(frozen=True)
 class TrackReport:
-    """What `evaluate_tracks` found; fractions, not percents; printing it shows a table.
+    """What `passerby.evaluate_tracks` found; fractions, not percents; printing it shows a table.
 
     Attributes:
         idf1: identity F1 (Ristani et al. 2016, arXiv:1609.01775), over all films with common identities.
@@ -59,6 +85,8 @@ class TrackReport:
         boxes: boxes in the result.
         true_boxes: in the truth.
         films: IDF1, MOTA and switches of each film on its own, by name.
+        online: where verdicts came one after the other: how soon and how many.
+        notes: what else should be known.
     """
 
     idf1: float
@@ -72,6 +100,8 @@ class TrackReport:
     boxes: int
     true_boxes: int
     films: Mapping[str, Mapping[str, float]]
+    online: OnlineFigures | None = None
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -86,14 +116,17 @@ class TrackReport:
             f"{self.boxes:,} boxes of {self.identities} identities against {self.true_boxes:,} of "
             f"{self.true_identities} people, IoU >= {OVERLAP:g}"
         )
+        if len(self.films) > 1:
+            counts += f", over {len(self.films)} films with common identities (MTMC)"
         films = [
             f"  {name}: IDF1 {100 * one['idf1']:.1f}  MOTA {100 * one['mota']:.1f}  switches {one['switches']:g}"
             for name, one in self.films.items()
         ]
-        return "\n".join([head, counts, *(films if len(films) > 1 else [])])
+        more = [*(films if len(films) > 1 else []), *([str(self.online)] if self.online else []), *self.notes]
+        return "\n".join([head, counts, *more])
 
 
-def evaluate_tracks(result: Mapping[str, TrackRows], truth: Mapping[str, TrackRows]) -> TrackReport:
+def compare_tracks(result: Mapping[str, TrackRows], truth: Mapping[str, TrackRows]) -> TrackReport:
     """Compare tracks with the truth.
 
     Args:

@@ -55,6 +55,11 @@ class EncoderVectors:
         self._check_encoder()
 
     @property
+    def encoder(self) -> VectorEncoder | None:
+        """What turns pictures into vectors, if anything does."""
+        return self._encoder
+
+    @property
     def threshold(self) -> float | None:
         """The encoder's calibrated threshold, if there is one."""
         return None if self._encoder is None else self._encoder.threshold

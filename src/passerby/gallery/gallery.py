@@ -181,6 +181,11 @@ class Gallery:
         return self._store.location
 
     @property
+    def encoder(self) -> VectorEncoder | None:
+        """The encoder it was opened with; None without one."""
+        return self._inputs.encoder
+
+    @property
     def fingerprint(self) -> str:
         """Fingerprint of the encoder that made its vectors; "" where that is not known."""
         return self._store.settings().fingerprint

@@ -29,13 +29,17 @@ class CenterLoss(nn.Module):
         dim: D.
         alpha: step of the centres.
         form: "half_mean", "half_sum" or "mean".
+        normalize: take unit vectors.
     """
 
     reads = "feature"
     centers: Tensor
 
-    def __init__(self, num_ids: int, dim: int, alpha: float = 0.5, form: str = "half_mean") -> None:
+    def __init__(
+        self, num_ids: int, dim: int, alpha: float = 0.5, form: str = "half_mean", normalize: bool = False
+    ) -> None:
         super().__init__()
+        self.normalize = normalize
         check_at_least("alpha", alpha, 0.0)
         self.alpha = alpha
         self.form = check_choice("form", form, ("half_mean", "half_sum", "mean"))
@@ -80,12 +84,16 @@ class CenterInvariantLoss(nn.Module):
         dim: D.
         center_weight: of the center term.
         weight: of the invariance term.
+        normalize: take unit vectors; the centres stay as they are.
     """
 
     reads = "feature"
 
-    def __init__(self, num_ids: int, dim: int, center_weight: float = 1.0, weight: float = 1.0) -> None:
+    def __init__(
+        self, num_ids: int, dim: int, center_weight: float = 1.0, weight: float = 1.0, normalize: bool = False
+    ) -> None:
         super().__init__()
+        self.normalize = normalize
         self.center_weight = center_weight
         self.invariance_weight = weight
         self.centers = nn.Parameter(torch.randn(num_ids, dim))
@@ -120,15 +128,23 @@ class RangeLoss(nn.Module):
         alpha: weight of the first term, a sum over the identities of the batch.
         beta: weight of the second term.
         squared: use squared distances in both.
+        normalize: measure unit vectors (the means of an identity are then of unit vectors).
     """
 
     reads = "feature"
     needs_pairs = True
 
     def __init__(
-        self, k: int = 2, margin: float = 1.0, alpha: float = 1.0, beta: float = 1.0, squared: bool = True
+        self,
+        k: int = 2,
+        margin: float = 1.0,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        squared: bool = True,
+        normalize: bool = False,
     ) -> None:
         super().__init__()
+        self.normalize = normalize
         check_at_least("k", k, 1)
         self.k = k
         self.margin = margin

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
 
@@ -18,7 +19,8 @@ def guarded(forward: Callable[[Loss, Tensor, Tensor], Tensor]) -> Callable[[Loss
     """Give a loss's `forward(x, labels)` the behaviour that all losses share.
 
     Shapes and types are checked; autocast is off inside and `x` is float32 at least (distances of half-precision
-    products are noise); an empty batch costs 0, connected to the graph of `x` and of the loss's own parameters.
+    products are noise); an empty batch costs 0, connected to the graph of `x` and of the loss's own parameters. A loss
+    whose attribute `normalize` is true gets unit vectors, x / max(|x|, 1e-12).
     """
 
     @functools.wraps(forward)
@@ -28,6 +30,7 @@ def guarded(forward: Callable[[Loss, Tensor, Tensor], Tensor]) -> Callable[[Loss
             x = x.to(torch.promote_types(x.dtype, torch.float32))
             if x.shape[0] == 0:
                 return nothing(x, self.parameters())
+            x = functional.normalize(x) if getattr(self, "normalize", False) else x
             return forward(self, x, labels.long())
 
     return checked

@@ -88,23 +88,29 @@ class LinLoss(nn.Module):
     Degenerate: a missing part is 0 and the anchor still counts. Never 0 while there are negatives: they would all have
         to be antipodal.
     Differs: the released code adds 1e-5 to its denominators.
+    Note: with the full gradient, negatives with (T + 1) (Ln - (2 - d)) > 1 ("code": T) are pulled in, through the sum
+        of weights; detach_weights=True treats W as constants, so that every negative is pushed. The value is the same.
 
     Args:
         radius: distance within which positives are not pulled further.
         temperature: T, how much the nearest negatives dominate.
         form: "paper" or "code".
+        detach_weights: no gradient through W.
     """
 
     reads = "embedding"
     needs_pairs = True
 
-    def __init__(self, radius: float = 0.7, temperature: float = 1.0, form: str = "paper") -> None:
+    def __init__(
+        self, radius: float = 0.7, temperature: float = 1.0, form: str = "paper", detach_weights: bool = False
+    ) -> None:
         super().__init__()
         check_at_least("radius", radius, 0.0)
         check_at_least("temperature", temperature, 0.0)
         self.radius = radius
         self.temperature = temperature
         self.form = check_choice("form", form, ("paper", "code"))
+        self.detach_weights = detach_weights
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -115,5 +121,5 @@ class LinLoss(nn.Module):
         number = positives.sum(dim=1)
         pull = ((d - self.radius).relu() * positives).sum(dim=1) / number.clamp(min=1)
         slope = self.temperature + (self.form == "paper")  # exp(-d) exp(T (2 - d)) is exp(-(T + 1) d) times a constant
-        push = weighted_mean((2 - d).relu(), -slope * d, negatives)
+        push = weighted_mean((2 - d).relu(), -slope * (d.detach() if self.detach_weights else d), negatives)
         return pull + push, d.new_ones(len(d))

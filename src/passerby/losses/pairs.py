@@ -31,13 +31,15 @@ class VerificationLoss(nn.Module):
     Args:
         dim: D.
         negatives_per_positive: r, above 0.
+        normalize: take unit vectors.
     """
 
     reads = "feature"
     needs_pairs = True
 
-    def __init__(self, dim: int, negatives_per_positive: float = 1) -> None:
+    def __init__(self, dim: int, negatives_per_positive: float = 1, normalize: bool = False) -> None:
         super().__init__()
+        self.normalize = normalize
         check_at_least("negatives_per_positive", negatives_per_positive, 0.0, exclusive=True)
         self.negatives_per_positive = negatives_per_positive
         layer = nn.Linear(dim, 2)
@@ -130,7 +132,7 @@ class ContrastiveLoss(nn.Module):
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
-        return over_anchors(functional.normalize(x) if self.normalize else x, labels, self._block)
+        return over_anchors(x, labels, self._block)
 
     def _block(self, d: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
         pull = (d.square() * positives).sum(dim=1)

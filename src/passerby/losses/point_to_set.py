@@ -31,6 +31,7 @@ class HAP2SLoss(nn.Module):
         alpha: how hard the polynomial weights are.
         margin: by which D(a, P) must be below D(a, N); None for the soft margin.
         detach_weights: no gradient through the weights.
+        normalize: measure unit vectors.
     """
 
     reads = "feature"
@@ -43,8 +44,10 @@ class HAP2SLoss(nn.Module):
         alpha: float = 10.0,
         margin: float | None = 0.3,
         detach_weights: bool = False,
+        normalize: bool = False,
     ) -> None:
         super().__init__()
+        self.normalize = normalize
         check_at_least("sigma", sigma, 0.0, exclusive=True)
         check_at_least("alpha", alpha, 0.0)
         self.weighting = check_choice("weighting", weighting, ("exponential", "polynomial"))
@@ -86,14 +89,18 @@ class AdaptiveWeightedTripletLoss(nn.Module):
 
     Args:
         margin: None for the soft margin.
+        normalize: measure unit vectors.
+        detach_weights: no gradient through the weights.
     """
 
     reads = "feature"
     needs_pairs = True
 
-    def __init__(self, margin: float | None = None) -> None:
+    def __init__(self, margin: float | None = None, normalize: bool = False, detach_weights: bool = False) -> None:
         super().__init__()
-        self.hap2s = HAP2SLoss("exponential", sigma=1.0, margin=margin)
+        self.hap2s = HAP2SLoss(
+            "exponential", sigma=1.0, margin=margin, detach_weights=detach_weights, normalize=normalize
+        )
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:

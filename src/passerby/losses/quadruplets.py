@@ -43,13 +43,22 @@ class QuadrupletLoss(nn.Module):
         beta: margin of the weak push.
         mining: "hard" or "all".
         squared: use squared distances.
+        normalize: measure unit vectors, as the overview defines its distances; d is then at most 2.
     """
 
     reads = "feature"
     needs_pairs = True
 
-    def __init__(self, alpha: float = 1.0, beta: float = 0.5, mining: str = "hard", squared: bool = False) -> None:
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        beta: float = 0.5,
+        mining: str = "hard",
+        squared: bool = False,
+        normalize: bool = False,
+    ) -> None:
         super().__init__()
+        self.normalize = normalize
         self.alpha = alpha
         self.beta = beta
         self.mining = check_choice("mining", mining, ("hard", "all"))

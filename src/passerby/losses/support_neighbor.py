@@ -24,13 +24,14 @@ class SupportNeighborLoss(nn.Module):
     the anchor's positives and S- its negatives; if S+ is empty it is the nearest positive. d is the Euclidean distance
     of unit vectors.
     separation = -log(sum over S+ of exp(-sigma d) / sum over S+ and S- of exp(-sigma d));
-    squeeze="gap": largest minus smallest d in S+; "gap_all": the farthest of all positives minus the smallest d in S+;
-    "pair": the distance between those two images; "nearest": the smallest d in S+.
+    squeeze="gap_all": the farthest of all positives minus the smallest d in S+; "gap": largest minus smallest d in S+;
+    "pair": the distance between the two images of "gap_all"; "nearest": the smallest d in S+.
 
     Shape: x [B, D] float, labels [B] integer -> scalar.
     Source: Li, Ding, Li, Zhang, Fu 2018, arXiv:1808.06030.
-    Defaults: neighbors 10, sigma 50 and weight 0.1 as in the authors' script; squeeze "gap", which is what the abstract
-        describes; the released code computes it and then overwrites it with "nearest".
+    Defaults: neighbors 10, sigma 50 and weight 0.1 as in the authors' script; squeeze "gap_all": the abstract sets the
+        anchor's nearest positive against its furthest positive sample. The released code computes "gap", which looks
+        for the furthest among the neighbours only, and then overwrites it with "nearest". 0.1 had "gap".
     Relations: unchanged by scaling x.
     Degenerate: anchors without a positive leave the mean; without a negative among the neighbours the separation is 0.
         Fewer other images than `neighbors`: all of them. Ties at the border go to the image that comes first in the
@@ -40,13 +41,13 @@ class SupportNeighborLoss(nn.Module):
         neighbors: how many of the nearest images count.
         sigma: sharpness of the separation.
         weight: of the squeeze term.
-        squeeze: "gap", "gap_all", "pair" or "nearest".
+        squeeze: "gap_all", "gap", "pair" or "nearest".
     """
 
     reads = "feature"
     needs_pairs = True
 
-    def __init__(self, neighbors: int = 10, sigma: float = 50.0, weight: float = 0.1, squeeze: str = "gap") -> None:
+    def __init__(self, neighbors: int = 10, sigma: float = 50.0, weight: float = 0.1, squeeze: str = "gap_all") -> None:
         super().__init__()
         check_at_least("neighbors", neighbors, 1)
         check_at_least("sigma", sigma, 0.0)

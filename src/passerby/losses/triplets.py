@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from passerby.losses.distances import (
+    farthest,
     hardest,
     hinge,
     mean_where,
+    nearest,
     over_anchors,
     pair_distances,
     positive_distances,
@@ -23,44 +24,57 @@ class TripletLoss(nn.Module):
 
     Mean over all (a, p, n), p another image of a's identity and n an image of any other, of
     [d(a, p) - d(a, n) + margin]_+, d Euclidean; squared=True takes squared distances, reduction="sum" the sum.
+    mining="semi_hard": of each (a, p) only one n, the nearest with d(a, n) > d(a, p), or the farthest where all are
+    nearer than p; the mean is over the pairs (a, p).
 
     Shape: x [B, D] float, labels [B] integer -> scalar.
     Source: Weinberger, Saul 2009 (LMNN); Schroff, Kalenichenko, Philbin 2015, arXiv:1503.03832 (FaceNet: squared
-        distances of unit vectors, summed).
-    Defaults: plain distances, not normalised, margin 0.3 (Luo et al. 2019, arXiv:1903.07071). FaceNet's form is
-        squared=True, normalize=True, reduction="sum".
+        distances of unit vectors, summed; all pairs (a, p) of a batch with semi-hard negatives from the batch).
+    Defaults: plain distances, not normalised, all triplets, margin 0.3 (Luo et al. 2019, arXiv:1903.07071). FaceNet's
+        form is squared=True, normalize=True, mining="semi_hard", reduction="sum", and margin 0.2.
     Relations: on P x K batches never above `batch_hard_triplet` at the same margin.
     Degenerate: anchors without a positive or a negative have no triplets; without any triplet the loss is 0.
-    Differs: a mean over all triplets, where FaceNet sums and some libraries divide by the number above zero.
+    Differs: a mean over all triplets, where FaceNet sums and some libraries divide by the number above zero. FaceNet
+        does not say what a pair without a semi-hard negative does; it takes the farthest, the least hard of them.
 
     Args:
         margin: by how much a negative must be farther than a positive.
         squared: use squared distances.
         normalize: measure unit vectors.
         reduction: "mean" or "sum".
+        mining: "all" or "semi_hard".
     """
 
     reads = "feature"
     needs_pairs = True
 
     def __init__(
-        self, margin: float = 0.3, squared: bool = False, normalize: bool = False, reduction: str = "mean"
+        self,
+        margin: float = 0.3,
+        squared: bool = False,
+        normalize: bool = False,
+        reduction: str = "mean",
+        mining: str = "all",
     ) -> None:
         super().__init__()
         self.margin = margin
         self.squared = squared
         self.normalize = normalize
         self.reduction = check_choice("reduction", reduction, ("mean", "sum"))
+        self.mining = check_choice("mining", mining, ("all", "semi_hard"))
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
-        x = functional.normalize(x) if self.normalize else x
         return over_anchors(x, labels, self._block, squared=self.squared)
 
     def _block(self, d: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
-        total = sum_of_hinges(positive_distances(d, positives), d, negatives, self.margin)
-        return total, _triplets(positives, negatives) if self.reduction == "mean" else torch.zeros_like(total)
+        near = positive_distances(d, positives)
+        if self.mining == "all":
+            total, count = sum_of_hinges(near, d, negatives, self.margin), _triplets(positives, negatives)
+        else:
+            total, count = _semi_hard(near, d, negatives, self.margin)
+        return total, count if self.reduction == "mean" else torch.zeros_like(total)
 
 
 class ImprovedTripletLoss(nn.Module):
@@ -77,14 +91,16 @@ class ImprovedTripletLoss(nn.Module):
 
     Args:
         margin: by how much a negative must be farther than a positive.
+        normalize: measure unit vectors, as the overview defines its distances.
     """
 
     reads = "feature"
     needs_pairs = True
 
-    def __init__(self, margin: float = 0.3) -> None:
+    def __init__(self, margin: float = 0.3, normalize: bool = False) -> None:
         super().__init__()
         self.margin = margin
+        self.normalize = normalize
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -113,13 +129,22 @@ class ThresholdedTripletLoss(nn.Module):
         tau2: positives nearer than this are near enough.
         beta: weight of the absolute term.
         squared: use squared distances.
+        normalize: measure unit vectors.
     """
 
     reads = "feature"
     needs_pairs = True
 
-    def __init__(self, tau1: float = -1.0, tau2: float = 0.01, beta: float = 0.002, squared: bool = True) -> None:
+    def __init__(
+        self,
+        tau1: float = -1.0,
+        tau2: float = 0.01,
+        beta: float = 0.002,
+        squared: bool = True,
+        normalize: bool = False,
+    ) -> None:
         super().__init__()
+        self.normalize = normalize
         self.tau1 = tau1
         self.tau2 = tau2
         self.beta = beta
@@ -146,7 +171,7 @@ class BatchHardTripletLoss(nn.Module):
 
     Shape: x [B, D] float, labels [B] integer -> scalar.
     Source: Hermans, Beyer, Leibe 2017, arXiv:1703.07737, eq. 5.
-    Defaults: margin 0.3 (Luo et al. 2019, arXiv:1903.07071); the paper prefers the soft margin. Not normalised.
+    Defaults: margin 0.3 (Luo et al. 2019, arXiv:1903.07071); the paper prefers the soft margin and does not normalise.
     Relations: the limit of `hap2s` for sigma -> 0 (exponential) or alpha -> infinity (polynomial); never above
         `msml`, and on P x K batches never below `triplet`, at the same margin.
     Degenerate: anchors without a positive or a negative leave the mean. A batch collapsed to a point is a plateau of
@@ -154,14 +179,16 @@ class BatchHardTripletLoss(nn.Module):
 
     Args:
         margin: distance by which p must be nearer than n; None for the soft margin.
+        normalize: measure unit vectors, as the overview defines its distances.
     """
 
     reads = "feature"
     needs_pairs = True
 
-    def __init__(self, margin: float | None = 0.3) -> None:
+    def __init__(self, margin: float | None = 0.3, normalize: bool = False) -> None:
         super().__init__()
         self.margin = margin
+        self.normalize = normalize
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -201,7 +228,6 @@ class MarginSampleMiningLoss(nn.Module):
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
-        x = functional.normalize(x) if self.normalize else x
         found = hardest(x, labels)
         anchor = torch.arange(len(x), device=x.device)
         with torch.no_grad():
@@ -216,3 +242,25 @@ class MarginSampleMiningLoss(nn.Module):
 def _triplets(positives: Tensor, negatives: Tensor) -> Tensor:
     """Number of triplets of each anchor, [b]."""
     return positives.sum(dim=1) * negatives.sum(dim=1)
+
+
+def _semi_hard(near: Tensor, d: Tensor, negatives: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """Per anchor the sum over its positives of [near - d(a, n) + margin]_+ with their semi-hard n, and their number.
+
+    Args:
+        near: [b, K] distances to positives, filled up far below zero.
+        d: [b, B] distances.
+        negatives: [b, B], 0 or 1.
+        margin: added to every difference.
+    """
+    total, count = d.sum(dim=1) * 0, d.new_zeros(len(d))  # connected to the graph even without a positive
+    has_negative = negatives.sum(dim=1) > 0
+    easiest = farthest(d.detach(), negatives)
+    for k in range(near.shape[1]):
+        beyond = negatives * (d.detach() > near[:, k : k + 1].detach())
+        column = torch.where(beyond.sum(dim=1) > 0, nearest(d.detach(), beyond), easiest)
+        valid = has_negative & (near[:, k] >= 0)
+        gap = near[:, k] - d.gather(1, column[:, None])[:, 0] + margin
+        total = total + torch.where(valid, gap, 0).relu()
+        count = count + valid
+    return total, count

@@ -60,7 +60,7 @@ POOLINGS: dict[str, type[nn.Module]] = {"average": AveragePool, "max": MaxPool, 
 
 
 class Embedding(nn.Module):
-    """Pooled vector -> (dropout, fully connected layers) -> feature -> neck -> embedding.
+    """Pooled vector -> (batch norm, dropout, fully connected layers) -> feature -> neck -> embedding.
 
     Args:
         dim: length of the pooled vector.
@@ -69,6 +69,8 @@ class Embedding(nn.Module):
         fc_end: "norm_relu" puts them after the last one too (torchreid's models called fc512).
         dropout: before the fully connected layers, or before the feature where there are none.
         neck: "bnneck" (batch norm whose bias stays 0) or "none".
+        pooled_norm: batch norm of the pooled vector, before dropout: with one fully connected layer and the neck the
+            head of SphereReID (Fan et al. 2019, arXiv:1807.00537).
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class Embedding(nn.Module):
         fc_end: Literal["linear", "norm_relu"] = "linear",
         dropout: float = 0.0,
         neck: Literal["none", "bnneck"] = "bnneck",
+        pooled_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.norm: nn.Module = nn.BatchNorm1d(dim) if pooled_norm else nn.Identity()
         self.dropout = dropout
         self.fc = nn.Sequential()
         for i, width in enumerate(fc_dims):
@@ -99,6 +103,7 @@ class Embedding(nn.Module):
 
     def forward(self, pooled: Tensor) -> Output:
         """[B, dim] float32 -> Output of [B, D] each."""
+        pooled = self.norm(pooled)
         if self.dropout:
             pooled = F.dropout(pooled, self.dropout, self.training)
         feature = self.fc(pooled)

@@ -117,6 +117,7 @@ def build_model(config: ModelConfig) -> ReIDModel:
         fc_end=config.fc_end,
         dropout=config.dropout,
         neck=config.neck,
+        pooled_norm=config.pooled_norm,
     )
     return ReIDModel(backbone, head, pooling=config.pooling, tail=_build_tail(config, backbone, head))
 

@@ -434,9 +434,10 @@ class ListedIdentity(IdentitySummary):
 
 
 class IdentityList(BaseModel):
-    """One page of identities."""
+    """One page of identities; `cameras` are those of all identities of the gallery."""
 
     total: int
+    cameras: list[str]
     identities: list[ListedIdentity]
 
 

@@ -17,7 +17,8 @@ from passerby.files import replace_folder
 from passerby.progress import progress_bar
 from passerby.tracking.boxes.box import Box
 from passerby.tracking.boxes.mot import read_mot
-from passerby.tracking.films import read_frames
+from passerby.tracking.boxes.reading import read_entries
+from passerby.tracking.films import picture_size, read_frames
 
 __all__ = ["MANIFEST", "Box", "VideoCrops", "crop_video", "read_mot"]
 
@@ -68,7 +69,7 @@ def crop_video(
     margin: float = 0.0,
     min_confidence: float | None = None,
     min_height: int = 16,
-    first_frame: int = 1,
+    first_frame: int | None = None,
     classes: Sequence[int] | None = None,
     progress: bool = True,
 ) -> VideoCrops:
@@ -76,14 +77,14 @@ def crop_video(
 
     Args:
         video: anything that FFmpeg decodes, or a folder of frames.
-        boxes: text file in MOT format, `frame,id,x,y,w,h,conf` a line; see `read_mot`.
+        boxes: of the film, with tracks, in any format of `read_boxes` (MOT, CSV, YOLO, COCO, CVAT, KITTI, JSON lines).
         out: new or empty folder for `PERSON/FRAME.jpg` and `manifest.csv`.
         camera: camera number for the manifest; films of several cameras go to several folders.
         every: take each track's first box and from then on those `every` or more frames later.
         margin: share of its width and height that a box grows on each side.
         min_confidence: skip less certain boxes, and those that do not say how certain they are; None skips none.
         min_height: skip boxes of which less than so many rows lie in the picture.
-        first_frame: number that the file gives the film's first frame: 1 in MOT, 0 from many programs.
+        first_frame: number that the file gives the film's first frame; None: as in `read_boxes`.
         classes: classes of a ground truth (8th column) whose boxes are taken; default 1, 2 and 7, MOT's pedestrians.
         progress: show a progress bar.
 
@@ -98,7 +99,7 @@ def crop_video(
         MissingExtraError: PyAV is not installed.
         StorageError: a file cannot be written.
     """
-    if every < 1 or margin < 0 or min_height < 1 or camera < 0 or first_frame < 0:
+    if every < 1 or margin < 0 or min_height < 1 or camera < 0 or (first_frame is not None and first_frame < 0):
         raise DataError(
             f"every={every}, margin={margin}, min_height={min_height}, camera={camera}, first_frame={first_frame}: "
             "out of range"
@@ -106,11 +107,12 @@ def crop_video(
     film, folder = Path(video).expanduser(), Path(out).expanduser()
     if not film.exists():
         raise DataError(f"{film}: no such film")
-    found = read_mot(boxes, first_frame=first_frame)
+    file = read_entries(boxes, first_frame=first_frame, size=lambda: picture_size(film))
+    found = file.boxes
     _check_options(found, boxes, min_confidence, classes)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} is not an empty folder; crops are not mixed with anything")
-    crops = VideoCrops(folder / MANIFEST)
+    crops = VideoCrops(folder / MANIFEST, skipped=dict(file.skipped), notes=list(file.notes))
     first_person = 1 if any(box.track == 0 for box in found) else 0
     if first_person:
         crops.notes.append("tracks count from 0 and persons from 1: person = track + 1")

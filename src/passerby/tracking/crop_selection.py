@@ -1,9 +1,12 @@
-"""Which crops of a film become vectors: the best of a track in every half second, and none where people overlap."""
+"""Which crops of a film become vectors: the best of a track in every second, and none where people overlap.
+
+Vectors are most of the work beside the detector, so that only crops that a tracklet will use are encoded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import simplejpeg
@@ -29,6 +32,7 @@ class PickedCrop:
         time: seconds.
         quality: 0 to 1: score, times the share that is not overlapped, less where the picture's border cuts it.
         pixels: RGB uint8 [h, w, 3].
+        best: whether it is the best of those that were picked together.
     """
 
     track: int
@@ -36,6 +40,7 @@ class PickedCrop:
     time: float
     quality: float
     pixels: UInt8
+    best: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,20 +63,35 @@ class Crop:
 
 
 @dataclass
+class _Stretch:
+    """A track between two moments at which it may have passed to somebody else."""
+
+    first: float
+    last: float
+    begin: float  # of the part of time whose best crop is being looked for
+    best: PickedCrop | None = None
+    picked: list[PickedCrop] = field(default_factory=list)
+
+
+@dataclass
 class CropSampler:
-    """Picks crops of a film while it runs; it holds one crop for each track in sight.
+    """Picks crops of a film while it runs; it holds a few crops for each track in sight.
+
+    A stretch of a track ends where its box overlaps another's, or is missing for `cut_gap` seconds. It gives one crop
+    for every `crop_seconds` and one for each of its ends, `crops` at most: the best of each of so many equal parts of
+    its time.
 
     Attributes:
         settings: of the tracking.
     """
 
     settings: TrackingSettings
-    _since: dict[int, float] = field(default_factory=dict)
-    _best: dict[int, PickedCrop] = field(default_factory=dict)
+    _stretches: dict[int, _Stretch] = field(default_factory=dict, init=False)
 
     def see(self, frame: Frame, detections: Detections) -> list[PickedCrop]:
-        """Look at a frame's boxes (those with a track below 0 only count as neighbours); crops that are ready."""
-        picked: list[PickedCrop] = []
+        """Look at a frame's boxes (those with a track below 0 only count as neighbours); crops of ended stretches."""
+        gone = [t for t, stretch in self._stretches.items() if frame.time - stretch.last > self.settings.cut_gap]
+        picked = [crop for track in gone for crop in self.end(track)]
         if frame.image is not None and len(detections):
             others = box_overlap(detections.xyxy, detections.xyxy)
             np.fill_diagonal(others, 0)
@@ -80,34 +100,53 @@ class CropSampler:
         return picked
 
     def end(self, track: int) -> list[PickedCrop]:
-        """The crop that a track still has, after it ended or was cut."""
-        self._since.pop(track, None)
-        crop = self._best.pop(track, None)
-        return [] if crop is None else [crop]
+        """The crops of a track's stretch, after it ended or was cut."""
+        stretch = self._stretches.pop(track, None)
+        if stretch is None:
+            return []
+        self._keep_best(stretch)
+        wanted = 2 + int((stretch.last - stretch.first) / self.settings.crop_seconds)
+        chosen = _best_of(stretch.picked, min(wanted, self.settings.crops))
+        best = max(chosen, key=lambda crop: crop.quality, default=None)
+        return [replace(crop, best=crop is best) for crop in chosen]
 
     def finish(self) -> list[PickedCrop]:
         """The rest, at the end of the film."""
-        return [crop for track in list(self._since) for crop in self.end(track)]
+        return [crop for track in list(self._stretches) for crop in self.end(track)]
 
     def _look(
         self, frame: Frame, image: UInt8, detections: Detections, row: int, overlap: float
-    ) -> Iterator[PickedCrop]:
+    ) -> Sequence[PickedCrop]:
         track = int(detections.tracks[row])
         if overlap > self.settings.cut_overlap:
-            yield from self.end(track)  # what comes after may be somebody else
-            return
-        if track in self._since and frame.time - self._since[track] >= self.settings.crop_seconds:
-            yield from self.end(track)
-        self._since.setdefault(track, frame.time)
+            return self.end(track)  # what comes after may be somebody else
+        stretch = self._stretches.setdefault(track, _Stretch(frame.time, frame.time, frame.time))
+        stretch.last = frame.time
+        if frame.time - stretch.begin >= self.settings.crop_seconds / 2:  # more to choose from costs next to nothing
+            self._keep_best(stretch)
+            stretch.begin = frame.time
         left, top, right, bottom = (round(float(side)) for side in detections.xyxy[row])
         pixels = image[max(top, 0) : bottom, max(left, 0) : right] if right > 0 and bottom > 0 else image[:0]
         if pixels.shape[0] < self.settings.min_height or not pixels.size:
-            return
+            return ()
         height, width = image.shape[:2]
         whole = left > _BORDER and top > _BORDER and right < width - _BORDER and bottom < height - _BORDER
         quality = float(np.clip(detections.scores[row], 0, 1)) * (1 - overlap) * (1.0 if whole else _CUT_BY_BORDER)
-        if track not in self._best or quality > self._best[track].quality:
-            self._best[track] = PickedCrop(track, frame.index, frame.time, quality, pixels.copy())
+        if stretch.best is None or quality > stretch.best.quality:
+            stretch.best = PickedCrop(track, frame.index, frame.time, quality, pixels.copy())
+        return ()
+
+    def _keep_best(self, stretch: _Stretch) -> None:
+        if stretch.best is not None:
+            stretch.picked.append(stretch.best)
+            stretch.best = None
+        if len(stretch.picked) >= 4 * self.settings.crops:  # so that a person who stands for hours costs no memory
+            stretch.picked = _best_of(stretch.picked, 2 * self.settings.crops)
+
+
+def _best_of(crops: list[PickedCrop], count: int) -> list[PickedCrop]:
+    places = best_places([c.frame for c in crops], [c.quality for c in crops], count)
+    return [crops[place] for place in places]
 
 
 def encode_crops(encoder: Encoder, picked: Sequence[PickedCrop], *, flip: bool, thumbnails: bool) -> list[Crop]:
@@ -117,13 +156,15 @@ def encode_crops(encoder: Encoder, picked: Sequence[PickedCrop], *, flip: bool, 
         encoder: makes the vectors.
         picked: crops.
         flip: average with the mirror image.
-        thumbnails: keep a small JPEG of each.
+        thumbnails: keep a small JPEG of the best crop of each stretch.
     """
     if not picked:
         return []
     vectors = encoder.encode([crop.pixels for crop in picked], flip=flip)
     return [
-        Crop(crop.track, crop.frame, crop.quality, vector, _jpeg(crop.pixels) if thumbnails else None)
+        Crop(
+            crop.track, crop.frame, crop.quality, vector, small_jpeg(crop.pixels) if thumbnails and crop.best else None
+        )
         for crop, vector in zip(picked, vectors, strict=True)
     ]
 
@@ -142,6 +183,7 @@ def best_places(frames: Sequence[int], qualities: Sequence[float], count: int) -
     return [best[part] for part in sorted(best)]
 
 
-def _jpeg(pixels: UInt8) -> bytes:
+def small_jpeg(pixels: UInt8) -> bytes:
+    """A thumbnail of a crop."""
     step = max(1, pixels.shape[0] // _THUMBNAIL)
     return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels[::step, ::step]), quality=80, colorspace="RGB"))

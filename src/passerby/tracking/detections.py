@@ -48,9 +48,26 @@ class Detections:
         return cls(boxes, certain, numbers)
 
     @classmethod
-    def from_supervision(cls, detections: Any) -> Detections:
-        """From `supervision.Detections`, or any object with `xyxy` (and `confidence` and `tracker_id`, if it has)."""
-        return cls.of(detections.xyxy, getattr(detections, "confidence", None), getattr(detections, "tracker_id", None))
+    def from_supervision(cls, detections: Any, *, label: int | None = None) -> Detections:
+        """From `supervision.Detections`, or any object with `xyxy` (and `confidence` and `tracker_id`, if it has).
+
+        Args:
+            detections: the object.
+            label: take boxes of this `class_id` only, the number of the class person; None takes all.
+
+        Raises:
+            DataError: no `xyxy`, no `class_id` where a label is given, or arrays that do not fit each other.
+        """
+        if not hasattr(detections, "xyxy"):
+            raise DataError(f"boxes: expected an object with xyxy [n, 4], found {type(detections).__name__}")
+        names = ("confidence", "tracker_id", "class_id")
+        scores, tracks, labels = (getattr(detections, name, None) for name in names)
+        found = cls.of(detections.xyxy, scores, tracks)
+        if label is None:
+            return found
+        if labels is None or np.shape(labels) != (len(found),):
+            raise DataError(f"boxes: label={label}, but the boxes have no class_id [{len(found)}]; leave the label out")
+        return found.select(np.asarray(labels) == label)
 
     def to_supervision(self) -> Any:
         """As `supervision.Detections` with confidence and tracker_id.

@@ -132,8 +132,7 @@ def follow_film(
     found.crops += encode_crops(encoder, waiting, flip=settings.flip, thumbnails=thumbnails)
     if broken:
         found.notes.append(f"{broken:,} frame(s) are broken and cannot be decoded")
-    if isinstance(detect, _FromFile):
-        detect.count_rest(found.frames)
+    count_boxes_of_missing_frames(detect, found.frames)
     found.tracks = _table(rows)
     return found
 
@@ -149,6 +148,17 @@ def box_source(
     return _Detecting(detector, found, settings) if detector is not None else _FromFile(boxes, found, settings)
 
 
+def count_boxes_of_missing_frames(source: BoxSource, last: int) -> None:
+    """Count the boxes of a file whose frames did not come.
+
+    Args:
+        source: of `box_source`.
+        last: number of the last frame that came.
+    """
+    if isinstance(source, _FromFile):
+        source.count_rest(last)
+
+
 class _Detecting:
     """Boxes of a detector, followed by a tracker."""
 
@@ -162,7 +172,8 @@ class _Detecting:
         )
 
     def __call__(self, frame: Frame, image: UInt8) -> Detections:
-        detections = self._detector(image)
+        found = self._detector(image)  # a function of the caller's may give anything with `xyxy`
+        detections = found if isinstance(found, Detections) else Detections.from_supervision(found)
         followed = Detections(detections.xyxy, detections.scores, self._tracker.update(detections))
         _count(self._found, "boxes that no track took", int((followed.tracks < 0).sum()))
         return followed

@@ -18,6 +18,7 @@ from passerby.errors import DataError, MissingExtraError
 from passerby.images.decode import EXTENSIONS, read_image
 
 _RATE = 25.0  # frames per second where neither the source nor the caller gives a rate
+_TIMEOUT = 10.0  # seconds without an answer or a picture after which a camera counts as gone
 _NOTHING: UInt8 = np.empty((0, 0, 3), dtype=np.uint8)  # for a frame that is not wanted; converting costs time
 
 
@@ -109,6 +110,18 @@ def read_frames(
         yield from _frames_of_film(_pyav(), source, wanted, last, rate)
 
 
+def picture_size(source: str | os.PathLike[str]) -> tuple[int, int]:
+    """(width, height) of a source's first frame that can be decoded, pixels, as players show it.
+
+    Raises:
+        DataError: no such source, or nothing in it can be decoded.
+    """
+    for frame in read_frames(source):
+        if frame.image is not None:
+            return frame.image.shape[1], frame.image.shape[0]
+    raise DataError(f"{os.fspath(source)}: not a single frame can be decoded")
+
+
 def is_folder(source: str | os.PathLike[str]) -> bool:
     """Whether a source is a folder of frames.
 
@@ -178,11 +191,14 @@ def _frames_of_film(
 
 
 def _open(av: Any, source: str | os.PathLike[str]) -> Any:
-    name = os.fspath(source) if is_address(source) else str(Path(source).expanduser())
+    live = is_address(source)
+    name = os.fspath(source) if live else str(Path(source).expanduser())
     try:
-        return av.open(name)
+        return av.open(name, timeout=_TIMEOUT if live else None)
     except av.FFmpegError as error:
-        raise DataError(f"{name}: cannot be decoded ({error})") from error
+        unfinished = Path(name).suffix.lower() in (".mp4", ".mov", ".m4v") and not live
+        hint = "; a recording that was not closed lacks its table of frames (moov)" if unfinished else ""
+        raise DataError(f"{name}: cannot be decoded ({error}){hint}") from error
 
 
 def _film_stream(container: Any, source: str | os.PathLike[str]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,8 +13,8 @@ import numpy as np
 from passerby.array_types import Bool, Float32, Float64, Int64
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import DataError
-from passerby.evaluation.tracks import TrackReport, TrackRows, evaluate_tracks
-from passerby.tracking.boxes.reading import read_boxes
+from passerby.evaluation.tracks import TrackReport, TrackRows, compare_tracks
+from passerby.tracking.track_files import FoundTracks, read_truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class IdentityRows:
         return len(self.frames)
 
     def as_track_rows(self) -> TrackRows:
-        """As `evaluate_tracks` reads them."""
+        """As `compare_tracks` reads them."""
         left_top, right_bottom = self.boxes[:, :2], self.boxes[:, 2:]
         boxes = np.concatenate([left_top, right_bottom - left_top], axis=1).astype(np.float64)
         return TrackRows(self.frames, self.identities, boxes)
@@ -121,21 +121,15 @@ class TrackingResult:
         unknown = [name for name in truth if name not in known]
         if unknown:
             raise DataError(f"truth of {', '.join(unknown)}: the result has {', '.join(known)}")
-        found, true = {}, {}
+        found, true, notes = {}, {}, list[str]()
         for name, path in truth.items():
             film = known[name]
-            boxes = [
-                box
-                for box in read_boxes(path, first_frame=first_frame, size=film.size).boxes
-                if box.confidence != 0 and (box.frame - 1) % film.step == 0 and box.track >= 0
-            ]
             found[name] = film.rows.as_track_rows()
-            true[name] = TrackRows(
-                np.array([box.frame for box in boxes], np.int64),
-                np.array([box.track for box in boxes], np.int64),
-                np.array([(box.x, box.y, box.width, box.height) for box in boxes], np.float64).reshape(-1, 4),
+            true[name], left_out = read_truth(
+                path, FoundTracks(found[name], film.step, film.frames, film.size), first_frame=first_frame
             )
-        return evaluate_tracks(found, true)
+            notes += left_out
+        return replace(compare_tracks(found, true), notes=tuple(notes))
 
     def to_dict(self) -> dict[str, object]:
         """Counts as plain values."""
@@ -149,8 +143,12 @@ class TrackingResult:
             "films": [
                 {
                     "film": film.source,
+                    "name": film.name,
                     "camera": film.camera,
                     "frames": film.frames,
+                    "rate": film.rate,
+                    "step": film.step,
+                    "size": list(film.size),
                     "boxes": int((~film.rows.filled).sum()),
                     "filled": int(film.rows.filled.sum()),
                     "identities": len(np.unique(film.rows.identities)),

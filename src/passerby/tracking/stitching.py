@@ -12,13 +12,19 @@ from passerby.array_types import Bool, Float64, Int64
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import MissingExtraError
 from passerby.tracking.tracklet_calibration import TrackletCalibration, log_ratios
+from passerby.tracking.travel_times import TravelTimes, too_soon
 
 _FORBIDDEN = 1e9  # large and finite: in average linkage it outweighs everything and still adds up
 _TOLERANCE = 1  # frames in which two boxes of one camera may be the same person's
 
 
 def stitch(
-    tracklets: Sequence[Tracklet], calibration: TrackletCalibration, *, least_quality: float = 0.0, prior: float = 0.5
+    tracklets: Sequence[Tracklet],
+    calibration: TrackletCalibration,
+    *,
+    least_quality: float = 0.0,
+    prior: float = 0.5,
+    travel_times: TravelTimes | None = None,
 ) -> Int64:
     """Number tracklets so that those of one person have one number, [n], from 0 in the order of their first moment.
 
@@ -27,7 +33,8 @@ def stitch(
        time.
     2. Average linkage, over all pairs weighted by their crops, of the log-likelihood ratio of their distance
        (`TrackletCalibration`); joining stops where the mean ratio, with the prior, favours two people. Tracklets of
-       one camera that overlap by more than a frame are never joined, and neither are clusters that hold such a pair.
+       one camera that overlap by more than a frame are never joined, tracklets of two cameras with less time between
+       them than the way takes neither, and neither are clusters that hold such a pair.
 
     Tracklets below `least_quality` stay with their track's other pieces but do not decide anything.
 
@@ -36,6 +43,7 @@ def stitch(
         calibration: of the encoder that made their vectors.
         least_quality: see above, 0 to 1.
         prior: probability, before looking, that two tracklets show one person.
+        travel_times: least seconds from one camera to another; the cameras' times are of one clock.
     """
     count = len(tracklets)
     if not count:
@@ -43,6 +51,9 @@ def stitch(
     vectors = [t.vector if t.quality >= least_quality else None for t in tracklets]
     seen = np.array([vector is not None for vector in vectors])
     apart = _apart(tracklets)
+    if travel_times is not None:
+        starts, ends = (np.array(moments) for moments in zip(*((t.start, t.end) for t in tracklets), strict=True))
+        apart |= too_soon([t.camera for t in tracklets], starts, ends, travel_times)
     cost = np.full((count, count), 0.0)
     if seen.any():
         rows = np.flatnonzero(seen)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,15 +18,15 @@ from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, DataError
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.progress import ProgressBar, progress_bar
-from passerby.tracking.boxes.box_file import BoxFile
 from passerby.tracking.boxes.reading import read_boxes
 from passerby.tracking.detectors.detector import Detector, load_detector
 from passerby.tracking.film_tracks import FilmTracks, follow_film
-from passerby.tracking.films import film_info, is_folder, read_frames
+from passerby.tracking.films import film_info, is_folder, picture_size
 from passerby.tracking.result import TrackedFilm, TrackingResult, fill_gaps, identity_rows
 from passerby.tracking.stitching import stitch
 from passerby.tracking.tracklet_calibration import TrackletCalibration, find_calibration
 from passerby.tracking.tracklets import make_tracklets
+from passerby.tracking.travel_times import TravelTimes, check_cameras, read_travel_times
 from passerby.tracking.writers.folder import write_result
 
 Film: TypeAlias = str | os.PathLike[str]
@@ -57,7 +59,8 @@ def track(
     Args:
         films: films, folders of frames, or addresses of cameras.
         encoder: a `passerby.Encoder`, or the folder or description file of one.
-        detector: an OpenVINO or ONNX file, a description of one, or a function image -> `Detections`.
+        detector: an OpenVINO or ONNX file, a description of one, or a function: RGB picture -> `Detections`, or any
+            object with `xyxy` [n, 4], such as `supervision.Detections`.
         boxes: instead of a detector: files of boxes, one a film in their order, or by name or camera of the film.
         cameras: one name a film; default: the films' names.
         starts: moment of each film's first frame, seconds (so that two films of one camera keep their clock).
@@ -75,7 +78,7 @@ def track(
         Who was where and when. After Ctrl-C: what was finished up to then, with a note.
 
     Raises:
-        ConfigError: an unknown setting, or both or neither of detector and boxes.
+        ConfigError: an unknown setting, both or neither of detector and boxes, or two films of a camera at one moment.
         DataError: a film or file that cannot be read, `out` that holds something, or not a single tracked person.
         EmbeddingError: nothing says how near two tracklets of one person are.
         MissingExtraError: a package of the extra `track` is not installed.
@@ -83,7 +86,10 @@ def track(
     sources = [films] if isinstance(films, (str, os.PathLike)) else list(films)
     chosen = tracking_settings(settings, changes)
     names = _camera_names(sources, cameras)
-    _check(sources, starts, detector, boxes, out)
+    _check(sources, names, starts, detector, boxes, out)
+    times = None if chosen.travel_times is None else read_travel_times(chosen.travel_times)
+    if times is not None:
+        check_cameras(times, names)
     model = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
     law = _calibration(model, None if isinstance(encoder, Encoder) else encoder, threshold, calibration)
     finder = load_detector(detector) if isinstance(detector, (str, os.PathLike)) else detector
@@ -107,7 +113,7 @@ def track(
             )
             if any(note.startswith("interrupted") for note in followed[-1].notes):
                 break
-    result = _join(followed, len(sources), law, chosen, model)
+    result = _join(followed, len(sources), law, times, chosen, model)
     return result if out is None else replace(result, folder=write_result(result, Path(out), films=film_out))
 
 
@@ -127,7 +133,9 @@ def _camera_names(sources: Sequence[Film], cameras: str | Sequence[str] | None) 
     return names
 
 
-def _check(sources: Sequence[Film], starts: Any, detector: Any, boxes: Any, out: Film | None) -> None:
+def _check(
+    sources: Sequence[Film], cameras: Sequence[str], starts: Any, detector: Any, boxes: Any, out: Film | None
+) -> None:
     if not sources:
         raise DataError("track: expected at least one film, found none")
     for source in sources:
@@ -136,6 +144,13 @@ def _check(sources: Sequence[Film], starts: Any, detector: Any, boxes: Any, out:
         raise ConfigError("track: give a detector or boxes, one of the two")
     if starts is not None and len(starts) != len(sources):
         raise DataError(f"{len(starts)} starts for {len(sources)} films; expected one a film")
+    moments = list(zip(cameras, [0.0] * len(sources) if starts is None else map(float, starts), strict=True))
+    twice = next((camera for camera, moment in moments if moments.count((camera, moment)) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"track: two films of the camera {twice} begin at one moment; say when each begins with starts, or that "
+            "they are of two cameras"
+        )
     if out is not None and Path(out).exists() and (not Path(out).is_dir() or any(Path(out).iterdir())):
         raise DataError(f"{out} is not an empty folder; results are not mixed with anything")
     stems = [Path(source).stem for source in sources]
@@ -162,28 +177,29 @@ def _boxes_of_films(sources: Sequence[Film], cameras: Sequence[str], boxes: Any,
     if boxes is None:
         return [None] * len(sources)
     if isinstance(boxes, Mapping):
-        keys = [next((k for k in (c, Path(s).stem) if k in boxes), None) for s, c in zip(sources, cameras, strict=True)]
+        keys = [next((k for k in (Path(s).stem, c) if k in boxes), None) for s, c in zip(sources, cameras, strict=True)]
         files = [None if key is None else boxes[key] for key in keys]
-        if any(file is None for file in files) or len(boxes) != len(sources):
-            raise DataError(f"boxes of {', '.join(boxes)}; expected one file for each of {', '.join(cameras)}")
+        if None in keys or len(set(keys)) < len(sources) or len(boxes) != len(sources):
+            stems = ", ".join(Path(source).stem for source in sources)
+            raise DataError(f"boxes of {', '.join(boxes)}; expected one file for each of {stems}")
     else:
         files = [boxes] if isinstance(boxes, (str, os.PathLike)) else list(boxes)
         if len(files) != len(sources):
             raise DataError(f"{len(files)} files of boxes for {len(sources)} films; expected one a film")
-    return [_read_boxes(file, source, first) for file, source in zip(files, sources, strict=True) if file is not None]
-
-
-def _read_boxes(file: Film, source: Film, first: int | None) -> BoxFile:
-    size = None
-    if Path(file).is_dir():  # YOLO's boxes are shares of the picture
-        frame = next(iter(read_frames(source, last=1)), None)
-        if frame is not None and frame.image is not None:
-            size = (frame.image.shape[1], frame.image.shape[0])
-    return read_boxes(file, first_frame=first, size=size)
+    return [
+        read_boxes(file, first_frame=first, size=partial(picture_size, source))
+        for file, source in zip(files, sources, strict=True)
+        if file is not None
+    ]
 
 
 def _join(
-    followed: Sequence[FilmTracks], wanted: int, law: TrackletCalibration, settings: TrackingSettings, encoder: Encoder
+    followed: Sequence[FilmTracks],
+    wanted: int,
+    law: TrackletCalibration,
+    travel_times: TravelTimes | None,
+    settings: TrackingSettings,
+    encoder: Encoder,
 ) -> TrackingResult:
     tracklets: list[Tracklet] = []
     places: list[Int64] = []
@@ -198,13 +214,29 @@ def _join(
         raise DataError(
             f"{', '.join(film.source for film in followed)}: nobody was tracked ({reasons or 'no person was detected'})"
         )
-    identities = stitch(tracklets, law, least_quality=settings.least_quality, prior=settings.prior) + 1
+    joined = stitch(
+        tracklets, law, least_quality=settings.least_quality, prior=settings.prior, travel_times=travel_times
+    )
+    identities = joined + 1
     decided = np.array([t.vector is not None and t.quality >= settings.least_quality for t in tracklets])
     notes = [f"joined by {law}"]
+    if travel_times is not None:
+        notes.append(f"travel times between {', '.join(sorted({c for pair in travel_times for c in pair}))}")
+    notes += _films_at_once(followed)
     if len(followed) < wanted:
         notes.append(f"interrupted: {wanted - len(followed)} film(s) were not begun")
     films = tuple(_film(film, place, identities, settings) for film, place in zip(followed, places, strict=True))
     return TrackingResult(films, tuple(tracklets), identities, decided, encoder.fingerprint, tuple(notes))
+
+
+def _films_at_once(followed: Sequence[FilmTracks]) -> list[str]:
+    """Films of one camera whose moments overlap, which a camera cannot give."""
+    spans = [(f.camera, f.name, f.tracks.times.min(), f.tracks.times.max()) for f in followed if len(f.tracks)]
+    return [
+        f"{first[1]} and {second[1]} of the camera {first[0]} overlap in time; are their starts right?"
+        for first, second in combinations(spans, 2)
+        if first[0] == second[0] and first[2] < second[3] and second[2] < first[3]
+    ]
 
 
 def _film(film: FilmTracks, tracklets: Int64, identities: Int64, settings: TrackingSettings) -> TrackedFilm:

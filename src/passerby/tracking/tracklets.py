@@ -42,7 +42,7 @@ def make_tracklets(
         own = of_piece.get(piece, [])
         places = best_places([crop.frame for crop in own], [crop.quality for crop in own], settings.crops)
         chosen = [own[place] for place in places]
-        best = max(chosen, key=lambda crop: crop.quality, default=None)
+        pictures = [crop.thumbnail for crop in sorted(own, key=lambda crop: -crop.quality) if crop.thumbnail]
         tracklets.append(
             Tracklet(
                 camera=camera,
@@ -55,7 +55,7 @@ def make_tracklets(
                 crop_quality=np.array([crop.quality for crop in chosen], np.float32),
                 track=int(tracks.tracks[rows[0]]),
                 source=source,
-                thumbnail=None if best is None else best.thumbnail,
+                thumbnail=pictures[0] if pictures else None,
             )
         )
     return tracklets, pieces

@@ -1,62 +1,49 @@
-"""From a stream to sightings in a gallery: `passerby.watch`."""
+"""From a film or a camera to sightings in a gallery: `passerby.watch`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from passerby.config.tracking import TrackingSettings, tracking_settings
-from passerby.errors import ConfigError
+from passerby.embedding.tracklet import Tracklet
+from passerby.errors import ConfigError, GalleryError
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.images_or_vectors import thumbnail
 from passerby.gallery.result_types import Sighting
 from passerby.tracking.boxes.reading import read_boxes
-from passerby.tracking.crop_selection import CropSampler, PickedCrop, best_places
-from passerby.tracking.detections import Detections, box_overlap
 from passerby.tracking.detectors.detector import Detector, load_detector
-from passerby.tracking.film_tracks import FilmTracks, box_source
-from passerby.tracking.films import Frame, film_info, read_frames
+from passerby.tracking.film_tracks import FilmTracks, box_source, count_boxes_of_missing_frames
+from passerby.tracking.films import Frame, film_info, is_folder, picture_size
+from passerby.tracking.watching.incoming_frames import CameraEvent, IncomingFrames
+from passerby.tracking.watching.open_pieces import OpenPieces
+from passerby.tracking.watching.resume_file import WatchedSoFar, frame_to_go_on_after
+from passerby.tracking.watching.watched_sighting import WatchedSighting
 
-
-@dataclass(frozen=True)
-class WatchedSighting:
-    """Somebody was seen by a camera; printing it says who, when and where.
-
-    Attributes:
-        camera: its name.
-        start: first moment, seconds.
-        end: last moment, seconds.
-        boxes: frames with a box.
-        crops: of them, the ones that were compared.
-        sighting: what the gallery says; None: not good enough to say.
-    """
-
-    camera: str
-    start: float
-    end: float
-    boxes: int
-    crops: int
-    sighting: Sighting | None
-
-    def __str__(self) -> str:
-        who = "somebody, not good enough to say who" if self.sighting is None else str(self.sighting)
-        return f"{self.camera} {self.start:.1f} to {self.end:.1f} s: {who}"
+__all__ = ["CameraEvent", "WatchCounts", "WatchedSighting", "watch"]
 
 
 @dataclass
-class _Open:
-    """A piece of a track that is still in sight."""
+class WatchCounts:
+    """What a watch has seen so far.
 
-    start: float
-    end: float
-    first_frame: int
-    last_frame: int
-    boxes: int = 0
-    crops: list[PickedCrop] = field(default_factory=list)
+    Attributes:
+        frames: number of the last frame that came.
+        looked: frames in which people were looked for.
+        sightings: how many.
+        undecided: of them, those not good enough to say.
+        skipped: boxes and frames that came to nothing, by reason.
+        notes: what else should be known.
+    """
+
+    frames: int = 0
+    looked: int = 0
+    sightings: int = 0
+    undecided: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def watch(
@@ -66,17 +53,27 @@ def watch(
     camera: str,
     detector: Detector | str | os.PathLike[str] | None = None,
     boxes: str | os.PathLike[str] | None = None,
-    start: float = 0.0,
+    first_frame: int | None = None,
+    start: float | None = None,
+    speed: float | None = None,
     piece_seconds: float = 10.0,
     threshold: float | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    retry_seconds: float = 5.0,
+    retries: int | None = None,
+    thumbnails: bool = True,
+    counts: WatchCounts | None = None,
+    report: Callable[[CameraEvent], None] = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
     settings: TrackingSettings | None = None,
     **changes: Any,
 ) -> Iterator[WatchedSighting]:
     """Watch a camera or a film and tell the gallery who is seen, one sighting after the other.
 
-    A sighting is a piece of a track: it ends where the track ends, overlaps another, or after `piece_seconds`. Its best
-    crops are the probe of `Gallery.observe`, which stores it and enrols unknown people as such; nobody is two of those
-    that are in the picture at once. Memory does not grow with the stream.
+    A sighting is a piece of a track: it ends where the track ends, overlaps another, or after `piece_seconds`. The
+    vectors of its best crops are the probe of `Gallery.observe_tracklet`, which stores the sighting and enrols unknown
+    people as such; nobody is two of those that are in the picture at once. Memory does not grow with the
+    stream. A film that breaks off gives what could be read, and a note in `counts`.
 
     Args:
         film: a film, a folder of frames, or a camera's address.
@@ -84,9 +81,21 @@ def watch(
         camera: name that sightings are stored under.
         detector: as for `track`; or
         boxes: a file of boxes.
-        start: moment of the first frame, seconds (since 1970 for sightings with a date).
+        first_frame: number that the file of boxes gives the film's first frame.
+        start: moment of the first frame, seconds (since 1970 for sightings with a date); default: 0 for films, the
+            clock for cameras.
+        speed: seconds of film in a second of the clock, to treat a film like a camera; default: as fast as possible.
+            Where looking for people is slower than a camera or this clock, frames are left out and counted.
         piece_seconds: longest time to a verdict.
         threshold: as for `Gallery.observe`.
+        resume: file that says how far the film was watched: read if it exists, written with every sighting. People in
+            sight when a watch is killed have no sighting from it.
+        retry_seconds: pause before a camera that went away is opened again; it doubles up to a minute.
+        retries: failures in a row after which a camera is given up; default: never.
+        thumbnails: keep the best crop of a tracklet.
+        counts: filled in while watching.
+        report: called when a camera goes away or comes back.
+        stop: asked before every frame: True ends the watch after the verdicts on everybody in sight.
         settings: as for `track`.
         **changes: single fields of `TrackingSettings`.
 
@@ -94,78 +103,76 @@ def watch(
         Sightings in the order in which they end.
 
     Raises:
-        ConfigError: both or neither of detector and boxes, or an unknown setting.
-        DataError: the film cannot be read.
+        ConfigError: both or neither of detector and boxes, an unknown setting, or `resume` or `speed` with a camera.
+        DataError: the film cannot be read, or a camera was given up.
         GalleryError: no threshold, or no encoder.
     """
     chosen = tracking_settings(settings, changes)
+    is_folder(film)  # refuses what does not exist
     if (detector is None) == (boxes is None):
         raise ConfigError("watch: give a detector or boxes, one of the two")
-    info = film_info(film, rate=chosen.rate)
+    if not piece_seconds > 0:
+        raise ConfigError(f"watch: piece_seconds={piece_seconds}; expected a time above 0")
+    if gallery.encoder is None:
+        raise GalleryError(f"{gallery.location}: opened without an encoder; watching needs the vectors of crops")
+    seen = WatchCounts() if counts is None else counts
+    place = None if resume is None else Path(resume).expanduser()
+    frames = IncomingFrames(
+        film,
+        camera,
+        rate=chosen.rate,
+        every=chosen.every,
+        after=0 if place is None else frame_to_go_on_after(place, film, camera),
+        start=start,
+        speed=speed,
+        retry_seconds=retry_seconds,
+        retries=retries,
+        report=report,
+        stop=stop,
+    )
     finder = load_detector(detector) if isinstance(detector, (str, os.PathLike)) else detector
-    state = FilmTracks.empty(film, camera, info, chosen)
-    detect = box_source(state, chosen, detector=finder, boxes=None if boxes is None else read_boxes(boxes))
-    sampler, opened = CropSampler(chosen), dict[int, _Open]()
-    for frame in read_frames(film, wanted=lambda index: (index - 1) % chosen.every == 0, rate=chosen.rate):
-        if frame.image is None or not frame.image.size:
-            continue
-        moment = Frame(frame.index, start + frame.time, frame.image)
-        detections = detect(moment, frame.image)
-        for crop in sampler.see(moment, detections):
-            if crop.track in opened:
-                opened[crop.track].crops.append(crop)
-        covered = _covered(detections, chosen)
-        for track in _ended(opened, covered, moment.time, piece_seconds, chosen):
-            yield _verdict(opened.pop(track), sampler.end(track), gallery, camera, threshold, chosen, os.fspath(film))
-        for track in set(detections.tracks[detections.tracks >= 0].tolist()) - covered:
-            piece = opened.setdefault(track, _Open(moment.time, moment.time, frame.index, frame.index))
-            piece.end, piece.last_frame, piece.boxes = moment.time, frame.index, piece.boxes + 1
-    for track in list(opened):
-        yield _verdict(opened.pop(track), sampler.end(track), gallery, camera, threshold, chosen, os.fspath(film))
+    tracks = FilmTracks.empty(film, camera, film_info(film, rate=chosen.rate), chosen)
+    file = None if boxes is None else read_boxes(boxes, first_frame=first_frame, size=lambda: picture_size(film))
+    detect = box_source(tracks, chosen, detector=finder, boxes=file)
+    pieces = OpenPieces(camera, os.fspath(film), gallery.encoder, chosen, piece_seconds, thumbnails)
+
+    def verdict(tracklet: Tracklet, now: float) -> WatchedSighting:
+        good = len(tracklet.vectors) > 0 and tracklet.quality >= chosen.least_quality
+        sighting = _observe(gallery, tracklet, threshold) if good else None
+        seen.sightings += 1
+        seen.undecided += sighting is None
+        return WatchedSighting(tracklet, now, sighting)
+
+    now = 0.0
+    for frame in frames:
+        seen.frames, now = frame.index, frame.time
+        if frame.image is not None and frame.image.size:
+            seen.looked += 1
+            for tracklet in pieces.see(frame, detect(frame, frame.image)):
+                yield verdict(tracklet, now)
+                _save(place, film, camera, frame)
+    for tracklet in pieces.finish():
+        yield verdict(tracklet, now)
+    if place is not None and seen.frames:
+        WatchedSoFar(os.fspath(film), camera, seen.frames).save(place)
+    count_boxes_of_missing_frames(detect, seen.frames)
+    _close(seen, frames, tracks)
 
 
-def _covered(detections: Detections, settings: TrackingSettings) -> set[int]:
-    """Tracks whose box overlaps another: what comes after may be somebody else."""
-    overlap = box_overlap(detections.xyxy, detections.xyxy)
-    np.fill_diagonal(overlap, 0)
-    return set(detections.tracks[overlap.max(axis=1, initial=0) > settings.cut_overlap].tolist())
+def _observe(gallery: Gallery, tracklet: Tracklet, threshold: float | None) -> Sighting:
+    """The only place where a tracklet is given to the gallery."""
+    return gallery.observe_tracklet(tracklet, threshold=threshold)
 
 
-def _ended(
-    opened: Mapping[int, _Open], covered: set[int], now: float, longest: float, settings: TrackingSettings
-) -> list[int]:
-    """Pieces that are over: out of sight, overlapped, or long enough."""
-    return [
-        track
-        for track, piece in opened.items()
-        if now - piece.end > settings.cut_gap or track in covered or now - piece.start >= longest
-    ]
+def _save(place: Path | None, film: str | os.PathLike[str], camera: str, frame: Frame) -> None:
+    if place is not None:
+        WatchedSoFar(os.fspath(film), camera, frame.index).save(place)
 
 
-def _verdict(
-    piece: _Open,
-    rest: list[PickedCrop],
-    gallery: Gallery,
-    camera: str,
-    threshold: float | None,
-    settings: TrackingSettings,
-    source: str,
-) -> WatchedSighting:
-    crops = piece.crops + rest
-    places = best_places([crop.frame for crop in crops], [crop.quality for crop in crops], settings.crops)
-    good = [crops[place] for place in places if crops[place].quality >= settings.least_quality]
-    sighting = None
-    if good:
-        probe = [crop.pixels for crop in good]
-        best = max(good, key=lambda crop: crop.quality)
-        sighting = gallery.observe(
-            probe,
-            camera=camera,
-            time=piece.start,
-            end=piece.end,
-            source=source,
-            frames=(piece.first_frame, piece.last_frame),
-            threshold=threshold,
-            thumbnail=thumbnail(best.pixels) if gallery.thumbnails else None,
-        )
-    return WatchedSighting(camera, piece.start, piece.end, piece.boxes, len(good), sighting)
+def _close(seen: WatchCounts, frames: IncomingFrames, tracks: FilmTracks) -> None:
+    seen.skipped.update(tracks.skipped)
+    if frames.late:
+        seen.skipped["frames that came while earlier ones were looked at"] = frames.late
+    if frames.broken:
+        seen.skipped["frames that are broken"] = frames.broken
+    seen.notes += [*tracks.notes, *([frames.note] if frames.note else [])]

@@ -80,7 +80,7 @@ def test_a_person_has_sightings_and_templates_that_can_be_split_off(page: Any, s
     assert page.inner_text("#person-sightings-title") == "Sightings (2)"
     assert page.inner_text("#person-templates-title") == "Templates (1)"
     assert page.locator("#timeline rect").count() == 2
-    assert {"hall", "yard", "door"} <= set(page.locator("#timeline text").all_inner_texts())
+    assert {"hall", "yard", "door"} <= set(page.locator("#timeline text").all_text_contents())
     page.check("#person-sightings li:has-text('yard') input")
     assert "1 sighting" in page.inner_text("#split-bar")
     page.click("#split-bar button")

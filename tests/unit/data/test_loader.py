@@ -80,6 +80,17 @@ def test_a_batch_is_what_the_augmenter_makes_with_the_step_as_seed(samples):
         assert torch.equal(batch.images, loader.augmenter(stored, generator_seed=(3, 5, step, 0)))
 
 
+@pytest.mark.parametrize("cache", ["memory", "none"])
+def test_crops_come_from_images_stored_enlarged(samples, cache):
+    augment = AugmentConfig(pad=0, enlarge=1.25)
+    loader = train_loader(samples, augment=augment, stored=(40, 20), cache=cache)
+    assert loader.augmenter.source == (40, 20)
+    for step, batch in enumerate(loader.epoch(5)):
+        stored = torch.from_numpy(loader.store.fetch(batch.indices.numpy())).permute(0, 3, 1, 2)
+        assert batch.images.shape == (4, 3, 32, 16)
+        assert torch.equal(batch.images, loader.augmenter(stored, generator_seed=(3, 5, step, 0)))
+
+
 def test_starting_at_a_step_equals_having_taken_the_earlier_ones(samples):
     loader = train_loader(samples)
     whole = images_of(loader, epoch=2)

@@ -20,7 +20,7 @@ from passerby.models.engines import choice as choosing
 from passerby.models.engines import engine_cache
 from passerby.models.engines.choice import TRIAL_FROM, pick_encoder
 from passerby.models.engines.engine_cache import EngineChoice, remember_choice, remembered_choice
-from passerby.models.engines.graph_choice import exported_graph, graph_at_hand
+from passerby.models.engines.graph_choice import exported_graph, graph_at_hand, open_remembered
 from passerby.models.export.encoder_export import export
 from passerby.models.graph_encoder import GraphEncoder
 from passerby.models.model import build_model
@@ -83,6 +83,9 @@ def test_a_graph_is_written_into_the_cache_where_the_folder_has_none(
     encoder = make(tmp_path / "e", seed=5)
     chosen, _ = pick_encoder(tmp_path / "e", images=TRIAL_FROM)
     assert chosen.engine.name == "onnxruntime"
+    remembered = remembered_choice(encoder.fingerprint)
+    assert remembered is not None
+    assert Path(remembered.graph).is_absolute()
     assert list(cache.glob(f"{encoder.fingerprint}/*/encoder.onnx"))
     assert not list((tmp_path / "e").glob("*.onnx"))
 
@@ -129,6 +132,17 @@ def test_the_cache_is_bounded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> N
         remember_choice(f"encoder-{number}", EngineChoice("torch"))
     assert len(list(cache.iterdir())) == 2
     assert engine_cache.cache_size()[0] == 2
+
+
+@pytest.mark.slow
+def test_openvino_reads_what_an_onnx_file_says_about_itself(exported: Path) -> None:
+    pytest.importorskip("openvino")
+    described = described_encoder(exported)
+    assert described is not None
+    choice = EngineChoice("openvino", 1, str(exported / "encoder.onnx"))
+    engine = open_remembered(described, choice)
+    assert engine is not None
+    assert engine.preprocessing is None
 
 
 @pytest.mark.slow

@@ -196,3 +196,15 @@ def test_a_missing_exporter_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(MissingExtraError, match=r"passerby\[export\]"):
         export(tmp_path / "e", "onnx")
+
+
+def test_the_head_of_sphere_reid_is_saved_and_exported(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    config = ModelConfig(backbone="tiny:osnet_x0_25", pooled_norm=True, fc_dims=(16,), dropout=0.5)
+    encoder = make(tmp_path / "encoder", config=config)
+    vectors = encoder.encode(pictures(64, 32))
+    np.testing.assert_allclose(load_encoder(tmp_path / "encoder").encode(pictures(64, 32)), vectors, atol=1e-6)
+    export(tmp_path / "encoder", "onnx")
+    exported = load_encoder(tmp_path / "encoder", "onnxruntime")
+    np.testing.assert_allclose(exported.encode(pictures(64, 32)), vectors, atol=1e-4)

@@ -85,3 +85,23 @@ def test_dropout_acts_in_training_alone() -> None:
 )
 def test_public_names_of_inception_v2(public: str, ours: str) -> None:
     assert own_name(public) == ours
+
+
+def test_the_head_of_sphere_reid() -> None:
+    """Batch norm, dropout (none in evaluation), one fully connected layer, batch norm, in this order."""
+    head = Embedding(5, fc_dims=(4,), dropout=0.5, pooled_norm=True).eval()
+    with torch.no_grad():
+        for norm in (head.norm, head.neck):
+            norm.running_mean.uniform_(-1, 1)
+            norm.running_var.uniform_(0.5, 2)
+    x = torch.randn(3, 5)
+
+    def normed(x: torch.Tensor, norm: torch.nn.BatchNorm1d) -> torch.Tensor:
+        return (x - norm.running_mean) / (norm.running_var + 1e-5).sqrt() * norm.weight + norm.bias
+
+    (layer,) = head.fc
+    feature = normed(x, head.norm) @ layer.weight.T + layer.bias
+    output = head(x)
+    torch.testing.assert_close(output.feature, feature)
+    torch.testing.assert_close(output.embedding, normed(feature, head.neck))
+    assert not [name for name in Embedding(5).state_dict() if name.startswith("norm")]

@@ -78,7 +78,7 @@ def test_every_format_gives_the_same_boxes(name: str, tmp_path: Path) -> None:
         (2, LONG, 8, 8, 16, 48, 0.25 if scored else -1),
     ]
     assert found.skipped == skipped
-    assert set(FILES) == set(BOX_FORMATS)
+    assert {*FILES, "yolo"} == set(BOX_FORMATS)
 
 
 def test_yolo_labels_need_the_pictures_size(tmp_path: Path) -> None:
@@ -139,7 +139,11 @@ WRONG = {
         ('[{"image_id": 1, "bbox": [1, 2]}]', "annotation 1: expected an object with bbox"),
         ('{"images": [{"id": 1, "video_id": 1}, {"id": 2, "video_id": 2}], "annotations": []}', "2 films"),
     ],
-    "boxes.xml": [("<annotations><image/></annotations>", "expected CVAT for video"), ("<a", "cannot be read as XML")],
+    "boxes.xml": [
+        ("<annotations><image/></annotations>", "image id None"),
+        ("<a/>", "expected CVAT 1.1 for video"),
+        ("<a", "cannot be read as XML"),
+    ],
     "boxes.jsonl": [
         ("{}\n", "row 1: frame None"),
         ('{"frame": 1}\n', "row 1: expected bbox"),
@@ -161,3 +165,101 @@ def test_a_track_is_in_one_place_at_a_time(tmp_path: Path) -> None:
         read_boxes(file)
     with pytest.raises(DataError, match=r"format of boxes"):
         read_boxes(file, format="motts")
+
+
+ONE = (1, 3, 4.0, 8.0, 16.0, 48.0)
+PICTURE = (64, 96)
+SHARES = (4 / 64, 8 / 96, 16 / 64, 48 / 96)
+WRITINGS = {
+    "centre.csv": "frame,id,xc,yc,w,h\n1,3,12,32,16,48\n",
+    "centred shares.csv": "frame,track_id,x_center,y_center,width,height,class\n1,3,0.1875,0.33333333333,0.25,0.5,0\n",
+    "shares.csv": f"frame,id,x,y,w,h\n1,3,{','.join(map(str, SHARES))}\n",
+    "shares.txt": f"1,3,{','.join(map(str, SHARES))},0.9,-1,-1,-1\n",
+    "corners.txt": "frame id x1 y1 x2 y2 conf\n1 3 4 8 20 56 0.9\n",
+    "other order.txt": "track_id,frame,xmin,ymin,xmax,ymax\n3,1,4,8,20,56\n",
+    "tabs.tsv": "frame\tid\tleft\ttop\tright\tbottom\n1\t3\t4\t8\t20\t56\n",
+    "decimal comma.csv": "frame;id;x;y;w;h\n1;3;4,0;8,0;16,0;48,0\n",
+    "decimal comma.txt": "1;3;4,0;8,0;16,0;48,0;0,9\n",
+    "images.csv": "image,id,x,y,w,h\nhall/frame_000001.jpg,3,4,8,16,48\n",
+    "floats.txt": "1.000000e+00,3.000000e+00,4.0e+00,8.0e+00,1.6e+01,4.8e+01,-1.0e+00\n",
+    "corners.jsonl": '{"frame_id": 1, "track_id": "3", "box": {"x1": 4, "y1": 8, "x2": 20, "y2": 56}, "class": 0}\n',
+    "centre.jsonl": '{"frame_number": 1, "id": 3, "cxcywh": [12, 32, 16, 48], "class_name": "person"}\n',
+    "shares.jsonl": f'{{"frame": 1, "track": 3, "bbox": {list(SHARES)}}}\n',
+    "sides.jsonl": '{"frame": 1, "track": 3, "left": 4, "top": 8, "width": 16, "height": 48}\n',
+    "frames.json": '{"frames": [{"frame": 1, "objects": [{"id": 3, "xyxy": [4, 8, 20, 56]}]}]}',
+    "objects.json": '[{"frame": 1, "id": 3, "bbox": [4, 8, 16, 48]}]',
+    "lines.json": '{"frame": 1, "id": 3, "bbox": [4, 8, 16, 48]}\n',
+    "results.json": '[{"image_id": 1, "category_id": 1, "bbox": [4, 8, 16, 48], "track_id": 3}]',
+    "images.xml": '<annotations><image id="1" name="a"><box label="person" xtl="4" ytl="8" xbr="20" ybr="56">'
+    '<attribute name="track_id">3</attribute></box></image></annotations>',
+    "no suffix": "1 3 4 8 16 48 1 1 1.0\n",
+    "bom.csv": "\ufeffFrame,ID,X,Y,W,H\n1,3,4,8,16,48\n",
+    "visdrone.txt": "1,3,4,8,16,48,1,1,0,0\n1,4,40,8,16,48,1,4,0,0\n1,0,40,8,16,48,0,0,0,0\n",
+    "mot15 truth.txt": "1,3,4,8,16,48,1,-7.1,2.5,0\n1,4,40,8,16,48,0,-7.2,2.5,0\n",
+}
+
+
+@pytest.mark.parametrize("name", WRITINGS)
+def test_one_box_in_many_writings(name: str, tmp_path: Path) -> None:
+    first = 0 if name == "images.xml" else None
+    file = tmp_path / name
+    file.write_text(WRITINGS[name])
+    found = read_boxes(file, size=PICTURE, first_frame=1 if first == 0 else None)
+    assert [rounded(box)[:6] for box in found.boxes] == [ONE]
+
+
+def test_shares_need_the_pictures_size_and_are_told(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", WRITINGS["shares.csv"])
+    with pytest.raises(DataError, match="shares of the picture; say its size"):
+        read_boxes(file)
+    assert "boxes are shares of the picture of 64 x 96 pixels" in read_boxes(file, size=lambda: PICTURE).notes
+
+
+@pytest.mark.parametrize(
+    ("lines", "tracks"),
+    [
+        ("0 0.125 0.5 0.25 0.5 1\n", [-1]),
+        ("0 0.125 0.5 0.25 0.5 1\n0 0.5 0.5 0.25 0.5 0\n", [1, 0]),
+        ("0 7 0.125 0.5 0.25 0.5\n0 -1 0.5 0.5 0.25 0.5\n", [7, -1]),
+        ("0 0.125 0.5 0.25 0.5 0.9 4\n0 0.5 0.5 0.25 0.5\n", [4, -1]),
+        (f"0 0.125 0.5 0.25 0.5 {LONG}\n", [LONG]),
+    ],
+)
+def test_columns_of_yolo(lines: str, tracks: list[int], tmp_path: Path) -> None:
+    write(tmp_path / "labels/f_1.txt", lines)
+    found = read_boxes(tmp_path, size=(64, 96))
+    assert [box.track for box in found.boxes] == tracks
+    assert rounded(found.boxes[0])[2:6] == (0, 24, 16, 48)
+
+
+def test_yolo_in_pixels_is_read_as_it_is(tmp_path: Path) -> None:
+    write(tmp_path / "labels/f_1.txt", "0 12 32 16 48\n")
+    assert rounded(read_boxes(tmp_path).boxes[0])[2:6] == (4, 8, 16, 48)
+
+
+def test_numbered_classes(tmp_path: Path) -> None:
+    """COCO's 80 classes count from 0: with a person 0 in the file, 1 is a bicycle."""
+    text = "frame,id,x,y,w,h,class\n1,3,4,8,16,48,{}\n1,4,40,8,16,48,{}\n"
+    file = tmp_path / "a.csv"
+    file.write_text(text.format(0, 1))
+    assert [box.track for box in read_boxes(file).boxes] == [3]
+    file.write_text(text.format(2, 1))
+    found = read_boxes(file)
+    assert [box.track for box in found.boxes] == [4]
+    assert found.skipped == {"labelled '2', not a person": 1}
+
+
+def test_tracks_that_do_not_fit_64_bits(tmp_path: Path) -> None:
+    """DeepStream writes 2^64 - 1 for an object without a track."""
+    file = write(tmp_path / "a.txt", f"1,{2**64 - 1},4,8,16,48\n2,5,4,8,16,48\n")
+    assert [box.track for box in read_boxes(file).boxes] == [-1, 5]
+    write(file, f"1,{2**64 - 2},4,8,16,48\n2,5,4,8,16,48\n")
+    found = read_boxes(file)
+    assert [box.track for box in found.boxes] == [2, 1]
+    assert "tracks are renumbered from 1 to 2, as some do not fit 64 bits" in found.notes
+
+
+def test_tracks_of_one_film_only(tmp_path: Path) -> None:
+    lines = '{"film": "a", "frame": 1, "objects": []}\n{"film": "b", "frame": 1, "objects": []}\n'
+    with pytest.raises(DataError, match="boxes of 2 films"):
+        read_boxes(write(tmp_path / "a.jsonl", lines))

@@ -8,7 +8,10 @@ import pytest
 
 from passerby.errors import ConfigError, DataError, WeightsError
 from passerby.tracking.detections import Detections, box_overlap, suppress_duplicates
+from passerby.tracking.detectors.decoding import DECODINGS
+from passerby.tracking.detectors.description import DetectorDescription
 from passerby.tracking.detectors.detector import load_detector
+from passerby.tracking.detectors.input_tensor import InputFormat, to_input
 from passerby.tracking.motion import TRACKERS, make_tracker
 
 onnx = pytest.importorskip("onnx")
@@ -31,6 +34,12 @@ def test_anything_with_boxes_can_be_detections() -> None:
     again = Detections.from_supervision(found.to_supervision())
     assert again.xyxy.tolist() == [[0, 0, 4, 8]]
     assert again.scores.tolist() == [0.5]
+    classes = SimpleNamespace(xyxy=[[0, 0, 4, 8], [1, 1, 5, 9]], class_id=np.array([2, 0]))
+    assert Detections.from_supervision(classes, label=0).xyxy.tolist() == [[1, 1, 5, 9]]
+    with pytest.raises(DataError, match=r"no class_id \[1\]"):
+        Detections.from_supervision(like, label=0)
+    with pytest.raises(DataError, match="an object with xyxy"):
+        Detections.from_supervision([[0, 0, 4, 8]])
     with pytest.raises(DataError, match=r"expected \[n, 4\]"):
         Detections.of([[1, 2, 3]])
     with pytest.raises(DataError, match="one for each"):
@@ -39,23 +48,27 @@ def test_anything_with_boxes_can_be_detections() -> None:
         Detections.of([[0, 0, 1, np.nan]])
 
 
-def constant_graph(path: Path, rows: np.ndarray, size: tuple[int, int]) -> Path:
-    """An ONNX graph that gives the same boxes for every picture."""
+def constant_graph(path: Path, rows: np.ndarray | list[np.ndarray], size: tuple[int, int]) -> Path:
+    """An ONNX graph that gives the same outputs for every picture."""
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
-    shape = list(rows.shape)
-    constant = numpy_helper.from_array(rows.astype(np.float32), "rows")
-    zero = numpy_helper.from_array(np.zeros((), np.float32), "zero")
+    outputs = rows if isinstance(rows, list) else [rows]
     nodes = [
         helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
         helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
-        helper.make_node("Add", ["rows", "nothing"], ["out"]),
+        *(helper.make_node("Add", [f"rows{n}", "nothing"], [f"out{n}"]) for n in range(len(outputs))),
     ]
     graph = helper.make_graph(
         nodes,
         "constant",
         [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1, 3, *size])],
-        [helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, shape)],
-        [constant, zero],
+        [
+            helper.make_tensor_value_info(f"out{n}", onnx.TensorProto.FLOAT, list(array.shape))
+            for n, array in enumerate(outputs)
+        ],
+        [
+            *(numpy_helper.from_array(array.astype(np.float32), f"rows{n}") for n, array in enumerate(outputs)),
+            numpy_helper.from_array(np.zeros((), np.float32), "zero"),
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(model, path)
@@ -105,10 +118,100 @@ def test_yolox_cells_are_decoded_and_the_letterbox_taken_back(tmp_path: Path) ->
     assert found.scores.tolist() == pytest.approx([0.8])
 
 
+PICTURE = np.zeros((100, 200, 3), np.uint8)
+
+
+def yolov8_rows(cells: int = 189, classes: int = 80) -> np.ndarray:
+    rows = np.zeros((1, 4 + classes, cells), np.float32)
+    rows[0, :4, 3] = (48, 48, 24, 24)  # centre and size
+    rows[0, 4, 3] = 0.9
+    rows[0, :4, 4] = (49, 48, 24, 24)  # the same person once more
+    rows[0, 4, 4] = 0.5
+    rows[0, :4, 5] = (10, 32, 8, 8)
+    rows[0, 6 if classes > 2 else 3, 5] = 0.9  # another class
+    return rows
+
+
+@pytest.mark.parametrize("form", ["channels", "rows", "one class", "masks", "keypoints"])
+def test_yolov8_in_both_orders(form: str, tmp_path: Path) -> None:
+    outputs: np.ndarray | list[np.ndarray] = {
+        "channels": yolov8_rows(),
+        "rows": yolov8_rows().transpose(0, 2, 1),
+        "one class": yolov8_rows(classes=1),
+        "masks": [np.concatenate([yolov8_rows(), np.ones((1, 32, 189))], axis=1), np.ones((1, 32, 16, 16))],
+        "keypoints": np.concatenate([yolov8_rows(classes=1), np.full((1, 51, 189), 7.0)], axis=1),
+    }[form]
+    found = load_detector(constant_graph(tmp_path / "yolov8n.onnx", outputs, (96, 96)))(PICTURE)
+    assert found.scores.tolist() == pytest.approx([0.9])
+    assert found.xyxy[0] == pytest.approx([75, 25, 125, 75], abs=1e-3)  # the picture lies 24 rows below the edge
+
+
+def test_detr_with_and_without_a_class_for_no_object(tmp_path: Path) -> None:
+    boxes = np.full((1, 5, 4), 0.1, np.float32)
+    boxes[0, 2] = (0.5, 0.5, 0.25, 0.5)
+    logits = np.zeros((1, 5, 92), np.float32)
+    logits[:, :, 91] = 10  # no object
+    logits[0, 2, 1], logits[0, 2, 91] = 12, 8
+    score = np.exp(12) / (np.exp(12) + np.exp(8) + 90)
+    for name, outputs in {"a": [logits, boxes], "b": [boxes, logits]}.items():
+        found = load_detector(constant_graph(tmp_path / f"{name}.onnx", outputs, (64, 64)))(PICTURE)
+        assert found.scores.tolist() == pytest.approx([score], rel=1e-5)
+        assert found.xyxy[0] == pytest.approx([75, 25, 125, 75], abs=1e-3)
+    later = np.full((1, 5, 80), -5, np.float32)
+    later[0, 2, 0] = 2
+    found = load_detector(constant_graph(tmp_path / "later.onnx", [later, boxes], (64, 64)))(PICTURE)
+    assert found.scores.tolist() == pytest.approx([1 / (1 + np.exp(-2))])
+    constant_graph(tmp_path / "own.onnx", [logits[:, :, :7], boxes], (64, 64))
+    with pytest.raises(WeightsError, match="label of a person is not known"):
+        load_detector(tmp_path / "own.onnx")
+    (tmp_path / "own.toml").write_text('file = "own.onnx"\nlabel = 1\n')
+    with pytest.raises(WeightsError, match=r"logits of 7 classes, .* activation ="):
+        load_detector(tmp_path / "own.toml")
+    (tmp_path / "own.toml").write_text('file = "own.onnx"\nlabel = 1\nactivation = "sigmoid"\n')
+    assert len(load_detector(tmp_path / "own.toml")(PICTURE)) == 1
+
+
+@pytest.mark.parametrize("form", ["[n, 6]", "[1, n, 6]", "[n, 7]", "[1, n, 7]"])
+def test_graphs_that_have_sorted_their_boxes_out(form: str, tmp_path: Path) -> None:
+    rows = np.zeros((3, 6), np.float32)
+    rows[0] = (24, 24, 40, 40, 0.9, 0)
+    rows[1] = (0, 24, 8, 40, 0.9, 2)  # another class; the last row only fills up
+    if "7" in form:
+        rows = np.concatenate([np.zeros((3, 1)), rows[:, :4], rows[:, 5:], rows[:, 4:5]], axis=1)
+    rows = rows[None] if form.startswith("[1") else rows
+    detector = load_detector(constant_graph(tmp_path / "sorted.onnx", rows, (64, 64)))
+    found = detector(PICTURE)
+    assert found.scores.tolist() == pytest.approx([0.9])
+    assert found.xyxy[0] == pytest.approx([75, 25, 125, 75], abs=1e-3)
+    shares = rows.copy()
+    shares[..., 1 : 5 if "7" in form else 4] /= 64
+    if "7" not in form:
+        shares[..., 0] /= 64
+    constant_graph(tmp_path / "shares.onnx", shares, (64, 64))
+    (tmp_path / "shares.toml").write_text('file = "shares.onnx"\nnormalized = true\nthreshold = 0.5\n')
+    assert load_detector(tmp_path / "shares.toml")(PICTURE).xyxy[0] == pytest.approx([75, 25, 125, 75], abs=1e-3)
+
+
+def test_the_input_is_what_the_description_says() -> None:
+    image = np.zeros((2, 4, 3), np.uint8)
+    image[:, :, 0] = 255
+    wanted = InputFormat(4, 4, "center", "RGB", 255.0, (0.5, 0.0, 0.0), (0.5, 1.0, 1.0))
+    pixels, placement = to_input(image, wanted)
+    assert pixels.shape == (1, 3, 4, 4)
+    assert pixels[0, 0].tolist() == [[pytest.approx((114 / 255 - 0.5) / 0.5)] * 4, [1] * 4, [1] * 4, pytest.approx(
+        [(114 / 255 - 0.5) / 0.5] * 4)]  # fmt: skip
+    assert placement.offset == (0, 1)
+    corner = to_input(image, InputFormat(4, 4, "corner", "BGR", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))[0]
+    assert corner[0, 2, :, 0].tolist() == [255, 255, 114, 114]
+
+
 def test_other_graphs_are_refused(tmp_path: Path) -> None:
-    constant_graph(tmp_path / "other.onnx", np.zeros((1, 10, 6), np.float32), (32, 64))
-    with pytest.raises(WeightsError, match=r"output shape \[1, 10, 6\]; expected SSD's"):
+    constant_graph(tmp_path / "other.onnx", np.zeros((1, 10, 9), np.float32), (32, 64))
+    with pytest.raises(WeightsError, match=r"output shapes \[1, 10, 9\]; expected one of ssd: \[1, 1, n, 7\]"):
         load_detector(tmp_path / "other.onnx")
+    (tmp_path / "other.toml").write_text('file = "other.onnx"\ndecoding = "ssd"\nlabel = 0\n')
+    with pytest.raises(WeightsError, match=r"output shapes \[1, 10, 9\]; ssd has \[1, 1, n, 7\]"):
+        load_detector(tmp_path / "other.toml")
     with pytest.raises(WeightsError, match="no such model file"):
         load_detector(tmp_path / "absent.onnx")
     (tmp_path / "damaged.onnx").write_bytes(b"nonsense")
@@ -134,3 +237,8 @@ def test_trackers_follow_two_people(name: str) -> None:
 def test_an_unknown_tracker_is_named() -> None:
     with pytest.raises(ConfigError, match="deepsort"):
         make_tracker("deepsort", rate=10)
+
+
+def test_a_description_may_name_every_decoding() -> None:
+    for name in DECODINGS:
+        assert DetectorDescription(file="x.onnx", decoding=name).decoding == name  # type: ignore[arg-type]

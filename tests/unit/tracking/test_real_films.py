@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passerby.evaluation.tracks import TrackRows, evaluate_tracks
+from passerby.evaluation.tracks import TrackRows, compare_tracks
 from passerby.tracking.boxes.reading import read_boxes
 from passerby.tracking.detections import Detections, box_overlap
 from passerby.tracking.detectors.detector import load_detector
@@ -64,6 +64,6 @@ def test_sort_gives_the_published_figures_on_ready_detections() -> None:
     found = np.array(rows)
     true = np.array([(b.frame, b.track, b.x, b.y, b.width, b.height) for b in truth])
     tables = [TrackRows(t[:, 0].astype(np.int64), t[:, 1].astype(np.int64), t[:, 2:]) for t in (found, true)]
-    report = evaluate_tracks({"pets": tables[0]}, {"pets": tables[1]})
+    report = compare_tracks({"pets": tables[0]}, {"pets": tables[1]})
     assert report.idf1 == pytest.approx(0.452, abs=0.01)
     assert report.mota == pytest.approx(0.77, abs=0.01)

@@ -7,8 +7,8 @@ import pytest
 
 from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.tracklet import Tracklet
-from passerby.errors import EmbeddingError
-from passerby.evaluation.tracks import TrackRows, evaluate_tracks
+from passerby.errors import ConfigError, EmbeddingError
+from passerby.evaluation.tracks import TrackRows, compare_tracks
 from passerby.tracking.camera_tracks import CameraTracks, cut_tracks, overlap_with_others
 from passerby.tracking.crop_selection import best_places
 from passerby.tracking.result import fill_gaps, identity_rows
@@ -19,6 +19,7 @@ from passerby.tracking.tracklet_calibration import (
     calibration_path,
     read_calibration,
 )
+from passerby.tracking.travel_times import read_travel_times
 
 pytest.importorskip("trackeval")
 LAW = TrackletCalibration.of_threshold(0.5)
@@ -76,6 +77,45 @@ def test_what_cannot_be_joined_directly_is_not_joined_through_a_third() -> None:
     ]
     labels = stitch(seen, LAW)
     assert labels[0] != labels[1]
+
+
+def test_two_cameras_are_not_joined_faster_than_the_way(tmp_path: Path) -> None:
+    """Frames are tenths of a second: one second lies between the first and the second, four before the third."""
+    seen = [
+        tracklet("hall", 1, 10, person(0), 1),
+        tracklet("door", 20, 30, person(0), 1),
+        tracklet("yard", 70, 80, person(0), 1),
+    ]
+    (tmp_path / "way.csv").write_text("from,to,seconds\nhall, door, 3\ndoor,yard,3\n")
+    times = read_travel_times(tmp_path / "way.csv")
+    assert stitch(seen, LAW).tolist() == [0, 0, 0]
+    labels = stitch(seen, LAW, travel_times=times).tolist()
+    assert labels[0] != labels[1]
+    assert stitch([seen[0], seen[2]], LAW, travel_times=times).tolist() == [0, 0]
+    together = [tracklet("hall", 1, 30, person(0), 1), tracklet("door", 5, 20, person(0), 1)]
+    assert stitch(together, LAW, travel_times=times).tolist() == [0, 1]
+    assert stitch(together, LAW, travel_times={("hall", "door"): 0.0}).tolist() == [0, 0]
+    (tmp_path / "way.toml").write_text('[[travel]]\nfrom = "hall"\nto = "door"\nseconds = 0.5\n')
+    assert stitch(seen[:2], LAW, travel_times=read_travel_times(tmp_path / "way.toml")).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "from,to\nhall,door\n", "row 1: expected the header from,to,seconds"),
+        ("a.csv", "from,to,seconds\nhall,door\n", "row 2: expected 3 columns"),
+        ("a.csv", "from,to,seconds\nhall,door,-1\n", "row 2: seconds '-1'; expected a number from 0"),
+        ("a.csv", "from,to,seconds\nhall,hall,1\n", "row 2: .*expected two cameras"),
+        ("a.csv", "from,to,seconds\n", "no travel time"),
+        ("a.toml", "x = 1\n", r"expected \[\[travel\]\]"),
+        ("a.toml", '[[travel]]\nfrom = "a"\n', "table 1: expected the keys from, to, seconds"),
+        ("a.toml", "[", "not TOML"),
+    ],
+)
+def test_travel_times_that_are_none(name: str, text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_travel_times(tmp_path / name)
 
 
 def test_a_cut_track_goes_on_unless_it_shows_somebody_else() -> None:
@@ -191,7 +231,7 @@ def test_the_figures_of_a_small_example() -> None:
     """Ten true boxes of one person; the result has eight of them, three under another identity, and one false box."""
     truth = rows(*((k, 7, k) for k in range(1, 11)))
     found = rows(*((k, 1 if k < 6 else 2, k) for k in range(1, 9)), (1, 3, 500))
-    report = evaluate_tracks({"a": found}, {"a": truth})
+    report = compare_tracks({"a": found}, {"a": truth})
     # identity 1 is the person: 5 right; 4 of the result and 5 of the truth remain
     assert report.idf1 == pytest.approx(2 * 5 / (10 + 9))
     assert report.idp == pytest.approx(5 / 9)
@@ -206,16 +246,16 @@ def test_the_figures_of_a_small_example() -> None:
 def test_identities_count_over_films() -> None:
     truth = {"a": rows(*((k, 1, k) for k in range(1, 6))), "b": rows(*((k, 1, k) for k in range(1, 6)))}
     apart = {"a": truth["a"], "b": rows(*((k, 2, k) for k in range(1, 6)))}
-    assert evaluate_tracks(truth, truth).idf1 == 1
-    report = evaluate_tracks(apart, truth)
+    assert compare_tracks(truth, truth).idf1 == 1
+    report = compare_tracks(apart, truth)
     assert report.idf1 == pytest.approx(0.5)
     assert [film["idf1"] for film in report.films.values()] == [1, 1]
     assert report.switches == 0
-    assert evaluate_tracks({"a": rows(), "b": rows()}, truth).idf1 == 0
+    assert compare_tracks({"a": rows(), "b": rows()}, truth).idf1 == 0
     with pytest.raises(EmbeddingError, match="the same films"):
-        evaluate_tracks({"a": truth["a"]}, truth)
+        compare_tracks({"a": truth["a"]}, truth)
     with pytest.raises(EmbeddingError, match="identity 1 has two boxes in frame 1"):
-        evaluate_tracks({"a": rows((1, 1, 0), (1, 1, 5))}, {"a": truth["a"]})
+        compare_tracks({"a": rows((1, 1, 0), (1, 1, 5))}, {"a": truth["a"]})
 
 
 def test_gaps_are_filled_and_identities_are_once_in_a_frame() -> None:

@@ -67,6 +67,20 @@ def test_groups_hold_every_parameter_once_and_spare_norms_from_decay() -> None:
     assert {g["lr"] for g in optimizer.param_groups} == {5e-4, 5e-3}
 
 
+def test_decay_on_everything_and_faster_biases_as_the_strong_baseline_has_them() -> None:
+    model, objective = Small(), nn.Linear(2, 5)
+    config = OptimizerConfig(head_lr_factor=10, weight_decay=0.5, decay_norm_and_bias=True, bias_lr_factor=2)
+    groups = parameter_groups(model, objective, config)
+    owner = {id(p): group for group in groups for p in group["params"]}  # type: ignore[attr-defined]
+    named = [*model.named_parameters(), *objective.named_parameters()]
+    assert len(owner) == len(named)
+    for name, parameter in named:
+        group = owner[id(parameter)]
+        assert group["weight_decay"] == 0.5
+        bias, head = 2 if name.endswith("bias") else 1, 1 if name.startswith("backbone") else 10
+        assert group["lr_factor"] == bias * head
+
+
 def test_average_follows_the_written_rule_and_resumes() -> None:
     model = Small()
     average = AveragedWeights(model, 0.9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,24 +112,33 @@ def scan_threedpes(root: Path) -> dict[str, tuple[Sample, ...]]:
     return {"RGB": counted_from_one(samples)}
 
 
-def read_threedpes(root: Path, *, split: int = 0) -> ReIDDataset:
+def read_threedpes(root: Path, *, split: int = 0, tracklets: bool = False) -> ReIDDataset:
     """3DPeS (Baltieri, Vezzani, Cucchiara 2011): random halves of the persons with two views, one image of each view.
 
     Args:
         root: the dataset's folder or its parent.
         split: which random half, 0 to 9; there is no official split.
+        tracklets: as video: all images of a person and view, in the order of their frames, are a tracklet; one view
+            of each test person asks, the others are the gallery.
 
     Raises:
         DataError: wrong names or too few persons.
     """
     samples = scan_threedpes(root)["RGB"]
+    if tracklets:
+        samples = _by_person_and_camera(samples)
     views: dict[int, set[int]] = {}
     for s in samples:
         views.setdefault(s.pid, set()).add(s.camid)
     train, test = halves("3dpes", {pid for pid, seen in views.items() if len(seen) > 1}, split)
-    query, gallery = _two_of_each("3dpes", draw(of(samples, test), 1, "3dpes", split), split)
+    if tracklets:
+        asking = {(pid, shuffled(map(str, sorted(views[pid])), SEED, "3dpes", split, pid)[0]) for pid in test}
+        query = tuple(s for s in samples if (s.pid, str(s.camid)) in asking)
+        gallery = tuple(s for s in of(samples, test) if (s.pid, str(s.camid)) not in asking)
+    else:
+        query, gallery = _two_of_each("3dpes", draw(of(samples, test), 1, "3dpes", split), split)
     notes = (own_split(split), "the view number of a name stands for the camera; persons of one view are left out")
-    return ReIDDataset("3dpes", of(samples, train), query, gallery, "single_shot", notes)
+    return ReIDDataset("3dpes", of(samples, train), query, gallery, "video" if tracklets else "single_shot", notes)
 
 
 def scan_ethz(root: Path) -> dict[str, tuple[Sample, ...]]:
@@ -137,7 +148,7 @@ def scan_ethz(root: Path) -> dict[str, tuple[Sample, ...]]:
     return {sequence: _ethz_samples(folder / sequence, i) for i, sequence in enumerate(sequences, start=1)}
 
 
-def read_ethz(root: Path, *, split: int = 0, sequence: int = 1, shots: int = 1) -> ReIDDataset:
+def read_ethz(root: Path, *, split: int = 0, sequence: int = 1, shots: int = 1, tracklets: bool = False) -> ReIDDataset:
     """ETHZ (Ess et al., ICCV 2007; crops of Schwartz and Davis 2009): one moving camera, one sequence at a time.
 
     Args:
@@ -145,13 +156,17 @@ def read_ethz(root: Path, *, split: int = 0, sequence: int = 1, shots: int = 1) 
         split: which draw, 0 to 9.
         sequence: 1, 2 or 3.
         shots: gallery images of each person; the rest are queries. 1, 5 and 10 are usual.
+        tracklets: as video: a person's images in the order of their numbers are cut in the middle into two tracklets,
+            of which the first asks (split 0) or the second (split 1).
 
     Raises:
-        DataError: no folders of persons, or too few images.
+        DataError: no folders of persons, too few images, or shots or another split beside tracklets.
     """
     check_choice("ethz", "sequence", sequence, (1, 2, 3))
     check_shots("ethz", shots)
     samples = scan_ethz(root)[f"seq{sequence}"]
+    if tracklets:
+        return _ethz_tracklets(samples, split, sequence, shots)
     gallery = draw(samples, shots, "ethz", split)
     chosen = {s.path for s in gallery}
     query = tuple(s for s in samples if s.path not in chosen)
@@ -259,3 +274,46 @@ def _ethz_samples(folder: Path, sequence: int) -> tuple[Sample, ...]:
         for person in persons
         for name in image_names(folder / person)
     )
+
+
+def _by_person_and_camera(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    """The samples as tracklets, one a person and camera, in the order of their times."""
+    numbers = {key: n for n, key in enumerate(sorted({(s.pid, s.camid) for s in samples}))}
+    ordered = sorted(samples, key=lambda s: (s.pid, s.camid, s.time or 0.0, s.path.name))
+    return tuple(replace(s, tracklet=numbers[s.pid, s.camid]) for s in ordered)
+
+
+def _ethz_tracklets(samples: tuple[Sample, ...], split: int, sequence: int, shots: int) -> ReIDDataset:
+    """A person's images, cut in the middle: two tracklets of one camera."""
+    if shots != 1 or split not in (0, 1):
+        raise DataError(
+            f"ethz: tracklets hold all images of a person and have two splits, found shots {shots} and split {split}; "
+            "leave shots out and take split 0 or 1"
+        )
+    by_pid: dict[int, list[Sample]] = {}
+    for s in samples:
+        by_pid.setdefault(s.pid, []).append(replace(s, time=float(_frame(s.path))))
+    halves_of: tuple[list[Sample], list[Sample]] = ([], [])
+    alone = 0
+    for number, images in enumerate(by_pid.values()):
+        if len(images) < 2:
+            alone += 1
+            continue
+        ordered = sorted(images, key=lambda s: (s.time or 0.0, s.path.name))
+        middle = len(ordered) // 2
+        for half, part in enumerate((ordered[:middle], ordered[middle:])):
+            halves_of[half].extend(replace(s, tracklet=2 * number + half) for s in part)
+    cut = "each person's images cut in the middle into two tracklets of the one moving camera, a convention of passerby"
+    notes = [f"sequence {sequence}: {cut}; no training split"]
+    if alone:
+        notes.append(f"{alone} persons with one image left out")
+    query, gallery = halves_of[split], halves_of[1 - split]
+    return ReIDDataset("ethz", (), tuple(query), tuple(gallery), "video", tuple(notes))
+
+
+def _frame(path: Path) -> int:
+    """The last number in an image's name, which orders a person's images."""
+    found = re.findall(r"\d+", path.stem)
+    if not found:
+        raise DataError(f"ethz: {path} has no number in its name, so its place in the sequence is not known")
+    return int(found[-1])

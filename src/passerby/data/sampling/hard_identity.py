@@ -11,7 +11,7 @@ Named by Zhang, Zhong, Ma, Xie, Pu 2019, arXiv:1812.06576, whose exact algorithm
 
 An epoch has as many batches as the P x K epoch of the same convention, so that schedules stay comparable. Before the
 first search batches are plain P x K. One person under two labels stays a "hard identity" for ever, so the lists can
-be looked at: `HardIdentitySampler.look_alikes`.
+be looked at: `HardIdentitySampler.look_alikes`, and with pictures `passerby data look-alikes`.
 """
 
 from __future__ import annotations
@@ -150,23 +150,7 @@ class HardIdentitySampler:
         """The `n` pairs of identities that look most alike, with their cameras: where label errors show up."""
         if self._lists is None or self._distances is None:
             return []
-        order = np.argsort(self._distances, axis=None, kind="stable")
-        rows, columns = np.unravel_index(order, self._distances.shape)
-        pairs: dict[tuple[int, int], LookAlikePair] = {}
-        for i, c in zip(rows.tolist(), columns.tolist(), strict=True):
-            a, b = sorted((i, int(self._lists[i, c])))
-            if (a, b) not in pairs:
-                label, other = int(self.groups.names[a]), int(self.groups.names[b])
-                distance = float(self._distances[i, c])
-                pairs[a, b] = LookAlikePair(label, other, distance, self._cameras(a), self._cameras(b))
-            if len(pairs) == n:
-                break
-        return list(pairs.values())
-
-    def _cameras(self, identity: int) -> tuple[int, ...]:
-        if self.groups.camids is None:
-            return ()
-        return tuple(sorted({int(c) for c in self.groups.camids[self.groups.of_image == identity] if c >= 0}))
+        return closest_pairs(self.groups, self._lists, self._distances, n)
 
     def state_dict(self) -> dict[str, Any]:
         """The lists (tensors, or None before the first search) and how many searches made them."""
@@ -226,6 +210,29 @@ def nearest_identities(vectors: Float32, groups: IdentityGroups, m: int, linkage
         lists[first:last] = np.take_along_axis(near, rank, axis=1)
         distances[first:last] = np.take_along_axis(values, rank, axis=1)
     return lists, distances
+
+
+def closest_pairs(groups: IdentityGroups, lists: Int64, distances: Float32, n: int) -> list[LookAlikePair]:
+    """The `n` closest pairs among what `nearest_identities` found, nearest first, each pair once."""
+    order = np.argsort(distances, axis=None, kind="stable")
+    rows, columns = np.unravel_index(order, distances.shape)
+    pairs: dict[tuple[int, int], LookAlikePair] = {}
+    for i, c in zip(rows.tolist(), columns.tolist(), strict=True):
+        a, b = sorted((i, int(lists[i, c])))
+        if (a, b) not in pairs:
+            label, other = int(groups.names[a]), int(groups.names[b])
+            cameras, others = _cameras(groups, a), _cameras(groups, b)
+            pairs[a, b] = LookAlikePair(label, other, float(distances[i, c]), cameras, others)
+        if len(pairs) == n:
+            break
+    return list(pairs.values())
+
+
+def _cameras(groups: IdentityGroups, identity: int) -> tuple[int, ...]:
+    """Cameras that saw an identity; empty where they are not known."""
+    if groups.camids is None:
+        return ()
+    return tuple(sorted({int(c) for c in groups.camids[groups.of_image == identity] if c >= 0}))
 
 
 def _blocks(ends: Int64, columns: int) -> list[tuple[int, int]]:

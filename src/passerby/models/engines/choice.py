@@ -132,7 +132,7 @@ def _tried(folder: str | os.PathLike[str], described: DescribedEncoder) -> tuple
     choice = EngineChoice(
         engine=opened_best.name if opened_best else "torch",
         threads=opened_best.threads if opened_best else 0,
-        graph=str(opened_best.path) if opened_best else "",
+        graph=str(opened_best.path.resolve()) if opened_best else "",
         images_per_second={name: round(speed, 1) for name, speed in speeds.items()},
         difference=differences[best],
     )

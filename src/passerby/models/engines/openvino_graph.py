@@ -110,10 +110,15 @@ def _shape(partial: Any) -> tuple[int | None, ...]:
 
 
 def _metadata(model: Any) -> dict[str, str]:
-    if not model.has_rt_info([METADATA, "input"]):
+    """Of its own files and of ONNX files, whose metadata OpenVINO keeps under "framework"."""
+    if model.has_rt_info([METADATA, "input"]):
+        section, prefix = model.get_rt_info([METADATA]).value, ""
+    elif model.has_rt_info(["framework", f"{METADATA}.input"]):
+        section, prefix = model.get_rt_info(["framework"]).value, f"{METADATA}."
+    else:
         return {}
-    section = model.get_rt_info([METADATA]).value
-    return {key: str(getattr(value, "value", value)) for key, value in section.items()}
+    found = {key: str(getattr(value, "value", value)) for key, value in section.items()}
+    return {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -65,16 +65,18 @@ async def identities(
 
     def task(gallery: Gallery) -> IdentityList:
         part = search.casefold()
+        everybody = gallery.identities()
         found = [
             identity
-            for identity in gallery.identities()
+            for identity in everybody
             if any(part in name.casefold() for name in (identity.name, *identity.aliases))
             and _is_of(identity, kind)
             and (camera is None or camera in identity.cameras)
         ]
         found.sort(key=lambda identity: _rank(identity, sort))
         shown = [_listed(gallery, identity) for identity in found[offset : offset + limit]]
-        return IdentityList(total=len(found), identities=shown)
+        cameras = sorted({name for identity in everybody for name in identity.cameras})
+        return IdentityList(total=len(found), cameras=cameras, identities=shown)
 
     return await context.query(task)
 

@@ -52,9 +52,8 @@ function wireIdentify() {
   $("threshold-reset").addEventListener("click", resetThreshold);
   $("threshold-keep").addEventListener("click", keepThreshold);
   VIEWS.identify = async () => {
-    const { cameras } = await call("/v1/cameras", { query: { newest: 0 } });
-    const names = cameras.map((one) => one.camera).filter((name) => name != null);
-    $("camera-names").replaceChildren(...names.map((camera) => make("option", { value: camera })));
+    const { cameras } = await call("/v1/identities", { query: { limit: 1 } });
+    $("camera-names").replaceChildren(...cameras.map((camera) => make("option", { value: camera })));
   };
 }
 

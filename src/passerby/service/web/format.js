@@ -29,5 +29,5 @@ export function moment(seconds) {
 export const day = (seconds) => DAY.format(seconds * 1000);
 export const places = (camera) => (camera == null ? "camera not known" : `camera ${camera}`);
 export const count = (n, one, many) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
-export const percent = (share) => `${(share * 100).toPrecision(2).replace(/\.0+$/, "")} %`;
+export const percent = (share) => `${Number((share * 100).toPrecision(2))} %`;
 export const isoTime = (local) => (local ? new Date(local).toISOString() : "");

@@ -11,7 +11,6 @@ import { ofObservation, picture } from "./thumbnails.js";
 const AT_ONCE = 60;
 
 async function loadPeople() {
-  await loadCameras();
   await morePeople(true);
   const wanted = location.hash.slice(1).split("/")[1];
   $("view-people").classList.toggle("one", Boolean(wanted));
@@ -19,9 +18,7 @@ async function loadPeople() {
   else $("person").hidden = true;
 }
 
-async function loadCameras() {
-  const { cameras } = await call("/v1/cameras", { query: { newest: 0 } });
-  const names = cameras.map((one) => one.camera).filter((name) => name != null);
+function offerCameras(names) {
   const chosen = $("people-camera").value;
   $("people-camera").replaceChildren(make("option", { value: "" }, "All cameras"), ...names.map((name) => make("option", { value: name }, name)));
   $("people-camera").value = names.includes(chosen) ? chosen : "";
@@ -40,6 +37,7 @@ export async function morePeople(fresh = false) {
       ...(camera ? { camera } : {}),
     },
   });
+  offerCameras(found.cameras);
   const rows = found.identities.map(row);
   if (fresh) $("people-list").replaceChildren(...rows);
   else $("people-list").append(...rows);

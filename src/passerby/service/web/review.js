@@ -40,7 +40,7 @@ async function showItem() {
   $("review-title-item").textContent = item.kind === "pair" ? `Are these one person? (${place})` : `Who is ${item.names[0]}? (${place})`;
   $("review-why").textContent =
     item.kind === "pair"
-      ? `Their distance is ${item.pair.distance.toFixed(3)}. ${inWords(item.pair.p_value)}`
+      ? `Their distance is ${item.pair.distance.toFixed(3)}. ${inWords(item.pair.p_value, "different people")}`
       : `Seen ${count(item.identity.sightings, "time", "times")}, last ${when(item.identity.last_seen)}.`;
   $("review-people").replaceChildren(...found.map(side));
   $("review-actions").replaceChildren(...actions(item).map(actionButton));

@@ -46,6 +46,7 @@ function showThreshold() {
 
 // The false accept rate of a threshold among this gallery's people; between the points of its law, along the line.
 function rateAt(value) {
+  if (state.asked?.answer.basis === "encoder threshold") return encoderRateAt(value);
   const found = state.calibration;
   if (!found || !found.curve.length) return found ? `The false accept rate is not known: ${found.note}.` : "The false accept rate is not known.";
   const where = `of people who are not enrolled, with ${count(found.identities, "person", "people")} in the gallery`;
@@ -57,6 +58,27 @@ function rateAt(value) {
   const [a, b] = [curve[after - 1], curve[after]];
   const share = (value - a.threshold) / (b.threshold - a.threshold);
   return `Accepts about ${percent(a.far + share * (b.far - a.far))} ${where}.`;
+}
+
+// The same as the encoder's calibration measured it, where the gallery has too few people; between its points, along the line.
+function encoderRateAt(value) {
+  const curve = state.about.curve;
+  const base = state.about.impostors ? ` of ${state.about.impostors.toLocaleString()} impostors of the encoder's calibration` : " of the impostors of the encoder's calibration";
+  if (!curve.length) return "The false accept rate is not known: the encoder is not calibrated.";
+  if (curve.length === 1) {
+    const [only] = curve;
+    return `False accepts: ${percent(only.far)}${base} at ${only.threshold.toFixed(3)}; not known elsewhere.`;
+  }
+  const first = curve[0];
+  const last = curve[curve.length - 1];
+  if (value < first.threshold) return `False accepts: at most ${percent(first.far)}${base}.`;
+  if (value > last.threshold) return `False accepts: at least ${percent(last.far)}${base}.`;
+  const after = Math.max(1, curve.findIndex((point) => point.threshold >= value));
+  const [a, b] = [curve[after - 1], curve[after]];
+  const share = b.threshold > a.threshold ? (value - a.threshold) / (b.threshold - a.threshold) : 1;
+  const along = (name) => a[name] + share * (b[name] - a[name]);
+  const found = a.dir == null || b.dir == null ? "" : `; ${percent(along("dir"))} of enrolled people recognised`;
+  return `False accepts: about ${percent(along("far"))}${base}${found}.`;
 }
 
 function drawStrip(value) {

@@ -54,13 +54,13 @@ export function explain(verdict, limit, answer) {
 }
 
 // A p-value as a number of people: "of 200 people who are not enrolled, 1 would look this near".
-export function inWords(p) {
+export function inWords(p, who = "people who are not enrolled") {
   if (p == null) return "There is no p-value.";
   const number = p < 0.0001 ? "below 0.0001" : Number(p.toPrecision(2)).toString();
-  if (p >= 0.5) return `Of 10 people who are not enrolled, ${Math.round(10 * p)} would look this near (p-value ${number}).`;
-  if (p < 1e-6) return `Fewer than 1 of 1,000,000 people who are not enrolled would look this near (p-value ${number}).`;
+  if (p >= 0.5) return `Of 10 ${who}, ${Math.round(10 * p)} would look this near (p-value ${number}).`;
+  if (p < 1e-6) return `Fewer than 1 of 1,000,000 ${who} would look this near (p-value ${number}).`;
   const people = Number((1 / p).toPrecision(2));
-  return `Of ${Math.round(people).toLocaleString()} people who are not enrolled, 1 would look this near (p-value ${number}).`;
+  return `Of ${Math.round(people).toLocaleString()} ${who}, 1 would look this near (p-value ${number}).`;
 }
 
 export const basis = (answer) => `${BASES[answer.basis] ?? answer.basis}${answer.note ? ` (${answer.note})` : ""}`;

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from passerby.errors import DataError
 from passerby.tracking.boxes.box import Box
@@ -74,6 +75,23 @@ class BoxFile:
 def plain(name: str) -> str:
     """A name without case and without anything but letters and digits: "Track ID" is "trackid"."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def person_number(labels: Iterable[object]) -> str:
+    """Number of the class person among numbered classes: 0 where there is a 0 (COCO's 80 classes), else 1."""
+    return "0" if "0" in {str(label) for label in labels} else "1"
+
+
+def frame_of_name(name: str, where: str) -> int:
+    """The last number in the name of a frame's file.
+
+    Raises:
+        DataError: none.
+    """
+    digits = re.findall(r"\d+", PurePath(name).stem)
+    if not digits:
+        raise DataError(f"{where}: no number in the name {name!r} that says which frame it is")
+    return int(digits[-1])
 
 
 def whole_number(text: object, where: str, what: str) -> int:

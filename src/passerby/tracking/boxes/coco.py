@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from passerby.errors import DataError
 from passerby.tracking.boxes.box import Box
-from passerby.tracking.boxes.box_file import BoxFile, real_numbers, whole_number
+from passerby.tracking.boxes.box_file import BoxFile, frame_of_name, person_number, real_numbers, whole_number
+from passerby.tracking.boxes.json_lines import boxes_of_entries
 
 _TRACKS = ("track_id", "instance_id", "object_id")
 _FRAMES = ("frame_id", "frame_index", "frame")
 
 
 def read_coco(path: Path, first_frame: int | None = None) -> BoxFile:
-    """Read a COCO file with `images`, `annotations` and `categories`, or a bare list of results.
+    """Read a COCO file with `images`, `annotations` and `categories`, a bare list of results, or of other objects.
 
     An image's frame is its `frame_id`, `frame_index` or `frame`, else the last number in its `file_name`; in a list
-    of results the `image_id` is the frame. A track is `track_id`, `instance_id` or `object_id`, also under
-    `attributes`. Crowds and what is marked `ignore` are kept as not to be counted.
+    of results the `image_id` is the frame. Lists without `image_id` are read as `read_json_lines` reads its lines. A
+    track is `track_id`, `instance_id` or `object_id`, also under `attributes`. Crowds and what is marked `ignore` are
+    kept as not to be counted.
 
     Raises:
         DataError: not such a file, frames of several films, or an annotation that is wrong (the message names it).
@@ -31,6 +32,10 @@ def read_coco(path: Path, first_frame: int | None = None) -> BoxFile:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: the boxes cannot be read as JSON ({error})") from None
     found = BoxFile(path, "coco")
+    if isinstance(content, dict) and isinstance(content.get("frames"), list):
+        content = content["frames"]
+    if isinstance(content, list) and not all(isinstance(entry, dict) and "image_id" in entry for entry in content):
+        return found.add(boxes_of_entries(found, list(enumerate(content, start=1)), "entry"), first_frame)
     if isinstance(content, list):
         return found.add(_boxes(found, content, None, {}), first_frame)
     if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
@@ -47,10 +52,7 @@ def _frame(image: Mapping[str, Any], path: Path) -> int:
     for name in _FRAMES:
         if name in image:
             return whole_number(image[name], f"{path}, image {image['id']}", name)
-    digits = re.findall(r"\d+", Path(str(image.get("file_name", ""))).stem)
-    if not digits:
-        raise DataError(f"{path}, image {image['id']}: no {', '.join(_FRAMES)} and no number in its file_name")
-    return int(digits[-1])
+    return frame_of_name(str(image.get("file_name", "")), f"{path}, image {image['id']}")
 
 
 def _boxes(
@@ -59,12 +61,14 @@ def _boxes(
     frames: Mapping[Any, int] | None,
     labels: Mapping[Any, str],
 ) -> Iterator[Box]:
+    numbers = [entry.get("category_id") for entry in annotations if isinstance(entry, Mapping)]
+    person = int(person_number(numbers))
     for number, annotation in enumerate(annotations, start=1):
         where = f"{found.path}, annotation {number}"
         if not isinstance(annotation, Mapping) or len(annotation.get("bbox", ())) != 4:
             raise DataError(f"{where}: expected an object with bbox [x, y, width, height], found {annotation!r}")
         category = annotation.get("category_id")
-        label = labels.get(category) if labels else None if category in (None, 0, 1) else f"class {category}"
+        label = labels.get(category) if labels else None if category in (None, person) else f"class {category}"
         if not found.takes_label(label):
             continue
         image = annotation.get("image_id")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from passerby.errors import DataError
@@ -30,7 +30,8 @@ def read_mot(path: str | os.PathLike[str], *, first_frame: int = 1) -> list[Box]
     Columns may also be separated by semicolons, blanks or tabs, a line may end with a separator, and the first line may
     name the columns. A `conf` of exactly -1 means "not given". A file of nine columns
     `frame,id,x,y,w,h,flag,class,visibility` (flag 0 or 1, class from 1, visibility 0 to 1) is a ground truth as of
-    MOT16, and its seventh column no confidence.
+    MOT16, and its seventh column no confidence; neither is it where it is a flag before a place in the world (2D MOT
+    2015's ground truth) or before VisDrone's category, truncation and occlusion.
 
     Args:
         path: the file.
@@ -50,13 +51,20 @@ def read_mot(path: str | os.PathLike[str], *, first_frame: int = 1) -> list[Box]
     if not table:
         raise DataError(f"{file}: no boxes; expected lines like {_EXAMPLE}")
     rows = [(row, *_numbers(fields, line, f"{file}, row {row}", first_frame)) for row, line, fields in table]
-    truth = all(_is_ground_truth(values) for _, _, _, values in rows)
-    return [_box(row, frame - first_frame + 1, track, values, truth) for row, frame, track, values in rows]
+    columns = [values for *_, values in rows]
+    kind = next((name for name, fits in _KINDS.items() if fits(columns)), "result")
+    return [_box(row, frame - first_frame + 1, track, values, kind) for row, frame, track, values in rows]
+
+
+def is_mot_header(line: str) -> bool:
+    """Whether a line names columns in MOT's order."""
+    return _is_header(_fields(line))
 
 
 def _fields(line: str) -> list[str]:
-    separator = next((mark for mark in ",;" if mark in line), None)
-    fields = [field.strip() for field in line.strip().split(separator)]
+    separator = next((mark for mark in ";," if mark in line), None)
+    text = line.replace(",", ".") if separator == ";" else line  # a decimal comma
+    fields = [field.strip() for field in text.strip().split(separator)]
     return fields[:-1] if fields[-1] == "" else fields
 
 
@@ -92,9 +100,37 @@ def _is_ground_truth(values: Sequence[float]) -> bool:
     return flag in (0, 1) and category >= 1 and category.is_integer() and 0 <= visibility <= 1
 
 
-def _box(row: int, frame: int, track: int, values: Sequence[float], truth: bool) -> Box:
+def _has_flags(rows: Sequence[Sequence[float]]) -> bool:
+    """Whether the rows are a truth of 2D MOT 2015: flag 0 or 1, then a place in the world, which is no filler."""
+    flags = {values[4] for values in rows if len(values) == 8}
+    return all(len(values) == 8 for values in rows) and flags == {0, 1} and any(v[5:] != [-1] * 3 for v in rows)
+
+
+def _is_visdrone(rows: Sequence[Sequence[float]]) -> bool:
+    """Whether the rows are VisDrone's: score, category 0 to 11, truncation 0 or 1, occlusion 0 to 2, all whole."""
+    if not all(len(values) == 8 and all(value.is_integer() for value in values[4:]) for values in rows):
+        return False
+    ranges = all(v[4] in (0, 1) and 0 <= v[5] <= 11 and v[6] in (0, 1) and v[7] in (0, 1, 2) for v in rows)
+    return ranges and len({values[5] for values in rows}) > 1
+
+
+_KINDS: dict[str, Callable[[Sequence[Sequence[float]]], bool]] = {
+    "truth": lambda rows: all(map(_is_ground_truth, rows)),
+    "visdrone": _is_visdrone,
+    "flags": _has_flags,
+}
+"""What the columns behind the box mean, by what they hold in all rows; none of them: a result."""
+_VISDRONE_PEOPLE = (1, 2)  # pedestrian, people
+
+
+def _box(row: int, frame: int, track: int, values: Sequence[float], kind: str) -> Box:
     x, y, width, height = values[:4]
-    if truth:
+    if kind == "truth":
         return Box(frame, track, x, y, width, height, None, row, ignored=values[4] == 0, category=int(values[5]))
+    if kind == "visdrone":
+        other = values[4] == 0 or values[5] not in _VISDRONE_PEOPLE
+        return Box(frame, track, x, y, width, height, None, row, ignored=other)
+    if kind == "flags":
+        return Box(frame, track, x, y, width, height, None, row, ignored=values[4] == 0)
     given = len(values) > 4 and values[4] != _NOT_GIVEN
     return Box(frame, track, x, y, width, height, values[4] if given else None, row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,6 +20,8 @@ PERSON_LABELS = {
 }
 """Label of a person by file name, as the Open Model Zoo documents these models."""
 
+Std = Annotated[float, Field(gt=0)]
+
 
 class DetectorDescription(BaseModel):
     """A detector's description file (.toml), or what stands for one where a model is named directly.
@@ -34,22 +36,33 @@ class DetectorDescription(BaseModel):
 
     file: str
     """The model, .onnx or .xml, relative to the description."""
-    decoding: Literal["ssd", "yolox"] | None = None
-    """How the output is read; None: recognised by its shape."""
+    decoding: Literal["ssd", "yolox", "yolov8", "detr", "nms_in_graph"] | None = None
+    """How the outputs are read; None: recognised by their shapes."""
     width: int | None = Field(None, gt=0)
     """Pixels of the input; None: as the graph says."""
     height: int | None = Field(None, gt=0)
     """Pixels of the input; None: as the graph says."""
-    colors: Literal["RGB", "BGR"] = "BGR"
-    """Order of the input channels."""
-    scale: float = Field(1.0, gt=0)
-    """Pixels are divided by this; 1 keeps 0..255."""
+    fit: Literal["stretch", "corner", "center"] | None = None
+    """How a picture is laid into the input: stretched, or in its proportions at the corner or in the centre; None: as
+    models with this decoding usually want it."""
+    colors: Literal["RGB", "BGR"] | None = None
+    """Order of the input channels; None: as models with this decoding usually want it."""
+    scale: float | None = Field(None, gt=0)
+    """Pixels are divided by this, 1 keeps 0..255; None: as models with this decoding usually want it."""
+    mean: tuple[float, float, float] | None = None
+    """Subtracted from the scaled channels; None: as models with this decoding usually want it."""
+    std: tuple[Std, Std, Std] | None = None
+    """Divides the scaled channels; None: as models with this decoding usually want it."""
+    activation: Literal["softmax", "sigmoid"] | None = None
+    """Of the logits of a detr; None: by the number of COCO's classes."""
+    normalized: bool = False
+    """Boxes of nms_in_graph are shares of the input, not its pixels."""
     label: int | None = Field(None, ge=0)
-    """Number of the class person; None: 0 for yolox, and for ssd what is known of the file's name."""
+    """Number of the class person; None: what is known of the file's name or of COCO's classes."""
     threshold: float | None = Field(None, ge=0, le=1)
-    """Least score of a box; None: 0.3 for ssd, 0.6 for yolox."""
+    """Least score of a box; None: 0.3 for ssd, 0.6 for yolox, 0.25 for yolov8 and nms_in_graph, 0.7 for detr."""
     duplicates: float | None = Field(None, gt=0, le=1)
-    """IoU above which the less certain of two boxes goes; None: 0.55 for ssd, 0.45 for yolox."""
+    """IoU above which the less certain of two boxes goes; None: 0.55 for ssd, 0.45 for yolox, else 0.7."""
 
 
 def describe_detector(path: Path) -> DetectorDescription:

@@ -1,104 +1,82 @@
-"""From a picture to people's boxes: SSD and YOLOX models, recognised by the shape of their output."""
+"""From a picture to people's boxes: models in a file, whose outputs are recognised by their shapes."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from PIL import Image
 
-from passerby.array_types import Float32, UInt8
+from passerby.array_types import UInt8
 from passerby.errors import WeightsError
 from passerby.tracking.detections import Detections, suppress_duplicates
+from passerby.tracking.detectors.decoding import DECODINGS, Decoding, DecodingContext, cell_count
 from passerby.tracking.detectors.description import PERSON_LABELS, DetectorDescription, describe_detector
 from passerby.tracking.detectors.detector_graph import DetectorGraph, open_graph
+from passerby.tracking.detectors.input_tensor import InputFormat, to_input
 
-_STRIDES = (8, 16, 32)
-_PAD = 114  # YOLOX fills what the picture leaves of the input with this grey
+_COCO_CLASSES: dict[int, tuple[int, Literal["softmax", "sigmoid"]]] = {
+    92: (1, "softmax"),  # 91 and "no object"
+    91: (1, "sigmoid"),
+    80: (0, "sigmoid"),
+}
+"""Label of a person and activation by the number of a DETR's logits, as the models trained on COCO have them."""
 
 
 class Detector(Protocol):
     """Finds people; any function of this form can be one."""
 
-    def __call__(self, image: UInt8) -> Detections:
-        """RGB uint8 [H, W, 3] -> boxes in pixels of the picture, with scores."""
+    def __call__(self, image: UInt8) -> Any:
+        """RGB uint8 [H, W, 3] -> boxes in pixels of the picture: `Detections`, or any object with `xyxy`."""
         ...
 
 
-class SsdDetector:
-    """An SSD whose graph ends in boxes: [1, 1, n, 7], rows of image, label, score, x1, y1, x2, y2 as shares.
-
-    The picture is resized to the input without regard to its proportions. Rows end at the first image number below 0.
+class GraphDetector:
+    """A detector in a file.
 
     Args:
         graph: the opened model.
         description: what is known of it.
+
+    Attributes:
+        decoding: name of the form of its outputs.
+        threshold: least score of a box.
 
     Raises:
-        WeightsError: nothing says which label is a person.
+        WeightsError: outputs of no known form, or nothing says which label is a person.
     """
 
     def __init__(self, graph: DetectorGraph, description: DetectorDescription) -> None:
-        label = description.label if description.label is not None else PERSON_LABELS.get(graph.path.stem)
-        if label is None:
-            raise WeightsError(
-                f"{graph.path}: an SSD whose label of a person is not known; say it in a description file: "
-                f'file = "{graph.path.name}" and label = 0 (or 1, ...)'
-            )
-        self._graph, self._description, self._label = graph, description, label
-        self.threshold = 0.3 if description.threshold is None else description.threshold
+        self.decoding = description.decoding or _guess_decoding(graph)
+        known = DECODINGS[self.decoding]
+        if not known.fits(graph.outputs, cell_count(graph.height, graph.width)) and description.decoding is not None:
+            _refuse_clear_mismatch(graph, self.decoding)
+        self.threshold = known.threshold if description.threshold is None else description.threshold
+        self._graph, self._decode = graph, known.decode
+        self._duplicates = known.duplicates if description.duplicates is None else description.duplicates
+        self._context = _context(graph, description, self.decoding, self.threshold)
+        self._input = _input_format(graph, description, known)
 
     def __call__(self, image: UInt8) -> Detections:
         """See `Detector`."""
-        rows = self._graph.run(_input(image, self._graph, self._description)).reshape(-1, 7)
-        ends = np.flatnonzero(rows[:, 0] < 0)
-        rows = rows[: ends[0]] if len(ends) else rows
-        rows = rows[(rows[:, 1] == self._label) & (rows[:, 2] >= self.threshold)]
-        size = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
-        return suppress_duplicates(_sound(rows[:, 3:] * size, rows[:, 2]), self._description.duplicates or 0.55)
+        pixels, placement = to_input(image, self._input)
+        boxes, scores = self._decode(self._graph.run(pixels), self._context)
+        found = placement.to_picture(boxes)
+        kept = (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1]) & np.isfinite(found).all(axis=1)
+        return suppress_duplicates(Detections.of(found[kept].astype(np.float32), scores[kept]), self._duplicates)
 
 
-class YoloxDetector:
-    """A YOLOX whose output is not decoded: [1, cells, 5 + classes], cells of strides 8, 16 and 32 row by row.
-
-    Centre = (xy + cell) * stride, size = exp(wh) * stride, score = objectness * class score, both within 0..1 already
-    (Ge et al. 2021, arXiv:2107.08430, and its demo code). The picture keeps its proportions, at the top left.
-
-    Args:
-        graph: the opened model.
-        description: what is known of it.
-    """
-
-    def __init__(self, graph: DetectorGraph, description: DetectorDescription) -> None:
-        self._graph, self._description = graph, description
-        self._cells, self._strides = _cells(graph.height, graph.width)
-        self._label = description.label or 0
-        self.threshold = 0.6 if description.threshold is None else description.threshold
-
-    def __call__(self, image: UInt8) -> Detections:
-        """See `Detector`."""
-        scale = min(self._graph.height / image.shape[0], self._graph.width / image.shape[1])
-        rows = self._graph.run(_letterbox(image, self._graph, self._description, scale))[0]
-        scores = rows[:, 4] * rows[:, 5 + self._label]
-        sure = scores >= self.threshold
-        center = (rows[sure, :2] + self._cells[sure]) * self._strides[sure]
-        half = np.exp(rows[sure, 2:4]) * self._strides[sure] / 2
-        boxes = np.concatenate([center - half, center + half], axis=1) / scale
-        return suppress_duplicates(_sound(boxes, scores[sure]), self._description.duplicates or 0.45)
-
-
-def load_detector(path: str | os.PathLike[str], *, threshold: float | None = None, threads: int = 0) -> Detector:
+def load_detector(path: str | os.PathLike[str], *, threshold: float | None = None, threads: int = 0) -> GraphDetector:
     """Open a detector.
 
     Args:
         path: an OpenVINO (.xml) or ONNX (.onnx) file, or a .toml that describes one (see `DetectorDescription`).
-        threshold: least score of a box; None: the description's, else 0.3 for SSD and 0.6 for YOLOX.
+        threshold: least score of a box; None: the description's, else what models of its form of output usually take.
         threads: of the processor; 0: all.
 
     Raises:
-        WeightsError: missing, damaged, or an output that is neither SSD's nor YOLOX's.
+        WeightsError: missing, damaged, or outputs of no form in `DECODINGS`.
         MissingExtraError: no engine for it is installed.
     """
     file = Path(path).expanduser()
@@ -108,54 +86,62 @@ def load_detector(path: str | os.PathLike[str], *, threshold: float | None = Non
     graph = open_graph(
         file.parent / description.file, height=description.height, width=description.width, threads=threads
     )
-    decoding = description.decoding or _guess_decoding(graph)
-    return SsdDetector(graph, description) if decoding == "ssd" else YoloxDetector(graph, description)
+    return GraphDetector(graph, description)
 
 
 def _guess_decoding(graph: DetectorGraph) -> str:
-    if len(graph.output) == 4 and graph.output[-1] == 7:
-        return "ssd"
-    if len(graph.output) == 3 and graph.output[-1] > 5 and graph.output[1] == len(_cells(graph.height, graph.width)[0]):
-        return "yolox"
+    cells = cell_count(graph.height, graph.width)
+    for name, known in DECODINGS.items():
+        if known.fits(graph.outputs, cells):
+            return name
+    forms = "; ".join(f"{name}: {known.form}" for name, known in DECODINGS.items())
     raise WeightsError(
-        f"{graph.path}: output shape {list(graph.output)}; expected SSD's [1, 1, n, 7] or YOLOX's [1, cells, 5 + "
-        "classes] for strides 8, 16 and 32"
+        f"{graph.path}: output shapes {_shown(graph)}; expected one of {forms}. Where it is one of them all the same, "
+        "say decoding = ... in a description file"
     )
 
 
-def _cells(height: int, width: int) -> tuple[Float32, Float32]:
-    """(column, row) of each cell [n, 2] and its stride [n, 1]."""
-    cells, strides = [], []
-    for stride in _STRIDES:
-        rows, columns = np.mgrid[: height // stride, : width // stride]
-        cells.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
-        strides.append(np.full((rows.size, 1), stride))
-    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
+def _refuse_clear_mismatch(graph: DetectorGraph, decoding: str) -> None:
+    """A description may name a decoding for unusual sizes, but not for another number of dimensions."""
+    ranks = {"ssd": {4}, "yolox": {3}, "yolov8": {3, 4}, "detr": {3}, "nms_in_graph": {2, 3}}[decoding]
+    count = 2 if decoding == "detr" else 1
+    if len(graph.outputs) < count or not {len(shape) for shape in graph.outputs} <= ranks:
+        raise WeightsError(f"{graph.path}: output shapes {_shown(graph)}; {decoding} has {DECODINGS[decoding].form}")
 
 
-def _input(image: UInt8, graph: DetectorGraph, description: DetectorDescription) -> Float32:
-    return _tensor(_resized(image, graph.height, graph.width), description)
+def _shown(graph: DetectorGraph) -> str:
+    return ", ".join(str(list(shape)) for shape in graph.outputs)
 
 
-def _letterbox(image: UInt8, graph: DetectorGraph, description: DetectorDescription, scale: float) -> Float32:
-    canvas = np.full((graph.height, graph.width, 3), _PAD, np.uint8)
-    height, width = int(image.shape[0] * scale), int(image.shape[1] * scale)
-    canvas[:height, :width] = _resized(image, height, width)
-    return _tensor(canvas, description)
+def _context(
+    graph: DetectorGraph, description: DetectorDescription, decoding: str, threshold: float
+) -> DecodingContext:
+    label, activation = DECODINGS[decoding].label, description.activation
+    if decoding == "detr":
+        classes = next((shape[2] for shape in graph.outputs if shape[2] != 4), 4)
+        coco = _COCO_CLASSES.get(classes)
+        label, activation = (label, activation) if coco is None else (coco[0], activation or coco[1])
+    label = description.label if description.label is not None else PERSON_LABELS.get(graph.path.stem, label)
+    if label is None:
+        raise WeightsError(
+            f"{graph.path}: the label of a person is not known; say it in a description file: "
+            f'file = "{graph.path.name}" and label = 0 (or 1, ...)'
+        )
+    if decoding == "detr" and activation is None:
+        raise WeightsError(
+            f"{graph.path}: logits of {classes} classes, not COCO's; say in a description file whether activation = "
+            '"softmax" (with a last class for "no object") or "sigmoid"'
+        )
+    return DecodingContext(graph.height, graph.width, label, threshold, description.normalized, activation or "softmax")
 
 
-def _resized(image: UInt8, height: int, width: int) -> UInt8:
-    # reducing_gap=None and BILINEAR antialias where the picture shrinks
-    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
-
-
-def _tensor(image: UInt8, description: DetectorDescription) -> Float32:
-    channels = image[:, :, ::-1] if description.colors == "BGR" else image
-    pixels = np.ascontiguousarray(channels.transpose(2, 0, 1)[None], np.float32)
-    return pixels if description.scale == 1 else np.asarray(pixels / description.scale, np.float32)
-
-
-def _sound(boxes: Float32, scores: Float32) -> Detections:
-    """Boxes that have an area."""
-    kept = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]) & np.isfinite(boxes).all(axis=1)
-    return Detections.of(boxes[kept], scores[kept])
+def _input_format(graph: DetectorGraph, description: DetectorDescription, known: Decoding) -> InputFormat:
+    return InputFormat(
+        height=graph.height,
+        width=graph.width,
+        fit=description.fit or known.fit,
+        colors=description.colors or known.colors,
+        scale=known.scale if description.scale is None else description.scale,
+        mean=known.mean if description.mean is None else description.mean,
+        std=known.std if description.std is None else description.std,
+    )

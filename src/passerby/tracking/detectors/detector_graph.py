@@ -1,4 +1,4 @@
-"""Running a detector's graph: OpenVINO or ONNX Runtime, one input, one output."""
+"""Running a detector's graph: OpenVINO or ONNX Runtime, one image in, arrays out."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class DetectorGraph:
         path: its file.
         height: of the input, pixels.
         width: of the input, pixels.
-        output: shape of the output.
-        run: float32 [1, 3, height, width] -> the output.
+        outputs: their shapes.
+        run: float32 [1, 3, height, width] -> the outputs.
     """
 
     path: Path
     height: int
     width: int
-    output: tuple[int, ...]
-    run: Callable[[Float32], Float32]
+    outputs: tuple[tuple[int, ...], ...]
+    run: Callable[[Float32], list[Float32]]
 
 
 def open_graph(path: Path, *, height: int | None, width: int | None, threads: int = 0) -> DetectorGraph:
@@ -43,7 +43,7 @@ def open_graph(path: Path, *, height: int | None, width: int | None, threads: in
         threads: of the processor; 0: all.
 
     Raises:
-        WeightsError: missing, damaged, or with other inputs or outputs than one image and one array.
+        WeightsError: missing, damaged, or or with other inputs than one image.
         MissingExtraError: neither engine is installed.
     """
     if not path.is_file():
@@ -62,7 +62,7 @@ def _open_openvino(openvino: Any, path: Path, height: int | None, width: int | N
     settings = {"INFERENCE_PRECISION_HINT": "f32"} | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
     try:
         model = core.read_model(path)
-        _check_counts(path, len(model.inputs), len(model.outputs))
+        _check_inputs(path, len(model.inputs))
         declared = model.inputs[0].partial_shape
         found = [declared[i].get_length() if declared[i].is_static else None for i in range(len(declared))]
         size = _input_size(path, found, height, width)
@@ -70,12 +70,12 @@ def _open_openvino(openvino: Any, path: Path, height: int | None, width: int | N
         compiled = core.compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise WeightsError(f"{path}: not a readable OpenVINO model for this input size ({error})") from error
-    output = tuple(compiled.outputs[0].shape) if compiled.outputs[0].partial_shape.is_static else ()
 
-    def run(pixels: Float32) -> Float32:
-        return np.array(compiled(pixels)[0], np.float32)
+    def run(pixels: Float32) -> list[Float32]:
+        found = compiled(pixels)
+        return [np.array(found[place], np.float32) for place in range(len(compiled.outputs))]
 
-    return DetectorGraph(path, size[0], size[1], output or run(np.zeros((1, 3, *size), np.float32)).shape, run)
+    return DetectorGraph(path, size[0], size[1], _shapes(run, size), run)
 
 
 def _open_onnxruntime(onnxruntime: Any, path: Path, threads: int) -> DetectorGraph:
@@ -87,18 +87,24 @@ def _open_onnxruntime(onnxruntime: Any, path: Path, threads: int) -> DetectorGra
     except (states.Fail, states.InvalidGraph, states.InvalidProtobuf) as error:
         raise WeightsError(f"{path}: not a readable ONNX model ({error})") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    _check_counts(path, len(inputs), len(outputs))
+    _check_inputs(path, len(inputs))
     size = _input_size(path, [n if isinstance(n, int) else None for n in inputs[0].shape], None, None)
 
-    def run(pixels: Float32) -> Float32:
-        return np.asarray(session.run([outputs[0].name], {inputs[0].name: pixels})[0], np.float32)
+    def run(pixels: Float32) -> list[Float32]:
+        found = session.run([output.name for output in outputs], {inputs[0].name: pixels})
+        return [np.asarray(array, np.float32) for array in found]
 
-    return DetectorGraph(path, size[0], size[1], run(np.zeros((1, 3, *size), np.float32)).shape, run)
+    return DetectorGraph(path, size[0], size[1], _shapes(run, size), run)
 
 
-def _check_counts(path: Path, inputs: int, outputs: int) -> None:
-    if (inputs, outputs) != (1, 1):
-        raise WeightsError(f"{path}: {inputs} inputs and {outputs} outputs; expected one image and one array of boxes")
+def _shapes(run: Callable[[Float32], list[Float32]], size: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
+    """Shapes of the outputs for a black picture; graphs do not always declare them."""
+    return tuple(output.shape for output in run(np.zeros((1, 3, *size), np.float32)))
+
+
+def _check_inputs(path: Path, inputs: int) -> None:
+    if inputs != 1:
+        raise WeightsError(f"{path}: {inputs} inputs; expected one, the image")
 
 
 def _input_size(path: Path, shape: list[int | None], height: int | None, width: int | None) -> tuple[int, int]:

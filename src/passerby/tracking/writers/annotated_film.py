@@ -42,7 +42,7 @@ def write_annotated_film(path: Path, film: TrackedFilm) -> None:
         for frame in read_frames(film.source, last=film.frames):
             if frame.image is None:
                 continue
-            drawn = _drawn(frame.image, film.rows, by_frame.get(frame.index, []))
+            drawn = draw_identities(frame.image, film.rows, by_frame.get(frame.index, []))
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn[:height, :width]), format="rgb24")
             last = max(last + 1, round(frame.time * _TICKS))  # moments must grow
             picture.pts, picture.time_base = last, Fraction(1, _TICKS)
@@ -57,7 +57,8 @@ def _rows_by_frame(rows: IdentityRows) -> dict[int, list[int]]:
     return found
 
 
-def _drawn(image: UInt8, rows: IdentityRows, places: list[int]) -> UInt8:
+def draw_identities(image: UInt8, rows: IdentityRows, places: list[int]) -> UInt8:
+    """The picture [H, W, 3] with the boxes and numbers of some rows."""
     if not places:
         return image
     canvas = Image.fromarray(image)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,28 @@ def write_parquet(path: Path, result: TrackingResult) -> None:
             for name, value in zip(COLUMNS, values, strict=True):
                 columns[name].append(None if name == "tracklet" and value == -1 else value)
     pq.write_table(pa.table(columns), path, use_dictionary=["film", "camera"])
+
+
+def write_json_lines(path: Path, result: TrackingResult) -> None:
+    """One object a film and frame: `{"film", "camera", "frame", "time", "objects": [{"track", "xyxy", "score", ...}]}`.
+
+    `track` is the identity; `read_boxes` reads the lines of one film.
+    """
+    with path.open("w", encoding="utf-8") as file:
+        for film in result.films:
+            for (frame, time), cells in groupby(_cells(film.rows), key=lambda cells: cells[:2]):
+                objects = [
+                    {
+                        "track": identity,
+                        "tracklet": None if tracklet < 0 else tracklet,
+                        "xyxy": [round(side, 2) for side in (left, top, left + width, top + height)],
+                        "score": round(score, 4),
+                        "filled": filled,
+                    }
+                    for _, _, identity, tracklet, left, top, width, height, score, filled in cells
+                ]
+                line = {"film": film.name, "camera": film.camera, "frame": frame, "time": round(time, 3)}
+                file.write(json.dumps({**line, "objects": objects}) + "\n")
 
 
 def tracklet_embeddings(result: TrackingResult) -> Embeddings:

@@ -1,0 +1,134 @@
+"""How good tracks are, from files or from arrays: `passerby.evaluate_tracks`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from passerby.errors import DataError
+from passerby.evaluation.tracks import TrackReport, TrackRows, compare_tracks
+from passerby.tracking.boxes.reading import read_boxes
+from passerby.tracking.track_files import (
+    FoundTracks,
+    online_figures,
+    read_result_folder,
+    read_truth,
+    read_watched,
+    rows_of_boxes,
+)
+
+File: TypeAlias = str | os.PathLike[str]
+Tracks: TypeAlias = File | Sequence[File] | Mapping[str, "File | TrackRows"]
+
+
+def evaluate_tracks(
+    result: Tracks, truth: Tracks, *, first_frame: int | None = None, every: int | None = None
+) -> TrackReport:
+    """Compare tracks with the truth: IDF1, MOTA, HOTA and identity switches.
+
+    Over several films identities count together, so that one person must have one identity under all cameras (the
+    IDF1 of multi-target multi-camera tracking).
+
+    Args:
+        result: a folder that `track` wrote; a file (or several) of boxes with identities in any format of
+            `read_boxes`, or of the JSON lines of `passerby watch --with-boxes`; or files or `TrackRows` by film.
+        truth: files or `TrackRows` by film. A list of files goes to the films that have their names; one file goes to
+            the only film. The same identity in all films for one person.
+        first_frame: number that these files give a film's first frame.
+        every: the result has every so many frames, from the first one; default: what a folder or `watch` says, else 1.
+
+    Returns:
+        The figures; true boxes in frames that were not looked at do not count, and neither do those whose confidence
+        (MOT's flag) is 0. Of the JSON lines of `watch` also how soon and how often it decided; boxes without a verdict
+        count as not found.
+
+    Raises:
+        DataError: a file that cannot be read, or films that the other side does not have.
+        EmbeddingError: a film without true boxes, or two boxes of an identity in one frame.
+        MissingExtraError: the package `trackeval` is not installed.
+    """
+    films, sightings = _films(result, first_frame)
+    if every is not None:
+        if every < 1:
+            raise DataError(f"every={every}; expected a number from 1")
+        films = {name: replace(film, step=every) for name, film in films.items()}
+    given = _by_film(truth, list(films))
+    notes = [f"{name}: no truth given, not counted" for name in films if name not in given]
+    true: dict[str, TrackRows] = {}
+    for name, one in given.items():
+        true[name], left_out = (
+            (one, []) if isinstance(one, TrackRows) else read_truth(one, films[name], first_frame=first_frame)
+        )
+        notes += left_out
+    found = {name: _looked_at(films[name]) for name in given}
+    report = compare_tracks(found, true)
+    online = online_figures(sightings) if sightings else None
+    return replace(report, online=online, notes=tuple(notes))
+
+
+def _films(result: Tracks, first_frame: int | None) -> tuple[dict[str, FoundTracks], list[Mapping[str, Any]]]:
+    """Films by name, and sightings where the result is of `watch`."""
+    if isinstance(result, Mapping):
+        sources = list(result.items())
+    else:
+        sources = [("", source) for source in ([result] if isinstance(result, (str, os.PathLike)) else result)]
+    films: dict[str, FoundTracks] = {}
+    sightings: list[Mapping[str, Any]] = []
+    for name, source in sources:
+        found, seen = _tracks_of(name, source, first_frame)
+        twice = films.keys() & found.keys()
+        if twice:
+            raise DataError(f"{source}: the result already has a film {twice.pop()}; name them, NAME=FILE")
+        films |= found
+        sightings += seen
+    if not films:
+        raise DataError("evaluating tracks: expected a result, found none")
+    return films, sightings
+
+
+def _tracks_of(
+    name: str, source: File | TrackRows, first_frame: int | None
+) -> tuple[dict[str, FoundTracks], Sequence[Mapping[str, Any]]]:
+    if isinstance(source, TrackRows):
+        return {name: FoundTracks(source)}, ()
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DataError(f"{path}: no such result")
+    if path.is_dir():
+        return read_result_folder(path), ()
+    watched = read_watched(path)
+    if watched is not None:
+        return dict(watched.films), watched.sightings
+    boxes = [box for box in read_boxes(path, first_frame=first_frame).boxes if box.track >= 0]
+    if not boxes:
+        raise DataError(f"{path}: boxes without identities; expected a tracker's result")
+    return {name or path.stem: FoundTracks(rows_of_boxes(boxes))}, ()
+
+
+def _by_film(truth: Tracks, names: Sequence[str]) -> dict[str, File | TrackRows]:
+    if isinstance(truth, Mapping):
+        given = dict(truth)
+    else:
+        files = [truth] if isinstance(truth, (str, os.PathLike)) else list(truth)
+        given = {names[0]: files[0]} if len(files) == len(names) == 1 else {Path(file).stem: file for file in files}
+        if len(given) < len(files):
+            raise DataError(f"truth: files of the same name ({', '.join(given)}); say FILM=FILE")
+    unknown = [name for name in given if name not in names]
+    if unknown or not given:
+        raise DataError(f"truth of {', '.join(unknown) or 'no film'}: the result has {', '.join(names)}")
+    return given
+
+
+def _looked_at(film: FoundTracks) -> TrackRows:
+    """The rows in frames that the step allows."""
+    kept = (film.rows.frames - 1) % film.step == 0
+    return (
+        film.rows
+        if np.all(kept)
+        else TrackRows(film.rows.frames[kept], film.rows.identities[kept], film.rows.boxes[kept])
+    )

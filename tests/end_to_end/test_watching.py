@@ -1,0 +1,222 @@
+"""`passerby watch` and `passerby evaluate-tracks` on drawn films: events, interruptions, cameras that go away."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import passerby as pb
+from passerby.cli import run
+from passerby.data.synthetic.film import DrawnFilm, draw_films
+from passerby.errors import ConfigError, DataError, GalleryError
+from passerby.models.encoder import Encoder
+from passerby.tracking.films import Frame, read_frames
+from passerby.tracking.watch import WatchCounts
+from passerby.tracking.watching import incoming_frames
+from passerby.tracking.watching.incoming_frames import CameraEvent, IncomingFrames
+
+av = pytest.importorskip("av")
+pytest.importorskip("trackers")
+pytest.importorskip("trackeval")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> DrawnFilm:
+    return draw_films(tmp_path_factory.mktemp("film"), people=2, cameras=1, seconds=6, rate=10, seed=1)[0]
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from passerby.config import InputConfig, ModelConfig
+    from passerby.models.model import build_model
+
+    torch.manual_seed(0)
+    architecture = ModelConfig(backbone="osnet_x0_25")
+    made = Encoder.from_model(build_model(architecture), InputConfig(height=64, width=32), architecture)
+    folder = tmp_path_factory.mktemp("made") / "encoder"
+    made.save(folder)
+    return folder
+
+
+@pytest.fixture
+def words(drawn: DrawnFilm, encoder_folder: Path, tmp_path: Path) -> list[str]:
+    return [
+        *("watch", str(drawn.film), "--gallery", str(tmp_path / "people.gallery"), "--encoder", str(encoder_folder)),
+        *("--camera", "hall", "--boxes", str(drawn.truth), "--threshold", "0.2", "--tracking.every", "2"),
+    ]
+
+
+def events(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_command_prints_events_that_are_evaluated(
+    words: list[str], drawn: DrawnFilm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, "--with-boxes"]) == 0, capsys.readouterr().err
+    printed = capsys.readouterr().out
+    lines = events(printed)
+    assert [lines[0]["event"], lines[-1]["event"]] == ["begin", "end"]
+    seen = [line for line in lines if line["event"] == "sighting"]
+    assert len(seen) == lines[-1]["sightings"] >= 2
+    assert lines[-1]["frames"] == 60
+    assert lines[-1]["looked"] == 30
+    assert all(line["decided"] >= line["end"] >= line["start"] for line in seen)
+    assert all(len(line["frames"]) == len(line["xyxy"]) == line["boxes"] for line in seen)
+    (tmp_path / "hall.jsonl").write_text(printed)
+    assert run(["evaluate-tracks", str(tmp_path / "hall.jsonl"), "--truth", str(drawn.truth), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert 0 < report["idf1"] <= 1
+    assert report["online"]["sightings"] == len(seen)
+    assert report["online"]["undecided"] == pytest.approx(sum(line["identity"] is None for line in seen) / len(seen))
+    assert report["true_boxes"] < len(drawn.truth.read_text().splitlines()), "every other frame was looked at"
+    assert "in frames that were not looked at" in report["notes"][0]
+    assert run(["evaluate-tracks", str(tmp_path / "hall.jsonl"), "--truth", str(drawn.truth)]) == 0
+    assert "time to a verdict" in capsys.readouterr().out
+
+
+def test_without_boxes_nothing_can_be_measured(
+    words: list[str], drawn: DrawnFilm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) == 0
+    (tmp_path / "hall.jsonl").write_text(capsys.readouterr().out)
+    assert run(["evaluate-tracks", str(tmp_path / "hall.jsonl"), "--truth", str(drawn.truth)]) == 2
+    assert "--with-boxes" in capsys.readouterr().err
+
+
+def test_a_film_goes_on_where_it_was_left(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C gives the verdicts on everybody in sight, and the next watch begins with the frame after it."""
+
+    def interrupted(source: Path, **options: object) -> Iterator[Frame]:
+        for frame in read_frames(source, **options):  # type: ignore[arg-type]
+            if frame.index == 31:
+                signal.raise_signal(signal.SIGINT)
+            yield frame
+
+    resume = ["--resume", str(tmp_path / "hall.json"), "--with-boxes"]
+    with monkeypatch.context() as patch:
+        patch.setattr(incoming_frames, "read_frames", interrupted)
+        assert run([*words, *resume]) == 0
+    first = events(capsys.readouterr().out)
+    assert first[-1]["frames"] == 30
+    assert first[-1]["sightings"] >= 1
+    assert json.loads((tmp_path / "hall.json").read_text())["frame"] == 30
+    assert run([*words, *resume]) == 0
+    second = events(capsys.readouterr().out)
+    assert second[-1]["frames"] == 60
+    frames = [frame for line in second if line["event"] == "sighting" for frame in line["frames"]]  # type: ignore
+    assert min(frames) > 30
+    assert run([*words[:-4], "--camera", "door", *words[-4:], *resume]) == 2
+    assert "name another file" in capsys.readouterr().err
+
+
+class FakeClock:
+    """A clock that moves only where somebody waits or works."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def test_a_camera_that_goes_away_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    openings = iter([2, DataError("no route"), DataError("no route"), 3])
+    clock, told = FakeClock(), list[CameraEvent]()
+
+    def camera(source: str, **options: object) -> Iterator[Frame]:
+        frames = next(openings)
+        if isinstance(frames, DataError):
+            raise frames
+        for index in range(1, frames + 1):
+            clock.now += 0.1
+            yield Frame(index, 77 + index / 10, np.zeros((4, 4, 3), np.uint8))
+
+    monkeypatch.setattr(incoming_frames, "read_frames", camera)
+    seen: list[Frame] = []
+    for frame in IncomingFrames(
+        "rtsp://hall", "hall", retry_seconds=2, report=told.append, stop=lambda: len(seen) == 5, clock=clock,
+        sleep=clock.sleep,
+    ):  # fmt: skip
+        seen.append(frame)
+    assert [frame.index for frame in seen] == [1, 2, 3, 4, 5]
+    assert [event.event for event in told] == ["lost", "back"]
+    assert "the stream ended; trying again in 2 s" in told[0].detail
+    assert sum(clock.slept) == pytest.approx(2 + 4 + 8)
+    times = [frame.time for frame in seen]
+    assert times[0] == pytest.approx(1000)  # the clock's, not the container's
+    assert times[2] - times[1] > 14
+
+
+def test_a_camera_is_given_up_after_so_many_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+
+    def camera(source: str, **options: object) -> Iterator[Frame]:
+        if clock.slept:
+            raise DataError("no route")
+        yield Frame(1, 0.0, np.zeros((4, 4, 3), np.uint8))
+
+    monkeypatch.setattr(incoming_frames, "read_frames", camera)
+    frames = IncomingFrames("rtsp://hall", "hall", retries=2, clock=clock, sleep=clock.sleep)
+    with pytest.raises(DataError, match=r"given up after 3 failure\(s\): no route"):
+        list(frames)
+    clock.slept.append(0)
+    with pytest.raises(DataError, match="no route"):  # an address that never gave a picture is not tried again
+        list(IncomingFrames("rtsp://wrong", "hall", clock=clock, sleep=clock.sleep))
+
+
+def test_frames_are_left_out_where_work_is_slower_than_the_clock(drawn: DrawnFilm) -> None:
+    clock = FakeClock()
+    frames = IncomingFrames(drawn.film, "hall", speed=2.0, clock=clock, sleep=clock.sleep)
+    looked = 0
+    for frame in frames:
+        if frame.image is not None and frame.image.size:
+            looked += 1
+            clock.now += 0.5  # the film gives a frame every 0.05 s at this speed
+    assert looked + frames.late == 60
+    assert frames.late > 40
+    fast = IncomingFrames(drawn.film, "hall", speed=2.0, clock=(slow := FakeClock()), sleep=slow.sleep)
+    assert sum(frame.image is not None and frame.image.size > 0 for frame in fast) == 60
+    assert sum(slow.slept) == pytest.approx(5.9 / 2)
+
+
+def test_refusals(drawn: DrawnFilm, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a camera has its own"):
+        IncomingFrames("rtsp://hall", "hall", speed=1.0)
+    with pytest.raises(ConfigError, match="cannot be gone on with"):
+        IncomingFrames("rtsp://hall", "hall", after=3)
+    with pytest.raises(ConfigError, match="above 0"):
+        IncomingFrames(drawn.film, "hall", retry_seconds=0)
+    with (
+        pb.Gallery.open(tmp_path / "x.gallery", fingerprint="abc") as gallery,
+        pytest.raises(GalleryError, match="without an encoder"),
+    ):
+        next(pb.watch(drawn.film, gallery, camera="hall", boxes=drawn.truth))
+
+
+def test_a_film_that_breaks_off_gives_what_was_readable(drawn: DrawnFilm, tmp_path: Path, encoder_folder: Path) -> None:
+    cut = tmp_path / "cut.avi"
+    with av.open(str(drawn.film)) as source, av.open(str(cut), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    cut.write_bytes(cut.read_bytes()[: int(0.6 * cut.stat().st_size)])
+    counts = WatchCounts()
+    with pb.Gallery.open(tmp_path / "x.gallery", pb.load_encoder(encoder_folder)) as gallery:
+        seen = list(pb.watch(cut, gallery, camera="hall", boxes=drawn.truth, threshold=0.2, counts=counts))
+    assert seen
+    assert 10 < counts.frames < 60
+    assert counts.skipped["boxes after the last frame of the film"] > 0
