@@ -43,9 +43,7 @@ def test_every_control_can_be_reached_by_keyboard(page: Any) -> None:
     for _ in range(45):
         page.keyboard.press("Tab")
         reached.append(
-            page.evaluate(
-                "(e => e.id || e.getAttribute('aria-label') || e.textContent.trim())(document.activeElement)"
-            )
+            page.evaluate("(e => e.id || e.getAttribute('aria-label') || e.textContent.trim())(document.activeElement)")
         )
     wanted = {"sign-out", "pictures", "camera", "taken", "exclude", "ask-button", "enrol-button"}
     assert wanted | {"Confirm ada…", "Not ada", "Compare with grace, rank 2", "Try another threshold"} <= set(reached)

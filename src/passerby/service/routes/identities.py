@@ -55,7 +55,9 @@ async def identities(
     caller: Reader,
     context: Context,
     search: Annotated[str, Query(max_length=200, description="part of a name, any case")] = "",
-    kind: Annotated[Kind, Query(description="`enrolled`: those with a name of their own; `drift`: see `drift`")] = "all",
+    kind: Annotated[
+        Kind, Query(description="`enrolled`: those with a name of their own; `drift`: see `drift`")
+    ] = "all",
     camera: Annotated[Name | None, Query(description="seen or enrolled by this camera")] = None,
     sort: Annotated[Order, Query(description="`seen`, `enrolled`: the newest first")] = "seen",
     offset: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
