@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import passerby.training.checkpoint as checkpoint_module
-import passerby.training.trainer as trainer_module
+import passerby.training.judging as judging_module
 from passerby.config import Config, parse_config
 from passerby.data.datasets import load_dataset
 from passerby.data.records import ReIDDataset
@@ -281,7 +281,7 @@ def test_held_out_identities_are_evaluated_as_the_recipe_says(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
-    score, embed = trainer_module.score_dataset, trainer_module.embed_together
+    score, embed = judging_module.score_dataset, judging_module.embed_together
 
     def scored(*arguments: Any, **rest: Any) -> Any:
         report = score(*arguments, **rest)
@@ -292,8 +292,8 @@ def test_held_out_identities_are_evaluated_as_the_recipe_says(
         seen.append(rest)
         return embed(*arguments, **rest)
 
-    monkeypatch.setattr(trainer_module, "score_dataset", scored)
-    monkeypatch.setattr(trainer_module, "embed_together", embedded)
+    monkeypatch.setattr(judging_module, "score_dataset", scored)
+    monkeypatch.setattr(judging_module, "embed_together", embedded)
     wanted = {"metric": "cosine", "ap": "trapezoid", "rerank": {"k1": 3, "k2": 2}, "flip": False, "batch_size": 7}
     train(settings(root, evaluation=wanted, schedule__epochs=1), out=tmp_path / "run")
     *parts, report = seen

@@ -238,3 +238,19 @@ def test_verification_by_hand():
         assert achieved == allowed / 4
     with pytest.raises(EmbeddingError, match="both kinds"):
         verify_pairs(line(0), line(1), [1], [1])
+
+
+def test_people_and_cameras_may_be_called_by_names():
+    rng = np.random.default_rng(0)
+    query, gallery = rng.normal(size=(4, 8)), rng.normal(size=(6, 8))
+    names, cameras = np.array(["ann", "bob", "cem", "dee"]), np.array(["hall", "gate"])
+    asked, there = [0, 1, 0, 3], [0, 1, 0, 2, 1, 0]
+    seen, kept = [0, 1, 0, 1], [1, 0, 1, 0, 1, 0]
+    for function, number in ((pb.evaluate_open_set, [9, 7, 5, 3]), (pb.calibrate_threshold, [1, 2, 3, 4])):
+        numbers = np.array(number)
+        by_name = function(query, gallery, names[asked], list(names[there]), cameras[seen], cameras[kept])
+        by_number = function(query, gallery, numbers[asked], numbers[there], seen, kept)
+        assert str(by_name) == str(by_number)
+    closed = [0, 1, 0, 2]
+    report = pb.evaluate_embeddings(query, gallery, names[closed], names[there])
+    assert report.mAP == pb.evaluate_embeddings(query, gallery, [1, 2, 1, 3], np.array([1, 2, 3])[there]).mAP

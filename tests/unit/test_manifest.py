@@ -69,7 +69,7 @@ def test_names_become_numbers(table) -> None:
 def test_split_by_identity_is_seeded_and_disjoint(table) -> None:
     lines = [f"{letter}.png,{i // 2 + 1},{i % 2}" for i, letter in enumerate("abcdefgh")]
     file = table("path,pid,camid", *lines)
-    first, again, other = (load_dataset(file, split=k) for k in (0, 0, 1))
+    first, again, other = (load_dataset(file, split=k, test_share=0.5) for k in (0, 0, 1))
     assert first == again
     assert {s.pid for s in first.train}.isdisjoint({s.pid for s in (*first.query, *first.gallery)})
     assert len({s.pid for s in first.train}) == 2
@@ -78,8 +78,8 @@ def test_split_by_identity_is_seeded_and_disjoint(table) -> None:
 
 def test_same_order_of_rows_does_not_matter(table) -> None:
     lines = [f"{letter}.png,{i // 2 + 1},{i % 2}" for i, letter in enumerate("abcdefgh")]
-    forward = load_dataset(table("path,pid,camid", *lines))
-    backward = load_dataset(table("path,pid,camid", *reversed(lines)))
+    forward = load_dataset(table("path,pid,camid", *lines), test_share=0.5)
+    backward = load_dataset(table("path,pid,camid", *reversed(lines)), test_share=0.5)
     assert {s.pid for s in forward.train} == {s.pid for s in backward.train}
 
 
@@ -140,7 +140,7 @@ def test_folders_from_zero_are_persons(tmp_path: Path) -> None:
     for person in range(4):
         for i in range(3):
             write_image(tmp_path / "people" / str(person) / f"{i}.png", 3 * person + i)
-    data = load_dataset(tmp_path / "people")
+    data = load_dataset(tmp_path / "people", test_share=0.5)
     assert len(data.train) == 6
     assert len({s.pid for s in data.train} | {s.pid for s in data.query}) == 4
     assert FROM_ZERO in data.notes
@@ -304,7 +304,7 @@ def test_folder_of_persons(tmp_path: Path) -> None:
         for i, camera in enumerate((1, 1, 2)):
             write_image(tmp_path / "people" / person / f"{i}_c{camera}.png")
     (tmp_path / "people" / "Thumbs.db").write_bytes(b"x")
-    data = load_dataset(str(tmp_path / "people"), camera=r"_c(\d+)")
+    data = load_dataset(str(tmp_path / "people"), camera=r"_c(\d+)", test_share=0.5)
     assert data.name == "people"
     assert len(data.train) == 6
     assert len(data.query) == 2
@@ -432,7 +432,7 @@ def test_wrong_folders(tmp_path: Path) -> None:
 
 def test_one_camera_is_no_camera(table) -> None:
     lines = [f"{letter}.png,{i // 2 + 1},5" for i, letter in enumerate("abcdefgh")]
-    data = load_dataset(table("path,pid,camid", *lines))
+    data = load_dataset(table("path,pid,camid", *lines), test_share=0.5)
     assert data.protocol == "no_cameras"
     assert any("one camera" in note for note in data.notes)
     assert len(data.query) == len(data.gallery) == 2

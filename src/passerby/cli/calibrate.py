@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -13,14 +13,19 @@ from passerby.cli.output import show
 from passerby.cli.shared_parameters import Encoder, Engine, Flip, Json, Metric, Seed
 from passerby.errors import UsageError
 
+if TYPE_CHECKING:
+    from passerby.data.records import ReIDDataset
+
 
 def calibrate(
     encoder: Encoder,
     /,
     *,
+    people: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
     data: DatasetFlags = DatasetFlags(),
     far: Annotated[float, Parameter(metavar="RATE")] = 0.01,
     held_out_identities: Annotated[int | None, Parameter(metavar="N")] = None,
+    draws: Annotated[int, Parameter(metavar="N")] = 10,
     metric: Metric = "euclidean",
     flip: Flip = True,
     seed: Seed = 0,
@@ -28,15 +33,18 @@ def calibrate(
     reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
-    """Choose the distance below which a match is accepted, on identities that served neither training nor the test.
+    """Choose the distance below which a match is accepted, on people that served neither training nor the test.
 
-    The threshold is written into the encoder's folder. Vectors of anyone's: `passerby open-set`.
+    Without further flags these are the people whom the run held out of its training. The threshold is written into the
+    encoder's folder. Vectors of anyone's: `passerby open-set`.
 
     Args:
         encoder: see `Encoder`.
-        data: Other data than the run's.
-        far: False accept rate: share of impostors that may be taken for somebody.
-        held_out_identities: Calibrate on so many held-out training identities (default: as many as the run held out).
+        people: Calibrate on everybody in this folder (one folder a person) or manifest (.csv, .parquet).
+        data: Calibrate on held-out training identities of other data than the run's.
+        far: False accept rate: share of the pictures of people who are not enrolled that may be taken for somebody.
+        held_out_identities: How many training identities of the data (default: as many as the run held out).
+        draws: How often half of the people are enrolled and the others are impostors; the rates are means.
         metric: see `Metric`.
         flip: see `Flip`.
         seed: Chooses who is enrolled and who is an impostor.
@@ -45,11 +53,49 @@ def calibrate(
         json: see `Json`.
     """
     from passerby.evaluation.open_set.calibration import calibrate as run_calibrate
+    from passerby.evaluation.open_set.calibration import check_calibration
 
-    held_out = held_out_of(encoder, held_out_identities, same_data=data.name is None)
-    _, people = data.load(encoder).hold_out(held_out)
+    check_calibration(far, draws)
+    if people is not None:
+        if data.given or held_out_identities is not None:
+            raise UsageError(
+                "--people takes everybody in the folder: leave --data.name and --held-out-identities out, or leave "
+                "--people out"
+            )
+        chosen = _people_of(encoder, people)
+    else:
+        held_out = held_out_of(encoder, held_out_identities, same_data=data.name is None)
+        _, chosen = data.load(encoder).hold_out(held_out)
     source = source_of(encoder, reading)
-    show(run_calibrate(source, people, far=far, metric=metric, flip=flip, seed=seed, engine=engine), as_json=json)
+    show(
+        run_calibrate(source, chosen, far=far, metric=metric, flip=flip, seed=seed, draws=draws, engine=engine),
+        as_json=json,
+    )
+
+
+def _people_of(encoder: Path, people: Path) -> ReIDDataset:
+    """Everybody of a folder or manifest.
+
+    Raises:
+        UsageError: no such folder, or the encoder was trained on these people.
+        DataError: as for `load_dataset`.
+    """
+    from passerby.data.dataset_of_config import with_absolute_paths
+    from passerby.data.datasets import load_dataset
+    from passerby.evaluation.open_set.calibration import everybody
+
+    trained_on = data_of(encoder)
+    if not people.expanduser().exists():
+        raise UsageError(f"--people: {people}: no such folder or manifest")
+    where = people.expanduser().resolve()
+    if trained_on is not None and trained_on.named:
+        own = with_absolute_paths(trained_on, run=encoder)
+        if where in (Path(own.name).resolve(), *([] if own.root is None else [own.root.resolve()])):
+            raise UsageError(
+                f"--people: {encoder} was trained on {people}, and calibration needs people it was not trained on. "
+                f"Leave --people out to take the {trained_on.held_out_identities} people that the run held out"
+            )
+    return everybody(load_dataset(str(where)))
 
 
 def held_out_of(run: Path, wanted: int | None, *, same_data: bool) -> int:
@@ -64,14 +110,20 @@ def held_out_of(run: Path, wanted: int | None, *, same_data: bool) -> int:
         UsageError: nothing says how many; or more than the run held out, so that it was trained on some of them.
     """
     trained_on = data_of(run)
+    if trained_on is None and same_data:
+        raise UsageError(
+            f"{run} is an encoder without a run, so nobody is held out: name people it was not trained on with "
+            "--people FOLDER"
+        )
     held_out = 0 if trained_on is None else trained_on.held_out_identities
     if same_data and (wanted or 1) > held_out:
         raise UsageError(
             f"{run}: the run held {held_out} training identities out, and calibration needs people it was not trained "
-            "on. Train with --data.held-out-identities N, or name other data"
+            "on. Name such people with --people FOLDER, or train with --data.held-out-identities N"
         )
     if wanted is None and not same_data:
         raise UsageError(
-            "other data than the run's: say how many of its training identities with --held-out-identities N"
+            "other data than the run's: say how many of its training identities with --held-out-identities N, or take "
+            "everybody of a folder with --people FOLDER"
         )
     return held_out if wanted is None else wanted

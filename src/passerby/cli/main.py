@@ -19,9 +19,17 @@ if TYPE_CHECKING:
 HELP = ("-h", "--help")
 
 
+class StandardError(logging.Handler):
+    """Writes to the `sys.stderr` of the moment: a progress bar stands in for it, and keeps lines above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name, and exit with its code."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[StandardError()])
     logging.getLogger("passerby").setLevel(logging.INFO)
     logging.captureWarnings(True)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))

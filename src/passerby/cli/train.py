@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -13,6 +14,9 @@ from passerby.cli.setting_flags import flag_names, flags_of, given, read_terms
 from passerby.cli.shared_parameters import Json
 from passerby.config import Config, load_recipe, with_overrides
 from passerby.errors import UsageError
+
+if TYPE_CHECKING:
+    from passerby.training.run import Run
 
 SettingFlags: Any = flags_of(Config)
 _OWN_FLAGS = ["--out", "--json", "--data.arguments"]
@@ -29,6 +33,9 @@ def train(
 ) -> None:
     """Train a recipe, or resume a training that was interrupted.
 
+    It needs data (--data.name) and, where it is to end well on few images, pretrained weights:
+    `passerby train finetune --data.name FOLDER --model.weights FILE`, with one folder of images a person.
+
     Every setting of the recipe can be replaced by its dotted name; `passerby recipes RECIPE` shows its values. Terms of
     the objective: --objective.TERM.weight X and --objective.TERM.arguments.KEY VALUE change a term or add one,
     --objective.TERM none removes it.
@@ -36,7 +43,7 @@ def train(
     Args:
         recipe: A name of `passerby recipes`, or a .toml file.
         terms: Settings of the objective.
-        out: Folder of the run (default: runs/RECIPE); the same command resumes it.
+        out: Folder of the run (default: runs/RECIPE-DATA); the same command resumes it.
         data_arguments: see `ReaderArguments`.
         settings: All other settings.
         json: see `Json`.
@@ -47,16 +54,40 @@ def train(
         changes["data.arguments"] = reader_arguments(data_arguments)
     plain = load_recipe(recipe)
     config = with_overrides(plain, changes, where=f"recipe {recipe}") if changes else plain
-    if "name" not in {*plain.data.model_fields_set, *changes.get("data", {})}:
+    from passerby.data.dataset_of_config import HOW_TO_NAME
+
+    if not config.data.named:
         raise UsageError(
-            f"train on what? The recipe {recipe} names no data: give --data.name NAME and --data.root FOLDER, or "
-            "--data.name MANIFEST.csv (`passerby demo` draws its own)"
+            f"train on what? The recipe {recipe} names no data: {HOW_TO_NAME} (`passerby demo` draws its own)"
         )
     from passerby.training.trainer import train as run_train
 
-    run = run_train(config, out=out or Path("runs") / config.name)
+    run = run_train(config, out=out or default_folder(config))
     show(
         {"run": str(run.path), "metrics": run.metrics},
         as_json=json,
-        text=f"trained: {run.path}\nnext: passerby evaluate {run.path}",
+        text=f"trained: {run.path}\nnext: {_next(run)}",
     )
+
+
+def default_folder(config: Config) -> Path:
+    """Folder of a run that is given none: runs/RECIPE-DATA; runs/RECIPE where version 0.1 left a run on these data."""
+    from passerby.data.dataset_of_config import with_absolute_paths
+
+    place = re.sub(r"[^A-Za-z0-9._+-]+", "-", Path(config.data.name).stem).strip("-")
+    folder, old = Path("runs") / f"{config.name}-{place}", Path("runs") / config.name
+    if not folder.exists() and (old / "config.toml").exists():
+        before = load_recipe(old / "config.toml").data
+        if with_absolute_paths(before, run=old).name == with_absolute_paths(config.data).name:
+            return old
+    return folder
+
+
+def _next(run: Run) -> str:
+    """The command that a run is followed by: its test, or calibration where nobody is in a test."""
+    settings = run.config.data
+    if settings.arguments.get("test_share") != 0.0:
+        return f"passerby evaluate {run.path}"
+    if settings.held_out_identities:
+        return f"passerby calibrate {run.path} (on the {settings.held_out_identities} people held out)"
+    return f"passerby calibrate {run.path} --people FOLDER"

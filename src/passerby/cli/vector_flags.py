@@ -53,15 +53,12 @@ class VectorFlags:
         return first, second
 
     def _read(self, files: Sequence[Path], sides: Sequence[str]) -> list[Embeddings]:
-        from passerby.embedding.vector_files import read_embeddings
+        from passerby.embedding.vector_files import read_together
 
         if self.labels and len(self.labels) != len(files):
             raise UsageError(f"--labels: expected {len(files)}, one for each file of vectors, found {len(self.labels)}")
         labels = self.labels or [None] * len(files)
-        return [
-            read_embeddings(file, labels=label, columns=self._names(side, sides))
-            for file, label, side in zip(files, labels, sides, strict=True)
-        ]
+        return read_together(files, labels=labels, columns=[self._names(side, sides) for side in sides])
 
     def _names(self, side: str, sides: Sequence[str]) -> dict[str, str]:
         names: dict[str, str] = {}

@@ -7,19 +7,26 @@ from typing import Any
 
 from pydantic import Field
 
-from passerby.config.settings_group import NonNegative, Settings
+from passerby.config.settings_group import NonNegative, PeopleCount, Settings
 
 
 class DataConfig(Settings):
     """Which dataset, and what of it is held out to choose the best checkpoint."""
 
     name: str = "synthetic"
-    """A name of `passerby data list`, or one's own: a .csv or .parquet manifest, or a folder of folders."""
+    """A name of `passerby data list`, or one's own: a .csv or .parquet manifest, or a folder of folders. A training
+    must be given one."""
     root: Path | None = None
     """Folder that holds the dataset (or the images a manifest names)."""
     split: NonNegative = 0
     """Which split, for datasets with several."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of the dataset's reader (for example mode = "labeled" for cuhk03)."""
-    held_out_identities: NonNegative = 0
-    """Training identities set aside to choose the best checkpoint; 0 keeps the last one."""
+    held_out_identities: PeopleCount = 0
+    """Training identities set aside to choose the best checkpoint; 0 keeps the last one; auto: 40, or a fifth of them
+    where they are fewer than 200."""
+
+    @property
+    def named(self) -> bool:
+        """Whether somebody said what the data are."""
+        return "name" in self.model_fields_set

@@ -27,8 +27,7 @@ def with_overrides(config: Config, changes: Mapping[str, Any], *, where: str) ->
     Raises:
         ConfigError: an unknown setting (with the nearest known one), or a value that does not fit.
     """
-    content = config.model_dump(mode="json", exclude_none=True)
-    return parse_config(merged(content, nested(changes), where=where), where=where)
+    return parse_config(merged(config.plain(), nested(changes), where=where), where=where)
 
 
 def take_flags(arguments: Sequence[str], group: str) -> tuple[dict[str, Any], list[str]]:

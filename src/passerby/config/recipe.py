@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from passerby.config.augment import AugmentConfig
@@ -49,8 +51,15 @@ class Config(Settings):
         return self
 
     def to_toml(self) -> str:
-        """The complete configuration as TOML that `load_recipe` reads back."""
-        return to_toml(self.model_dump(mode="json", exclude_none=True))
+        """The complete configuration as TOML that `load_recipe` reads back; no name of data where none was given."""
+        return to_toml(self.plain())
+
+    def plain(self) -> dict[str, Any]:
+        """The complete configuration as plain values; likewise."""
+        content = self.model_dump(mode="json", exclude_none=True)
+        if not self.data.named:
+            del content["data"]["name"]
+        return content
 
     def __str__(self) -> str:
         return self.to_toml()

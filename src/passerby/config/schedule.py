@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field
 
-from passerby.config.settings_group import NonNegative, Positive, Settings, Share
+from passerby.config.settings_group import EpochCount, NonNegative, Settings, Share
 
 
 class ScheduleConfig(Settings):
     """Learning rate over epochs."""
 
-    epochs: Positive = 120
-    """Passes over the training set (see sampler.epoch)."""
+    epochs: EpochCount = 120
+    """Passes over the training set (see sampler.epoch); auto: as many as suit the fine-tuning of pretrained weights
+    on so many images."""
     warmup_epochs: float = Field(10.0, ge=0.0)
     """Length of the linear warm-up."""
     warmup_start: float = Field(0.01, ge=0.0, le=1.0)
@@ -32,3 +34,12 @@ class ScheduleConfig(Settings):
     """Train only the head and the losses for so many epochs first."""
     small_until: Share = 0.0
     """Train at half the height and width for this share of the epochs first, which costs a quarter each."""
+    full_size_rate: Share = 1.0
+    """small_until: factor of the base rate at which the full-size epochs begin, where the decay has gone below it; it
+    decays anew from there. At the switch batch norm estimates its statistics anew. 0: neither, as in version 0.1."""
+
+    @property
+    def small_epochs(self) -> int:
+        """Epochs at half the size: the share, rounded; with `full_size_rate` = 0 rounded up, as in version 0.1."""
+        share = self.small_until * self.epochs
+        return math.ceil(share) if self.full_size_rate == 0 else math.floor(share + 0.5)

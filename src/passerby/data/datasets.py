@@ -114,6 +114,10 @@ def _load(
     folder = Path(text) if root is None else Path(root) / text
     if os.sep in text or folder.expanduser().is_dir():
         return _load_folder(folder.expanduser(), split, arguments)
+    parts = re.split(r"[+:]", text)
+    wrong = [part for part in parts if not table_name(part)]
+    if len(wrong) < len(parts):  # "A+B:C": the parts that are right say what was meant
+        raise DataError(f"{text}: " + "; ".join(unknown_name("dataset", part, [*DATASETS]) for part in wrong))
     known = unknown_name("dataset", text, [*DATASETS, "synthetic"])
     raise DataError(f"{known}; or a manifest (.csv, .parquet), or a folder with one folder a person")
 

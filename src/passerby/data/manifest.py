@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from passerby.data.ignored_files import left_out
-from passerby.data.random_split import shuffled
 from passerby.data.readers.tree import entries, image_names, subfolders
 from passerby.data.records import (
     DISTRACTOR_PID,
@@ -31,6 +30,7 @@ from passerby.data.records import (
     Sample,
     query_and_gallery,
 )
+from passerby.data.test_split import draw_parts
 from passerby.errors import DataError, unknown_name
 from passerby.images.decode import EXTENSIONS, HEIC_EXTENSIONS
 from passerby.plain_names import plain_key
@@ -42,7 +42,6 @@ ONE_CAMERA = "one camera: every gallery image counts, so pictures of one moment 
 FROM_ZERO = "pid counts from 0: person numbers are larger by one here, because 0 stands for distractors"
 ONE_IN_WRITINGS = "{what} in several writings, each taken as one: {examples}"
 NOBODY = "images of pid {pid} in the gallery, {what} and so of nobody who is asked for: {n:,}"
-NO_SPLIT = "no split was given: {test} of {all} identities drawn as test identities (split {split})"
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def read_manifest(
     root: str | os.PathLike[str] | None = None,
     *,
     split: int = 0,
-    test_share: float = 0.5,
+    test_share: float | None = None,
     protocol: str | None = None,
     name: str | None = None,
     verify: bool = True,
@@ -74,7 +73,8 @@ def read_manifest(
         path: the manifest.
         root: folder that relative paths start from (default: the manifest's folder).
         split: without a column `split`, the identities are split at random, and this chooses how.
-        test_share: without a column `split`, the share of identities that become test identities.
+        test_share: without a column `split`, the share of identities that become test identities; default: 0.5 of
+            200 identities and more, 0 of fewer.
         protocol: default: "market1501" with cameras, "video" if every test image belongs to a tracklet, "no_cameras"
             without cameras.
         name: default: the file's name.
@@ -103,7 +103,7 @@ def read_folder(
     root: str | os.PathLike[str],
     *,
     split: int = 0,
-    test_share: float = 0.5,
+    test_share: float | None = None,
     camera: str | None = None,
     protocol: str | None = None,
     name: str | None = None,
@@ -116,7 +116,8 @@ def read_folder(
     Args:
         root: the folder.
         split: without part folders, the identities are split at random, and this chooses how.
-        test_share: without part folders, the share of identities that become test identities.
+        test_share: without part folders, the share of identities that become test identities; default: as for
+            `read_manifest`.
         camera: a regular expression with one group that finds the camera in a file name, for example `_c([0-9]+)`;
             "folder": the folders in those of persons are cameras, `ROOT/PERSON/CAMERA/*.jpg`. Default: "folder" where
             every person's images lie in folders called like cameras (c1, cam2, camera_03), else no cameras.
@@ -320,7 +321,7 @@ def _assemble(
     name: str,
     rows: Sequence[_Row],
     split: int,
-    test_share: float,
+    test_share: float | None,
     protocol: str | None,
     has_split: bool,
     left: Sequence[str] = (),
@@ -341,11 +342,11 @@ def _assemble(
     ]
     if has_split and split != 0:
         raise DataError(f"{name}: there is no split {split}; the data name their split, so the only one is 0")
-    roles = [row.part for row in rows] if has_split else _draw_parts(samples, split, test_share, notes)
+    roles = [row.part for row in rows] if has_split else draw_parts(samples, split, test_share, notes)
     _check_ids(rows, samples, roles, has_split)
     _note_nobody(samples, notes)
     parts = {part: tuple(s for s, role in zip(samples, roles, strict=True) if role == part) for part in PARTS}
-    default = _protocol((*parts["query"], *parts["gallery"], *parts["test"]), notes)
+    default = _protocol((*parts["query"], *parts["gallery"], *parts["test"]) or parts["train"], notes)
     more_query, more_gallery = query_and_gallery(parts["test"], cameras=default != "no_cameras")
     query, gallery = parts["query"] + more_query, parts["gallery"] + more_gallery
     _check_parts(name, query, gallery, has_split, notes)
@@ -354,6 +355,7 @@ def _assemble(
 
 
 def _protocol(test: Sequence[Sample], notes: list[str]) -> str:
+    """Of the test images; of all where none are for a test, since held-out people are evaluated by it."""
     cameras = {s.camid for s in test}
     if len(cameras) == 1:
         notes.append(NO_CAMERAS if cameras == {UNKNOWN_CAMERA} else ONE_CAMERA)
@@ -429,15 +431,6 @@ def _time(row: _Row) -> float | None:
 
 def _clock(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
-
-
-def _draw_parts(samples: Sequence[Sample], split: int, test_share: float, notes: list[str]) -> list[str]:
-    if not 0.0 <= test_share <= 1.0:
-        raise DataError(f"test_share is {test_share}; expected a share between 0 and 1")
-    pids = sorted({s.pid for s in samples if s.pid > 0})
-    test = set(shuffled(pids, "identities", split)[: round(test_share * len(pids))])
-    notes.append(NO_SPLIT.format(test=len(test), all=len(pids), split=split))
-    return ["test" if s.pid in test or s.pid <= 0 else "train" for s in samples]
 
 
 def _check_ids(rows: Sequence[_Row], samples: Sequence[Sample], parts: Sequence[str], has_split: bool) -> None:

@@ -108,12 +108,23 @@ class ReIDDataset:
         """
         pids = sorted({s.pid for s in self.train})
         if identities > len(pids) - 2:
-            raise DataError(f"{self.name}: cannot hold out {identities} of {len(pids)} training identities")
+            fifth = held_out_by_default(len(pids))
+            raise DataError(
+                f"{self.name}: cannot hold out {identities} of {len(pids)} training identities: two must be left to "
+                f"learn from, since a loss tells people apart, so {max(len(pids) - 2, 0)} is the most. "
+                f'data.held_out_identities = {fifth} is what "auto" takes here'
+            )
         order = sorted(pids, key=lambda pid: hashlib.sha256(f"{seed}:{pid}".encode()).digest())
         held = set(order[:identities])
         query, gallery = query_and_gallery([s for s in self.train if s.pid in held], cameras=self._cameras_matter())
         validation = ReIDDataset(f"{self.name}/held-out", (), query, gallery, self.protocol, self.notes)
         return replace(self, train=tuple(s for s in self.train if s.pid not in held)), validation
+
+
+def held_out_by_default(identities: int) -> int:
+    """How many of the training identities are held out: a fifth, 40 at most; none where a fifth is fewer than two."""
+    fifth = min(40, identities // 5)
+    return fifth if fifth >= 2 else 0
 
 
 def query_and_gallery(

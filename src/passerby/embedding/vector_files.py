@@ -6,7 +6,7 @@ import csv
 import importlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,11 +21,12 @@ from passerby.data.readers.mat import load_mat
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import DataError, EmbeddingError, MissingExtraError, UsageError, unknown_name
 from passerby.files import replace_file
-from passerby.search.arrays import as_vectors
+from passerby.search.arrays import as_vectors, number_names
 
 COLUMNS = ("vector", "pid", "camid", "path", "time", "tracklet")
 """What may be known of each row; only the vector must be."""
 
+_NAMES_SHOWN = 20
 Array: TypeAlias = npt.NDArray[Any]
 
 
@@ -47,14 +48,54 @@ def read_embeddings(
         columns: what the columns are called, where not as in `COLUMNS`: {"vector": "feature", "pid": "person"}.
 
     Returns:
-        The embeddings; cameras that nothing names are -1 (unknown).
+        The embeddings; cameras that nothing names are -1 (unknown). Persons and cameras that are called by names are
+        numbered in sorted order, persons from 1 and cameras from 0; the notes keep the names.
 
     Raises:
         EmbeddingError: a file that cannot be read, without vectors or person ids, or columns of different lengths.
         UsageError: an unknown column.
         MissingExtraError: a .mat file, and scipy is not installed.
     """
-    given = dict(columns or {})
+    return read_together([path], labels=[labels], columns=[columns or {}])[0]
+
+
+def read_together(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    labels: Sequence[str | os.PathLike[str] | None],
+    columns: Sequence[Mapping[str, str]],
+) -> list[Embeddings]:
+    """Read files that are compared with each other: one name has one number in all of them.
+
+    Args:
+        paths: the files; see `read_embeddings`.
+        labels: of each file, likewise.
+        columns: of each file, likewise.
+
+    Raises:
+        EmbeddingError: as `read_embeddings`.
+        UsageError: likewise.
+        MissingExtraError: likewise.
+    """
+    tables = [_table(p, beside, names) for p, beside, names in zip(paths, labels, columns, strict=True)]
+    notes = []
+    for column, first in (("pid", 1), ("camid", 0)):
+        numbered, names = number_names(*(found.get(column) for found, _ in tables), first=first)
+        for (found, _), values in zip(tables, numbered, strict=True):
+            if values is not None:
+                found[column] = np.asarray(values)
+        if names:
+            shown = ", ".join(f"{name} = {number}" for name, number in list(names.items())[:_NAMES_SHOWN])
+            more = ", ..." if len(names) > _NAMES_SHOWN else ""
+            notes.append(f"{column}: {len(names):,} names, numbered in sorted order: {shown}{more}")
+    return [_embeddings(*table, os.fspath(path), notes) for table, path in zip(tables, paths, strict=True)]
+
+
+def _table(
+    path: str | os.PathLike[str], labels: str | os.PathLike[str] | None, columns: Mapping[str, str]
+) -> tuple[dict[str, Array], Mapping[str, Any]]:
+    """The columns of one file and of the labels beside it, of one length, and what the file says about itself."""
+    given = dict(columns)
     for column in given:
         if column not in COLUMNS:
             raise UsageError(unknown_name("column", column, COLUMNS))
@@ -75,15 +116,21 @@ def read_embeddings(
             raise EmbeddingError(
                 f"{where}: {n:,} vectors and {len(values):,} values of {name!r}; expected one for each"
             )
+    return found, about
+
+
+def _embeddings(found: Mapping[str, Array], about: Mapping[str, Any], where: str, notes: Sequence[str]) -> Embeddings:
     return Embeddings(
         vectors=_vectors(found["vector"], where),
         pids=_integers(found["pid"], "pid", where),
-        camids=_integers(found["camid"], "camid", where) if "camid" in found else np.full(n, -1, np.int64),
+        camids=_integers(found["camid"], "camid", where)
+        if "camid" in found
+        else np.full(len(found["vector"]), -1, np.int64),
         paths=tuple(map(str, found["path"])) if "path" in found else (),
         times=_numbers(found["time"], "time", where) if "time" in found else None,
         tracklets=_integers(found["tracklet"], "tracklet", where) if "tracklet" in found else None,
         fingerprint=str(about.get("fingerprint", "")),
-        notes=tuple(about.get("notes", ())),
+        notes=(*about.get("notes", ()), *notes),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.data.records import ReIDDataset
+from passerby.data.test_split import NO_SPLIT
 from passerby.embedding.embed import Embedder, embed
 from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.pooling import QUALITIES
@@ -45,7 +46,10 @@ def evaluate(
     """
     for name in ("query", "gallery"):
         if not getattr(data, name):
-            raise EmbeddingError(f"{data.name}: expected images in its {name}, found none; nothing can be evaluated")
+            undivided = next((f" ({note})" for note in data.notes if note.startswith(NO_SPLIT)), "")
+            raise EmbeddingError(
+                f"{data.name}: expected images in its {name}, found none; nothing can be evaluated{undivided}"
+            )
     chosen = with_changes(settings, changes)
     check_settings(chosen, chosen.protocol or data.protocol, device)
     check_camera_statistics(chosen.camera_statistics, encoder.fingerprint)

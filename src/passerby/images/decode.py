@@ -145,15 +145,23 @@ def _decode_with_pillow(data: bytes, name: str, max_pixels: int, formats: tuple[
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours, and stricter
             with Image.open(io.BytesIO(data), formats=formats) as image:
-                _check_size(image.height, image.width, name, max_pixels)
-                upright = ImageOps.exif_transpose(image)
-                return np.asarray(_to_rgb(upright, name), dtype=np.uint8)
+                return pixels_of_image(image, name=name, max_pixels=max_pixels)
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name}: not a readable image (it begins with {data[:_SHOWN]!r}; formats read: {', '.join(FORMATS)})"
         ) from error
     except _DAMAGED as error:
         raise ImageError(f"{name}: not a readable image ({str(error) or type(error).__name__})") from error
+
+
+def pixels_of_image(image: Image.Image, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> UInt8:
+    """A picture that Pillow has opened as RGB uint8 [H, W, 3], upright where its EXIF data say how it was held.
+
+    Raises:
+        ImageError: it has more than `max_pixels` pixels, or grey values of unknown range.
+    """
+    _check_size(image.height, image.width, name, max_pixels)
+    return np.asarray(_to_rgb(ImageOps.exif_transpose(image), name), dtype=np.uint8)
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:

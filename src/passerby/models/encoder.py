@@ -143,8 +143,8 @@ class Encoder:
         """Vectors of images, in their order.
 
         Args:
-            images: a path, a list of paths, an RGB uint8 array [H, W, 3] or a list (or array [n, H, W, 3]) of them, or
-                a uint8 tensor [n, 3, H, W]; any size, resized as in training.
+            images: a path, a list of paths, a PIL image, an RGB uint8 array [H, W, 3] or a list (or array [n, H, W, 3])
+                of them, or a uint8 tensor [n, 3, H, W]; any size, resized as in training.
             batch_size: images per pass.
             flip: average the vectors of each image and of its mirror image.
 

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from passerby.array_types import Float64, UInt8
 from passerby.errors import ImageError
-from passerby.images.decode import read_image
+from passerby.images.decode import pixels_of_image, read_image
 
 ImagePath: TypeAlias = str | os.PathLike[str]
-Images: TypeAlias = ImagePath | UInt8 | Tensor | Sequence[ImagePath | UInt8]
+Images: TypeAlias = ImagePath | UInt8 | Image.Image | Tensor | Sequence[ImagePath | UInt8 | Image.Image]
 
 
 def as_list(images: Images) -> Any:
@@ -23,7 +24,7 @@ def as_list(images: Images) -> Any:
     Raises:
         ImageError: an array or tensor of other than 3 or 4 dimensions.
     """
-    if isinstance(images, (str, os.PathLike)):
+    if isinstance(images, (str, os.PathLike, Image.Image)):
         return [images]
     if isinstance(images, (Tensor, np.ndarray)):
         if images.ndim == 3:
@@ -42,10 +43,14 @@ def pixels_of(item: Any) -> UInt8:
     """
     if isinstance(item, (str, os.PathLike)):
         return read_image(item)
+    if isinstance(item, Image.Image):
+        return pixels_of_image(item)
     array = item.permute(1, 2, 0).cpu().numpy() if isinstance(item, Tensor) and item.ndim == 3 else item
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         found = f"{array.dtype} {tuple(array.shape)}" if hasattr(array, "dtype") else type(array).__name__
-        raise ImageError(f"image: expected a path, RGB uint8 [H, W, 3] or a uint8 tensor [3, H, W], found {found}")
+        raise ImageError(
+            f"image: expected a path, a PIL image, RGB uint8 [H, W, 3] or a uint8 tensor [3, H, W], found {found}"
+        )
     if 0 in array.shape:
         raise ImageError(f"image: {array.shape[1]} x {array.shape[0]} pixels is no picture")
     return np.ascontiguousarray(array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 Vectors: TypeAlias = "npt.NDArray[Any] | torch.Tensor | Sequence[Sequence[float]]"
-Labels: TypeAlias = "npt.NDArray[Any] | torch.Tensor | Sequence[int]"
+Labels: TypeAlias = "npt.NDArray[Any] | torch.Tensor | Sequence[int] | Sequence[str]"
 
 _CHECK_ROWS = 8192
 
@@ -70,8 +71,38 @@ def as_labels(labels: Labels, count: int, name: str, vectors_name: str) -> Int64
             f"{name}: expected {count:,} labels, one for each row of {vectors_name}, found shape {list(array.shape)}"
         )
     if array.dtype.kind not in "iu":
-        raise EmbeddingError(f"{name}: expected integers, found dtype {array.dtype}")
+        way = "; number_names gives names of several columns the same numbers" if array.dtype.kind in "UO" else ""
+        raise EmbeddingError(f"{name}: expected integers, found dtype {array.dtype}{way}")
     return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def number_names(*columns: Labels | None, first: int = 1) -> tuple[tuple[Labels | None, ...], dict[str, int]]:
+    """Numbers for persons or cameras that are called by names, the same ones in all columns.
+
+    Args:
+        *columns: labels [n]; None stays None. Where none of them holds text, they are returned as they are.
+        first: number of the first name in sorted order. Text that is a number in every column is that number.
+
+    Returns:
+        (the columns as integers, number of each name; {} where there were numbers only).
+    """
+    arrays = [None if c is None or _is_tensor(c) else np.asarray(c) for c in columns]
+    if not any(a is not None and _is_text(a) for a in arrays):
+        return columns, {}
+    texts = [
+        [str(value) for value in (column if array is None else array.tolist())]
+        for column, array in zip(columns, arrays, strict=True)
+        if column is not None
+    ]
+    names = sorted({text for column in texts for text in column})
+    numbers = all(re.fullmatch(r"-?\d+", name) for name in names)
+    number = {name: int(name) if numbers else i for i, name in enumerate(names, start=first)}
+    numbered = iter(np.asarray([number[text] for text in column], dtype=np.int64) for column in texts)
+    return tuple(None if column is None else next(numbered) for column in columns), {} if numbers else number
+
+
+def _is_text(array: npt.NDArray[Any]) -> bool:
+    return array.dtype.kind == "U" or (array.dtype.kind == "O" and all(isinstance(v, str) for v in array.flat))
 
 
 def as_vector_pair(

@@ -69,16 +69,31 @@ def learning_rate_factor(schedule: ScheduleConfig, epoch: float) -> float:
     Warm-up is linear, w (1 - t/T) + t/T with w = `warmup_start` and T = `warmup_epochs`, as in the released
     scheduler of Luo et al. 2019. SphereReID's 1e-3 t/20 for the 1-based epochs 1..20 is w = 0.05, T = 19.
     A step decay at milestone m holds from the 0-based epoch m on, that is after m epochs.
+
+    After small images (`small_until`) the full-size epochs begin at `full_size_rate` at least, and decay from there
+    over what is left: a cosine from the switch to the end, steps by the milestones behind it.
     """
     t = epoch if schedule.per == "step" else math.floor(epoch)
     if t < schedule.warmup_epochs:
         share = t / schedule.warmup_epochs
         return schedule.warmup_start * (1 - share) + share
+    switch = schedule.small_epochs
+    begin = schedule.full_size_rate
+    reached = _decay(schedule, switch, schedule.warmup_epochs)
+    if 0 < switch <= t and reached < begin:  # the full-size part would learn next to nothing: it decays anew
+        if schedule.decay == "cosine":
+            return begin * _decay(schedule, t, switch)
+        return begin * _decay(schedule, t, schedule.warmup_epochs) / reached
+    return _decay(schedule, t, schedule.warmup_epochs)
+
+
+def _decay(schedule: ScheduleConfig, t: float, start: float) -> float:
+    """Factor after the warm-up; a cosine goes from 1 at the epoch `start` to `final` at the end."""
     if schedule.decay == "step":
         return schedule.gamma ** sum(t >= milestone for milestone in schedule.milestones)
     if schedule.decay == "cosine":
-        span = max(schedule.epochs - schedule.warmup_epochs, 1e-9)
-        share = min((t - schedule.warmup_epochs) / span, 1.0)
+        span = max(schedule.epochs - start, 1e-9)
+        share = min(max(t - start, 0.0) / span, 1.0)
         return schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * share))
     return 1.0
 
@@ -113,6 +128,12 @@ class AveragedWeights:
         counts = [name for name, t in self.tensors.items() if not t.is_floating_point()]
         if counts:
             torch._foreach_copy_([self.tensors[name] for name in counts], [current[name] for name in counts])
+
+    def take_statistics(self, model: nn.Module) -> None:
+        """Replace the averaged batch-norm statistics by the model's present ones."""
+        for name, buffer in model.named_buffers():
+            if name in self.tensors:
+                self.tensors[name].copy_(buffer)
 
     def state_dict(self) -> dict[str, object]:
         """Everything needed to go on averaging."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 from collections.abc import Iterator
@@ -17,28 +16,37 @@ from passerby import distributed
 from passerby.config import Config
 from passerby.config.evaluation import OF_THE_TEST
 from passerby.data.augment import Augmenter
-from passerby.data.dataset_of_config import load_configured, split_held_out, with_absolute_paths
+from passerby.data.dataset_of_config import HOW_TO_NAME, load_configured, split_held_out, with_absolute_paths
 from passerby.data.loader import TrainLoader
 from passerby.data.records import ReIDDataset, labels_of
 from passerby.data.sampling.hard_identity import HardIdentitySampler
 from passerby.data.sampling.sampler import make_sampler
 from passerby.embedding.embed import embed_together
-from passerby.errors import ConfigError, DataError
+from passerby.errors import ConfigError, DataError, UsageError
 from passerby.evaluation.closed_set.protocols import check_settings
-from passerby.evaluation.evaluate import score_dataset
 from passerby.files import replace_file
 from passerby.images.cache import ImageStore
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
-from passerby.progress import ProgressBar, progress_bar
+from passerby.progress import duration
 from passerby.training.batch_requirements import check_batch_norm, warn_of_copies, warn_of_idle_terms
-from passerby.training.checkpoint import load_checkpoint, save_checkpoint
+from passerby.training.checkpoint import (
+    FILE_NAME,
+    fitted_as_before,
+    load_checkpoint,
+    refuse_other_settings,
+    save_checkpoint,
+)
 from passerby.training.collapse import warn_of_collapse
 from passerby.training.devices import choose_device, choose_precision, cpu_threads
+from passerby.training.display import training_display
 from passerby.training.distillation import read_teacher
 from passerby.training.epoch_losses import EpochLosses
+from passerby.training.fitting import check_files, check_fitting, check_full_size_steps, describe_split, fit_to_data
+from passerby.training.growing import estimate_statistics, image_size, is_switch
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
+from passerby.training.judging import Judge
 from passerby.training.objective import Objective
 from passerby.training.objective_terms import check_terms
 from passerby.training.optim import (
@@ -54,6 +62,10 @@ from passerby.training.snapshot import provenance_of, snapshot
 from passerby.training.step import Step
 
 log = logging.getLogger("passerby")
+
+FROM_RANDOM = (
+    "no model.weights: training starts from random ones, which takes far more images and epochs than pretrained weights"
+)
 
 
 def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.PathLike[str]) -> Run:
@@ -71,12 +83,18 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
         The run, with its encoder.
 
     Raises:
+        UsageError: no data are given or named.
         ConfigError: settings that cannot work, or another run's folder.
+        WeightsError: there is no file `model.weights`.
         DataError: a dataset that cannot be trained on.
         TrainingError: a loss became NaN or Inf, or another process was lost; the last good checkpoint is kept.
         StorageError: the disk is full; the previous checkpoint is kept.
     """
     check_terms(config.objective, config.sampler)
+    check_fitting(config)
+    if data is None and not config.data.named:
+        raise UsageError(f"train on what? The recipe {config.name} names no data: {HOW_TO_NAME}")
+    check_files(config, resumes=(Path(out) / FILE_NAME).exists())
     device = choose_device(config.run.device)
     folder = Path(out)
     run = folder if (folder / CONFIG_FILE).exists() else None
@@ -111,10 +129,9 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         raise ConfigError(
             f"{folder}: not every process finds the same checkpoint there; choose a folder that all share"
         )
-    run = Run(folder, config)
     if saved is not None and saved["finished"]:
         log.info("%s is finished; nothing to do", folder)
-        return run
+        return Run(folder, fitted_as_before(config, saved))
 
     # ---- 2. Data -----------------------------------------------------------------------------------------------
     if data is None:
@@ -123,6 +140,11 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         raise DataError(
             f"{data.name}: has no training images; expected at least {config.sampler.identities} identities"
         )
+    given, config = config, fit_to_data(config, data)
+    if saved is not None:
+        refuse_other_settings(folder, saved, config)
+    run = Run(folder, config)
+    log.info("%s", describe_split(given, config, data))
     training, validation = split_held_out(config.data, data)
     check_settings(config.evaluation, config.evaluation.protocol or validation.protocol)
     if config.evaluation.camera_statistics not in (None, OF_THE_TEST):
@@ -140,6 +162,9 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         rank=distributed.rank(),
         world_size=distributed.world_size(),
     )
+    steps = [sampler.steps(epoch) for epoch in range(config.schedule.epochs)]
+    small = sum(steps[: config.schedule.small_epochs])
+    check_full_size_steps(config, small, sum(steps) - small)
     if main:
         warn_of_copies(labels, config.sampler)
     teacher = None
@@ -150,8 +175,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     torch.manual_seed(config.run.seed)
     model = build_model(config.model)
     check_batch_norm(model, config.sampler, processes=distributed.world_size())
-    if config.model.weights is not None and saved is None:
-        log.info("%s", load_weights(model, config.model.weights))
+    if saved is None:
+        log.info("%s", FROM_RANDOM if config.model.weights is None else load_weights(model, config.model.weights))
     model.to(device)
     if config.run.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
@@ -169,7 +194,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
     backpropagate = Step(model, objective, scaler, config.run, device=device, precision=precision)
 
     # ---- 4. Go on where the last run stopped: position, weights, optimiser, sampler, losses of this epoch -------
-    first_epoch, first_step, best = 0, 0, -math.inf
+    first_epoch, first_step = 0, 0
     seen_before: dict[str, Tensor] | None = None
     if saved is not None:
         model.load_state_dict(saved["model"])
@@ -180,13 +205,16 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         sampler.load_state_dict(saved["sampler"])
         if average is not None:
             average.load_state_dict(saved["average"])
-        first_epoch, first_step, best = saved["epoch"], saved["step"], saved["best"]
+        first_epoch, first_step = saved["epoch"], saved["step"]
         seen_before = saved["losses"] if first_step else None
         log.info("resuming %s at epoch %d, step %d", folder, first_epoch + 1, first_step)
     if main:  # only now: what was refused above has written no folder
         with replace_file(folder / CONFIG_FILE) as temporary:
             temporary.write_text(config.to_toml(), "utf-8")
-    journal = Journal(folder, first_epoch) if main else None
+    journal = Journal(folder, first_epoch if saved is not None else -1) if main else None
+    judge = Judge(folder, validation, config.evaluation, journal)
+    if saved is not None:
+        judge.load_state_dict(saved)
     may_collapse = "feature" in objective.reads.values()  # what lies before a neck has no scale otherwise
     provenance = provenance_of(config, data, training.train)
 
@@ -200,7 +228,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             state = {
                 "epoch": epoch,
                 "step": step,
-                "best": best,
+                **judge.state_dict(),
                 "finished": finished,
                 "model": model.state_dict(),
                 "objective": objective.state_dict(),
@@ -216,14 +244,14 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
 
     # ---- 5. Epochs ---------------------------------------------------------------------------------------------
     epochs = config.schedule.epochs
-    total_steps = sum(sampler.steps(epoch) for epoch in range(epochs))
-    steps_done = sum(sampler.steps(epoch) for epoch in range(first_epoch)) + first_step
     loader: TrainLoader | None = None
     # Processes save and stop together. On a GPU asking waits for the device; on a CPU twenty steps may take longer than
     # a launcher waits for those whom it asked to stop.
     agree_every = 20 if distributed.world_size() > 1 and device.type != "cpu" else 1
     stopped.remember(patience=2.0 if distributed.world_size() > 1 else 0.0)
-    with progress_bar(f"train {config.name}", total_steps, done=steps_done, quiet=not main) as bar:
+    if saved is None and config.model.weights is not None and judge.can_judge:
+        judge.judge(snapshot(model, average, config, provenance | {"epochs": 0}), 0)
+    with training_display(config, steps, epoch=first_epoch, step=first_step, quiet=not main) as display:
         for epoch in range(first_epoch, epochs):
             height, width = image_size(config, epoch)
             size = config.input.model_copy(update={"height": height, "width": width})
@@ -256,6 +284,11 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             freeze_backbone(model, frozen=epoch < frozen)
             if epoch in (first_epoch, frozen):  # what is replicated is what learns
                 backpropagate.replicate()
+            if is_switch(config, epoch) and first_step == 0:
+                batches = (batch.images for batch in loader.epoch(epoch))
+                estimate_statistics(model, batches, precision, micro_batch=config.run.micro_batch)
+                if average is not None:
+                    average.take_statistics(model)
             names = (*objective.names, "spread")
             losses = EpochLosses(names, sampler.steps(epoch), device, epoch=epoch, start=first_step)
             if seen_before is not None:
@@ -263,6 +296,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 seen_before = None
             started, last_save = time.monotonic(), time.monotonic()
             rate = 0.0
+            display.epoch(epoch)
             for batch in loader.epoch(epoch, start_step=first_step):
                 step = losses.steps
                 rate = set_learning_rate(
@@ -284,7 +318,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 optimizer.zero_grad(set_to_none=True)
                 if average is not None:
                     average.update(model)
-                _show(bar, losses, config, started, first_step)
+                display.step(losses.recent)
                 if losses.steps % agree_every:
                     continue
                 late = time.monotonic() - last_save > 60 * config.run.checkpoint_minutes
@@ -302,6 +336,7 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
                 images_seen = (losses.steps - first_step) * config.sampler.batch_size
                 means = losses.means()
                 spread = means.pop("spread")
+                display.epoch_done(means)
                 if epoch == 0:
                     warn_of_idle_terms(means, config.sampler, epoch=epoch)
                 if may_collapse and warn_of_collapse(spread, epoch=epoch):
@@ -318,41 +353,23 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
             first_step = 0
 
             # ---- the best checkpoint is chosen on held-out training identities, never on the test set
-            if validation.query and _is_due(epoch, config):
-                encoder = snapshot(model, average, config, provenance | {"epochs": epoch + 1})
-                rules = config.evaluation
-                query, gallery = (
-                    embed_together(encoder, part, batch_size=rules.batch_size, flip=rules.flip, progress=False)
-                    for part in (validation.query, validation.gallery)
-                )
-                if journal is not None:  # the first process
-                    report = score_dataset(encoder, validation, query, gallery, rules, progress=False)
-                    numbers = {"mAP": report.mAP, "rank1": report.rank(1), "queries": report.queries}
-                    journal.evaluation(epoch, **numbers)
-                    log.info(
-                        "epoch %d, held-out identities: mAP %.3f, rank-1 %.3f", epoch + 1, report.mAP, report.rank(1)
-                    )
-                    if report.mAP > best:
-                        best = report.mAP
-                        encoder.save(folder / "encoder")
+            if judge.can_judge and _is_due(epoch, config):
+                judge.judge(snapshot(model, average, config, provenance | {"epochs": epoch + 1}), epoch + 1)
             save(epoch + 1, 0, None)
 
     # ---- 6. The encoder ----------------------------------------------------------------------------------------
-    if not validation.query:
+    if not judge.can_judge:
         encoder = snapshot(model, average, config, provenance | {"epochs": epochs})
         if main:
             encoder.save(folder / "encoder")
     save(epochs, 0, None, finished=True)
     if journal is not None:
         journal.close()
+        rows = [row for row in run.metrics if row["kind"] == "epoch"]
+        spent, loss = sum(row["seconds"] for row in rows), rows[-1]["losses"]["total"]
+        length = f"{epochs} epoch{'s' if epochs > 1 else ''} in {duration(spent)}"
+        log.info("trained %s: loss %.3f; %s", length, loss, judge.conclude())
     return run
-
-
-def image_size(config: Config, epoch: int) -> tuple[int, int]:
-    """Height and width of the training images of a 0-based epoch."""
-    if epoch < config.schedule.small_until * config.schedule.epochs:
-        return config.input.height // 2, config.input.width // 2
-    return config.input.height, config.input.width
 
 
 def freeze_backbone(model: ReIDModel, *, frozen: bool) -> None:
@@ -367,11 +384,3 @@ def _is_due(epoch: int, config: Config) -> bool:
     last = epoch + 1 == config.schedule.epochs
     every = config.run.evaluate_epochs
     return last or (every > 0 and (epoch + 1) % every == 0)
-
-
-def _show(bar: ProgressBar, losses: EpochLosses, config: Config, started: float, start: int) -> None:
-    if losses.steps % 5 and losses.steps > 5:
-        bar.advance()
-        return
-    speed = (losses.steps - start) * config.sampler.batch_size / max(time.monotonic() - started, 1e-9)
-    bar.advance(note=f"loss {losses.recent:.3f}  {speed:.0f} images/s")

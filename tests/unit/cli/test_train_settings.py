@@ -23,6 +23,7 @@ class Trained:
 
     path = Path("runs/x")
     metrics: dict[str, float] = {}  # noqa: RUF012
+    config = Config()
 
 
 def config_of(*words: str) -> Config:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from passerby.embedding.embeddings import Embeddings
-from passerby.embedding.vector_files import export_vectors, read_embeddings, read_vectors
+from passerby.embedding.vector_files import export_vectors, read_embeddings, read_together, read_vectors
 from passerby.errors import EmbeddingError, UsageError
 
 RNG = np.random.default_rng(0)
@@ -98,10 +98,23 @@ def test_a_faiss_index_finds_each_vector(tmp_path: Path) -> None:
     np.testing.assert_allclose(distances, 0, atol=1e-5)
 
 
+def test_names_of_persons_and_cameras_are_numbered_alike_in_all_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", VECTORS)
+    (tmp_path / "first.csv").write_text("pid,camid\nann,hall\nann,gate\nbob,hall\nbob,gate\ncem,hall\ncem,gate\n")
+    (tmp_path / "second.csv").write_text("pid,camid\n" + "cem,yard\nbob,yard\n" * 3)
+    labels = [tmp_path / "first.csv", tmp_path / "second.csv"]
+    one, other = read_together([tmp_path / "v.npy"] * 2, labels=labels, columns=[{}, {}])
+    assert one.pids.tolist() == [1, 1, 2, 2, 3, 3]
+    assert other.pids.tolist() == [3, 2] * 3
+    assert (one.camids.tolist(), other.camids.tolist()) == ([1, 0] * 3, [2] * 6)
+    assert "pid: 3 names, numbered in sorted order: ann = 1, bob = 2, cem = 3" in one.notes
+    alone = read_embeddings(tmp_path / "v.npy", labels=labels[1])
+    assert alone.pids.tolist() == [2, 1] * 3
+
+
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", VECTORS)
     np.save(tmp_path / "short.npy", PIDS[:4])
-    (tmp_path / "names.csv").write_text("pid\nann\nann\nbob\nbob\ncem\ncem\n")
     (tmp_path / "ragged.csv").write_text('pid,vector\n1,"0.1 0.2"\n2,"0.1"\n')
     (tmp_path / "words.csv").write_text("pid,vector\n1,far away\n")
     (tmp_path / "v.txt").write_text("1 2 3")
@@ -109,7 +122,6 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     for message, path, options in (
         ("no column 'pid'", "v.npy", {}),
         ("6 vectors and 4 values of 'pid'", "v.npy", {"labels": tmp_path / "short.npy"}),
-        ("expected numbers", "v.npy", {"labels": tmp_path / "names.csv"}),
         ("vectors of one length", "ragged.csv", {}),
         ("a vector of numbers, found 'far away'", "words.csv", {}),
         ("expected one of .parquet", "v.txt", {}),

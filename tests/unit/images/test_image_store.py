@@ -243,5 +243,6 @@ def test_more_than_the_memory_is_refused_before_reading():
 
 
 def test_the_cache_is_the_users(monkeypatch, tmp_path):
+    monkeypatch.delenv("PASSERBY_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache_dir() == tmp_path / "passerby" / "images"

@@ -38,6 +38,9 @@ def test_every_kind_of_input_gives_the_same_vectors(encoder: Encoder, tmp_path: 
         Image.fromarray(array).save(path)
     expected = encoder.encode(arrays)
     assert expected.shape == (5, encoder.dim)
+    opened = [Image.open(path) for path in paths]
+    assert np.array_equal(encoder.encode(opened), expected)
+    assert np.array_equal(encoder.encode(opened[1].convert("RGBA"))[0], encoder.encode(arrays[1])[0])
     assert expected.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(expected, axis=1), 1, atol=1e-6)
     tensor = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)

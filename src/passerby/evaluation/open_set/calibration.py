@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from passerby.config.engine import EngineName
-from passerby.data.records import ReIDDataset
+from passerby.data.records import ReIDDataset, query_and_gallery
 from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
-from passerby.errors import EmbeddingError
+from passerby.errors import DataError, EmbeddingError
 from passerby.evaluation.open_set.encoder_impostor_laws import (
     KINDS,
     LAWS,
@@ -33,6 +33,8 @@ from passerby.models.encoder import save_threshold
 from passerby.models.engines.choice import pick_encoder
 from passerby.version import __version__
 
+_FEW_PEOPLE = 40
+
 
 def calibrate(
     encoder: str | os.PathLike[str],
@@ -43,6 +45,7 @@ def calibrate(
     batch_size: int = 128,
     flip: bool = True,
     seed: int = 0,
+    draws: int = 10,
     progress: bool = True,
     engine: EngineName | None = None,
 ) -> Threshold:
@@ -52,7 +55,8 @@ def calibrate(
     small galleries of this encoder calibrate themselves.
 
     Half of the people of `data` are enrolled with their gallery images, the other half are impostors, and then the
-    other way round. Every query is a probe, and so are the impostors' gallery images.
+    other way round; so for several draws of the halves, over which the rates are means. Every query is a
+    probe, and so are the impostors' gallery images.
 
     Args:
         encoder: folder of an encoder or a run.
@@ -62,6 +66,7 @@ def calibrate(
         batch_size: images a forward pass.
         flip: average the vectors of an image and its mirror image.
         seed: chooses who is enrolled.
+        draws: how often the people are halved.
         progress: show bars on stderr.
         engine: what runs the encoder, as for `load_encoder`.
 
@@ -69,19 +74,23 @@ def calibrate(
         The threshold; galleries opened with this encoder use it.
 
     Raises:
-        EmbeddingError: fewer than four people, or no query or gallery images.
+        EmbeddingError: fewer than four people, or no query or gallery images; no share, or no draw.
         StorageError: it could not be written.
     """
+    check_calibration(far, draws)
     pids = sorted({s.pid for s in data.query} & {s.pid for s in data.gallery})
     if len(pids) < 4:
         raise EmbeddingError(
             f"{data.name}: {len(pids)} people have both query and gallery images; expected at least 4, half of them "
-            "to enrol and half as impostors. Hold out more identities (data.held_out_identities)"
+            "to enrol and half as impostors. Hold out more identities (data.held_out_identities) or name other people, "
+            "each with at least two images (`passerby calibrate ENCODER --people FOLDER`)"
         )
     model, _ = pick_encoder(encoder, engine, images=len(data.query) + len(data.gallery))
     query = embed(model, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(model, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
-    threshold = calibrate_on_people(query, gallery, far=far, metric=metric, cameras=data.has_cameras, seed=seed)
+    threshold = calibrate_on_people(
+        query, gallery, far=far, metric=metric, cameras=data.has_cameras, seed=seed, draws=draws
+    )
     laws = laws_of_people(query, gallery, metric=metric, cameras=data.has_cameras)
     identify = laws.get("identify")
     if identify is not None:
@@ -90,6 +99,37 @@ def calibrate(
     content = threshold.to_dict() | {LAWS: {kind: law.to_list() for kind, law in laws.items()}}
     save_threshold(encoder, _with_provenance(content, data, model.fingerprint, seed))
     return threshold
+
+
+def check_calibration(far: float, draws: int) -> None:
+    """Refuse what no threshold can be chosen for, before any image is read.
+
+    Raises:
+        EmbeddingError: a false accept rate that is no share, or no draw.
+    """
+    if not 0 < far < 1:
+        raise EmbeddingError(f"far: expected a share above 0 and below 1 (0.01 is 1 %), found {far:g}")
+    if draws < 1:
+        raise EmbeddingError(f"draws: expected at least 1, found {draws}")
+
+
+def everybody(data: ReIDDataset) -> ReIDDataset:
+    """Query and gallery of all people of a dataset, whatever part they are in; nobody is left to learn from.
+
+    Raises:
+        DataError: nobody has two images.
+    """
+    samples = [*data.train, *data.query, *data.gallery]
+    named = [s for s in samples if s.pid > 0]
+    cameras = data.protocol != "no_cameras" and len({s.camid for s in named}) > 1
+    query, gallery = query_and_gallery(named, cameras=cameras)
+    if not query:
+        raise DataError(
+            f"{data.name}: nobody has two images"
+            + (" from different cameras" if cameras else "")
+            + f" among {len({s.pid for s in named})} people, so nobody can be searched for"
+        )
+    return replace(data, train=(), query=query, gallery=gallery)
 
 
 def laws_of_people(
@@ -152,6 +192,7 @@ def calibrate_on_people(
     metric: str = "euclidean",
     cameras: bool = True,
     seed: int = 0,
+    draws: int = 10,
 ) -> Threshold:
     """Like `calibrate`, from vectors.
 
@@ -162,6 +203,7 @@ def calibrate_on_people(
         metric: "euclidean" or "cosine".
         cameras: leave out enrolled images of the probe's own person and camera.
         seed: chooses the halves.
+        draws: how often the people are halved; the rates are means over the draws.
 
     Raises:
         EmbeddingError: fewer than four people in both.
@@ -169,9 +211,9 @@ def calibrate_on_people(
     pids = np.intersect1d(query.pids, gallery.pids)
     if len(pids) < 4:
         raise EmbeddingError(f"calibrate: expected at least 4 people with query and gallery images, found {len(pids)}")
-    half = half_of(pids, seed)
     parts, probe_pids, identities = [], [], []
-    for known in (half, np.setdiff1d(pids, half)):
+    halves = [half_of(pids, seed + draw) for draw in range(draws)]
+    for known in (known for half in halves for known in (half, np.setdiff1d(pids, half))):
         enrolled, impostors = enroll(gallery, known)
         probes = [(e.vectors, e.pids, e.camids) for e in (query, impostors)]
         vectors, labels, camids = (np.concatenate(column) for column in zip(*probes, strict=True))
@@ -182,9 +224,16 @@ def calibrate_on_people(
         parts.append(scores)
         probe_pids.append(labels)
         identities.append(count)
-    return threshold_of(
-        join_scores(parts), np.concatenate(probe_pids), min(identities), far=far, metric=metric, seed=seed
+    threshold = threshold_of(
+        join_scores(parts), np.concatenate(probe_pids), min(identities), far=far, metric=metric, seed=seed, draws=draws
     )
+    notes: tuple[str, ...] = (f"means over {draws} draws of who is enrolled",) if draws > 1 else ()
+    if len(pids) < _FEW_PEOPLE:
+        notes += (
+            f"only {len(pids)} people: other people would give another threshold (see the interval); {_FEW_PEOPLE} or "
+            "more make it steadier",
+        )
+    return replace(threshold, notes=(*notes, *threshold.notes))
 
 
 def _with_provenance(

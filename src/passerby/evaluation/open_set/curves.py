@@ -180,7 +180,7 @@ def evaluate_open_set(
         finest_far=1 / impostors if impostors else math.nan,
         metric=metric,
         ranks=tuple(ranks),
-        notes=notes_on_rates(scores, far),
+        notes=notes_on_rates(impostors, far),
         scores=scores,
     )
 
@@ -206,9 +206,8 @@ def operating_point(scores: ProbeScores, far: float, ranks: Sequence[int]) -> Op
     )
 
 
-def notes_on_rates(scores: ProbeScores, far: Sequence[float]) -> tuple[str, ...]:
-    """What a reader must know of these false accept rates: undefined, or finer than the impostors can show."""
-    impostors = int(scores.impostor.sum())
+def notes_on_rates(impostors: int, far: Sequence[float]) -> tuple[str, ...]:
+    """What a reader must know of these false accept rates: undefined, or finer than so many impostors can show."""
     if impostors == 0:
         return ("no impostors: the false accept rate is undefined and every probe is accepted",)
     return tuple(

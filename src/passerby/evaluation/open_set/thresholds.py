@@ -16,6 +16,7 @@ from passerby.evaluation.open_set.probes import ProbeScores, search_probes
 from passerby.search import arrays
 
 _CURVE_POINTS = 200
+_LOW_DIR = 0.5
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def calibrate_threshold(
         EmbeddingError: as `evaluate_open_set`; or there are no impostors, so that no rate can be had.
         ConfigError: an unknown metric or exclusion.
     """
+    (probe_pids, gallery_pids), _ = arrays.number_names(probe_pids, gallery_pids)  # type: ignore[assignment]
     scores, identities = search_probes(
         probe_vectors, gallery_vectors, probe_pids, gallery_pids, probe_camids, gallery_camids,
         metric=metric, exclude=exclude, junk_pids=junk_pids,
@@ -140,11 +142,24 @@ def threshold_of(
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
+    draws: int = 1,
 ) -> Threshold:
     """`calibrate_threshold` on scores that are there already.
 
+    Args:
+        scores: of `search_probes`.
+        probe_pids: [p].
+        identities: how many are enrolled.
+        far: wanted false accept rate.
+        metric: which distance.
+        confidence: as in `calibrate_threshold`.
+        resamples: likewise.
+        seed: likewise.
+        draws: how often the same probes are in `scores`, searched among other people each time; the rates are then
+            means over the draws.
+
     Raises:
-        EmbeddingError: every probe's identity is enrolled: there is no impostor.
+        EmbeddingError: as `calibrate_threshold`; a rate outside 0..1.
     """
     impostors = scores.nearest[scores.impostor]
     if len(impostors) == 0:
@@ -159,14 +174,25 @@ def threshold_of(
         far=point.far,
         dir=point.dir[1],
         interval=(low, high),
-        impostors=len(impostors),
+        impostors=len(impostors) // draws,
         target=far,
-        finest_far=1 / len(impostors),
-        genuine=int(scores.genuine.sum()),
+        finest_far=draws / len(impostors),
+        genuine=int(scores.genuine.sum()) // draws,
         identities=identities,
         metric=metric,
-        notes=notes_on_rates(scores, (far,)),
+        notes=(*notes_on_rates(len(impostors) // draws, (far,)), *_note_on_dir(point.dir[1])),
         curve=_curve(scores),
+    )
+
+
+def _note_on_dir(rate: float) -> tuple[str, ...]:
+    """What a low detection and identification rate means to who uses the threshold."""
+    if not rate < _LOW_DIR:
+        return ()
+    return (
+        f"a DIR of {rate:.2f}: this threshold rejects {1 - rate:.0%} of the pictures of people you know, or takes them "
+        "for somebody else. A larger far accepts more of them, and of the people you do not know; a better "
+        "encoder (`passerby train finetune`) helps with both",
     )
 
 

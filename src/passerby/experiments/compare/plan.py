@@ -11,6 +11,7 @@ from passerby.data.dataset_of_config import load_configured, split_held_out
 from passerby.data.records import labels_of
 from passerby.data.sampling.sampler import make_sampler
 from passerby.errors import ConfigError
+from passerby.training.fitting import fit_to_data
 
 
 def plan_trainings(
@@ -61,7 +62,9 @@ def with_budget(config: Config, images: int) -> Config:
     Raises:
         DataError: the dataset cannot be read.
     """
-    training, _ = split_held_out(config.data, load_configured(config.data))
+    data = load_configured(config.data)
+    config = fit_to_data(config, data)
+    training, _ = split_held_out(config.data, data)
     labels, _ = labels_of(training.train)
     sampler = make_sampler(config.sampler, labels, [s.camid for s in training.train], seed=config.run.seed)
     schedule = config.schedule
