@@ -139,6 +139,9 @@ def draw(axes: Axes, title: str, vectors: Tensor, pids: Tensor, cameras: Tensor,
     axes.scatter([0], [0], s=20, marker="+", color="black", linewidths=0.8)
     axes.set_title(title, fontsize=9)
     axes.set_aspect("equal", adjustable="datalim")
+    if on_circle:
+        axes.set_xlim(-1.4, 1.4)
+        axes.set_ylim(-1.4, 1.4)
     axes.tick_params(labelsize=6)
 
 
