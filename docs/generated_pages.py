@@ -14,6 +14,7 @@ from typing import Any
 import passerby as pb
 from passerby.cli import COMMANDS, run
 from passerby.config import Config, recipe_names
+from passerby.config.adaptation import AdaptationSettings
 from passerby.config.objective import TermConfig
 from passerby.config.settings_group import Settings
 from passerby.config.tracking import TrackingSettings
@@ -93,7 +94,7 @@ def settings_page() -> str:
     lines = ["# Settings", "", "The keys of a recipe, and so the flags of `passerby train`.", ""]
     lines += ["Recipes: " + ", ".join(f"`{name}`" for name in recipe_names()) + "."]
     groups = {name: field.annotation for name, field in Config.model_fields.items()}
-    groups |= {"objective.TERM": TermConfig, "tracking": TrackingSettings}
+    groups |= {"objective.TERM": TermConfig, "tracking": TrackingSettings, "adaptation": AdaptationSettings}
     for name, group in groups.items():
         if inspect.isclass(group) and issubclass(group, Settings):
             lines += ["", f"## [{name}]", "", inspect.getdoc(group) or "", "", *_fields(group)]

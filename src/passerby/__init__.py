@@ -14,6 +14,9 @@ from passerby.lazy import lazy_names
 from passerby.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from passerby.adaptation.adapt import adapt
+    from passerby.adaptation.crops import read_crops
+    from passerby.adaptation.result import AdaptationResult
     from passerby.config import Config, load_recipe, recipe_names
     from passerby.config.tracking import TrackingSettings
     from passerby.data.check.dataset_check import check_dataset
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from passerby.data.records import ReIDDataset, Sample
     from passerby.demo import demo
     from passerby.doctor import doctor
+    from passerby.embedding.camera_statistics import CameraStatistics, measure_camera_statistics
     from passerby.embedding.embed import embed
     from passerby.embedding.embeddings import Embeddings
     from passerby.embedding.tracklet import Tracklet
@@ -88,7 +92,9 @@ if TYPE_CHECKING:
     from passerby.training.trainer import train
 
 _HOME = {
+    "AdaptationResult": "passerby.adaptation.result",
     "BACKBONES": "passerby.models.backbones.table",
+    "CameraStatistics": "passerby.embedding.camera_statistics",
     "Config": "passerby.config",
     "ConfigError": "passerby.errors",
     "CropEmbedder": "passerby.tracking.crop_embedder",
@@ -130,6 +136,7 @@ _HOME = {
     "TrainingError": "passerby.errors",
     "UsageError": "passerby.errors",
     "WeightsError": "passerby.errors",
+    "adapt": "passerby.adaptation.adapt",
     "average_splits": "passerby.evaluation.closed_set.splits",
     "bench_encoder": "passerby.experiments.benchmark_encoder",
     "build_model": "passerby.models.model",
@@ -161,9 +168,11 @@ _HOME = {
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
     "look_alikes": "passerby.report.look_alikes",
+    "measure_camera_statistics": "passerby.embedding.camera_statistics",
     "observe_tracks": "passerby.tracking.observe_tracks",
     "rank": "passerby.evaluation.rank",
     "read_boxes": "passerby.tracking.boxes.reading",
+    "read_crops": "passerby.adaptation.crops",
     "recipe_names": "passerby.config",
     "report": "passerby.report.report",
     "rerank_k_reciprocal": "passerby.search.reranking.k_reciprocal",
@@ -178,6 +187,8 @@ __all__ = [
     "BACKBONES",
     "DATASETS",
     "LOSSES",
+    "AdaptationResult",
+    "CameraStatistics",
     "Config",
     "ConfigError",
     "CropEmbedder",
@@ -217,6 +228,7 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "WeightsError",
+    "adapt",
     "average_splits",
     "bench_encoder",
     "build_model",
@@ -248,9 +260,11 @@ __all__ = [
     "load_recipe",
     "load_splits",
     "look_alikes",
+    "measure_camera_statistics",
     "observe_tracks",
     "rank",
     "read_boxes",
+    "read_crops",
     "recipe_names",
     "report",
     "rerank_k_reciprocal",

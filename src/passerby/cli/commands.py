@@ -75,6 +75,9 @@ COMMANDS: dict[str, Command] = {
         "Training",
         "train recipes under equal conditions: a table with spread and significance",
     ),
+    "adapt": Command(
+        _CLI + "adapt:adapt", "Training", "let an encoder learn a new place from its crops, without labels"
+    ),
     "evaluate": Command(
         _CLI + "evaluate:evaluate", "Evaluation", "mAP, CMC and mINP of a trained encoder under a protocol"
     ),

@@ -135,6 +135,10 @@ class CameraStatistics:
         row = {name: i for i, name in enumerate(self.cameras)}
         return np.stack([own[row[name]] if name in row else middle for name in cameras]).astype(np.float32)
 
+    def unknown(self, cameras: Sequence[str] | Sequence[int] | Int64) -> int:
+        """How many of these cameras, names or numbers, are not among its own."""
+        return int((~np.isin(np.asarray(cameras).astype(str), np.array(self.cameras, dtype=str))).sum())
+
     def apply(self, vectors: Float32, cameras: Sequence[str] | Sequence[int] | Int64) -> Float32:
         """Vectors without what their cameras add.
 

@@ -11,6 +11,7 @@ import numpy as np
 from passerby.config.evaluation import OF_THE_TEST, EvaluationSettings
 from passerby.embedding.camera_statistics import MINIMUM, CameraStatistics, measure_camera_statistics
 from passerby.embedding.embeddings import Embeddings
+from passerby.errors import EmbeddingError
 from passerby.evaluation.inputs import SearchInputs
 
 TRANSDUCTIVE = "measured on the test images, people counted by their labels: transductive, each result depends on all"
@@ -34,7 +35,8 @@ def without_camera_means(inputs: SearchInputs, settings: EvaluationSettings, not
     """Inputs as they are ranked; a note says what was subtracted.
 
     Raises:
-        EmbeddingError: a file that cannot be read, vectors of another length, or no vector with a camera and a person.
+        EmbeddingError: a file that cannot be read or knows none of the cameras, vectors of another length, or no vector
+            with a camera and a person.
     """
     if settings.camera_statistics is None:
         return inputs
@@ -45,6 +47,16 @@ def without_camera_means(inputs: SearchInputs, settings: EvaluationSettings, not
     notes.append(f"{statistics}; {measured}")
     if not statistics.active:
         return inputs
+    unknown = statistics.unknown(inputs.query_camids), statistics.unknown(inputs.gallery_camids)
+    if sum(unknown) == len(inputs.query) + len(inputs.gallery):
+        raise EmbeddingError(
+            f"camera statistics: expected some of the cameras {', '.join(statistics.cameras[:8])}, found others only; "
+            "the statistics are of another place, or name its cameras otherwise"
+        )
+    if sum(unknown):
+        notes.append(
+            f"{sum(unknown):,} images of cameras that the statistics do not know: the mean of all is subtracted"
+        )
     return replace(
         inputs,
         query=statistics.apply(inputs.query, inputs.query_camids),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,7 +68,13 @@ FROM_RANDOM = (
 )
 
 
-def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.PathLike[str]) -> Run:
+def train(
+    config: Config,
+    data: ReIDDataset | None = None,
+    *,
+    out: str | os.PathLike[str],
+    begin: Callable[[Objective], None] | None = None,
+) -> Run:
     """Train a model, or go on with a training that was interrupted.
 
     Run again with the same `config` and `out`, it resumes; on CPU the final weights equal those of an uninterrupted
@@ -78,6 +84,7 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
         config: a recipe (`load_recipe`), changed or not.
         data: the dataset; default: what `config.data` names.
         out: folder of the run.
+        begin: called with the new losses before the first step (not when the run resumes), to start what they keep.
 
     Returns:
         The run, with its encoder.
@@ -106,7 +113,7 @@ def train(config: Config, data: ReIDDataset | None = None, *, out: str | os.Path
         distributed.processes(device, timeout_minutes=config.run.timeout_minutes),
         _log_of_the_first_process(),
     ):
-        return _train(config, data, folder, device, stopped)
+        return _train(config, data, folder, device, stopped, begin)
 
 
 @contextmanager
@@ -121,7 +128,14 @@ def _log_of_the_first_process() -> Iterator[None]:
         log.setLevel(before)
 
 
-def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch.device, stopped: Interruption) -> Run:
+def _train(
+    config: Config,
+    data: ReIDDataset | None,
+    folder: Path,
+    device: torch.device,
+    stopped: Interruption,
+    begin: Callable[[Objective], None] | None,
+) -> Run:
     # ---- 1. What is already there ------------------------------------------------------------------------------
     main = distributed.rank() == 0
     saved = load_checkpoint(folder, config)
@@ -187,6 +201,8 @@ def _train(config: Config, data: ReIDDataset | None, folder: Path, device: torch
         teacher_dim=0 if teacher is None else teacher.shape[1],
         teacher_weight=config.distillation.weight,
     ).to(device)
+    if begin is not None and saved is None:
+        begin(objective)
     optimizer = build_optimizer(parameter_groups(model, objective, config.optimizer), config.optimizer)
     average = AveragedWeights(model, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
     precision = choose_precision(config.run.precision, device)

@@ -75,3 +75,15 @@ def test_lists_and_figures_are_of_the_same_vectors() -> None:
 def test_a_minimum_without_a_measurement_is_refused() -> None:
     with pytest.raises(ConfigError, match="camera_minimum goes with camera_statistics"):
         parse_config({"evaluation": {"camera_minimum": 20}}, where="test")
+
+
+def test_statistics_of_other_cameras(tmp_path: Path) -> None:
+    file = tmp_path / "camera_statistics.parquet"
+    replace(measure_camera_statistics(EVERYBODY), cameras=("0", "1", "door")).to_parquet(file)
+    unknown = int((GALLERY.camids == 2).sum())
+    assert f"{unknown} images of cameras that the statistics do not know" in str(
+        score(QUERY, GALLERY, camera_statistics=str(file))
+    )
+    replace(measure_camera_statistics(EVERYBODY), cameras=("hall", "stairs", "door")).to_parquet(file)
+    with pytest.raises(EmbeddingError, match="some of the cameras hall, stairs, door, found others only"):
+        score(QUERY, GALLERY, camera_statistics=str(file))

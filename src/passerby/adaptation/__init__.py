@@ -1,0 +1,1 @@
+"""An encoder learns a new place from its crops, without labels."""
