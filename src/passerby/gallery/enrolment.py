@@ -12,6 +12,7 @@ from passerby.array_types import Float32, Int64
 from passerby.gallery import identities
 from passerby.gallery.changes import describe, write_event
 from passerby.gallery.stores.protocol import Store
+from passerby.plain_names import plain_key
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,20 @@ def enroll_many(
     if not names:
         return np.empty(0, np.int64)
     owners: dict[str, tuple[int, bool]] = {}
+    made: dict[str, tuple[int, bool]] = {}
     different = list(dict.fromkeys(names))
     known = identities.find_all(store, different)
     for name in different:
-        created = name not in known
-        record = identities.new_identity(store, name) if created else known[name]
-        describe(store, record, notes, consent, expires, actor, logged=not created)
-        owners[name] = (record.id, created)
+        record, key = known.get(name), plain_key(name)
+        if record is None and key in made:
+            owners[name] = made[key]
+            continue
+        created = record is None
+        owner = identities.new_identity(store, name) if record is None else record
+        describe(store, owner, notes, consent, expires, actor, logged=not created)
+        owners[name] = (owner.id, created)
+        if created:
+            made[key] = owners[name]
     ids_of_owners = np.array([owners[name][0] for name in names], np.int64)
     ids = observations.store(store, ids_of_owners)
     counts = dict(zip(*(column.tolist() for column in np.unique(ids_of_owners, return_counts=True)), strict=True))

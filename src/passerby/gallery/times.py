@@ -12,6 +12,8 @@ from passerby.errors import GalleryRequestError
 
 Moment: TypeAlias = float | int | str | dt.datetime | dt.date
 """Seconds (also as text), a date, or ISO 8601 text."""
+END_OF_DATES = 253_402_300_800.0
+"""The year 10000: no moment is as late, and none as much before 1970."""
 FIRST_DATE = 631_152_000.0
 """1990: from here on seconds are taken as a date, since 1970; smaller numbers are seconds of a film."""
 
@@ -22,13 +24,17 @@ def to_seconds(value: Moment, *, what: str) -> float:
     Text that is no ISO 8601 and a number ("12.5") is that many seconds.
 
     Raises:
-        GalleryError: not a finite number, not ISO 8601, or a date-time without a time zone.
+        GalleryError: not a finite number of seconds before the year 10000, not ISO 8601, or a date-time without a
+            time zone.
     """
     if isinstance(value, bool):
         raise GalleryRequestError(f"{what}: expected seconds, a date or ISO 8601 text, found {value!r}")
     if isinstance(value, (int, float, np.integer, np.floating)):
-        if not math.isfinite(value):
-            raise GalleryRequestError(f"{what}: expected a finite number of seconds, found {value!r}")
+        if not abs(value) < END_OF_DATES:
+            found = "a larger whole number" if isinstance(value, int) else repr(value)
+            raise GalleryRequestError(
+                f"{what}: expected a finite number of seconds, before the year 10000, found {found}"
+            )
         return float(value)
     moment = _parse(value, what) if isinstance(value, str) else value
     if isinstance(moment, float):
@@ -69,13 +75,13 @@ def show_time(seconds: float | None) -> str:
     """Seconds for people: a UTC date and time where they look like one (from 1990 on), else a number."""
     if seconds is None or math.isnan(seconds):
         return "-"
-    if FIRST_DATE <= seconds < 253_402_300_800:
+    if FIRST_DATE <= seconds < END_OF_DATES:
         return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     return f"{seconds:g}"
 
 
 def iso_time(seconds: float | None) -> str | None:
     """ISO 8601 in UTC, to the millisecond, where seconds are a date; else None."""
-    if seconds is None or not FIRST_DATE <= seconds < 253_402_300_800:
+    if seconds is None or not FIRST_DATE <= seconds < END_OF_DATES:
         return None
     return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
