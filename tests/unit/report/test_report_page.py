@@ -160,7 +160,10 @@ def test_everything_given_is_shown(tmp_path: Path) -> None:
     metrics.write_text(
         '{"kind": "epoch", "epoch": 1, "losses": {"total": 2.0, "lin": 1.0}, "lr": 0.001}\n'
         '{"kind": "epoch", "epoch": 2, "losses": {"total": NaN, "lin": 0.5}, "lr": 0.001}\n'
+        '{"kind": "epoch", "epoch": 3, "losses": {"total": 1.0, "lin": 0.2}, "lr": 0.001}\n'
+        '{"kind": "evaluation", "epoch": 1, "mAP": 0.4, "rank1": 0.6}\n'
         '{"kind": "evaluation", "epoch": 2, "mAP": 0.5, "rank1": 0.7}\n'
+        '{"kind": "evaluation", "epoch": 3, "mAP": 0.5, "rank1": 0.8}\n'
         '[1]\n{"kind": "epoch", "epo'
     )
     report = evaluate_embeddings(*arguments)
