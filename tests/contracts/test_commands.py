@@ -94,6 +94,8 @@ def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith(f"usage: passerby {name} ")
     assert err == ""
     assert "STR" not in out, "a placeholder that says nothing"
+    assert "[ARGS]" not in out, "arguments without their names"
+    assert "MAP" not in out, "mAP"
     assert "see `" not in out, "a docstring's note for readers of the source"
 
 
@@ -224,6 +226,8 @@ CHEAP = {
     "gallery check": "gallery check {0}/people.gallery",
     "gallery compact": "gallery compact {0}/people.gallery",
     "gallery backup": "gallery backup {0}/people.gallery {0}/copy.gallery",
+    "gallery restore": "gallery restore {0}/people.gallery {0}/restored.gallery --replace",
+    "gallery salvage": "gallery salvage {0}/people.gallery {0}/salvaged.gallery",
     "gallery export": "gallery export {0}/people.gallery {0}/people.parquet",
     "gallery migrate": "gallery migrate {0}/people.gallery {0}/moved.gallery",
 }

@@ -13,6 +13,7 @@ from tests.contracts.galleries import DIM, STORES, TinyEncoder, location, open_g
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import GalleryError, NotInGalleryError
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.images_or_vectors import thumbnail
 from passerby.gallery.migrate import migrate
 from passerby.gallery.result_types import Sighting
 
@@ -254,8 +255,9 @@ def test_pictures_of_sightings(tmp_path: Path, store: str) -> None:
         seen = gallery.observe(picture(1), camera="hall", time=1)
         assert seen.has_thumbnail
         assert (gallery.sighting_thumbnail(seen.id) or b"")[:2] == b"\xff\xd8"
-        other = gallery.observe(picture(2), camera="hall", time=2, thumbnail=b"\xff\xd8mine")
-        assert gallery.sighting_thumbnail(other.id) == b"\xff\xd8mine"
+        mine = thumbnail(picture(9))
+        other = gallery.observe(picture(2), camera="hall", time=2, thumbnail=mine)
+        assert gallery.sighting_thumbnail(other.id) == mine
     with open_gallery(tmp_path, store, TinyEncoder(), thumbnails=False) as gallery:
         assert not gallery.observe(picture(1), camera="hall", time=3).has_thumbnail
 

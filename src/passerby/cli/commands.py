@@ -160,6 +160,8 @@ COMMANDS: dict[str, Command] = {
         _CLI + "gallery_files:compact", "", "give the space of forgotten observations back to the file system"
     ),
     "gallery backup": Command(_CLI + "gallery_files:backup", "", "copy a gallery while it is in use"),
+    "gallery restore": Command(_CLI + "gallery_files:restore", "", "bring a backup back as a gallery's file"),
+    "gallery salvage": Command(_CLI + "gallery_files:salvage", "", "save what can still be read of a damaged gallery"),
     "gallery export": Command(_CLI + "gallery_files:export_parquet", "", "write the gallery as Parquet"),
     "gallery import": Command(_CLI + "gallery_files:import_parquet", "", "add what `gallery export` wrote"),
     "gallery migrate": Command(

@@ -1,4 +1,4 @@
-"""`passerby gallery`: check, compact, backup, export, import, migrate."""
+"""`passerby gallery`: check, compact, backup, restore, export, import, migrate."""
 
 from __future__ import annotations
 
@@ -22,12 +22,17 @@ def check(gallery: GalleryLocation, /, *, json: Json = False) -> int:
     try:
         with open_gallery(gallery, read_only=True) as opened:
             opened.check()
-            count = opened.observation_count
+            count, pending = opened.observation_count, opened.pending_erasure
     except DamagedGalleryError as error:
-        show({"gallery": gallery, "sound": False, "fault": str(error)}, as_json=json, text=f"damaged: {error}")
+        show(
+            {"gallery": gallery, "sound": False, "fault": str(error), "pending": None},
+            as_json=json,
+            text=f"damaged: {error}",
+        )
         return FAILED
-    result = {"gallery": gallery, "sound": True, "fault": None, "observations": count}
-    show(result, as_json=json, text=f"{gallery}: sound, {count:,} observations")
+    result = {"gallery": gallery, "sound": True, "fault": None, "pending": pending or None, "observations": count}
+    erasure = f"; erasure is pending: {pending}" if pending else ""
+    show(result, as_json=json, text=f"{gallery}: sound, {count:,} observations{erasure}")
     return 0
 
 
@@ -48,6 +53,38 @@ def backup(gallery: GalleryLocation, file: NewFile, /, *, json: Json = False) ->
         count = opened.observation_count
     result = {"gallery": gallery, "backup": str(file), "observations": count}
     show(result, as_json=json, text=f"{gallery}: {count:,} observations copied to {file}")
+
+
+def restore(
+    backup: Annotated[Path, Parameter(help="What `passerby gallery backup` wrote; it stays as it is.")],
+    gallery: GalleryLocation,
+    /,
+    *,
+    replace: Annotated[bool, Parameter(help="Also where there is a gallery, whose content is lost then.")] = False,
+    json: Json = False,
+) -> None:
+    """Bring a backup back as a gallery that no program has open."""
+    from passerby.gallery.gallery import Gallery
+
+    Gallery.restore(backup, gallery, replace=replace)
+    with open_gallery(gallery, read_only=True) as opened:
+        count = opened.observation_count
+    result = {"gallery": gallery, "backup": str(backup), "observations": count}
+    show(result, as_json=json, text=f"{gallery}: {count:,} observations brought back from {backup}")
+
+
+def salvage(
+    damaged: Annotated[Path, Parameter(help="The damaged file; it stays as it is.")],
+    gallery: Annotated[str, Parameter(help="The new gallery.")],
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """Save what can still be read of a damaged gallery into a new one."""
+    from passerby.gallery.gallery import Gallery
+
+    found = Gallery.salvage(damaged, gallery)
+    show(asdict(found), as_json=json, text=f"{damaged} -> {gallery}: {found}")
 
 
 def export_parquet(gallery: GalleryLocation, file: NewFile, /, *, json: Json = False) -> None:

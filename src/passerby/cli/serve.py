@@ -25,6 +25,7 @@ def serve(
     tls_key: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     reading: Reading = EncoderFlags(),
     webhooks: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    audit_reads: Literal["nothing", "pictures", "everything"] = "pictures",
 ) -> None:
     """Serve a gallery over HTTP, with a page for the operator, until stopped.
 
@@ -40,6 +41,7 @@ def serve(
         tls_key: PEM file.
         reading: How to read a model file that does not describe itself.
         webhooks: JSON file that says where new sightings are sent.
+        audit_reads: Which readings are written to the audit; everything: names and history, too.
     """
     from passerby.service import serve as run_serve
 
@@ -54,4 +56,5 @@ def serve(
         tls_certificate=tls_certificate,
         tls_key=tls_key,
         webhooks=webhooks,
+        audit_reads=audit_reads,
     )

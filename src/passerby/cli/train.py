@@ -13,13 +13,14 @@ from passerby.cli.output import show
 from passerby.cli.setting_flags import flag_names, flags_of, given, read_terms
 from passerby.cli.shared_parameters import Json
 from passerby.config import Config, load_recipe, with_overrides
+from passerby.config.import_paths import refuse_import_paths
 from passerby.errors import UsageError
 
 if TYPE_CHECKING:
     from passerby.training.run import Run
 
 SettingFlags: Any = flags_of(Config)
-_OWN_FLAGS = ["--out", "--json", "--data.arguments"]
+_OWN_FLAGS = ["--out", "--json", "--no-import-paths", "--data.arguments"]
 
 
 def train(
@@ -29,6 +30,7 @@ def train(
     out: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
     data_arguments: Annotated[ReaderArguments, Parameter(name="--data.arguments")] = (),
     settings: Annotated[SettingFlags, Parameter(name="*", accepts_keys=True, show_default=False)] = SettingFlags(),  # noqa: B008
+    no_import_paths: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
 ) -> None:
     """Train a recipe, or resume a training that was interrupted.
@@ -46,6 +48,7 @@ def train(
         out: Folder of the run (default: runs/RECIPE-DATA); the same command resumes it.
         data_arguments: see `ReaderArguments`.
         settings: All other settings.
+        no_import_paths: Refuse a recipe that names code to run (module:Class): for recipes of people you do not know.
         json: see `Json`.
     """
     known = [*flag_names(SettingFlags()), *_OWN_FLAGS]
@@ -54,6 +57,8 @@ def train(
         changes["data.arguments"] = reader_arguments(data_arguments)
     plain = load_recipe(recipe)
     config = with_overrides(plain, changes, where=f"recipe {recipe}") if changes else plain
+    if no_import_paths:
+        refuse_import_paths(config)
     from passerby.data.dataset_of_config import HOW_TO_NAME
 
     if not config.data.named:

@@ -39,6 +39,10 @@ COLUMNS = ("path", "pid", "camid", "split", "time", "tracklet")
 PARTS = ("train", "query", "gallery", "test")
 NO_CAMERAS = "no cameras: every gallery image counts, so pictures of one moment are hits too; reported as 'no_cameras'"
 ONE_CAMERA = "one camera: every gallery image counts, so pictures of one moment are hits too; reported as 'no_cameras'"
+MOST_ROWS = 5_000_000
+"""Of a manifest: the largest public set of person pictures has about 4 million. A small file can claim any number."""
+_ROWS_AT_ONCE = 10_000
+_LONGEST_CELL = 5_000  # bytes
 FROM_ZERO = "pid counts from 0: person numbers are larger by one here, because 0 stands for distractors"
 ONE_IN_WRITINGS = "{what} in several writings, each taken as one: {examples}"
 NOBODY = "images of pid {pid} in the gallery, {what} and so of nobody who is asked for: {n:,}"
@@ -66,6 +70,7 @@ def read_manifest(
     protocol: str | None = None,
     name: str | None = None,
     verify: bool = True,
+    outside_root: bool = False,
 ) -> ReIDDataset:
     """Read one's own dataset from a CSV or Parquet file, or a list of "path label" or "path label camera" (.txt).
 
@@ -79,6 +84,8 @@ def read_manifest(
             without cameras.
         name: default: the file's name.
         verify: make sure that every image file exists.
+        outside_root: let paths leave `root` (absolute ones, `..`, symbolic links). A manifest of somebody else could
+            name any file of this machine.
 
     Returns:
         The dataset. "test" rows are split into one query for each person and camera, and the gallery.
@@ -93,6 +100,8 @@ def read_manifest(
     if not rows:
         raise DataError(f"{file}: the manifest has no rows")
     _check_twice(rows)
+    if not outside_root:
+        _check_inside(rows, base)
     if verify:
         _check_files(rows)
     has_split = any(row.part for row in rows)
@@ -134,6 +143,7 @@ def read_folder(
     if lists:
         rows = [replace(_parse_row(*row, top), part=part) for part, file in lists.items() for row in _list_rows(file)]
         _check_twice(rows)
+        _check_inside(rows, top)
         _check_files(rows)
         return _assemble(name or top.resolve().name, rows, split, test_share, protocol, True, from_zero=True)
     folders = subfolders(top)
@@ -221,14 +231,33 @@ def _parquet_rows(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    rows: list[tuple[str, Mapping[str, Any]]] = []
     try:
-        table = pq.read_table(file)
+        with pq.ParquetFile(file) as table:
+            _check_columns(file, table.schema_arrow.names)
+            if table.metadata.num_rows > MOST_ROWS:
+                raise DataError(
+                    f"{file}: {table.metadata.num_rows:,} rows are more than the limit of {MOST_ROWS:,}; split it"
+                )
+            for batch in table.iter_batches(_ROWS_AT_ONCE):
+                if max(map(_longest_text, batch.columns)) > _LONGEST_CELL:
+                    raise DataError(f"{file}: texts of more than {_LONGEST_CELL:,} bytes; is this a manifest?")
+                rows += [(f"{file}, row {i}", row) for i, row in enumerate(batch.to_pylist(), start=len(rows) + 1)]
     except FileNotFoundError:
         raise DataError(f"{file}: no such manifest") from None
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file}: not a Parquet file ({error})") from None
-    _check_columns(file, table.column_names)
-    return [(f"{file}, row {i}", row) for i, row in enumerate(table.to_pylist(), start=1)]
+    return rows
+
+
+def _longest_text(column: Any) -> int:
+    """Bytes of the longest text of a column, 0 of other columns; a dictionary of one text may stand for millions."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    is_text = any(kind(values.type) for kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
+    return int(pc.max(pc.binary_length(values)).as_py() or 0) if is_text else 0
 
 
 _ENDINGS = "|".join(re.escape(ending) for ending in (*EXTENSIONS, *HEIC_EXTENSIONS))
@@ -456,6 +485,24 @@ def _check_twice(rows: Sequence[_Row]) -> None:
     for row in rows:
         if first.setdefault(row.path, row) is not row:
             raise DataError(f"{row.where}: {row.path} stands in {first[row.path].where} already; name each image once")
+
+
+def _check_inside(rows: Sequence[_Row], base: Path) -> None:
+    """No path leaves the folder that paths start from."""
+    root = os.path.realpath(base)
+    folders: dict[Path, bool] = {}
+    for row in rows:
+        folder = row.path.parent
+        if folder not in folders:
+            folders[folder] = os.path.commonpath([root, os.path.realpath(folder)]) == root
+        inside = folders[folder]
+        if inside and row.path.is_symlink():
+            inside = os.path.commonpath([root, os.path.realpath(row.path)]) == root
+        if not inside:
+            raise DataError(
+                f"{row.where}: {row.path} lies outside {base}; name the folder that holds all images as the root, or "
+                "allow it (outside_root)"
+            )
 
 
 def _check_files(rows: Sequence[_Row]) -> None:

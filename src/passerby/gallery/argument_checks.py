@@ -11,37 +11,47 @@ from passerby.errors import GalleryRequestError
 from passerby.gallery.stores.names import LONGEST
 from passerby.gallery.stores.rows import Where
 from passerby.gallery.times import Moment, to_seconds
+from passerby.plain_names import plain_name
 
 Camera: TypeAlias = str | int
 """A camera's name or number."""
+LARGEST_DISTANCE = 2.0
+"""Euclidean distance of opposite unit vectors."""
 
 
 def identity_name(identity: object) -> str:
-    """The name of an identity; numbers become text.
+    """The name of an identity as it is stored: composed, without invisible characters and space around it.
+
+    Numbers become text. `plain_key` says which names are one.
 
     Raises:
         GalleryError: empty, longer than 200 characters, not printable, or neither text nor a whole number.
     """
-    name = str(identity) if _is_integer(identity) else identity
-    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST or not name.isprintable():
+    name = plain_name(str(identity)) if isinstance(identity, str) or _is_integer(identity) else ""
+    if not name or len(name) > LONGEST or not name.isprintable():
         raise GalleryRequestError(
-            f"identity: expected a name of 1 to {LONGEST} printable characters, found {identity!r}"
+            f"identity: expected a name of 1 to {LONGEST} printable characters, found {_shortened(identity)}"
         )
     return name
 
 
 def camera_name(camera: object) -> str | None:
-    """The name of a camera; numbers become text, None stays None.
+    """The name of a camera, in the same form as that of an identity; numbers become text, None stays None.
 
     Raises:
         GalleryError: empty, longer than 200 characters, not printable, or neither text nor a whole number.
     """
     if camera is None:
         return None
-    name = str(camera) if isinstance(camera, str) or _is_integer(camera) else ""
+    name = plain_name(str(camera)) if isinstance(camera, str) or _is_integer(camera) else ""
     if not name or len(name) > LONGEST or not name.isprintable():
-        raise GalleryRequestError(f"camera: expected a name or a number, found {camera!r}")
+        raise GalleryRequestError(f"camera: expected a name or a number, found {_shortened(camera)}")
     return name
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else text[:LONGEST] + "..."
 
 
 def camera_names(cameras: Any, count: int) -> list[str | None]:
@@ -82,15 +92,18 @@ def search_filter(camera: str | None, exclude: Any, after: Moment | None, before
 
 
 def checked_threshold(threshold: float | None) -> float | None:
-    """A distance of 0 or more, or None.
+    """A distance from 0 to 2, or None.
 
     Raises:
-        GalleryError: negative, or NaN.
+        GalleryError: negative, NaN, or above 2, the largest distance of two unit vectors.
     """
     if threshold is None:
         return None
-    if not threshold >= 0:
-        raise GalleryRequestError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
+    if not 0 <= threshold <= LARGEST_DISTANCE:
+        raise GalleryRequestError(
+            f"threshold: expected a distance of 0 or more, at most 2, found {threshold!r}; unit vectors are never "
+            "farther apart than 2"
+        )
     return float(threshold)
 
 

@@ -55,8 +55,11 @@ def describe(
     """
     changed = record
     if name is not None and name != record.name:
-        if store.find([name]):
-            raise GalleryRequestError(f"{store.location}: there is an identity {name!r} already; merge the two instead")
+        owner = store.find([name]).get(name)
+        if owner is not None and owner.id != record.id:
+            raise GalleryRequestError(
+                f"{store.location}: there is an identity {owner.name!r} already; merge the two instead"
+            )
         changed = replace(changed, name=name, unknown=False)
     if notes is not None:
         changed = replace(changed, notes=notes)

@@ -33,9 +33,10 @@ from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors
 from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.events import Event, Note
 from passerby.gallery.false_accept_rate import agreed_far, checked_far, checked_kind, stored_far
-from passerby.gallery.images_or_vectors import VectorEncoder, mean_vector, small_jpeg
+from passerby.gallery.images_or_vectors import VectorEncoder, checked_thumbnail, mean_vector, small_jpeg
 from passerby.gallery.pair_judgements import PairJudgement, judge_pair
 from passerby.gallery.passages import moments_of, passage, record_of
+from passerby.gallery.repeated_pictures import new_rows
 from passerby.gallery.result_types import (
     Forgotten,
     FoundSightings,
@@ -47,7 +48,7 @@ from passerby.gallery.result_types import (
 )
 from passerby.gallery.sighting_files import write_sightings
 from passerby.gallery.sightings import answer_of, find_sightings, sighting_filter
-from passerby.gallery.stores.opening import open_store
+from passerby.gallery.stores.opening import file_of, open_store
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import CameraSightings, IdentityRecord, Where
 from passerby.gallery.times import Moment, is_instant, to_seconds
@@ -57,6 +58,7 @@ from passerby.search.score import Score, ScoreName
 if TYPE_CHECKING:
     from passerby.gallery.calibration import Calibrator, GalleryCalibration
     from passerby.gallery.duplicates import DuplicatePair
+    from passerby.gallery.stores.sqlite.salvage import Salvage
 
 __all__ = ["Event", "Forgotten", "Gallery", "Identification", "Identity", "Match", "Observation", "Sighting"]
 
@@ -338,6 +340,7 @@ class Gallery:
         consent: str | None = None,
         expires: Moment | None = None,
         tracklet: bool = False,
+        skip_repeated: bool = False,
         actor: str = "",
     ) -> tuple[int, ...]:
         """Add observations to an identity, which is made if there is none of this name.
@@ -354,6 +357,7 @@ class Gallery:
             expires: retention date, after which `purge` forgets the identity.
             tracklet: the images (or vectors) are the frames of one tracklet: their mean becomes one observation, with
                 the middle frame's picture.
+            skip_repeated: leave out what the identity has already: an equal vector, or the same picture.
             actor: who makes the change, for the log.
 
         Returns:
@@ -370,6 +374,8 @@ class Gallery:
         retention = retention_date(expires)
         with self._store.transaction():
             self._inputs.adopt(observations.dim)
+            if skip_repeated:
+                observations = observations.rows(new_rows(self._store, [name] * len(observations), observations))
             ids = enrolment.enroll(
                 self._store, name, observations, notes=notes, consent=consent, expires=retention, actor=actor
             )
@@ -384,6 +390,10 @@ class Gallery:
         cameras: Camera | Sequence[Camera | None] | None = None,
         times: Moment | Sequence[Moment | None] | None = None,
         thumbnails: Sequence[bytes | None] | None = None,
+        notes: str | None = None,
+        consent: str | None = None,
+        expires: Moment | None = None,
+        skip_repeated: bool = False,
         actor: str = "",
         identities: Sequence[str | int] | None = None,
     ) -> tuple[int, ...]:
@@ -398,6 +408,10 @@ class Gallery:
             cameras: one for all, or one for each.
             times: one for all, or one for each.
             thumbnails: for each a JPEG of at most 4000 bytes, or None; default: made of the images.
+            notes: free text about each of the identities; see `enroll`.
+            consent: of each of the identities.
+            expires: retention date of each of the identities.
+            skip_repeated: leave out what an identity has already: an equal vector, or the same picture.
             actor: who makes the change, for the log.
             identities: what `names` was called in 0.1; goes with version 0.3.
 
@@ -417,12 +431,19 @@ class Gallery:
         if len(names) != len(given.vectors):
             raise GalleryRequestError(f"enroll_many: {len(names)} identities for {len(given.vectors)} vectors")
         checked = {name: identity_name(name) for name in set(names)}
+        own = [checked[name] for name in names]
+        retention = retention_date(expires)
         observations = self._new_observations(given, cameras, times)
         if thumbnails is not None:
-            observations = replace(observations, thumbnails=list(thumbnails))
+            observations = replace(observations, thumbnails=[checked_thumbnail(picture) for picture in thumbnails])
         with self._store.transaction():
             self._inputs.adopt(observations.dim)
-            ids = enrolment.enroll_many(self._store, [checked[name] for name in names], observations, actor)
+            if skip_repeated:
+                rows = new_rows(self._store, own, observations)
+                own, observations = [own[row] for row in rows.tolist()], observations.rows(rows)
+            ids = enrolment.enroll_many(
+                self._store, own, observations, notes=notes, consent=consent, expires=retention, actor=actor
+            )
         return tuple(ids.tolist())
 
     def _new_observations(self, given: EncodedInput, cameras: Any, times: Any) -> NewObservations:
@@ -568,7 +589,9 @@ class Gallery:
         given = self._inputs.read(probe)
         observations = self._new_observations(given, own, time)
         record = passage(own, time, end, source, frames, len(observations))
-        picture = thumbnail if thumbnail is not None else observations.thumbnails[len(observations) // 2]
+        picture = (
+            checked_thumbnail(thumbnail) if thumbnail is not None else observations.thumbnails[len(observations) // 2]
+        )
         seen = observing.Probe(mean_vector(observations.vectors), observations, record, picture)
         apart = once_per_instant and is_instant(time)
         return self._observe(seen, exclude_camera, apart, keep, threshold, top, score, actor)
@@ -931,9 +954,51 @@ class Gallery:
         """Write a consistent copy to a new file, while others read and write."""
         self._store.backup(Path(target))
 
+    @staticmethod
+    def restore(backup: str | os.PathLike[str], location: str | os.PathLike[str], *, replace: bool = False) -> None:
+        """Bring a backup back as a gallery's file: verified first, and with no log of what was there before.
+
+        Copying over a file that a program has open is noticed by that program, which then refuses every call.
+
+        Args:
+            backup: what `backup` wrote; it stays as it is.
+            location: the gallery's file. No program may have it open.
+            replace: also where there is one, whose content is lost then.
+
+        Raises:
+            GalleryError: the backup is damaged or no gallery, or there is a file and `replace` is not given.
+            StorageError: the gallery is open in some program, or cannot be written.
+        """
+        from passerby.gallery.stores.sqlite.restore import restore
+
+        restore(Path(backup), file_of(os.fspath(location)), replace=replace)
+
+    @staticmethod
+    def salvage(damaged: str | os.PathLike[str], location: str | os.PathLike[str]) -> Salvage:
+        """Save what can still be read of a damaged file into a new gallery; the damaged one stays as it is.
+
+        Identities, and observations whose vectors match their checksums, with cameras, times and thumbnails; not the
+        log and not the sightings. What is lost is counted by reason.
+
+        Args:
+            damaged: a gallery's file that `check`, or opening, names damaged.
+            location: of the new gallery.
+
+        Raises:
+            GalleryError: nothing of it can be read, or the new gallery holds something.
+        """
+        from passerby.gallery.stores.sqlite.salvage import salvage
+
+        return salvage(file_of(os.fspath(damaged)), os.fspath(location))
+
     def check(self) -> None:
         """Read and verify everything; GalleryError names what is damaged."""
         self._store.check()
+
+    @property
+    def pending_erasure(self) -> str:
+        """What of those who were forgotten is still in a file, and what finishes it; "" where nothing is."""
+        return self._store.pending_erasure()
 
     def compact(self) -> None:
         """Give the space of forgotten observations back to the file system."""

@@ -16,6 +16,7 @@ from passerby.images.decode import decode_image, read_image, resize_image
 THUMBNAIL_BYTES = 4000
 """Every stored thumbnail fits this many bytes, so that slots can be reused (see stores/sqlite/slots.py)."""
 _THUMBNAIL_HEIGHT, _THUMBNAIL_WIDTH = 128, 96
+_THUMBNAIL_PIXELS = 1_000_000
 _ENCODE_CHUNK = 256
 
 
@@ -171,6 +172,26 @@ def thumbnail(picture: UInt8) -> bytes:
             if len(data) <= THUMBNAIL_BYTES:
                 return data
     raise ImageError("thumbnail: the picture does not fit a thumbnail at any size")  # not reached by real pictures
+
+
+def checked_thumbnail(picture: Any) -> bytes | None:
+    """A JPEG that fits its slot, or None.
+
+    Raises:
+        GalleryRequestError: anything else.
+    """
+    if picture is None:
+        return None
+    if not isinstance(picture, bytes) or len(picture) > THUMBNAIL_BYTES:
+        raise GalleryRequestError(f"thumbnail: expected a JPEG of at most {THUMBNAIL_BYTES:,} bytes")
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(picture)
+        if height * width > _THUMBNAIL_PIXELS:
+            raise GalleryRequestError(f"thumbnail: {width} x {height} pixels are no small picture")
+        simplejpeg.decode_jpeg(picture)
+    except ValueError:
+        raise GalleryRequestError("thumbnail: expected a JPEG, found bytes that are none") from None
+    return picture
 
 
 def small_jpeg(picture: bytes | None) -> bytes | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import time as clock
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from passerby.array_types import Int64
-from passerby.errors import GalleryError
+from passerby.errors import GalleryError, GalleryRequestError
+from passerby.gallery.argument_checks import camera_name
 from passerby.gallery.changes import write_event
+from passerby.gallery.foreign_rows import checked_record, checked_time
+from passerby.gallery.images_or_vectors import checked_thumbnail
 from passerby.gallery.sighting_copies import compare_sightings, copy_sightings
 from passerby.gallery.stores.opening import open_store
 from passerby.gallery.stores.protocol import Store
@@ -94,12 +97,22 @@ def migrate(source: str | os.PathLike[str], target: str | os.PathLike[str], *, s
 
 def _copy_identities(old: Store, new: Store) -> dict[int, int]:
     """New ids by old ones."""
-    records = dict(sorted(old.identities().items()))
+    records = {identity: _checked(old, record) for identity, record in sorted(old.identities().items())}
     ids = {identity: new.put_identity(replace(record, id=0, merged_into=None)) for identity, record in records.items()}
     for identity, record in records.items():
         if record.merged_into is not None:
             new.put_identity(replace(record, id=ids[identity], merged_into=ids[record.merged_into]))
     return ids
+
+
+def _checked(old: Store, record: IdentityRecord) -> IdentityRecord:
+    """An identity as `enroll` would have made it: an older version may have stored what is refused now."""
+    try:
+        return replace(checked_record(asdict(record), record.name), id=record.id, merged_into=record.merged_into)
+    except GalleryRequestError as error:
+        raise GalleryRequestError(
+            f"{old.location}: identity {record.id} cannot be copied ({error}); rename, update or forget it first"
+        ) from None
 
 
 def _copy_observations(old: Store, new: Store, columns: Observations, identities: dict[int, int]) -> Int64:
@@ -110,12 +123,10 @@ def _copy_observations(old: Store, new: Store, columns: Observations, identities
         for start in range(0, len(columns), _CHUNK):
             rows = slice(start, min(start + _CHUNK, len(columns)))
             ids = columns.ids[rows]
-            thumbnails = [old.thumbnail(i) for i in ids.tolist()]
-            parts.append(
-                new.add_observations(
-                    owners[rows], old.vectors(ids), columns.cameras[rows], columns.times[rows], thumbnails
-                )
-            )
+            thumbnails = [checked_thumbnail(old.thumbnail(i)) for i in ids.tolist()]
+            cameras = [camera_name(camera) for camera in columns.cameras[rows]]
+            times = np.array([checked_time(moment) for moment in columns.times[rows].tolist()], np.float64)
+            parts.append(new.add_observations(owners[rows], old.vectors(ids), cameras, times, thumbnails))
             bar.advance(len(ids))
     return np.concatenate(parts)
 
@@ -146,13 +157,14 @@ def _compare(old: Store, new: Store, columns: Observations, ids: Int64, identiti
     ):
         if not np.array_equal(theirs, ours, equal_nan=what == "times"):
             raise _difference(new, f"{what} of observations")
-    if columns.cameras != tuple(copies.cameras[row] for row in order.tolist()):
+    cameras = tuple(camera_name(camera) for camera in columns.cameras)
+    if cameras != tuple(copies.cameras[row] for row in order.tolist()):
         raise _difference(new, "cameras of observations")
     before, after = old.identities(), new.identities()
     if len(after) != len(before):
         raise _difference(new, f"{len(after):,} identities instead of {len(before):,}")
     for identity, record in before.items():
-        if _plain(record, identities) != after[identities[identity]]:
+        if _plain(_checked(old, record), identities) != after[identities[identity]]:
             raise _difference(new, f"identity {identities[identity]}")
     with progress_bar("compare vectors", len(columns)) as bar:
         for start in range(0, len(columns), _CHUNK):

@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from passerby.errors import GalleryError, StorageError
+from passerby.errors import GalleryError, GalleryRequestError, StorageError
+from passerby.gallery.argument_checks import camera_name
 from passerby.gallery.changes import write_event
+from passerby.gallery.foreign_rows import checked_record, checked_time
 from passerby.gallery.identities import find_all
-from passerby.gallery.images_or_vectors import unit_vectors
+from passerby.gallery.images_or_vectors import checked_thumbnail, unit_vectors
 from passerby.gallery.stores.protocol import Store
-from passerby.gallery.stores.rows import IdentityRecord
+from passerby.plain_names import plain_key
 from passerby.progress import progress_bar
 
 FORMAT = "passerby-gallery-1"
@@ -110,27 +112,55 @@ def import_parquet(store: Store, source: Path, fingerprint: str, actor: str) -> 
     theirs = metadata.get("fingerprint", "")
     if theirs != fingerprint and fingerprint:
         raise GalleryError(f"{source}: vectors of the encoder {theirs!r}; this gallery holds those of {fingerprint!r}")
+    _check_columns(file.schema_arrow, source)
     count = 0
     with store.transaction(), progress_bar(f"import {source.name}", file.metadata.num_rows) as bar:
         made: dict[str, int] = {}
         for batch in file.iter_batches(batch_size=_CHUNK):
-            count += _import_rows(store, batch.to_pylist(), made, theirs, actor)
+            count += _import_rows(store, batch.to_pylist(), made, theirs, actor, source, count)
             bar.advance(batch.num_rows)
     return count
 
 
-def _import_rows(store: Store, rows: list[dict[str, Any]], made: dict[str, int], fingerprint: str, actor: str) -> int:
+def _check_columns(found: Any, source: Path) -> None:
+    """Every column is there and of the kind that is expected of it."""
+    expected = _schema(1, {})
+    for name in expected.names:
+        if name not in found.names:
+            raise GalleryError(f"{source}: there is no column {name!r}, which `export` writes")
+        kinds = [pa.types.is_fixed_size_list] if name == "vector" else [expected.field(name).type.equals]
+        if not any(kind(found.field(name).type) for kind in kinds):
+            raise GalleryError(
+                f"{source}: column {name!r}: expected {expected.field(name).type}, found {found.field(name).type}"
+            )
+
+
+def _import_rows(
+    store: Store,
+    rows: list[dict[str, Any]],
+    made: dict[str, int],
+    fingerprint: str,
+    actor: str,
+    source: Path,
+    before: int,
+) -> int:
+    for number, row in enumerate(rows):
+        try:
+            _check_row(row)
+        except GalleryRequestError as error:
+            raise GalleryRequestError(f"{source}: row {before + number}: {error}; nothing was imported") from None
     settings = store.settings()
     vectors = unit_vectors([row["vector"] for row in rows], settings.dim or None)
     if not settings.dim:
         store.change_settings(replace(settings, dim=vectors.shape[1], fingerprint=fingerprint))
-    new = {row["identity"]: row for row in rows if row["identity"] not in made}
-    known = find_all(store, list(new))
-    for name, row in new.items():
-        made[name] = known[name].id if name in known else _import_identity(store, row)
-    created = {made[name] for name in new if name not in known}
-    owners = np.array([made[row["identity"]] for row in rows], np.int64)
-    times = np.array([np.nan if row["time"] is None else row["time"] for row in rows], np.float64)
+    names = {plain_key(row["record"].name): row["record"] for row in rows}
+    new = {key: record for key, record in names.items() if key not in made}
+    known = find_all(store, [record.name for record in new.values()])
+    for key, record in new.items():
+        made[key] = known[record.name].id if record.name in known else store.put_identity(record)
+    created = {made[key] for key, record in new.items() if record.name not in known}
+    owners = np.array([made[plain_key(row["record"].name)] for row in rows], np.int64)
+    times = np.array([row["time"] for row in rows], np.float64)
     cameras, thumbnails = [row["camera"] for row in rows], [row["thumbnail"] for row in rows]
     ids = store.add_observations(owners, vectors, cameras, times, thumbnails)
     batch = made.setdefault("", int(ids[0]))  # no identity is called "": one number for the whole import
@@ -140,6 +170,11 @@ def _import_rows(store: Store, rows: list[dict[str, Any]], made: dict[str, int],
     return len(rows)
 
 
-def _import_identity(store: Store, row: dict[str, Any]) -> int:
-    described = {key: row[key] for key in ("unknown", "notes", "consent", "expires", "created")}
-    return store.put_identity(IdentityRecord(0, row["identity"], **described))
+def _check_row(row: dict[str, Any]) -> None:
+    """Bring one row to what a store holds; its identity becomes `record`."""
+    row["record"] = checked_record(row, row["identity"])
+    row["camera"] = camera_name(row["camera"])
+    row["time"] = checked_time(row["time"])
+    row["thumbnail"] = checked_thumbnail(row["thumbnail"])
+    if row["vector"] is None or any(number is None for number in row["vector"]):
+        raise GalleryRequestError("vector: expected numbers, found none")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import struct
 import warnings
 import zlib
@@ -79,13 +80,20 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, bu
 
 
 def _read_bounded(name: str) -> bytes:
-    """The file's bytes; a person crop takes one read, which is half the cost of a buffered file object."""
-    descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    """The file's bytes; a person crop takes one read, which is half the cost of a buffered file object.
+
+    A pipe or a device is no picture: opening the one would wait for a writer, reading the other never end.
+    """
+    descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+            raise ImageError(f"{name}: expected an image file, found {kind}")
         data = os.read(descriptor, _ONE_READ)
         if len(data) < _ONE_READ:
             return data
-        size = os.fstat(descriptor).st_size
+        size = found.st_size
         if size > MAX_BYTES:
             raise ImageError(f"{name}: {size:,} bytes are more than the limit of {MAX_BYTES:,}")
     finally:
@@ -144,6 +152,7 @@ def _decode_with_pillow(data: bytes, name: str, max_pixels: int, formats: tuple[
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours, and stricter
+            warnings.simplefilter("ignore", UserWarning)  # about damaged metadata; what cannot be read is refused below
             with Image.open(io.BytesIO(data), formats=formats) as image:
                 return pixels_of_image(image, name=name, max_pixels=max_pixels)
     except UnidentifiedImageError as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from passerby.models.calibrated_threshold import check_threshold
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.sources import EncoderSource
 
@@ -42,6 +43,9 @@ def described_encoder(place: str | os.PathLike[str]) -> DescribedEncoder | None:
     """Read an encoder's folder, or that of its run; None for every other kind of encoder and for damaged ones.
 
     Whoever gets None loads the encoder with `load_encoder`, which reads all kinds and names what is wrong.
+
+    Raises:
+        WeightsError: its threshold is no distance.
     """
     if isinstance(place, EncoderSource) and place.settings.given():
         return None
@@ -59,11 +63,17 @@ def described_encoder(place: str | os.PathLike[str]) -> DescribedEncoder | None:
                 preprocessing=Preprocessing.model_validate(content["input"]),
                 model_config=content["model"],
                 provenance=content.get("provenance", {}),
-                calibration=_read(folder / "threshold.json") or {},
+                calibration=_calibration(folder / "threshold.json"),
             )
         except (KeyError, ValidationError):
             return None
     return None
+
+
+def _calibration(file: Path) -> dict[str, Any]:
+    found = _read(file) or {}
+    check_threshold(found, file)
+    return found
 
 
 def _read(file: Path) -> dict[str, Any] | None:

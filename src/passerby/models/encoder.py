@@ -20,6 +20,7 @@ from torch import Tensor
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import ConfigError, ImageError, WeightsError, unknown_name
 from passerby.files import replace_file, replace_folder
+from passerby.models.calibrated_threshold import check_threshold
 from passerby.models.description import read_description
 from passerby.models.engines.engine import ENGINES, Engine
 from passerby.models.engines.graph_engine import GraphEngine
@@ -354,7 +355,12 @@ def _load_exported(folder: Path, engine: str, preprocessing: Preprocessing, fing
 
 def _load_foreign(path: Path, engine: str | None) -> Encoder:
     foreign = read_description(path)
-    source = EncoderSource(str(path.parent / foreign.file), foreign.settings)
+    model = path.parent / foreign.file
+    if not model.resolve().is_relative_to(path.parent.resolve()):
+        raise WeightsError(
+            f"{path}: file = {foreign.file!r} lies outside the description's folder; expected it beside it"
+        )
+    source = EncoderSource(str(model), foreign.settings)
     if kind_of(source) == "checkpoint":
         loaded = load_checkpoint(source, engine)
     else:
@@ -399,6 +405,7 @@ def _read_calibration(description: Path, fingerprint: str | None = None) -> dict
     """The calibration beside an encoder; of a bare file, only one of the same preprocessing (`fingerprint`)."""
     path = _threshold_path(description)
     found = _read_json(path) if path.is_file() else {}
+    check_threshold(found, path)
     if fingerprint is not None and found.get("encoder", fingerprint) != fingerprint:
         log.warning("%s: of the encoder %s, and not used: this one is %s", path, found["encoder"], fingerprint)
         return {}
@@ -415,6 +422,7 @@ def save_threshold(folder: str | os.PathLike[str], calibration: Mapping[str, Any
     """
     if not isinstance(calibration.get("value"), (int, float)):
         raise ConfigError(f"calibration: expected a number under 'value', found {calibration.get('value')!r}")
+    check_threshold(calibration, "calibration")
     with replace_file(_threshold_path(description_path(folder))) as temporary:
         _write_json(temporary, calibration)
 

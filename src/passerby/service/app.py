@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from passerby.models.encoder import Encoder
 from passerby.service.api_keys import Key, digest_of
 from passerby.service.authentication import Authenticator
-from passerby.service.context import ServiceContext
+from passerby.service.context import AuditReads, ServiceContext
 from passerby.service.error_handlers import ERROR_HANDLERS
 from passerby.service.idempotency import IdempotencyMiddleware
 from passerby.service.limits import Limits
@@ -54,6 +54,7 @@ def create_app(
     limits: Limits | None = None,
     read_only: bool = False,
     webhooks: str | os.PathLike[str] | Sequence[Webhook] = (),
+    audit_reads: AuditReads = "pictures",
 ) -> FastAPI:
     """An ASGI application that serves one gallery; it opens the gallery now and closes it when it is shut down.
 
@@ -64,6 +65,8 @@ def create_app(
         limits: bounds; default `Limits()`.
         read_only: refuse every change.
         webhooks: where new sightings are sent: webhooks, or a file of them (see `read_webhooks`).
+        audit_reads: which readings are written to the audit: "nothing", "pictures", or "everything" (names and history,
+            too).
 
     Raises:
         ConfigError: the webhooks or keys cannot be read.
@@ -73,7 +76,13 @@ def create_app(
     limits = limits or Limits()
     hooks = read_webhooks(webhooks) if isinstance(webhooks, (str, os.PathLike)) else webhooks
     context = ServiceContext(
-        gallery, encoder, keys=_authenticator(keys), limits=limits, read_only=read_only, webhooks=hooks
+        gallery,
+        encoder,
+        keys=_authenticator(keys),
+        limits=limits,
+        read_only=read_only,
+        webhooks=hooks,
+        audit_reads=audit_reads,
     )
 
     @asynccontextmanager
@@ -90,6 +99,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # its scripts come from elsewhere; this service works without a network
         redoc_url=None,
+        redirect_slashes=False,  # to an address that the Host header names
     )
     app.state.context = context
     # the last one added is called first

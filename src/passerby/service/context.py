@@ -6,20 +6,23 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.result_types import Identification
 from passerby.models.encoder import Encoder
 from passerby.service import logs
+from passerby.service.api_keys import Key
 from passerby.service.authentication import Authenticator
 from passerby.service.batching import BatchingEncoder
 from passerby.service.errors import ServiceError
 from passerby.service.gallery_handle import GalleryHandle
 from passerby.service.identification import IdentificationPipeline, IdentificationTask
 from passerby.service.limits import Limits
+from passerby.service.made_requests import MadeRequests
 from passerby.service.metrics import Metrics
+from passerby.service.pixels_in_flight import PixelsInFlight
 from passerby.service.rate_limit import RateLimiter
 from passerby.service.request_bodies import BodiesInFlight
 from passerby.service.schemas import IdentifyResponse
@@ -28,6 +31,9 @@ from passerby.service.verdict import band_around
 from passerby.service.webhooks import Webhook, WebhookSenders
 
 T = TypeVar("T")
+Reading: TypeAlias = Literal["names", "pictures", "history"]
+AuditReads: TypeAlias = Literal["nothing", "pictures", "everything"]
+"""Which readings are written to the audit; identifications and changes always are."""
 _DECODER_THREADS = 4
 _PARSER_THREADS = 2
 _QUERY_THREADS = 8  # tasks that only read do not wait behind those that encode
@@ -43,6 +49,7 @@ class ServiceContext:
         limits: bounds.
         read_only: refuse every change.
         webhooks: where new sightings are sent.
+        audit_reads: which readings are written to the audit.
 
     Raises:
         GalleryError: the gallery cannot be opened with this encoder.
@@ -58,7 +65,10 @@ class ServiceContext:
         limits: Limits,
         read_only: bool,
         webhooks: Sequence[Webhook] = (),
+        audit_reads: AuditReads = "pictures",
     ) -> None:
+        self.audit_reads = audit_reads
+        self.made = MadeRequests()
         self.keys = keys
         self.rates = RateLimiter(limits.rate)
         self.limits = limits
@@ -76,11 +86,13 @@ class ServiceContext:
         except BaseException:
             self.encoder.close()
             raise
+        self.pixels = PixelsInFlight(limits)
         self._pipeline = IdentificationPipeline(
             self.gallery,
             self.encoder,
             self._finish,
             pixels=limits.pixels,
+            in_flight=self.pixels,
             seconds=limits.encode_seconds,
             threads=_DECODER_THREADS,
         )
@@ -147,6 +159,7 @@ class ServiceContext:
             self.audit(gallery, notes)
         for answer in answers:
             self.metrics.count_verdict(answer.verdict)
+            self.made.add(answer.request)
         return [answer.model_dump_json().encode() for answer in answers]
 
     def _start(self) -> None:
@@ -169,6 +182,11 @@ class ServiceContext:
                 logs.write("audit", {"action": note.action, "key": note.actor, **note.detail})
         else:
             gallery.log_many(notes)
+
+    def note_reading(self, gallery: Gallery, what: Reading, caller: Key, identity: str | None = None) -> None:
+        """Write to the audit who read what, before it is answered, as far as `audit_reads` asks for it."""
+        if self.audit_reads == "everything" or what == self.audit_reads:
+            self.audit(gallery, [Note(f"read_{what}", identity, caller.name, {})])
 
     def close(self) -> None:
         """Finish what is running, then close."""

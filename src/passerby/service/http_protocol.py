@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import secrets
+from functools import partial
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from passerby.service.asgi import App, Receive, Scope, Send
 from passerby.service.request_bodies import LINGER_SECONDS
+from passerby.service.security_headers import SECURITY_HEADERS
 
 _PIECE = 16 * 1024  # bytes that h11 gets at once; it refuses headers that need more than one of them beside the last
 _FREE_CHUNKS = 1000
@@ -69,7 +72,22 @@ class BoundedProtocol(H11Protocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.conn = BoundedConnection(h11.SERVER, _PIECE)
+        most, self.limit_concurrency = self.limit_concurrency, None  # uvicorn's own answer is text without headers
+        if most is not None:
+            self.app = partial(self._bounded, self.app, most)
         self._failed = False
+
+    async def _bounded(self, app: App, most: int, scope: Scope, receive: Receive, send: Send) -> None:
+        """503 for whoever comes when there are too many connections."""
+        if len(self.connections) < most and len(self.tasks) <= most:
+            await app(scope, receive, send)
+            return
+        body = json.dumps({"detail": "too many connections", "request": secrets.token_hex(8)}).encode()
+        headers = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+        headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers += [(b"retry-after", b"1"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""

@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from passerby.array_types import Float32
 from passerby.errors import PasserbyError
@@ -29,6 +30,7 @@ from passerby.gallery.result_types import Identification
 from passerby.service.batching import BatchingEncoder
 from passerby.service.errors import ServiceError
 from passerby.service.gallery_handle import GalleryHandle
+from passerby.service.pixels_in_flight import PixelsInFlight
 from passerby.service.schemas import IdentifyRequest
 from passerby.service.uploads import open_image
 
@@ -89,6 +91,7 @@ class IdentificationPipeline:
         encoder: turns images into vectors.
         finish: writes the audit of several identifications and makes their answers; called in one thread.
         pixels: of the largest image.
+        in_flight: counts those of all images that are being decoded.
         seconds: longest wait of one identification.
         threads: that decode; one slow image holds up one of them.
     """
@@ -100,6 +103,7 @@ class IdentificationPipeline:
         finish: Finish,
         *,
         pixels: int,
+        in_flight: PixelsInFlight,
         seconds: float,
         threads: int,
     ) -> None:
@@ -107,6 +111,7 @@ class IdentificationPipeline:
         self._encoder = encoder
         self._finish = finish
         self._pixels = pixels
+        self._in_flight = in_flight
         self._seconds = seconds
         self._received: SimpleQueue[_Pending | None] = SimpleQueue()
         self._encoded: SimpleQueue[_Pending | None] = SimpleQueue()
@@ -153,12 +158,24 @@ class IdentificationPipeline:
                     pending.vectors = unit_vectors(pending.task.vectors, self._encoder.dim)
                     self._encoded.put(pending)
                     continue
-                decoded = [open_image(d, i, max_pixels=self._pixels) for i, d in enumerate(pending.task.images)]
-                pending.encoding = self._encoder.submit(self._encoder.prepare(decoded))
+                images = self._prepare(pending)
+                if images is None:
+                    continue
+                pending.encoding = self._encoder.submit(images)
             except Exception as error:  # of any class: the caller must get it, and the thread go on
                 _deliver([(pending, error)])
             else:
                 pending.encoding.add_done_callback(partial(self._on_encoded, pending))
+
+    def _prepare(self, pending: _Pending) -> torch.Tensor | None:
+        """The images at the encoder's size, one decoded at a time; None as soon as nobody waits any more."""
+        ready = []
+        with self._in_flight.hold(pending.task.images):
+            for position, data in enumerate(pending.task.images):
+                if pending.answer.done():
+                    return None
+                ready.append(self._encoder.prepare([open_image(data, position, max_pixels=self._pixels)]))
+        return torch.cat(ready)
 
     def _on_encoded(self, pending: _Pending, done: Future[Float32]) -> None:
         if done.cancelled():

@@ -17,6 +17,10 @@ class Limits(BaseModel):
     `body_bytes` fits in any case."""
     pixels: int = Field(default=16_000_000, ge=1)
     """Pixels of the largest image, read from its header before it is decoded; more is refused with 413."""
+    request_pixels: int = Field(default=64_000_000, ge=1)
+    """Pixels of all images of one request together, each pass over a JPEG of many scans counted; more: 413."""
+    pixels_in_flight: int = Field(default=192_000_000, ge=1)
+    """Pixels that are decoded at once, over all requests; beyond, 503 and Retry-After. One request fits in any case."""
     images: int = Field(default=64, ge=1)
     """Most images (or vectors) of one request, which is the longest tracklet."""
     batch: int = Field(default=64, ge=1)
@@ -33,6 +37,8 @@ class Limits(BaseModel):
     """A client that takes longer to send its request line and headers is disconnected."""
     body_seconds: float = Field(default=30.0, gt=0)
     """A client that takes longer to send its body gets 408."""
+    write_seconds: float = Field(default=30.0, gt=0)
+    """A client that takes nothing of its answer for so long is disconnected."""
     encode_seconds: float = Field(default=30.0, gt=0)
     """A request whose images wait longer for the encoder gets 503; nothing was changed then."""
     shutdown_seconds: int = Field(default=30, ge=1)

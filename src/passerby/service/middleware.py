@@ -21,19 +21,10 @@ from passerby.service.errors import ServiceError
 from passerby.service.page_files import PAGE
 from passerby.service.request_bodies import ClientDisconnected, RequestBody, close_if_unread
 from passerby.service.request_head import check_request_head
+from passerby.service.security_headers import SECURITY_HEADERS as SECURITY_HEADERS
 
 OPEN_PATHS = frozenset({*PAGE, "/health", "/ready", "/openapi.json"})
 """Paths without a key: the page (not the data it shows), liveness, and the description of the API."""
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    "Cache-Control": "no-store",
-}
 _ENCODED = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 _CLIENT_CLOSED_REQUEST = 499  # nginx's status for the log of a request that got no answer
 

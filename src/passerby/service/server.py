@@ -20,6 +20,7 @@ from passerby.service.limits import Limits
 
 if TYPE_CHECKING:
     from passerby.models.encoder import Encoder
+    from passerby.service.context import AuditReads
 
 
 def serve(
@@ -35,6 +36,7 @@ def serve(
     tls_key: str | os.PathLike[str] | None = None,
     webhooks: str | os.PathLike[str] | None = None,
     limits: Limits | None = None,
+    audit_reads: AuditReads = "pictures",
 ) -> None:
     """Serve a gallery over HTTP, with a page for the operator, until SIGTERM or SIGINT.
 
@@ -54,6 +56,8 @@ def serve(
         tls_key: PEM file.
         webhooks: JSON file of where new sightings are sent (see `passerby.service.webhooks.read_webhooks`).
         limits: sizes, rates and times; default `Limits()`.
+        audit_reads: which readings are written to the audit: "nothing", "pictures", or "everything" (names and history,
+            too).
 
     Raises:
         MissingExtraError: the extra `serve` is not installed.
@@ -80,7 +84,13 @@ def serve(
     listener = listen(host, port)
     with listener:
         app = create_app(
-            gallery, ready, keys=keys or {token: "admin"}, limits=limits, read_only=read_only, webhooks=webhooks or ()
+            gallery,
+            ready,
+            keys=keys or {token: "admin"},
+            limits=limits,
+            read_only=read_only,
+            webhooks=webhooks or (),
+            audit_reads=audit_reads,
         )
         logging.config.dictConfig(logs.configuration())
         if speeds:

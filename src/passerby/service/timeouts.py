@@ -30,7 +30,11 @@ async def run_server(
         limits: times.
         on_stop: called when the service stops, before it waits for requests in flight: ends streams that would go on.
     """
-    tasks = [asyncio.create_task(_close_slow_connections(server, limits)), asyncio.create_task(_stop(server, on_stop))]
+    tasks = [
+        asyncio.create_task(_close_slow_connections(server, limits)),
+        asyncio.create_task(_close_slow_readers(server, limits)),
+        asyncio.create_task(_stop(server, on_stop, limits)),
+    ]
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -40,10 +44,36 @@ async def run_server(
                 await task
 
 
-async def _stop(server: uvicorn.Server, on_stop: Callable[[], None]) -> None:
+async def _stop(server: uvicorn.Server, on_stop: Callable[[], None], limits: Limits) -> None:
     while not server.should_exit:
         await asyncio.sleep(0.1)
     on_stop()
+    await asyncio.sleep(limits.shutdown_seconds)
+    for connection in list(server.server_state.connections):  # closing would wait for who does not read
+        if isinstance(connection, H11Protocol) and connection.transport is not None:
+            connection.transport.abort()
+
+
+async def _close_slow_readers(server: uvicorn.Server, limits: Limits) -> None:
+    """End connections that have taken nothing of what waits for them for `write_seconds`."""
+    seen: dict[Any, tuple[int, float]] = {}
+    while True:
+        await asyncio.sleep(min(1.0, limits.write_seconds / 4))
+        now = asyncio.get_running_loop().time()
+        waiting = {
+            connection: size
+            for connection in server.server_state.connections
+            if isinstance(connection, H11Protocol)
+            and connection.transport is not None
+            and (size := connection.transport.get_write_buffer_size())
+        }
+        seen = {
+            connection: seen[connection] if connection in seen and seen[connection][0] <= size else (size, now)
+            for connection, size in waiting.items()
+        }
+        for connection, (_, since) in seen.items():
+            if now - since >= limits.write_seconds:
+                connection.transport.abort()
 
 
 async def _close_slow_connections(server: uvicorn.Server, limits: Limits) -> None:

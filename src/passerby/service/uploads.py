@@ -14,6 +14,21 @@ from passerby.service.errors import ServiceError
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MAX_SCANS = 64
 """Scans of a JPEG. A progressive one has some ten; each further scan of a hostile one costs a pass over all pixels."""
+_USUAL_SCANS = 10
+
+
+def pixels_to_decode(data: bytes, position: int, *, max_pixels: int) -> int:
+    """What an uploaded image costs: its pixels, times the tens of scans of a JPEG; read from its header.
+
+    Raises:
+        ServiceError: as `open_image`, but for what only decoding finds.
+    """
+    name = f"image {position}"
+    width, height = _declared_size(data, name)
+    if width * height > max_pixels:
+        raise ServiceError(413, f"{name}: {width} x {height} pixels are more than the limit of {max_pixels:,}")
+    scans = data.count(b"\xff\xda") if data.startswith(b"\xff\xd8") else 1
+    return width * height * max(1, -(-scans // _USUAL_SCANS))
 
 
 def open_image(data: bytes, position: int, *, max_pixels: int) -> UInt8:
@@ -23,9 +38,7 @@ def open_image(data: bytes, position: int, *, max_pixels: int) -> UInt8:
         ServiceError: 415 another format, or animated; 413 more than `max_pixels`; 422 damaged.
     """
     name = f"image {position}"
-    width, height = _declared_size(data, name)
-    if width * height > max_pixels:
-        raise ServiceError(413, f"{name}: {width} x {height} pixels are more than the limit of {max_pixels:,}")
+    pixels_to_decode(data, position, max_pixels=max_pixels)
     try:
         return decode_image(data, name=name, max_pixels=max_pixels)
     except ImageError as error:

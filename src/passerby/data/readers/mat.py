@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import struct
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from passerby.errors import DataError, MissingExtraError
 
+MAX_BYTES = 512 * 2**20
+"""Most that a version 5 file may expand to; the lists of the datasets have some MiB."""
+_COMPRESSED = 15
+_CHUNK = 2**20
 _HDF5_MARK = b"\x89HDF\r\n\x1a\n"
 
 
@@ -30,6 +36,7 @@ def load_mat(path: Path, *variables: str) -> list[Any]:
         raise DataError(
             f"{path}: a MATLAB 7.3 (HDF5) file, expected version 5: save it with '-v7' or find the original"
         )
+    _check_expanded_size(path)
     try:
         content: Mapping[str, Any] = scipy_io.loadmat(path, simplify_cells=True, variable_names=list(variables))
     except Exception as error:  # scipy raises all sorts of errors on a broken file, and every one means just that
@@ -38,6 +45,40 @@ def load_mat(path: Path, *variables: str) -> list[Any]:
     if missing:
         raise DataError(f"{path}: no variable {', '.join(missing)}; is this the right file?")
     return [content[name] for name in variables]
+
+
+def _check_expanded_size(path: Path) -> None:
+    """Refuse what would not fit into memory, before scipy takes it: its parts are compressed, a thousandfold at most.
+
+    A file is a head of 128 bytes and elements: type and length, four bytes each, and content; type 15 is zlib's.
+    """
+    total = 0
+    with path.open("rb") as file:
+        order = "<" if file.read(128)[126:128] == b"IM" else ">"
+        while len(head := file.read(8)) == 8:
+            kind, length = struct.unpack(f"{order}II", head)
+            total += _expanded(file, length, MAX_BYTES - total, path) if kind == _COMPRESSED else length
+            if total > MAX_BYTES:
+                raise DataError(f"{path}: expands to more than {MAX_BYTES:,} bytes; no list of a dataset is as large")
+            if kind != _COMPRESSED:
+                file.seek(length, 1)
+
+
+def _expanded(file: BinaryIO, length: int, most: int, path: Path) -> int:
+    """Bytes of the next `length` ones, expanded, as far as `most`; nothing of it is kept."""
+    total, expand = 0, zlib.decompressobj()
+    while length and total <= most:
+        chunk = file.read(min(length, _CHUNK))
+        if not chunk:
+            break
+        length -= len(chunk)
+        try:
+            while chunk and total <= most:
+                total += len(expand.decompress(chunk, _CHUNK))
+                chunk = expand.unconsumed_tail
+        except zlib.error as error:
+            raise DataError(f"{path}: not a readable MATLAB file ({error})") from error
+    return total
 
 
 @contextmanager

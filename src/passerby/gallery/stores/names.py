@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container
 
+from passerby.plain_names import plain_key
+
 LONGEST = 200
 
 
 def name_hint(name: str) -> int:
-    """16 bits of a name's hash: enough to find it by, too few to identify it once it is forgotten."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:2], "big")
+    """16 bits of a name's hash: enough to find it by, too few to identify it once it is forgotten.
+
+    The same for all writings of a name (see `plain_key`).
+    """
+    return int.from_bytes(hashlib.sha256(plain_key(name).encode()).digest()[:2], "big")
 
 
 def free_name(name: str, taken: Container[str]) -> str:

@@ -45,6 +45,17 @@ def open_store(location: str, *, read_only: bool = False, storage: str | None = 
     return store
 
 
+def file_of(location: str) -> Path:
+    """The file of a gallery that is one.
+
+    Raises:
+        GalleryRequestError: Milvus stores it.
+    """
+    if "://" in location or location.startswith("milvus:"):
+        raise GalleryRequestError(f"{location}: expected a gallery's file; what Milvus stores has tools of its own")
+    return Path(location).expanduser()
+
+
 def _is_milvus(location: str) -> bool:
     """Whether Milvus stores it: "milvus:" says so, and a folder *.db is milvus-lite's, under the short form of 0.1."""
     if location.startswith("milvus:"):

@@ -209,6 +209,9 @@ class Store(Protocol):
     def settle_erasure(self) -> str:
         """Finish erasing what was forgotten, also from logs and caches; what is still pending, or ""."""
 
+    def pending_erasure(self) -> str:
+        """What of those who were forgotten is still in a file, as far as the store knows; or ""."""
+
     def check(self) -> None:
         """Read everything; GalleryError where something is damaged."""
 

@@ -22,6 +22,8 @@ _NO_WEIGHTS = re.compile(
     r"(^|[._])(optim\w*|exp_avg\w*|momentum_buffer|grads?|gradients?|scheduler)([._]|$)", re.IGNORECASE
 )
 _SHOWN = 6
+_DEEPEST = 100
+"""Levels of mappings; a network's own names have some ten dots."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def find_networks(content: Any) -> list[Network]:
 
 def _collect(content: Any, place: str, found: list[Network], seen: set[int]) -> dict[str, Tensor]:
     """All tensors below `content`, by their dotted places in it; networks on the way are added to `found`."""
-    if id(content) in seen or not isinstance(content, (Mapping, list, tuple)):
+    if id(content) in seen or not isinstance(content, (Mapping, list, tuple)) or place.count(".") > _DEEPEST:
         return {}
     seen.add(id(content))
     if isinstance(content, Mapping) and "param_groups" in content:

@@ -28,6 +28,7 @@ from passerby.search import arrays
 from passerby.search.counting import exact_keys
 from passerby.search.distances import pairwise, rank_rows, row_blocks
 from passerby.search.key_discounts import Bonus
+from passerby.search.memory_need import check_memory
 from passerby.search.neighbors import neighbors
 from passerby.search.ranking import match_ranks
 from passerby.search.relevance import Relevance
@@ -37,6 +38,8 @@ from passerby.search.tiles import WORKERS
 
 _ROWS = 2048  # sparse rows that are made at once
 _SPARSE_ENTRIES = 2**19  # of sparse rows that are held at once
+_LARGEST_SET = 3
+"""Sets of averaged neighbours have about so many times k1 + 1 entries on re-ID vectors."""
 _SMALLEST_LAMBDA = 1e-4  # below, differences of D drown in the rounding of J
 
 
@@ -78,10 +81,12 @@ def rerank_k_reciprocal(
     Raises:
         EmbeddingError: vectors that are not [n, dim] finite floats of one length.
         ConfigError: a setting out of range.
+        EmbeddingError: more memory than there is.
     """
     given = {"k1": k1, "k2": k2, "lambda_value": lambda_value, "overlap": overlap, "half": half, "blend": blend}
     settings = parse_settings(RerankSettings, given, where="k_reciprocal")
     query, gallery = arrays.as_vector_pair(query_vectors, gallery_vectors, "query_vectors", "gallery_vectors")
+    _check_memory(len(query), len(gallery), query.shape[1], settings, result=True)
     sets = neighborhoods(np.concatenate([query, gallery]), len(query), settings, device=device, progress=progress)
     result = np.empty((len(query), len(gallery)), dtype=np.float32)
     for rows in row_blocks(len(query), len(gallery)):
@@ -104,6 +109,7 @@ def rank_reranked(
     With metric "cosine" the vectors are scaled to length 1 first.
     """
     places = np.flatnonzero(relevance.counted)
+    _check_memory(len(query), len(places), query.shape[1], settings, result=False)
     joint = np.empty((len(query) + len(places), query.shape[1]), dtype=np.float32)
     joint[: len(query)] = query
     np.take(gallery, places, axis=0, out=joint[len(query) :])
@@ -129,6 +135,22 @@ def rank_reranked(
         bonus_of=sets.bonus,
         device=device,
         progress=progress,
+    )
+
+
+def _check_memory(queries: int, gallery: int, dim: int, settings: RerankSettings, *, result: bool) -> None:
+    """Vectors, neighbour lists, the sparse sets of all, and the [q, g] result where it is asked for."""
+    n = queries + gallery
+    k = settings.k1 + 1
+    vectors = 4 * n * dim
+    lists = 16 * n * k
+    sets = 12 * n * min(_LARGEST_SET * k, n) * (2 if settings.k2 > 1 else 1)
+    need = vectors + lists + sets + (4 * queries * gallery if result else 0)
+    check_memory(
+        need,
+        f"re-ranking {queries:,} queries among {gallery:,} vectors",
+        "re-rank fewer queries at once or a smaller k1"
+        + (", or score them without the [q, g] result (evaluate_embeddings(..., rerank=...))" if result else ""),
     )
 
 

@@ -37,6 +37,7 @@ async def history(
     def task(gallery: Gallery) -> HistoryResponse:
         if identity is not None:
             require_identity(gallery, identity)
+        context.note_reading(gallery, "history", caller, identity)
         return HistoryResponse(events=[HistoryEvent.of(event) for event in gallery.history(identity, limit=limit)])
 
     return await context.query(task)

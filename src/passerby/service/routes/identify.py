@@ -19,6 +19,7 @@ from passerby.service.dependencies import (
     json_body,
     require_identity,
 )
+from passerby.service.errors import ServiceError
 from passerby.service.identification import IdentificationTask
 from passerby.service.json_bodies import describe_json
 from passerby.service.multipart import describe_form
@@ -63,6 +64,8 @@ async def decide(
 
     def task(gallery: Gallery) -> None:
         require_identity(gallery, body.identity)
+        if not context.made.was_made(body.request, gallery):
+            raise ServiceError(422, f"request: no identification {body.request} was answered; a decision is about one")
         detail: dict[str, float | str] = {"request": body.request, "distance": round(body.distance, 6)}
         context.audit(gallery, [Note(body.decision, body.identity, caller.name, detail)])
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.result_types import Identity
+from passerby.plain_names import plain_name
 from passerby.service.dependencies import (
     ERROR_RESPONSES,
     Admin,
@@ -66,7 +67,8 @@ async def identities(
     """Identities, the last seen first unless `sort` says otherwise."""
 
     def task(gallery: Gallery) -> IdentityList:
-        part = search.casefold()
+        context.note_reading(gallery, "names", caller)
+        part = plain_name(search).casefold()
         everybody = gallery.identities()
         found = [
             identity
@@ -107,6 +109,7 @@ async def identity(caller: Reader, context: Context, name: Annotated[Name, Query
 
     def task(gallery: Gallery) -> IdentityDetails:
         require_identity(gallery, name)
+        context.note_reading(gallery, "names", caller, name)
         return IdentityDetails(
             identity=IdentitySummary.of(gallery.describe(name)),
             sightings=[ObservationSummary.of(observation) for observation in gallery.observations(name)],
@@ -126,7 +129,8 @@ async def enroll(
     fields, images = form
 
     def task(gallery: Gallery) -> tuple[int, ...]:
-        return gallery.enroll(images=open_images(context, images), **dict(fields), actor=caller.name)
+        with context.pixels.hold(images):
+            return gallery.enroll(images=open_images(context, images), **dict(fields), actor=caller.name)
 
     return EnrollResponse(identity=fields.identity, observations=list(await context.run(task)))
 

@@ -45,7 +45,8 @@ async def observe(
     fields, images = form
 
     def task(gallery: Gallery) -> ObserveResponse:
-        sighting = gallery.observe(open_images(context, images), **dict(fields), actor=caller.name)
+        with context.pixels.hold(images):
+            sighting = gallery.observe(open_images(context, images), **dict(fields), actor=caller.name)
         return _response(context, sighting, request)
 
     return await context.run(task)
@@ -73,6 +74,7 @@ def _response(context: ServiceContext, sighting: Sighting, request: Request) -> 
         raise ServiceError(500, "a sighting without the answer that it came from")
     answer = IdentifyResponse.of(found, context.band(found.threshold), request.state.request_id)
     context.metrics.count_verdict(answer.verdict)
+    context.made.add(answer.request)
     return ObserveResponse(
         identity=sighting.identity,
         new=sighting.new,
@@ -91,7 +93,12 @@ async def thumbnail(
     caller: Reader, context: Context, observation: Annotated[int, Path(ge=1, le=MAX_INTEGER)]
 ) -> Response:
     """The small picture of an observation."""
-    data = await context.query(lambda gallery: gallery.thumbnail(observation))
+
+    def task(gallery: Gallery) -> bytes | None:
+        context.note_reading(gallery, "pictures", caller)
+        return gallery.thumbnail(observation)
+
+    data = await context.query(task)
     if data is None:
         raise ServiceError(404, f"no picture of observation {observation}")
     return Response(data, media_type="image/jpeg")

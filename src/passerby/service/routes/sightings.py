@@ -106,7 +106,12 @@ async def cameras(
 )
 async def thumbnail(caller: Reader, context: Context, sighting: Annotated[int, Path(ge=1, le=MAX_INTEGER)]) -> Response:
     """The small picture of a sighting."""
-    data = await context.query(lambda gallery: gallery.sighting_thumbnail(sighting))
+
+    def task(gallery: Gallery) -> bytes | None:
+        context.note_reading(gallery, "pictures", caller)
+        return gallery.sighting_thumbnail(sighting)
+
+    data = await context.query(task)
     if data is None:
         raise ServiceError(404, f"no picture of sighting {sighting}")
     return Response(data, media_type="image/jpeg")
@@ -123,7 +128,8 @@ async def find(
     fields, images = form
 
     def task(gallery: Gallery) -> FoundSightingsResponse:
-        return _found(context, gallery, open_images(context, images), dict(fields), caller, request)
+        with context.pixels.hold(images):
+            return _found(context, gallery, open_images(context, images), dict(fields), caller, request)
 
     return await context.run(task)
 

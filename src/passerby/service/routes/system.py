@@ -19,18 +19,21 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready", responses={503: {"description": "not now"}})
 async def ready(context: Context) -> Response:
-    """Whether requests would be accepted: the gallery can be read, the encoder runs, its queue is not full."""
-    problem = ""
+    """Whether requests would be accepted: the gallery can be read, the encoder runs, its queue is not full.
+
+    `pending` says what of those who were forgotten is still in a file; requests are accepted all the same.
+    """
+    problem = pending = ""
     if not context.encoder.alive:
         problem = "the encoder does not run"
     elif context.encoder.waiting >= context.limits.queue:
         problem = "too many images are waiting"
     else:
         try:
-            await context.query(lambda gallery: gallery.threshold)
+            pending = await context.query(lambda gallery: gallery.pending_erasure)
         except PasserbyError as error:
             problem = context.gallery.without_location(str(error))
-    return JSONResponse({"status": problem or "ready"}, 503 if problem else 200)
+    return JSONResponse({"status": problem or "ready", "pending": pending or None}, 503 if problem else 200)
 
 
 @router.get(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from passerby.gallery.stores.rows import Where
+from passerby.plain_names import plain_key
 
 EVERYTHING = "id > 0"
 _NO_TIME = -1e300
@@ -16,6 +17,11 @@ _NO_TIME = -1e300
 def text_key(text: str) -> int:
     """A positive 63-bit number for a text, for filters without quoting."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def name_keys(names: Iterable[str]) -> list[int]:
+    """Numbers to find names by, in any writing; older versions numbered the writing itself."""
+    return sorted({text_key(written) for name in names for written in (plain_key(name), name)})
 
 
 def condition(where: Where) -> str:

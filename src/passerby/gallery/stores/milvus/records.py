@@ -9,7 +9,8 @@ from typing import Any
 
 from passerby.errors import GalleryRequestError
 from passerby.gallery.stores.milvus.connection import ROWS_AT_ONCE, Connection
-from passerby.gallery.stores.milvus.filters import text_key
+from passerby.gallery.stores.milvus.filters import name_keys, text_key
+from passerby.plain_names import plain_key
 
 
 class Records:
@@ -58,7 +59,7 @@ class Records:
             "number": number,
             "identity": identity or 0,
             "other": other or 0,
-            "name_key": 0 if name is None else text_key(name),
+            "name_key": 0 if name is None else text_key(plain_key(name)),
             "body": json.dumps(body, ensure_ascii=False),
             "unused": [0.0, 0.0],
         }
@@ -95,11 +96,10 @@ class Records:
         Raises:
             GalleryRequestError: the name belongs to another identity.
         """
-        owners = {name: identity for identity, name in self._named.items()}
-        keys = sorted({text_key(name) for name in owners})
-        for identity, body in self.bodies_where_in('kind == "identity"', "name_key", keys):
+        owners = {plain_key(name): identity for identity, name in self._named.items()}
+        for identity, body in self.bodies_where_in('kind == "identity"', "name_key", name_keys(self._named.values())):
             name = body["name"]
-            if name in owners and owners[name] != identity:
+            if owners.get(plain_key(name), identity) != identity:
                 raise GalleryRequestError(
                     f"{self._connection.location}: there is an identity {name!r} already (or one that was merged into "
                     "another), perhaps made by another process just now; a name belongs to one identity"

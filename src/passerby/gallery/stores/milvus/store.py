@@ -28,7 +28,7 @@ from passerby.errors import DamagedGalleryError, GalleryError, StorageError
 from passerby.gallery.events import Event
 from passerby.gallery.stores.enrolled_rows import EnrolledRows, consolidated
 from passerby.gallery.stores.milvus.connection import Connection
-from passerby.gallery.stores.milvus.filters import text_key
+from passerby.gallery.stores.milvus.filters import name_keys
 from passerby.gallery.stores.milvus.observations import ObservationRows
 from passerby.gallery.stores.milvus.records import Records
 from passerby.gallery.stores.milvus.schema import open_records
@@ -38,6 +38,7 @@ from passerby.gallery.stores.milvus.sightings_of_the_log import sightings_of_the
 from passerby.gallery.stores.names import free_name
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
+from passerby.plain_names import plain_key
 from passerby.search.score import Score
 
 log = logging.getLogger("passerby")
@@ -165,13 +166,17 @@ class MilvusStore:
     def find(self, names: Sequence[str]) -> dict[str, IdentityRecord]:
         """The identities of these names, as far as there are any, also if they were merged into another."""
         found: dict[str, IdentityRecord] = {}
-        wanted = set(names)
-        # by keys, not by the texts: names come from outside, and there is nothing to escape in a number
-        keys = [text_key(name) for name in names]
         with self._connection.use():
-            for _, body in self._records.bodies_where_in('kind == "identity"', "name_key", keys):
-                if body["name"] in wanted:
-                    found.setdefault(body["name"], IdentityRecord(**body))
+            records = [
+                IdentityRecord(**body)
+                for _, body in self._records.bodies_where_in('kind == "identity"', "name_key", name_keys(names))
+            ]
+        exact = {record.name: record for record in reversed(records)}
+        written = {plain_key(record.name): record for record in reversed(records)}
+        for name in names:
+            record = exact.get(name) or written.get(plain_key(name))
+            if record is not None:
+                found[name] = record
         return found
 
     def _migrate(self) -> None:
@@ -363,6 +368,10 @@ class MilvusStore:
             f"{state}; Milvus deletes the old segments from its object storage when its garbage collection runs "
             "(dataCoord.gc.interval and dataCoord.gc.dropTolerance of the server)"
         )
+
+    def pending_erasure(self) -> str:
+        """What this process erased and Milvus has not dropped yet; "" where it erased nothing."""
+        return "Milvus deletes old segments when its garbage collection runs" if self._erased else ""
 
     def _compact(self) -> list[int]:
         """Write segments anew; the numbers of the jobs that do it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from passerby.errors import DamagedGalleryError, GalleryError, StorageError
+from passerby.gallery.stores.sqlite.checksums import SALVAGE
 from passerby.gallery.stores.sqlite.file_guard import FileGuard
 
 BUSY_SECONDS = 30.0
@@ -92,8 +93,9 @@ def translated(location: str) -> Iterator[None]:
             raise DamagedGalleryError(
                 f"{location}: is not a gallery, or damaged (not an SQLite file); {ELSEWHERE}"
             ) from error
-        if code == sqlite3.SQLITE_CORRUPT:
-            raise DamagedGalleryError(f"{location}: damaged ({error}); go back to a backup") from error
+        unreadable = ("Could not decode", "no such table", "no such column", "malformed", "unsupported file format")
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT) or any(part in str(error) for part in unreadable):
+            raise DamagedGalleryError(f"{location}: damaged ({error}); {SALVAGE}") from error
         hints = {
             sqlite3.SQLITE_FULL: "the disk is full",
             sqlite3.SQLITE_READONLY: "the file is read-only",

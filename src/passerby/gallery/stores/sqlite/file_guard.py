@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from passerby.errors import GalleryError, StorageError
+from passerby.gallery.stores.sqlite.overwritten import OverwrittenFile
 
 if sys.platform != "win32":  # there locks belong to handles, and files in use cannot be deleted
     import fcntl
@@ -33,11 +34,13 @@ else:
     _SHARED, _EXCLUSIVE, _FREE = 1, 2, 8
     _OFD_SETLK = None
 
+OVERWRITTEN = "was overwritten by another program"
 Inode = tuple[int, int]
 Region = tuple[int, int]
 _OPEN: Region = (0x4000_0002, 510)  # of the file: locked by every connection; deleting the log needs all of it
 _MAPPED: Region = (128, 1)  # of "-shm": locked by every connection; who finds it free resets the shared memory
 _TURN: Region = (0x4000_0400, 1)  # of the file, beyond SQLite's own: ours, for one writer at a time
+_LOG_IN_USE: Region = (1 << 50, 1 << 40)  # far beyond any file: one byte of it stands for the log that is in use
 _CLOSING_SECONDS = 30.0  # how long another process may take to close the gallery
 _WAITS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02)
 
@@ -58,6 +61,8 @@ class FileGuard:
         self._path, self._log, self._memory = str(path), f"{path}-wal", f"{path}-shm"
         self._memory_descriptor: int | None = None
         self._logs: tuple[Inode | None, Inode | None] | None = None
+        self._overwritten: OverwrittenFile | None = None
+        self._closed = False
         self._descriptor, self._writable = _open(path)
         self.lasting = _are_there_lasting_locks(self._descriptor)
         found = os.fstat(self._descriptor)
@@ -80,6 +85,28 @@ class FileGuard:
             self._logs = inode(self._log), inode(self._memory)
             if None in self._logs:
                 raise StorageError(f"{self._path}: its write-ahead log was deleted while it was opened; open it again")
+            self._claim_log()
+            self._overwritten = OverwrittenFile(self._descriptor, self._memory_descriptor)
+
+    def _claim_log(self) -> None:
+        """Only one log may belong to a file: under another name (a bind mount, a new name) there would be a second.
+
+        Raises:
+            StorageError: another process has the file open with another log.
+        """
+        if not self.lasting or self._logs is None or self._logs[1] is None:
+            return
+        start, length = _LOG_IN_USE
+        device, number = self._logs[1]
+        own = start + (device * 1_000_003 + number) % length
+        if not _try(self._descriptor, _SHARED, (own, 1), lasting=True):
+            raise StorageError(f"{self._path}: another process holds a lock on the file; nothing was changed")
+        others = ((start, own - start), (own + 1, start + length - own - 1))
+        if any(length and _is_held(self._descriptor, (first, length)) for first, length in others):
+            raise StorageError(
+                f"{self._path}: another process has this file open under another name, with a write-ahead log of its "
+                "own, and what is stored under one name may be lost under the other; open it by one name only"
+            )
 
     def _lock(self) -> None:
         """Lock what is in use; locks that are there already stay."""
@@ -100,9 +127,16 @@ class FileGuard:
     def file_fault(self) -> str:
         """What has happened to the file itself since it was opened, or ""."""
         found = inode(self._path)
-        if found == self.inode:
+        if self._closed:
             return ""
+        if found == self.inode:
+            return OVERWRITTEN if self._is_overwritten() else ""
         return "was deleted or moved away" if found is None else "was replaced by another one"
+
+    def _is_overwritten(self) -> bool:
+        if self._overwritten is None or self._logs is None or self._logs[1] != inode(self._memory):
+            return False  # without its shared memory nobody can tell who wrote
+        return self._overwritten.noticed()
 
     def log_fault(self) -> str:
         """What has happened to the write-ahead log and its shared memory, or ""."""
@@ -114,6 +148,11 @@ class FileGuard:
         if found == self._logs:
             return ""
         return "was deleted" if None in found else "was replaced"
+
+    def remember_file(self) -> None:
+        """Know the file as it is now, after SQLite has written to it."""
+        if not self._closed:
+            self._is_overwritten()
 
     @contextmanager
     def turn(self, seconds: float) -> Iterator[None]:
@@ -130,28 +169,40 @@ class FileGuard:
         try:
             yield
         finally:
+            self.remember_file()
             _try(self._descriptor, _FREE, _TURN, lasting=self.lasting)
 
     def release(self) -> None:
         """Let SQLite tidy up when it closes: write the log back and delete it, if no other process has it open.
 
         Not if another log has taken its place: the old one would be written over what is newer, and the new deleted.
+        Nor if the file was overwritten: the log belongs to what was there before.
         """
         if not self.lasting or self._memory_descriptor is None or self.log_fault() == "was replaced":
+            return
+        if self.file_fault() == OVERWRITTEN:
             return
         _try(self._descriptor, _FREE, _OPEN, lasting=True)
         _try(self._memory_descriptor, _FREE, _MAPPED, lasting=True)
 
     def close(self) -> None:
-        """Close the descriptors; the log of a file that was deleted goes with it, for it is of no use to any other."""
-        deleted = os.fstat(self._descriptor).st_nlink == 0
-        if deleted and self._logs == (inode(self._log), inode(self._memory)):
+        """Close the descriptors; the log of a file that was deleted, or overwritten, goes with its content.
+
+        It is of no use to any other, and SQLite would take it for the log of what is there now.
+        """
+        gone = os.fstat(self._descriptor).st_nlink == 0 or (self.file_fault() == OVERWRITTEN and self.is_last())
+        if gone and self._logs == (inode(self._log), inode(self._memory)):
             os.unlink(self._log)
             os.unlink(self._memory)
         self.close_descriptors()
 
+    def is_last(self) -> bool:
+        """Whether no other process has the file open; then none can open it before the descriptors are closed."""
+        return _try(self._descriptor, _EXCLUSIVE, _OPEN, lasting=self.lasting)
+
     def close_descriptors(self) -> None:
         """Close the descriptors only: all that a forked process may do."""
+        self._closed = True
         os.close(self._descriptor)
         if self._memory_descriptor is not None:
             os.close(self._memory_descriptor)
@@ -186,6 +237,16 @@ def _are_there_lasting_locks(descriptor: int) -> bool:
         return _try(descriptor, _FREE, _TURN, lasting=True)
     except StorageError:
         return False
+
+
+def _is_held(descriptor: int, region: Region) -> bool:
+    """Whether another process, or another descriptor of this one, has locked part of a region."""
+    if sys.platform == "win32" or _OFD_SETLK is None:
+        return False
+    start, length = region
+    lock = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)  # struct flock
+    answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, lock)
+    return bool(struct.unpack("hhqqi0q", answer)[0] != fcntl.F_UNLCK)
 
 
 def _try(descriptor: int, kind: int, region: Region, *, lasting: bool) -> bool:

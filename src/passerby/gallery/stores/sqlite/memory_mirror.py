@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Bool, Float32, Int64
-from passerby.errors import DamagedGalleryError, NotInGalleryError
+from passerby.errors import DamagedGalleryError, GalleryRequestError, NotInGalleryError
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
+from passerby.gallery.stores.sqlite.checksums import SALVAGE, block_sum
 from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.slots import DTYPES, by_block
 from passerby.gallery.stores.sqlite.text_slots import read_text
+from passerby.plain_names import plain_key, plain_name
 from passerby.search.index import NOBODY, ExactIndex
 from passerby.search.score import Score
 
@@ -43,6 +45,7 @@ class Memory:
         self.index: ExactIndex | None = None
         self.identities: dict[int, IdentityRecord] = {}
         self.names: dict[str, int] = {}
+        self.writings: dict[str, set[int]] = {}
         self.unknown: set[int] = set()
         self.merged: dict[int, int] = {}
         self.masks: dict[Where, Bool] = {}
@@ -52,8 +55,17 @@ class Memory:
         """Bring it up to the open transaction's view of the file.
 
         Raises:
-            DamagedGalleryError: the settings are missing or unknown.
+            DamagedGalleryError: something cannot be read.
         """
+        try:
+            self._read(db)
+        except (KeyError, TypeError, ValueError, OverflowError, IndexError, MemoryError) as error:
+            raise DamagedGalleryError(
+                f"{self.location}: damaged: a record cannot be read ({type(error).__name__}); `passerby gallery check` "
+                f"names it; {SALVAGE}"
+            ) from error
+
+    def _read(self, db: sqlite3.Connection) -> None:
         row = db.execute(
             "SELECT revision, slot_generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending, "
             "keep_sighting_vectors, sightings_expire_after, templates_per_camera, far FROM settings"
@@ -91,6 +103,7 @@ class Memory:
             texts = read_text(text, self.location)
             self._forget_identity(identity)
             self.names[texts["name"]] = identity
+            self.writings.setdefault(plain_key(texts["name"]), set()).add(identity)
             if unknown:
                 self.unknown.add(identity)
             if merged is not None:
@@ -107,18 +120,44 @@ class Memory:
         known = self.identities.get(identity)
         if known is not None and self.names.get(known.name) == identity:
             del self.names[known.name]
+        if known is not None:
+            key = plain_key(known.name)
+            self.writings.get(key, set()).discard(identity)
+            if not self.writings.get(key):
+                self.writings.pop(key, None)
         self.unknown.discard(identity)
         self.merged.pop(identity, None)
+
+    def identity_of(self, name: str) -> int | None:
+        """The identity of this name, in whatever writing; None: there is none.
+
+        Raises:
+            GalleryRequestError: several identities of an older version have it, and none in this very writing.
+        """
+        if name in self.names:
+            return self.names[name]
+        found = sorted(self.writings.get(plain_key(name), ()))
+        if len(found) > 1:
+            writings = ", ".join(repr(self.identities[identity].name) for identity in found)
+            raise GalleryRequestError(
+                f"{self.location}: {name!r} is the name of several identities ({writings}), which an older version "
+                "told apart by how it is written; write it as one of them, and merge or rename the others"
+            )
+        return found[0] if found else None
 
     def _read_all_observations(self, db: sqlite3.Connection) -> None:
         rows = db.execute("SELECT slot, id, identity, camera, time FROM observations ORDER BY slot")
         while chunk := rows.fetchmany(_CHUNK):
             self._put_rows(chunk)
         found = 0
-        for block, data in db.execute("SELECT block, data FROM vectors ORDER BY block"):
+        blocks = db.execute(
+            "SELECT v.block, v.data, s.sum FROM vectors v LEFT JOIN vector_sums s ON s.block = v.block ORDER BY v.block"
+        )
+        for block, data, total in blocks:
             first = block * VECTORS_PER_BLOCK
             end = min(first + VECTORS_PER_BLOCK, 0 if self.index is None else self.index.size)
-            found += self._put_vectors(np.arange(first, end), self._decode_vectors(data)[: max(0, end - first)])
+            vectors = self._decode_vectors(block, data, total)
+            found += self._put_vectors(np.arange(first, end), vectors[: max(0, end - first)])
         missing = (0 if self.index is None else len(self.index)) - found
         if missing:
             raise DamagedGalleryError(f"{self.location}: damaged: {missing:,} vectors are missing")
@@ -134,10 +173,13 @@ class Memory:
         self._put_rows(rows)
         slots = np.array([row[0] for row in rows], np.int64)
         for block, part in by_block(slots):
-            data = db.execute("SELECT data FROM vectors WHERE block = ?", (block,)).fetchone()
+            data = db.execute(
+                "SELECT v.data, s.sum FROM vectors v LEFT JOIN vector_sums s ON s.block = v.block WHERE v.block = ?",
+                (block,),
+            ).fetchone()
             if data is None:
                 raise DamagedGalleryError(f"{self.location}: damaged: the vectors of block {block} are missing")
-            self._put_vectors(slots[part], self._decode_vectors(data[0])[slots[part] % VECTORS_PER_BLOCK])
+            self._put_vectors(slots[part], self._decode_vectors(block, *data)[slots[part] % VECTORS_PER_BLOCK])
 
     def _put_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
         slots, ids, identities, cameras, times = (np.array(column) for column in zip(*rows, strict=True))
@@ -145,12 +187,20 @@ class Memory:
             slots, ids, _filled(identities, NOBODY), _filled(cameras, -1), np.asarray(times, np.float64)
         )
 
-    def _decode_vectors(self, data: bytes) -> npt.NDArray[Any]:
+    def _decode_vectors(self, block: int, data: bytes, total: int | None) -> npt.NDArray[Any]:
         """The vectors of a block, [slots, D], in the type they are stored in."""
         dim, dtype = self._known_index().dim, DTYPES[self.settings.storage]
         if len(data) != VECTORS_PER_BLOCK * dim * dtype.itemsize:
             raise DamagedGalleryError(
                 f"{self.location}: damaged: a block of vectors does not have {dim} numbers a vector"
+            )
+        if block_sum(data) != total:
+            index = self._known_index()
+            slots = np.arange(block * VECTORS_PER_BLOCK, min((block + 1) * VECTORS_PER_BLOCK, index.size))
+            lost = int(np.count_nonzero(index.identities[slots] != NOBODY))
+            raise DamagedGalleryError(
+                f"{self.location}: damaged: the vectors of block {block} ({lost} observations) do not match their "
+                f"checksum; {SALVAGE}"
             )
         return np.frombuffer(data, dtype).reshape(VECTORS_PER_BLOCK, dim)
 
@@ -200,7 +250,11 @@ class Memory:
 
     def _new_mask(self, index: ExactIndex, where: Where) -> Bool:
         mask = index.alive().copy()
-        codes = [code for code, name in self.cameras.items() if name in where.exclude_cameras]
+        codes = [
+            code
+            for code, name in self.cameras.items()
+            if name in where.exclude_cameras or plain_name(name) in where.exclude_cameras
+        ]
         for code in codes:
             mask &= index.cameras[: index.size] != code
         if where.exclude_identities:

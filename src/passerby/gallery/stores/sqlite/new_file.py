@@ -10,6 +10,7 @@ from pathlib import Path
 
 from passerby.errors import GalleryError, StorageError
 from passerby.gallery.stores.sqlite import schema
+from passerby.gallery.stores.sqlite.checksums import keep_record_sums, sum_everything
 from passerby.gallery.stores.sqlite.connection import ELSEWHERE, PRIVATE, sync_file, translated
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, PAGE_SIZE
 from passerby.gallery.stores.sqlite.slots import DTYPES
@@ -64,6 +65,7 @@ def _create(path: Path, storage: str) -> None:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 run_migrations(db, 0)
+                keep_record_sums(db)
                 db.execute("UPDATE settings SET storage = ?", (storage,))
             finally:
                 db.close()
@@ -90,6 +92,7 @@ def run_migrations(db: sqlite3.Connection, version: int) -> None:
                 continue
             for statement in _statements(step):
                 db.execute(statement)
+        sum_everything(db)
         db.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS)}")
         db.execute("COMMIT")
     except BaseException:

@@ -20,7 +20,8 @@ from collections.abc import Callable
 from typing import Any
 
 from passerby.gallery.stores.names import free_name, name_hint
-from passerby.gallery.stores.sqlite.text_slots import read_text, write_text
+from passerby.gallery.stores.sqlite import checksums
+from passerby.gallery.stores.sqlite.text_slots import read_text, sum_texts, write_text
 
 log = logging.getLogger("passerby")
 
@@ -72,7 +73,7 @@ def _make_names_unique(db: sqlite3.Connection) -> None:
     rows = db.execute(
         "SELECT i.id, i.text, t.data FROM identities i LEFT JOIN texts t ON t.slot = i.text ORDER BY i.id"
     )
-    texts = {identity: (slot, read_text(data, location)) for identity, slot, data in rows.fetchall()}
+    texts = {identity: (slot, read_text(data, location, summed=False)) for identity, slot, data in rows.fetchall()}
     taken = {text["name"] for _, text in texts.values()}
     owners: dict[str, int] = {}
     for identity, (slot, text) in texts.items():
@@ -208,6 +209,28 @@ def _add_calibration(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX events_pairs ON events (id) WHERE action = 'pair'")
 
 
+def _find_names_in_any_writing(db: sqlite3.Connection) -> None:
+    """Hints that are the same for 1, 01 and 1.0, and however a letter is composed."""
+    (location,) = db.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()
+    rows = db.execute("SELECT i.id, t.data FROM identities i LEFT JOIN texts t ON t.slot = i.text").fetchall()
+    db.executemany(
+        "UPDATE identities SET name_hint = ? WHERE id = ?",
+        [(name_hint(read_text(data, location, summed=False)["name"]), identity) for identity, data in rows],
+    )
+
+
+def _add_checksums(db: sqlite3.Connection) -> None:
+    """The sums themselves are computed when all steps are done (see new_file.py)."""
+    for statement in checksums.TABLES:
+        db.execute(statement)
+    db.execute("CREATE INDEX sightings_source ON sightings (source)")
+    db.execute("CREATE INDEX events_text ON events (text)")
+    db.execute("CREATE INDEX identities_text ON identities (text)")
+    sum_texts(db)
+    for name in ("sightings_source", "events_text", "identities_text"):
+        db.execute(f"DROP INDEX {name}")
+
+
 MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     # 0 -> 1
     """
@@ -277,4 +300,8 @@ MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     _add_sightings,
     # 4 -> 5
     _add_calibration,
+    # 5 -> 6
+    _find_names_in_any_writing,
+    # 6 -> 7
+    _add_checksums,
 )

@@ -122,6 +122,13 @@ def open_shared(path: Path, *, read_only: bool, storage: str) -> SharedStore:
         return SharedStore(store, str(path), read_only=read_only)
 
 
+def is_open_here(path: Path) -> bool:
+    """Whether this process has a gallery's file open."""
+    with _lock:
+        key = inode(path)
+        return key is not None and key in _open
+
+
 def _close(store: SqliteStore) -> None:
     if _open.get(store.inode) is store:
         del _open[store.inode]

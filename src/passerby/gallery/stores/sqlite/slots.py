@@ -11,6 +11,7 @@ import numpy as np
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
 from passerby.gallery.images_or_vectors import THUMBNAIL_BYTES
+from passerby.gallery.stores.sqlite.checksums import block_sum
 from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
 
 DTYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
@@ -34,12 +35,19 @@ def write_vectors(db: sqlite3.Connection, slots: Int64, vectors: Float32, storag
         if block >= blocks:
             data = np.zeros((VECTORS_PER_BLOCK, stored.shape[1]), stored.dtype)
             data[places] = stored[part]
-            db.execute("INSERT INTO vectors VALUES (?, ?)", (block, data.data.cast("B")))
+            content = data.data.cast("B")
+            db.execute("INSERT INTO vectors VALUES (?, ?)", (block, content))
+            db.execute("INSERT OR REPLACE INTO vector_sums VALUES (?, ?)", (block, block_sum(content)))
             continue
         with db.blobopen("vectors", "data", block) as blob:
+            before = block_sum(blob.read())
             for place, row in zip(places.tolist(), stored[part], strict=True):
                 blob.seek(place * size)
                 blob.write(row.data.cast("B"))
+            blob.seek(0)
+            after = block_sum(blob.read())
+        # a block that was damaged already keeps its sum, and so stays damaged
+        db.execute("UPDATE vector_sums SET sum = ? WHERE block = ? AND sum = ?", (after, block, before))
 
 
 def write_thumbnails(db: sqlite3.Connection, pictures: Sequence[bytes]) -> list[int]:

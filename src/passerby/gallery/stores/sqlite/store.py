@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from passerby.gallery.stores.names import name_hint
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite import schema
+from passerby.gallery.stores.sqlite.checksums import SALVAGE, check_records, keep_record_sums
 from passerby.gallery.stores.sqlite.connection import (
     BUSY_SECONDS,
     PRIVATE,
@@ -39,7 +40,7 @@ from passerby.gallery.stores.sqlite.connection import (
     translated,
 )
 from passerby.gallery.stores.sqlite.enrolled import enrolled_rows
-from passerby.gallery.stores.sqlite.file_guard import FileGuard
+from passerby.gallery.stores.sqlite.file_guard import OVERWRITTEN, FileGuard
 from passerby.gallery.stores.sqlite.memory_mirror import Memory
 from passerby.gallery.stores.sqlite.new_file import run_migrations
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, VECTORS_PER_BLOCK
@@ -52,9 +53,14 @@ from passerby.gallery.stores.sqlite.slots import (
     write_vectors,
 )
 from passerby.gallery.stores.sqlite.text_slots import erase_text, read_text, write_text
+from passerby.plain_names import plain_key
 from passerby.search.score import Score
 
 _READER_SECONDS = 3.0
+ERASURE_PENDING = (
+    "another process is reading an older state, or the disk is in the way, so the write-ahead log still holds the "
+    "erased bytes; the next change, the next opening or `purge` empties it"
+)
 
 
 class SqliteStore:
@@ -94,7 +100,9 @@ class SqliteStore:
             with translated(self.location):
                 self._connect()
                 self._migrate()
+                self._keep_sums()
             self._refresh()
+            self._finish_erasure()
         except BaseException:
             self._finish()
             raise
@@ -107,6 +115,10 @@ class SqliteStore:
             self._db.execute("PRAGMA journal_mode = WAL")  # a copy by other tools may be without
         if has_log(self._db):
             self._guard.hold()
+
+    def _keep_sums(self) -> None:
+        if not self._read_only:
+            keep_record_sums(self._db)
 
     def make_writable(self) -> None:
         """Go on as a store that can be written to, if it was opened for reading only."""
@@ -121,6 +133,14 @@ class SqliteStore:
                     raise
                 self._connections.pop(0).close()
                 self._data_version = -1  # it is counted by connection
+                self._keep_sums()
+                self._refresh()
+                self._finish_erasure()
+
+    def _finish_erasure(self) -> None:
+        """What a process that was killed, or a reader, has left of those who were forgotten goes now, if it can."""
+        if not self._read_only and self._memory.erasure_pending:
+            self.settle_erasure(wait=0.0)
 
     def leave_to_parent(self) -> None:
         """In a forked process: let go of the locks' descriptors, and never touch the file again."""
@@ -170,6 +190,8 @@ class SqliteStore:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._lock, translated(self.location):
             if self._depth == 0:
+                if self.file_fault() == OVERWRITTEN:
+                    self._check_file()
                 self._refresh()
                 if not self._guard.lasting:  # else no process that obeys SQLite's locks can have deleted the log
                     self._check_log()
@@ -201,9 +223,24 @@ class SqliteStore:
                 finally:
                     self._depth = 0
                 self._check_log()
-                self._refresh(force=True)
-                if self._memory.erasure_pending:
-                    self._empty_log(wait=0.0)
+                self._follow_commit()
+
+    def _follow_commit(self) -> None:
+        """What comes after COMMIT is not part of the change, which is on the disk: a failure must not deny it."""
+        try:
+            self._refresh(force=True)
+        except (StorageError, DamagedGalleryError):
+            self._data_version = -1  # the next call reads it, and says so if it cannot
+        if self._is_erasure_pending():
+            self._empty_log(wait=0.0)
+
+    def _is_erasure_pending(self) -> bool:
+        """As the file says: what of it is damaged must not keep somebody else from being erased."""
+        try:
+            (pending,) = self._db.execute("SELECT erasure_pending FROM settings").fetchone()
+        except sqlite3.Error:
+            return False
+        return bool(pending)
 
     def _roll_back(self) -> None:
         """End the transaction, unless SQLite has ended it already, as it does after some errors."""
@@ -219,6 +256,12 @@ class SqliteStore:
 
     def _check_file(self) -> None:
         if fault := self.file_fault():
+            if fault == OVERWRITTEN:
+                raise StorageError(
+                    f"{self.location}: the file {fault} while the gallery was open; nothing was changed; end all "
+                    "programs that use it, and bring a backup back with `passerby gallery restore BACKUP "
+                    f"{self.location}`, not by copying over it"
+                )
             raise StorageError(
                 f"{self.location}: the file {fault} while the gallery was open; nothing was changed; put it back, or "
                 "open the gallery again"
@@ -300,9 +343,8 @@ class SqliteStore:
     def find(self, names: Sequence[str]) -> dict[str, IdentityRecord]:
         """The identities of these names, as far as there are any, also if they were merged into another."""
         with self._reading():
-            return {
-                name: self._memory.identities[self._memory.names[name]] for name in names if name in self._memory.names
-            }
+            found = {name: self._memory.identity_of(name) for name in names}
+            return {name: self._memory.identities[one] for name, one in found.items() if one is not None}
 
     def put_identity(self, record: IdentityRecord) -> int:
         """Store a new identity (`id` 0) or replace one; its id.
@@ -311,6 +353,7 @@ class SqliteStore:
             GalleryRequestError: the name belongs to another identity.
         """
         text = {"name": record.name, "notes": record.notes, "consent": record.consent}
+        self._check_name_is_free(record)
         old = self._db.execute("SELECT text FROM identities WHERE id = ?", (record.id,)).fetchone()
         slot = write_text(self._db, text, old[0] if old else None)
         columns = {
@@ -325,10 +368,27 @@ class SqliteStore:
         try:
             return _put_row(self._db, record.id if old else None, columns)
         except sqlite3.IntegrityError:
-            raise GalleryRequestError(
-                f"{self.location}: there is an identity {record.name!r} already (or one that was merged into "
-                "another); a name belongs to one identity"
-            ) from None
+            raise self._name_taken(record.name) from None
+
+    def _check_name_is_free(self, record: IdentityRecord) -> None:
+        """No other identity has the name in another writing; an older version may have let two have it."""
+        known = self._memory.identities.get(record.id)
+        if known is not None and known.name == record.name:
+            return
+        rows = self._db.execute(
+            "SELECT t.data FROM identities i JOIN texts t ON t.slot = i.text WHERE i.name_hint = ? AND i.id <> ?",
+            (name_hint(record.name), record.id),
+        )
+        for (text,) in rows.fetchall():
+            other = read_text(text, self.location)["name"]
+            if plain_key(other) == plain_key(record.name):
+                raise self._name_taken(other)
+
+    def _name_taken(self, name: str) -> GalleryRequestError:
+        return GalleryRequestError(
+            f"{self.location}: there is an identity {name!r} already (or one that was merged into another); a name "
+            "belongs to one identity, in all its writings"
+        )
 
     def erase_identities(self, identities: Sequence[int]) -> None:
         """Erase identities, their texts, and what the log says of them."""
@@ -502,6 +562,7 @@ class SqliteStore:
         if self._log_db is None:
             self._db.execute("SELECT 1")  # a closed gallery stays closed
             self._log_db = connect(self.path, read_only=False)
+            keep_record_sums(self._log_db)
             self._connections.append(self._log_db)
         db = self._log_db
         db.execute("BEGIN IMMEDIATE")
@@ -537,20 +598,25 @@ class SqliteStore:
                 f"LEFT JOIN texts t ON t.slot = e.text {condition}",
                 values,
             ).fetchall()
-            return [
-                Event(
-                    row[0],
-                    at=row[1],
-                    action=row[2],
-                    actor=row[3],
-                    identity=row[4],
-                    other=row[5],
-                    detail=json.loads(row[6]),
-                    private={} if row[7] is None else read_text(row[7], self.location),
-                    undone=bool(row[8]),
-                )
-                for row in rows
-            ]
+            return [self._event(row) for row in rows]
+
+    def _event(self, row: Sequence[Any]) -> Event:
+        try:
+            return Event(
+                row[0],
+                at=float(row[1]),
+                action=row[2],
+                actor=row[3],
+                identity=row[4],
+                other=row[5],
+                detail=dict(json.loads(row[6])),
+                private={} if row[7] is None else read_text(row[7], self.location),
+                undone=bool(row[8]),
+            )
+        except (TypeError, ValueError):
+            raise DamagedGalleryError(
+                f"{self.location}: damaged: entry {row[0]} of the log cannot be read; {SALVAGE}"
+            ) from None
 
     def mark_undone(self, event: int) -> None:
         """Note that an event was undone."""
@@ -558,30 +624,44 @@ class SqliteStore:
 
     # -- upkeep ------------------------------------------------------------------------------------------------------
 
-    def settle_erasure(self) -> str:
-        """Empty the write-ahead log, which still holds the pages as they were before; what is pending, or ""."""
-        with self._writing, self._lock, translated(self.location):
-            self._refresh(force=True)
-            if self._read_only or not self._memory.erasure_pending:
-                return ""
-            if fault := self.file_fault() or self.log_fault():
-                return f"the file or its write-ahead log {fault}, so the log was not emptied; `purge` when it is back"
-            with self._guard.turn(BUSY_SECONDS):
-                if self._empty_log(wait=_READER_SECONDS):
-                    return ""
-            return (
-                "another process is reading an older state, so the write-ahead log still holds the erased bytes; "
-                "the next change (or `purge`) empties it"
-            )
+    def settle_erasure(self, *, wait: float = _READER_SECONDS) -> str:
+        """Empty the write-ahead log, which still holds the pages as they were before; what is pending, or "".
+
+        Args:
+            wait: seconds for which a reader of an older state may be in the way.
+        """
+        with self._writing, self._lock:
+            try:
+                with translated(self.location):
+                    with suppress(DamagedGalleryError):
+                        self._refresh(force=True)
+                    if self._read_only or not self._is_erasure_pending():
+                        return ""
+                    if fault := self.file_fault() or self.log_fault():
+                        return (
+                            f"the file or its write-ahead log {fault}, so the log was not emptied; `purge` when it is "
+                            "back"
+                        )
+                    with self._guard.turn(BUSY_SECONDS):
+                        return "" if self._empty_log(wait=wait) else ERASURE_PENDING
+            except StorageError:  # the change itself is on the disk
+                return ERASURE_PENDING
+
+    def pending_erasure(self) -> str:
+        """What of those who were forgotten is still in a file, or ""."""
+        with self._reading():
+            return ERASURE_PENDING if self._memory.erasure_pending else ""
 
     def _empty_log(self, *, wait: float) -> bool:
-        """Write the log back and truncate it to nothing; False where a reader is in the way for longer than `wait`."""
-        self._db.execute(f"PRAGMA busy_timeout = {round(1000 * wait)}")
+        """Write the log back and truncate it to nothing; False where a reader or the disk is in the way."""
         try:
+            self._db.execute(f"PRAGMA busy_timeout = {round(1000 * wait)}")
             busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if not busy:
                 self._db.execute("UPDATE settings SET erasure_pending = 0")
                 self._memory.erasure_pending = False
+        except (sqlite3.OperationalError, sqlite3.InternalError):
+            return False
         finally:
             self._db.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_SECONDS)}")
         return not busy
@@ -593,14 +673,18 @@ class SqliteStore:
             DamagedGalleryError: something cannot be read, or found.
         """
         with self._lock, translated(self.location):
+            if self.file_fault() == OVERWRITTEN:
+                self._check_file()
             (verdict,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
-                raise DamagedGalleryError(f"{self.location}: damaged: {verdict}; go back to a backup")
+                raise DamagedGalleryError(f"{self.location}: damaged: {verdict}; {SALVAGE}")
+            check_records(self._db, self.location)
             self._memory.clear()
             self._refresh(force=True)
             hints = dict(self._db.execute("SELECT id, name_hint FROM identities"))
             if hints != {identity: name_hint(record.name) for identity, record in self._memory.identities.items()}:
                 raise DamagedGalleryError(f"{self.location}: damaged: an identity cannot be found by its name")
+            self._read_events("ORDER BY e.id", ())
             self.sightings.check()
 
     def compact(self) -> None:
@@ -633,6 +717,7 @@ class SqliteStore:
         )
         blocks = -(-len(used) // VECTORS_PER_BLOCK)
         self._db.execute("DELETE FROM vectors WHERE block >= ?", (blocks,))
+        self._db.execute("DELETE FROM vector_sums WHERE block >= ?", (blocks,))
         rest = np.arange(len(used), blocks * VECTORS_PER_BLOCK)
         write_vectors(
             self._db, rest, np.zeros((len(rest), self._memory.settings.dim), np.float32), self._memory.settings.storage

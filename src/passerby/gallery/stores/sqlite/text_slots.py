@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
 from passerby.errors import DamagedGalleryError
 
 _STEP = 256
+_SUM = "sum"
 
 
 def write_text(db: sqlite3.Connection, content: Mapping[str, Any], old_slot: int | None) -> int:
     """Store texts padded to a multiple of 256 bytes: in place where they fit, else in a new slot; the slot."""
-    data = json.dumps(content, ensure_ascii=False).encode()
+    data = _encoded({**content, _SUM: _sum(content)})
     data += b" " * (-len(data) % _STEP)
     if old_slot is not None:
         (size,) = db.execute("SELECT length(data) FROM texts WHERE slot = ?", (old_slot,)).fetchone()
@@ -32,14 +34,43 @@ def erase_text(db: sqlite3.Connection, slot: int) -> None:
     db.execute("INSERT OR IGNORE INTO free_slots VALUES ('text', ?)", (slot,))
 
 
-def read_text(data: bytes | None, location: str) -> dict[str, Any]:
+def read_text(data: bytes | None, location: str, *, summed: bool = True) -> dict[str, Any]:
     """What `write_text` stored.
+
+    Args:
+        data: the slot.
+        location: what the gallery is called in messages.
+        summed: it must have a checksum; texts of formats before 7 had none.
 
     Raises:
         DamagedGalleryError: it was erased, or is damaged.
     """
     try:
-        content = json.loads(data or b"")
-    except ValueError:
+        content = dict(json.loads(data or b""))
+    except (ValueError, TypeError):
         raise DamagedGalleryError(f"{location}: damaged: an identity's name cannot be read") from None
-    return dict(content)
+    found = content.pop(_SUM, None)
+    if (summed or found is not None) and found != _sum(content):
+        raise DamagedGalleryError(f"{location}: damaged: an identity's name or notes do not match their checksum")
+    return content
+
+
+def sum_texts(db: sqlite3.Connection) -> None:
+    """Give a checksum to the texts of a format that had none; those that outgrow their slot get another one."""
+    rows = db.execute("SELECT slot, data FROM texts").fetchall()
+    for slot, data in rows:
+        if not data.strip(b"\0"):
+            continue  # erased
+        new = write_text(db, read_text(data, "the gallery", summed=False), slot)
+        if new != slot:
+            for table, column in (("identities", "text"), ("events", "text"), ("sightings", "source")):
+                db.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (new, slot))
+
+
+def _encoded(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False).encode()
+
+
+def _sum(content: Mapping[str, Any]) -> int:
+    """CRC-32 of the text; it is stored within it, and so erased with it."""
+    return zlib.crc32(_encoded(content))

@@ -1,0 +1,136 @@
+"""Files made to hang, to fill the memory or to reach beyond their folder: each is one clear error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from passerby.data.datasets import load_dataset
+from passerby.data.manifest import MOST_ROWS, read_manifest
+from passerby.data.readers.mat import load_mat
+from passerby.errors import DataError, ImageError, WeightsError
+from passerby.images.decode import read_image
+from passerby.models.calibrated_threshold import check_threshold
+from passerby.models.described_encoder import described_encoder
+from passerby.models.encoder import load_encoder, save_threshold
+from passerby.models.weights.checkpoints import read_checkpoint
+
+INPUT = {"height": 64, "width": 32, "mean": [0, 0, 0], "std": [1, 1, 1]}
+posix = pytest.mark.skipif(os.name != "posix", reason="devices and pipes")
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+@posix
+@pytest.mark.parametrize("kind", ["zero", "pipe", "folder"])
+def test_only_files_are_read_as_pictures(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "picture.jpg"
+    if kind == "zero":
+        path.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(ImageError, match=r"expected an image file, found|Is a directory"):
+        read_image(path)
+
+
+# -- weights -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_that_contains_itself(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"weight": torch.ones(2)}
+    content["model"] = content
+    torch.save(content, tmp_path / "loop.pth")
+    assert list(read_checkpoint(tmp_path / "loop.pth")) == ["weight"]
+    deep: Any = {"weight": torch.ones(2)}
+    for _ in range(sys.getrecursionlimit() // 3):
+        deep = {"x": deep}
+    torch.save(deep, tmp_path / "deep.pth")
+    with pytest.raises(WeightsError):
+        read_checkpoint(tmp_path / "deep.pth")
+
+
+@pytest.mark.parametrize("value", ["NaN", "-1", "1e999", "true", '"0.5"', "[0.5]"])
+def test_a_threshold_that_is_no_distance(tmp_path: Path, value: str) -> None:
+    with pytest.raises(WeightsError, match="'value'"):
+        check_threshold(json.loads(f'{{"value": {value}}}'), "threshold.json")
+    (tmp_path / "encoder.json").write_text(json.dumps({"format": 1, "fingerprint": "f", "input": INPUT, "model": {}}))
+    (tmp_path / "threshold.json").write_text(f'{{"value": {value}}}')
+    with pytest.raises(WeightsError, match="threshold"):
+        described_encoder(tmp_path)
+    if value in ("NaN", "-1", "1e999"):
+        with pytest.raises(WeightsError, match="'value'"):
+            save_threshold(tmp_path, json.loads(f'{{"value": {value}}}'))
+
+
+@pytest.mark.parametrize("file", ["../model.onnx", "/etc/model.onnx", "inner/../../model.onnx"])
+def test_a_description_names_a_file_beside_it(tmp_path: Path, file: str) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    (folder / "mine.toml").write_text(f'file = "{file}"\nheight = 8\nwidth = 4\n')
+    with pytest.raises(WeightsError, match="outside the description's folder"):
+        load_encoder(folder / "mine.toml")
+
+
+# -- data --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_mat_file_that_expands_beyond_memory(tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    packer = zlib.compressobj(9)
+    zeros = bytes(2**20)
+    packed = b"".join(packer.compress(zeros) for _ in range(600)) + packer.flush()
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
+    path = tmp_path / "bomb.mat"
+    path.write_bytes(head + np.array([15, len(packed)], "<u4").tobytes() + packed)
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(DataError, match="expands to more than"):
+        load_mat(path, "anything")
+
+
+def manifest(path: Path, *pictures: str) -> Path:
+    path.write_text("path,pid\n" + "".join(f"{picture},{i % 2}\n" for i, picture in enumerate(pictures)))
+    return path
+
+
+def test_millions_of_rows_in_a_small_file(tmp_path: Path) -> None:
+    count = MOST_ROWS + 1
+    same = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int8)), pa.array(["a.jpg"]))
+    pq.write_table(pa.table({"path": same, "pid": same}), tmp_path / "many.parquet")
+    assert (tmp_path / "many.parquet").stat().st_size < 200_000
+    with pytest.raises(DataError, match=r"rows are more than the limit"):
+        read_manifest(tmp_path / "many.parquet")
+    long = pa.DictionaryArray.from_arrays(pa.array(np.zeros(20_000, np.int8)), pa.array(["a" * 100_000]))
+    pq.write_table(pa.table({"path": long, "pid": long}), tmp_path / "long.parquet")
+    with pytest.raises(DataError, match="is this a manifest"):
+        read_manifest(tmp_path / "long.parquet")
+
+
+def test_paths_leave_the_root_only_if_that_is_allowed(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    for place in (tmp_path, root):
+        for name in "abcd":
+            (place / f"{name}.jpg").write_bytes(b"x")
+    (root / "link.jpg").symlink_to(tmp_path / "a.jpg")
+    (root / "linked").symlink_to(tmp_path)
+    (root / "inner.jpg").symlink_to(root / "a.jpg")
+    for picture in ("../a.jpg", str(tmp_path / "a.jpg"), "link.jpg", "linked/a.jpg", "/etc/passwd"):
+        table = manifest(root / "people.csv", "b.jpg", picture, "c.jpg", "d.jpg")
+        with pytest.raises(DataError, match=r"row 3: .* lies outside .*outside_root"):
+            read_manifest(table)
+        load_dataset(str(table), outside_root=True)
+    read_manifest(manifest(root / "people.csv", "b.jpg", "inner.jpg", str(root / "c.jpg"), "d.jpg"))

@@ -1,0 +1,24 @@
+"""What does not fit into memory is refused before it begins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from passerby.errors import EmbeddingError
+from passerby.search import memory_need
+from passerby.search.reranking import k_reciprocal
+
+
+def test_reranking_is_refused_where_it_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.random.default_rng(0).standard_normal((40, 8)).astype(np.float32)
+    assert k_reciprocal.rerank_k_reciprocal(vectors[:10], vectors[10:]).shape == (10, 30)
+    monkeypatch.setattr(memory_need, "available_memory", lambda: 10_000)
+    monkeypatch.setattr(k_reciprocal, "neighbors", lambda *_, **__: pytest.fail("it had begun"))
+    with pytest.raises(EmbeddingError, match=r"re-ranking 10 queries among 30 vectors needs about .* GiB"):
+        k_reciprocal.rerank_k_reciprocal(vectors[:10], vectors[10:])
+
+
+def test_free_memory_is_known_or_not() -> None:
+    found = memory_need.available_memory()
+    assert found is None or found >= 0
