@@ -88,3 +88,14 @@ def test_a_person_has_sightings_and_templates_that_can_be_split_off(page: Any, s
     page.click("#dialog-ok")
     playwright.expect(page.locator("#person-name")).to_have_text("bea")
     assert client.get("/v1/identity", params={"name": "ada"}).json()["identity"]["sightings"] == 1
+
+
+def test_a_sighting_of_the_person_that_is_shown_is_offered(page: Any, service: Running) -> None:
+    view(page, "people")
+    page.click("#people-list a:has-text('ada')")
+    page.wait_for_selector("#timeline svg")
+    playwright.expect(page.locator("#live")).to_have_text("Live")
+    assert observe(service.client(), 1, "hall", "2026-05-01T13:00:00+00:00", threshold=0.01) == "ada"
+    page.click("#person-news button")
+    page.wait_for_selector("#person-sightings img")
+    assert page.locator("#person-news button").count() == 0

@@ -105,6 +105,10 @@ def test_the_audit_is_filtered_and_exported_in_words(page: Any, service: Running
     view(page, "audit")
     page.wait_for_selector("#audit-log td")
     assert page.locator("#audit-log tbody tr").count() == 3
+    assert "not shown" in page.inner_text("#audit-count")
+    page.select_option("#audit-action", label="All actions")
+    assert "Read a picture" in page.inner_text("#audit-log")
+    page.select_option("#audit-action", "")
     assert "verdict: known" in page.inner_text("#audit-log")
     assert "request" not in page.inner_text("#audit-log tbody")
     page.select_option("#audit-action", "identify")

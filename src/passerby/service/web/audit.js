@@ -1,7 +1,7 @@
 // The log of changes and decisions: filtered, exported, undone.
 
 import { call } from "./api.js";
-import { actionInWords, detailInWords } from "./audit_words.js";
+import { actionInWords, detailInWords, isReading } from "./audit_words.js";
 import { openDialog } from "./dialog.js";
 import { $, button, hiddenText, make, say } from "./dom.js";
 import { count, when } from "./format.js";
@@ -9,20 +9,23 @@ import { VIEWS, refreshAbout } from "./session.js";
 import { mayChange } from "./state.js";
 
 const MOST = 1000;
+const ALL = "*";
 let events = [];
 
 export async function loadAudit() {
   ({ events } = await call("/v1/history", { query: { limit: MOST } }));
-  offer($("audit-action"), "All actions", [...new Set(events.map((event) => event.action))], actionInWords);
-  offer($("audit-actor"), "Everybody", [...new Set(events.map((event) => event.actor).filter(Boolean))], (name) => name);
+  const actions = [...new Set(events.map((event) => event.action))];
+  offer($("audit-action"), [["", "All but readings"], [ALL, "All actions"]], actions, actionInWords);
+  offer($("audit-actor"), [["", "Everybody"]], [...new Set(events.map((event) => event.actor).filter(Boolean))], (name) => name);
   showLog();
 }
 
-function offer(select, all, values, inWords) {
+function offer(select, first, values, inWords) {
   const chosen = select.value;
   const named = values.map((value) => [value, inWords(value)]).sort((a, b) => a[1].localeCompare(b[1]));
-  select.replaceChildren(make("option", { value: "" }, all), ...named.map(([value, text]) => make("option", { value }, text)));
-  select.value = values.includes(chosen) ? chosen : "";
+  const options = [...first, ...named];
+  select.replaceChildren(...options.map(([value, text]) => make("option", { value }, text)));
+  select.value = options.some(([value]) => value === chosen) ? chosen : "";
 }
 
 function filtered() {
@@ -32,7 +35,7 @@ function filtered() {
   const to = $("audit-to").value ? new Date(`${$("audit-to").value}T23:59:59.999`).getTime() / 1000 : Infinity;
   return events.filter(
     (event) =>
-      (!action || event.action === action) &&
+      (action === ALL || (action ? event.action === action : !isReading(event.action))) &&
       (!actor || event.actor === actor) &&
       (!whom || (event.identity ?? "").toLowerCase().includes(whom)) &&
       event.at >= from &&
@@ -43,7 +46,9 @@ function filtered() {
 export function showLog() {
   const shown = filtered();
   const more = events.length === MOST ? ` of the newest ${MOST.toLocaleString()}; the command line has the others` : "";
-  $("audit-count").textContent = `${count(shown.length, "entry", "entries")}${more}.`;
+  const readings = $("audit-action").value ? 0 : events.filter((event) => isReading(event.action)).length;
+  const hidden = readings ? ` ${count(readings, "reading is", "readings are")} not shown.` : "";
+  $("audit-count").textContent = `${count(shown.length, "entry", "entries")}${more}.${hidden}`;
   $("audit-log").replaceChildren(logTable(shown, loadAudit));
 }
 

@@ -22,6 +22,9 @@ const ACTIONS = {
   forget: "Forgot",
   purge: "Purged",
   undo: "Undid a change",
+  read_names: "Read the list of people",
+  read_pictures: "Read a picture",
+  read_history: "Read the log",
   repeat: "Sent a change again",
   migrate: "Took over an older gallery",
 };
@@ -44,6 +47,8 @@ const LABELS = {
   expire_after: "seconds stored",
   templates_per_camera: "templates per camera",
 };
+
+export const isReading = (action) => action.startsWith("read_");
 
 export const actionInWords = (action) => ACTIONS[action] ?? action.replaceAll("_", " ");
 

@@ -30,7 +30,12 @@ export function showOutcome() {
   const { done } = state.asked;
   if (!done) return $("outcome").replaceChildren();
   $("outcome").replaceChildren(
-    make("p", { class: "message done" }, make("span", {}, `✓ ${done.text} `), make("a", { href: `#people/${encodeURIComponent(done.identity)}` }, `See ${done.identity}`)),
+    make(
+      "p",
+      { class: "message done" },
+      make("span", {}, `✓ ${done.text} `),
+      make("a", { href: `#people/${encodeURIComponent(done.identity)}` }, `See ${done.identity}`),
+    ),
   );
 }
 
@@ -49,16 +54,13 @@ const decide = (match, decision) =>
 function confirmMatch(match) {
   const { files, camera, time } = state.asked;
   const add = make("input", { type: "checkbox", id: "confirm-add" });
+  const templates = count(files.length, "template", "templates");
+  const offer = `Also add ${count(files.length, "this picture", "these pictures")} to ${match.identity} as ${templates}`;
   openDialog({
     title: `This is ${match.identity}`,
     body: [
       make("p", {}, "Your decision is noted in the audit."),
-      make(
-        "p",
-        { class: "check" },
-        add,
-        make("label", { for: "confirm-add" }, `Also add ${count(files.length, "this picture", "these pictures")} to ${match.identity} as ${count(files.length, "template", "templates")}`),
-      ),
+      make("p", { class: "check" }, add, make("label", { for: "confirm-add" }, offer)),
     ],
     ok: "Confirm",
     run: async () => {
@@ -66,7 +68,7 @@ function confirmMatch(match) {
       if (add.checked) await call("/v1/enroll", { form: formWith(files, { identity: match.identity, camera, time }) });
       await refreshAbout();
       state.asked.decided.set(match.identity, "confirm");
-      finish(match.identity, `Confirmed: ${match.identity}${add.checked ? `; ${count(files.length, "template", "templates")} added` : ""}.`);
+      finish(match.identity, `Confirmed: ${match.identity}${add.checked ? `; ${templates} added` : ""}.`);
     },
   });
 }

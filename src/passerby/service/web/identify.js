@@ -96,10 +96,11 @@ export function select(index) {
   state.asked.chosen = index;
   [...$("candidates").children].forEach((row, i) => row.firstChild.setAttribute("aria-current", String(i === index)));
   const match = answer.matches[index];
+  const taken = time ? [", ", moment(Date.parse(time) / 1000)] : [];
   const probe = make(
     "figure",
     {},
-    make("figcaption", {}, make("strong", {}, "Probe"), make("span", { class: "quiet" }, places(camera || null), time ? ", " : null, time ? moment(Date.parse(time) / 1000) : null)),
+    make("figcaption", {}, make("strong", {}, "Probe"), make("span", { class: "quiet" }, places(camera || null), ...taken)),
     make("div", { class: "frames" }, ...urls.map((url, i) => enlarging(make("img", { src: url, alt: `Probe, picture ${i + 1}` })))),
   );
   $("compare").replaceChildren(...[probe, match && candidateBeside(match, index)].filter(Boolean));

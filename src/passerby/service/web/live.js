@@ -34,7 +34,10 @@ export async function listen() {
         signal: mine.signal,
         cache: "no-store",
       });
-      if (response.status === 401) return;
+      if (response.status === 401) {
+        document.dispatchEvent(new Event("unauthorised"));
+        return;
+      }
       if (response.ok) {
         tell("on", "Live");
         await catchUp();

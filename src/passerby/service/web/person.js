@@ -1,10 +1,11 @@
 // One person: when and where seen, what is stored, what can be changed, what was done.
 
-import { call } from "./api.js";
+import { attempt, call } from "./api.js";
 import { logTable } from "./audit.js";
 import { $, button, chip, make } from "./dom.js";
 import { count, day, moment, places, when } from "./format.js";
 import { marks } from "./people.js";
+import { shownView } from "./session.js";
 import { editPerson, forgetPerson, mergePerson, splitPerson } from "./person_changes.js";
 import { mayChange, state } from "./state.js";
 import { ofObservation, ofSighting, picture } from "./thumbnails.js";
@@ -38,8 +39,15 @@ export async function showPerson(name) {
   list($("person-templates"), templates, (one) => templateCard(one, choice), "No template is stored.");
   choice.show();
   $("person-log").replaceChildren(logTable(log.events, () => showPerson(state.person)));
+  $("person-news").replaceChildren();
   $("person-name").focus();
 }
+
+// A sighting that comes while its person is shown does not move what is being looked at; it is offered.
+document.addEventListener("sightings", (event) => {
+  if (shownView() !== "people" || $("person").hidden || !event.detail.some((one) => one.identity === state.person)) return;
+  $("person-news").replaceChildren(button("New sighting: show it", () => attempt(() => showPerson(state.person))));
+});
 
 // As many as fit on a screen; the others on demand.
 function list(place, items, make_, nothing) {

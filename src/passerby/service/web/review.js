@@ -54,11 +54,12 @@ function side({ identity, sightings, seen }) {
     ...seen.filter((one) => !one.observations.length && one.thumbnail).slice(0, left)
       .map((one) => picture(ofSighting(one), `${identity.name}, ${places(one.camera)}, ${when(one.start)}`)),
   ];
+  const seenBy = `${count(identity.sightings, "sighting", "sightings")}, ${identity.cameras.join(", ") || "camera not known"}`;
   return make(
     "figure",
     { class: "side" },
     make("figcaption", {}, make("a", { class: "name", href: `#people/${encodeURIComponent(identity.name)}` }, identity.name),
-      make("span", { class: "quiet" }, `${count(identity.sightings, "sighting", "sightings")}, ${identity.cameras.join(", ") || "camera not known"}; last seen `, moment(identity.last_seen))),
+      make("span", { class: "quiet" }, `${seenBy}; last seen `, moment(identity.last_seen))),
     make("div", { class: "frames" }, ...pictures),
   );
 }

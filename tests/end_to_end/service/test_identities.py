@@ -1,0 +1,44 @@
+"""Lists of identities and entries of the log over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.end_to_end.service.harness import Running
+from tests.end_to_end.service.page_driver import observe
+
+
+def listed(service: Running, **query: str) -> list[str]:
+    return [one["name"] for one in service.client().get("/v1/identities", params=query).json()["identities"]]
+
+
+def test_identities_are_filtered_and_sorted(service: Running) -> None:
+    client = service.client()
+    observe(client, 5, "hall", "2026-05-01T10:00:00+00:00")
+    assert listed(service) == ["grace", "ada", "unknown-1"]
+    assert listed(service, kind="unknown") == ["unknown-1"]
+    assert listed(service, kind="enrolled") == ["grace", "ada"]
+    assert listed(service, kind="drift") == []
+    assert listed(service, camera="hall") == ["unknown-1"]
+    assert listed(service, sort="name") == ["ada", "grace", "unknown-1"]
+    assert listed(service, sort="enrolled") == ["unknown-1", "grace", "ada"]
+    assert listed(service, sort="sightings")[0] == "unknown-1"
+    found = client.get("/v1/identities", params={"search": "ada"}).json()
+    assert found["cameras"] == ["door", "hall"]
+    details = client.get("/v1/identity", params={"name": "ada"}).json()
+    assert found["identities"][0]["newest"] == details["sightings"][-1]["observation"]
+    assert client.get("/v1/identities", params={"sort": "age"}).status_code == 422
+
+
+def test_the_log_says_what_can_be_undone(service: Running) -> None:
+    client = service.client()
+
+    def entries() -> dict[tuple[str, str | None], dict[str, Any]]:
+        events = client.get("/v1/history").json()["events"]
+        return {(one["action"], one["identity"]): one for one in events}
+
+    assert all(one["undoable"] and not one["gone"] for one in entries().values())
+    assert client.post("/v1/undo", json={}).status_code == 200
+    assert client.post("/v1/forget", json={"identity": "ada", "confirm": "ada"}).status_code == 200
+    assert not any(one["undoable"] for one in entries().values())
+    assert all(one["gone"] for one in client.get("/v1/history").json()["events"] if one["action"] == "enroll")
