@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# The CPU build, pinned: a range would fetch several GB of CUDA libraries that a test machine does not need.
+# One release, so that every environment is alike. Where the package index has it for CUDA only (several GB), take the CPU build:
+# make TORCH="torch==2.13.0+cpu" with PyTorch's CPU index as pip's extra index.
 TORCH  ?= torch==2.13.0
 
 .PHONY: demo test check docs format clean env

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from passerby.experiments.benchmark_encoder import bench_encoder
     from passerby.experiments.compare.compare import compare
     from passerby.experiments.export_ranking import export
+    from passerby.gallery.enroll_people import EnrolledPeople, enroll_people
     from passerby.gallery.gallery import Gallery
     from passerby.gallery.result_types import Identification, Match, Sighting
     from passerby.losses import LOSSES
@@ -107,6 +108,7 @@ _HOME = {
     "Embeddings": "passerby.embedding.embeddings",
     "Encoder": "passerby.models.encoder",
     "EncoderSource": "passerby.models.sources",
+    "EnrolledPeople": "passerby.gallery.enroll_people",
     "Gallery": "passerby.gallery.gallery",
     "GalleryError": "passerby.errors",
     "GalleryRequestError": "passerby.errors",
@@ -151,6 +153,7 @@ _HOME = {
     "demo": "passerby.demo",
     "doctor": "passerby.doctor",
     "embed": "passerby.embedding.embed",
+    "enroll_people": "passerby.gallery.enroll_people",
     "evaluate": "passerby.evaluation.evaluate",
     "evaluate_embeddings": "passerby.evaluation.closed_set.protocols",
     "evaluate_open_set": "passerby.evaluation.open_set.curves",
@@ -200,6 +203,7 @@ __all__ = [
     "Embeddings",
     "Encoder",
     "EncoderSource",
+    "EnrolledPeople",
     "Gallery",
     "GalleryError",
     "GalleryRequestError",
@@ -243,6 +247,7 @@ __all__ = [
     "demo",
     "doctor",
     "embed",
+    "enroll_people",
     "evaluate",
     "evaluate_embeddings",
     "evaluate_open_set",

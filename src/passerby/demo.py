@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +18,11 @@ from passerby.data.records import ReIDDataset, Sample
 from passerby.data.synthetic.dataset import draw_dataset
 from passerby.data.synthetic.film import DrawnFilm, draw_films
 from passerby.embedding.embed import embed
+from passerby.embedding.embeddings import Embeddings
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.evaluate import score
 from passerby.evaluation.open_set.calibration import calibrate
-from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
+from passerby.evaluation.open_set.curves import OpenSetPoint, OpenSetReport, evaluate_open_set
 from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.evaluation.tracks import TrackReport
 from passerby.gallery.gallery import Gallery
@@ -39,33 +39,66 @@ from passerby.training.trainer import train
 
 log = logging.getLogger("passerby")
 
-FALSE_ALARMS = 0.1
-"""Share of impostors (people who are not enrolled) that the calibrated threshold may accept."""
+FALSE_ALARMS = 0.01
+"""Asked false accept rate: share of the pictures of people who are not enrolled that may be taken for somebody."""
 _NO_FILM = "no film was tracked: that needs pip install 'passerby[track]'"
+TRAINED = 500
+"""Drawn people of the training set; the recipe holds some of them out for the calibration."""
 ENROLLED = 20
-"""People of the test set that the demo's gallery knows; the others are impostors."""
-ENROLLING_CAMERAS = (0, 1)
-"""Where they were seen when they were enrolled; the demo asks about pictures from the other cameras."""
+"""People of the test set that the demo's gallery knows."""
+IMPOSTORS = 220
+"""The other people of the test set, whom it does not know."""
+ENROLLING_CAMERAS = (0, 1, 2)
+"""Where they were seen when they were enrolled; the demo asks about pictures from the other camera."""
 
 
 @dataclass(frozen=True)
 class Identified:
-    """What the gallery answered for probes of enrolled people and of impostors."""
+    """What the gallery answered for pictures of enrolled people and of impostors.
+
+    Attributes:
+        recognised: pictures of enrolled people that were recognised.
+        confused: of those, taken for another enrolled person.
+        missed: of those, called unknown.
+        impostors_refused: pictures of people who are not enrolled that were called unknown.
+        impostors_accepted: of those, taken for somebody.
+        impostors: people who are not enrolled.
+        best: the same pictures with the threshold that accepts just the asked share of these impostors, which only the
+            test can know: what the network's vectors would allow.
+        rank1: share of the pictures of enrolled people whose nearest person is the right one.
+    """
 
     recognised: int
     confused: int
     missed: int
     impostors_refused: int
     impostors_accepted: int
+    impostors: int
+    best: OpenSetPoint
+    rank1: float
+
+    @property
+    def detection_rate(self) -> float:
+        """Share of the pictures of enrolled people that were recognised (DIR)."""
+        return self.recognised / (self.recognised + self.confused + self.missed)
+
+    @property
+    def false_accept_rate(self) -> float:
+        """Share of the pictures of people who are not enrolled that were taken for somebody (FAR)."""
+        return self.impostors_accepted / (self.impostors_refused + self.impostors_accepted)
 
     def __str__(self) -> str:
         known = self.recognised + self.confused + self.missed
         impostors = self.impostors_refused + self.impostors_accepted
         return (
-            f"{known} pictures of enrolled people: {self.recognised} recognised, {self.confused} taken for somebody "
-            f"else, {self.missed} called unknown\n"
+            f"{ENROLLED} people enrolled by {len(ENROLLING_CAMERAS)} cameras, {self.impostors} people who are not, "
+            f"pictures of another camera; asked false accept rate {FALSE_ALARMS:.0%}:\n"
+            f"{known} pictures of enrolled people: {self.recognised} recognised (DIR {self.detection_rate:.1%}), "
+            f"{self.confused} taken for somebody else, {self.missed} called unknown\n"
             f"{impostors} pictures of people who are not enrolled: {self.impostors_refused} called unknown, "
-            f"{self.impostors_accepted} taken for somebody"
+            f"{self.impostors_accepted} taken for somebody (FAR {self.false_accept_rate:.1%})\n"
+            f"with the test's own best threshold: DIR {self.best.dir[1]:.1%} at a FAR of {self.best.far:.1%}; the "
+            f"nearest person is the right one for {self.rank1:.1%} of the enrolled people's pictures"
         )
 
 
@@ -81,6 +114,10 @@ class Demo:
     identified: Identified
     tracked: TrackReport | None
     seconds: float
+    probe: Path
+    """A picture of an enrolled person by a camera that did not enrol them."""
+    camera: str
+    """Which one."""
 
     def __str__(self) -> str:
         return f"""
@@ -94,7 +131,8 @@ re-ranked: mAP {self.reranked.mAP:.3f}, rank-1 {self.reranked.rank(1):.3f}
 {self.seconds:.0f} s in all. The report to look at: {self.report}
 
 next:
-  passerby identify {self.folder / "people.gallery"} IMAGE --encoder {self.folder / "run"}
+  passerby identify {self.folder / "people.gallery"} {self.probe} --encoder {self.folder / "run"} --camera {self.camera}
+  passerby serve {self.folder / "people.gallery"} --encoder {self.folder / "run"}
   passerby recipes
   passerby data check market1501 --root FOLDER
   passerby train strong_baseline --data.name market1501 --data.root FOLDER"""
@@ -117,7 +155,8 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
     folder = Path(out)
     recipe = load_recipe("demo")
     log.info("drawing people under four cameras")
-    root = draw_dataset(folder / "people", identities=220, train_identities=160, cameras=4, seed=seed)
+    identities = TRAINED + ENROLLED + IMPOSTORS
+    root = draw_dataset(folder / "people", identities=identities, train_identities=TRAINED, cameras=4, seed=seed)
     config = recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"root": root}),
@@ -134,7 +173,7 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
     gallery = embed(encoder, data.gallery)
     plain = score(query, gallery, protocol=data.protocol)
     reranked = score(query, gallery, protocol=data.protocol, rerank="k_reciprocal")
-    identified = _use(folder / "people.gallery", encoder, data)
+    identified, open_set = _use(folder / "people.gallery", encoder, query, gallery)
     films = _track(folder, encoder, run, seed)
     report = write_report(
         folder / "report.html",
@@ -142,7 +181,7 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
         reports={"plain": plain, "re-ranked": reranked},
         query=query,
         gallery=gallery,
-        open_set=evaluate_half_enrolled(query, gallery, query.pids),
+        open_set=open_set,
         threshold=threshold,
         metrics=run.path / "metrics.jsonl",
         encoder=encoder,
@@ -150,7 +189,19 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
         extra_sections=() if films is None else (films[1],),
     )
     tracked = None if films is None else films[0]
-    return Demo(folder, report, plain, reranked, threshold, identified, tracked, time.monotonic() - started)
+    probe = _probe(data)
+    return Demo(
+        folder,
+        report,
+        plain,
+        reranked,
+        threshold,
+        identified,
+        tracked,
+        time.monotonic() - started,
+        Path(probe.path),
+        _camera(probe.camid),
+    )
 
 
 def _track(folder: Path, encoder: Encoder, run: Run, seed: int) -> tuple[TrackReport, Section] | None:
@@ -190,30 +241,59 @@ def _fullest_frame(film: TrackedFilm) -> Picture:
     return Picture(drawn, f"{film.name}, frame {number}, with a box and a number for each person", (film.name,))
 
 
-def _use(path: Path, encoder: Encoder, data: ReIDDataset) -> Identified:
-    """Enrol some people under two cameras, then identify pictures of them and of impostors from the other cameras."""
-    pids = sorted({s.pid for s in data.query})
-    known = {pid: f"visitor-{n:02d}" for n, pid in enumerate(pids[:ENROLLED], 1)}
+def _use(path: Path, encoder: Encoder, query: Embeddings, gallery: Embeddings) -> tuple[Identified, OpenSetReport]:
+    """Enrol some people under some cameras, then identify pictures of them and of impostors from the other camera."""
+    known = {pid: f"visitor-{n:02d}" for n, pid in enumerate(np.unique(query.pids)[:ENROLLED].tolist(), 1)}
+    enrolled = gallery.select(
+        np.isin(gallery.pids, list(known)) & np.isin(gallery.camids, ENROLLING_CAMERAS)
+    )  # the test set's queries stay probes
+    probes = _joined(query, gallery)
+    probes = probes.select((probes.pids > 0) & ~np.isin(probes.camids, ENROLLING_CAMERAS))
     path.unlink(missing_ok=True)
-    answers: list[tuple[str | None, str | None]] = []
     with Gallery.open(path, encoder, far=FALSE_ALARMS) as people:
         for pid, name in known.items():
-            for camera in ENROLLING_CAMERAS:
-                people.enroll(name, [s.path for s in _images(data.gallery, pid, camera)], camera=f"camera-{camera + 1}")
-        for probe in data.query:
-            if probe.camid not in ENROLLING_CAMERAS:
-                found = people.identify(probe.path, camera=f"camera-{probe.camid + 1}")
-                answers.append((known.get(probe.pid), found.identity))
+            own = enrolled.select(enrolled.pids == pid)
+            people.enroll(name, list(own.paths), camera=[f"camera-{camera + 1}" for camera in own.camids])
+        cameras = [f"camera-{camera + 1}" for camera in probes.camids]
+        found = people.identify_many(vectors=probes.vectors, cameras=cameras)
+    answers = [(known.get(pid), one.identity) for pid, one in zip(probes.pids.tolist(), found, strict=True)]
     genuine = [(name, said) for name, said in answers if name is not None]
     impostors = [said for name, said in answers if name is None]
-    return Identified(
+    open_set = evaluate_open_set(
+        probes.vectors, enrolled.vectors, probes.pids, enrolled.pids, probes.camids, enrolled.camids,
+        far=(FALSE_ALARMS, 0.1), exclude="same_camera",
+    )  # fmt: skip
+    identified = Identified(
         recognised=sum(name == said for name, said in genuine),
         confused=sum(said is not None and name != said for name, said in genuine),
         missed=sum(said is None for _, said in genuine),
         impostors_refused=sum(said is None for said in impostors),
         impostors_accepted=sum(said is not None for said in impostors),
+        impostors=len(np.unique(probes.pids)) - len(known),
+        best=open_set.at(FALSE_ALARMS),
+        rank1=open_set.at(1.0).dir[1],
     )
+    return identified, open_set
 
 
-def _images(samples: Sequence[Sample], pid: int, camera: int) -> list[Sample]:
-    return [s for s in samples if s.pid == pid and s.camid == camera]
+def _enrolled(data: ReIDDataset) -> list[int]:
+    return sorted({s.pid for s in data.query})[:ENROLLED]
+
+
+def _probe(data: ReIDDataset) -> Sample:
+    known = set(_enrolled(data))
+    return next(s for s in data.query if s.pid in known and s.camid not in ENROLLING_CAMERAS)
+
+
+def _camera(camid: int) -> str:
+    return f"camera-{camid + 1}"
+
+
+def _joined(one: Embeddings, other: Embeddings) -> Embeddings:
+    return Embeddings(
+        vectors=np.concatenate([one.vectors, other.vectors]),
+        pids=np.concatenate([one.pids, other.pids]),
+        camids=np.concatenate([one.camids, other.camids]),
+        paths=(*one.paths, *other.paths),
+        fingerprint=one.fingerprint,
+    )

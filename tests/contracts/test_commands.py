@@ -94,6 +94,8 @@ def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith(f"usage: passerby {name} ")
     assert err == ""
     assert "STR" not in out, "a placeholder that says nothing"
+    assert "[ARGS]" not in out, "arguments without their names"
+    assert "MAP" not in out, "mAP"
     assert "see `" not in out, "a docstring's note for readers of the source"
 
 

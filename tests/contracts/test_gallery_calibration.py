@@ -338,6 +338,32 @@ def test_a_stream_does_not_run_away(tmp_path: Path) -> None:
         assert gallery.calibration("observe").identities == 100
 
 
+def test_a_stream_that_is_consolidated_counts_its_people(tmp_path: Path) -> None:
+    """Unknowns that others were merged into count into the law's size, once each: as many as there are people."""
+    draw = np.random.default_rng(1)
+    coming = range(100, 140)
+    with open_gallery(tmp_path, "people.gallery") as gallery:
+        fill(gallery, 100)
+        gallery.set_sightings(keep_vectors=True)
+        found, thresholds = [], []
+        for day in range(4):
+            passages = draw.permutation([(person, image) for person in coming for image in range(IMAGES + 2)])
+            for number, (person, image) in enumerate(passages.tolist()):
+                moment = 1e5 * day + 10.0 * number
+                gallery.observe(CROWD[person, image], camera="hall", time=moment, end=moment)
+            gallery.consolidate(apply=True)
+            unknown = [identity for identity in gallery.identities() if identity.unknown]
+            law = gallery.calibration("observe")
+            found.append((len(unknown), law.identities))
+            thresholds.append(law.threshold)
+            assert law.people == 100, "unknowns never calibrate"
+    for unknowns, identities in found:
+        assert unknowns <= 1.25 * len(coming), found
+        assert 100 + 0.9 * len(coming) <= identities <= 100 + len(coming), found
+    assert found[-1] == found[1], "every day is like the second"
+    assert len(set(thresholds[1:])) == 1
+
+
 # -- people enrolled twice ------------------------------------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ def test_recipe_is_complete(name: str) -> None:
     config = load_recipe(name)
     assert config.name == name
     assert config.description
-    assert config.model.backbone in BACKBONES
+    assert config.model.backbone.removeprefix("tiny:") in BACKBONES
     assert parse_config(tomllib.loads(str(config)), where=name) == config
 
 
@@ -36,7 +36,9 @@ def test_recipe_is_complete(name: str) -> None:
 def test_recipe_trains_a_step(name: str) -> None:
     config = load_recipe(name)
     check_terms(config.objective)
-    tiny: ModelConfig = config.model.model_copy(update={"backbone": f"tiny:{config.model.backbone}"})
+    tiny: ModelConfig = config.model.model_copy(
+        update={"backbone": f"tiny:{config.model.backbone.removeprefix('tiny:')}"}
+    )
     model = build_model(tiny)
     objective = Objective(config.objective, num_ids=40, dim=model.widths)
     labels = [pid for pid in range(40) for _ in range(4)]

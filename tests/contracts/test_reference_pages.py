@@ -38,5 +38,7 @@ def test_endpoints_are_there() -> None:
 
 
 def test_every_page_is_in_the_contents() -> None:
-    listed = re.findall(r"^[a-z/-]+$", (DOCS / "index.md").read_text("utf-8"), re.MULTILINE)
-    assert {path.stem for path in DOCS.glob("*.md")} - {"index"} <= set(listed)
+    listed = re.findall(r"^[a-z0-9/-]+$", (DOCS / "index.md").read_text("utf-8"), re.MULTILINE)
+    pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")}
+    assert sorted(pages - {"index"} - set(listed)) == []
+    assert len(listed) == len(set(listed))

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
+from passerby.cli.retention import coming_date
 from passerby.cli.shared_parameters import (
     Camera,
     Engine,
     GalleryEncoder,
     GalleryLocation,
-    Images,
     Json,
     Moment,
-    Name,
     Tracklet,
 )
+from passerby.errors import UsageError
 
 
 def enroll(
     gallery: GalleryLocation,
-    name: Name,
-    images: Images,
+    name: Annotated[str | None, Parameter(help="Name of the person; without --people.")] = None,
+    images: Annotated[tuple[Path, ...], Parameter(name="IMAGE", help="One or more image files of the person.")] = (),
     /,
     *,
+    people: Annotated[Path | None, Parameter(metavar="FOLDER|TABLE")] = None,
     encoder: GalleryEncoder,
     camera: Camera = None,
     time: Moment = None,
@@ -35,17 +37,20 @@ def enroll(
     consent: Annotated[str | None, Parameter(metavar="TEXT")] = None,
     expires: Annotated[str | None, Parameter(metavar="TIME")] = None,
     tracklet: Tracklet = False,
+    keep_repeated: Annotated[bool, Parameter(negative=())] = False,
     engine: Engine = "auto",
     reading: Reading = EncoderFlags(),
     far: Annotated[float | None, Parameter(metavar="RATE")] = None,
     json: Json = False,
 ) -> None:
-    """Add images of a known person to a gallery, which is made if there is none.
+    """Add images of a known person, or of many people, to a gallery, which is made if there is none.
 
     Args:
         gallery: see `GalleryLocation`.
-        name: see `Name`.
-        images: see `Images`.
+        name: see its help.
+        images: see its help.
+        people: Many people: a folder NAME/*.jpg or NAME/CAMERA/*.jpg, or a .csv or .parquet file with the columns path,
+            name, and perhaps camera and time.
         encoder: see `GalleryEncoder`.
         camera: see `Camera`.
         time: see `Moment`.
@@ -53,22 +58,53 @@ def enroll(
         consent: What consent there is, and where it is written down.
         expires: Retention date, after which `passerby gallery purge` forgets the person.
         tracklet: see `Tracklet`.
+        keep_repeated: Also add pictures that the person has already (default: they are left out and counted).
         engine: see `Engine`.
         reading: How to read a model file that does not describe itself.
         far: False accept rate that a new gallery is asked for, 0.01 for 1 % (the default).
         json: see `Json`.
     """
+    _check_who(gallery, name, images, people, tracklet)
+    described: dict[str, Any] = {"notes": notes, "consent": consent, "expires": coming_date(expires)}
     source = source_of(encoder, reading)
+    if people is not None:
+        from passerby.gallery.enroll_people import enroll_people
+        from passerby.gallery.people_files import read_people
+
+        found = read_people(people)  # before a gallery is made
+        with open_gallery(gallery, source, engine=engine, images=len(found.pictures), make=True, far=far) as opened:
+            enrolled = enroll_people(
+                opened, people, camera=camera, time=time, skip_repeated=not keep_repeated, **described
+            )
+            total = f"{gallery}: {len(opened):,} people, {opened.observation_count:,} pictures"
+        show(enrolled, as_json=json, text=f"{enrolled}\n{total}")
+        return
     with open_gallery(gallery, source, engine=engine, images=len(images), make=True, far=far) as opened:
         added = opened.enroll(
-            name,
+            str(name),
             list(images),
             camera=camera,
             time=time,
-            notes=notes,
-            consent=consent,
-            expires=expires,
             tracklet=tracklet,
+            skip_repeated=not keep_repeated,
+            **described,
         )
-    text = f"{name}: {len(images)} images enrolled in {gallery}"
-    show({"identity": name, "observations": added}, as_json=json, text=text)
+    given = 1 if tracklet else len(images)
+    repeated = given - len(added)
+    what = "tracklet" if tracklet else "image" if len(added) == 1 else "images"
+    text = f"{name}: {len(added)} {what} enrolled in {gallery}"
+    if repeated:
+        text += f"\nleft out: {repeated} (the same picture of the same person; --keep-repeated adds it)"
+    show({"identity": name, "observations": added, "repeated": repeated}, as_json=json, text=text)
+
+
+def _check_who(gallery: str, name: str | None, images: tuple[Path, ...], people: Path | None, tracklet: bool) -> None:
+    if people is None:
+        if name is None:
+            raise UsageError(f"{gallery}: nobody to enrol; give NAME and IMAGE, or many people with --people FOLDER")
+        if not images:
+            raise UsageError("missing: IMAGE (see `passerby enroll --help`)")
+    elif name is not None:
+        raise UsageError(f"--people does not go with NAME ({name!r}): the folder or table names the people")
+    elif tracklet:
+        raise UsageError("--tracklet does not go with --people: every picture is one of its own")

@@ -24,7 +24,7 @@ def evaluate(
     reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
-    """MAP, CMC and mINP of a trained encoder, with everything that was counted or skipped.
+    """The scores mAP, CMC and mINP of a trained encoder, with everything that was counted or skipped.
 
     Args:
         encoder: see `Encoder`.

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from passerby.cli.gallery import event_row, identity_table
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show, table
+from passerby.cli.retention import coming_date
 from passerby.cli.shared_parameters import GalleryLocation, Json, Name
 from passerby.errors import UsageError
 
@@ -45,7 +46,7 @@ def update(
     with open_gallery(gallery) as opened:
         if rename is None and notes is None and consent is None and expires is None:
             raise UsageError("nothing to change: give --rename, --notes, --consent or --expires")
-        changed = opened.update(name, name=rename, notes=notes, consent=consent, expires=expires)
+        changed = opened.update(name, name=rename, notes=notes, consent=consent, expires=coming_date(expires))
     _show_identity(changed, json)
 
 

@@ -16,24 +16,38 @@ _WIDEST = 118
 class PlainPages:
     """Formatter for cyclopts: names on the left, what they mean on the right, no frames and no colours."""
 
+    def __init__(self) -> None:
+        self._usage = ""
+        self._description = ""
+
     def __call__(self, console: Any, options: Any, panel: HelpPanel) -> None:
-        """Print one group of arguments."""
+        """Print one group of arguments; before the first one, usage and description, which come first."""
         if panel.entries:
+            if self._usage:
+                names = [
+                    f"[{_label(entry)}]" for entry in panel.entries if entry.positional_label and not entry.required
+                ]
+                print(self._usage.replace("[ARGS]", " ".join(names)), self._description, sep="\n\n", end="\n\n")
+                self._usage = ""
             print(f"{panel.title}:")
             print("\n".join(line for entry in panel.entries for line in _entry(entry)), end="\n\n")
 
     def render_usage(self, console: Any, options: Any, usage: Any) -> None:
-        """Print the line that shows the order of arguments."""
-        print(f"usage: {_text(usage).removeprefix('Usage:').strip()}", end="\n\n")
+        """Keep the line that shows the order of arguments until their names are known."""
+        self._usage = f"usage: {_text(usage).removeprefix('Usage:').strip()}"
 
     def render_description(self, console: Any, options: Any, description: Any) -> None:
-        """Print what the command does."""
+        """Keep what the command does until the usage is printed."""
         paragraphs = _text(description).split("\n\n")
-        print("\n\n".join(textwrap.fill(" ".join(p.split()), _width()) for p in paragraphs), end="\n\n")
+        self._description = "\n\n".join(textwrap.fill(" ".join(p.split()), _width()) for p in paragraphs)
+
+
+def _label(entry: HelpEntry) -> str:
+    return ", ".join(entry.display_labels_with_metavar)
 
 
 def _entry(entry: HelpEntry) -> list[str]:
-    label = ", ".join(entry.display_labels_with_metavar)
+    label = _label(entry)
     words = [" ".join(_text(entry.description).split())]
     if entry.choices:
         words.append(f"One of: {', '.join(entry.choices)}.")

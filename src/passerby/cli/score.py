@@ -17,7 +17,7 @@ def score(
     evaluation: Score = ScoreFlags(),
     json: Json = False,
 ) -> None:
-    """MAP, CMC and mINP of anyone's vectors, without ranked lists."""
+    """The scores mAP, CMC and mINP of anyone's vectors, without ranked lists."""
     from passerby.evaluation.evaluate import rules_for
     from passerby.evaluation.evaluate import score as run_score
 

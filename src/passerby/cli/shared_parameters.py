@@ -23,6 +23,9 @@ Engine: TypeAlias = Annotated[
 GalleryLocation: TypeAlias = Annotated[str, Parameter(help="A gallery: a file, or milvus://HOST:PORT/NAME.")]
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the person.")]
 Images: TypeAlias = Annotated[tuple[Path, ...], Parameter(name="IMAGE", help="One or more image files.")]
+ImagesOrFolders: TypeAlias = Annotated[
+    tuple[Path, ...], Parameter(name="IMAGE", help="Image files, or folders: every image below them.")
+]
 Camera: TypeAlias = Annotated[str | None, Parameter(metavar="NAME", help="Camera that took the images.")]
 Moment: TypeAlias = Annotated[
     str | None, Parameter(metavar="TIME", help="When the images were taken: seconds, a date, or ISO 8601 text.")

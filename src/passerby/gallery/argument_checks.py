@@ -16,6 +16,8 @@ from passerby.plain_names import plain_name
 
 Camera: TypeAlias = str | int
 """A camera's name or number."""
+LARGEST_DISTANCE = 2.0
+"""Euclidean distance of opposite unit vectors."""
 
 
 def identity_name(identity: object) -> str:
@@ -101,15 +103,18 @@ def search_filter(camera: str | None, exclude: Any, after: Moment | None, before
 
 
 def checked_threshold(threshold: float | None) -> float | None:
-    """A distance of 0 or more, or None.
+    """A distance from 0 to 2, or None.
 
     Raises:
-        GalleryError: negative, or NaN.
+        GalleryError: negative, NaN, or above 2, the largest distance of two unit vectors.
     """
     if threshold is None:
         return None
-    if not threshold >= 0:
-        raise GalleryRequestError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
+    if not 0 <= threshold <= LARGEST_DISTANCE:
+        raise GalleryRequestError(
+            f"threshold: expected a distance of 0 or more, at most 2, found {threshold!r}; unit vectors are never "
+            "farther apart than 2"
+        )
     return float(threshold)
 
 

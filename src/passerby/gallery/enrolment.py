@@ -61,22 +61,38 @@ def enroll(
     created = record is None
     if record is None:
         record = identities.new_identity(store, name)
-    if notes is not None or consent is not None or expires is not None:
-        describe(store, record, notes, consent, expires, actor, logged=not created)
+    describe(store, record, notes, consent, expires, actor, logged=not created)
     return _add(store, "enroll", record.id, observations, created, actor)
 
 
-def enroll_many(store: Store, names: Sequence[str], observations: NewObservations, actor: str) -> Int64:
+def enroll_many(
+    store: Store,
+    names: Sequence[str],
+    observations: NewObservations,
+    *,
+    notes: str | None = None,
+    consent: str | None = None,
+    expires: float | None = None,
+    actor: str,
+) -> Int64:
     """Store observations of many identities; one entry of the log for each identity, tied together as one batch."""
+    if not names:
+        return np.empty(0, np.int64)
     owners: dict[str, tuple[int, bool]] = {}
     made: dict[str, tuple[int, bool]] = {}
     different = list(dict.fromkeys(names))
     known = identities.find_all(store, different)
     for name in different:
         record, key = known.get(name), plain_key(name)
-        if record is None and key not in made:
-            made[key] = identities.new_identity(store, name).id, True
-        owners[name] = made[key] if record is None else (record.id, False)
+        if record is None and key in made:
+            owners[name] = made[key]
+            continue
+        created = record is None
+        owner = identities.new_identity(store, name) if record is None else record
+        describe(store, owner, notes, consent, expires, actor, logged=not created)
+        owners[name] = (owner.id, created)
+        if created:
+            made[key] = owners[name]
     ids_of_owners = np.array([owners[name][0] for name in names], np.int64)
     ids = observations.store(store, ids_of_owners)
     counts = dict(zip(*(column.tolist() for column in np.unique(ids_of_owners, return_counts=True)), strict=True))
@@ -88,6 +104,8 @@ def enroll_many(store: Store, names: Sequence[str], observations: NewObservation
 
 def _add(store: Store, action: str, identity: int, observations: NewObservations, created: bool, actor: str) -> Int64:
     """Store observations of one identity and write so to the log; their ids [n]."""
+    if not len(observations):
+        return np.empty(0, np.int64)
     ids = observations.store(store, np.full(len(observations), identity, np.int64))
     detail = {"first": int(ids[0]), "last": int(ids[-1]), "count": len(ids), "created": created}
     write_event(store, action, identity, actor, detail=detail)

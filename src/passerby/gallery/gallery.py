@@ -36,6 +36,7 @@ from passerby.gallery.false_accept_rate import agreed_far, checked_far, checked_
 from passerby.gallery.images_or_vectors import VectorEncoder, checked_thumbnail, mean_vector, small_jpeg
 from passerby.gallery.pair_judgements import PairJudgement, judge_pair
 from passerby.gallery.passages import moments_of, passage, record_of
+from passerby.gallery.repeated_pictures import new_rows
 from passerby.gallery.result_types import (
     Forgotten,
     FoundSightings,
@@ -339,6 +340,7 @@ class Gallery:
         consent: str | None = None,
         expires: Moment | None = None,
         tracklet: bool = False,
+        skip_repeated: bool = False,
         actor: str = "",
     ) -> tuple[int, ...]:
         """Add observations to an identity, which is made if there is none of this name.
@@ -355,6 +357,7 @@ class Gallery:
             expires: retention date, after which `purge` forgets the identity.
             tracklet: the images (or vectors) are the frames of one tracklet: their mean becomes one observation, with
                 the middle frame's picture.
+            skip_repeated: leave out what the identity has already: an equal vector, or the same picture.
             actor: who makes the change, for the log.
 
         Returns:
@@ -371,6 +374,8 @@ class Gallery:
         retention = retention_date(expires)
         with self._store.transaction():
             self._inputs.adopt(observations.dim)
+            if skip_repeated:
+                observations = observations.rows(new_rows(self._store, [name] * len(observations), observations))
             ids = enrolment.enroll(
                 self._store, name, observations, notes=notes, consent=consent, expires=retention, actor=actor
             )
@@ -385,6 +390,10 @@ class Gallery:
         cameras: Camera | Sequence[Camera | None] | None = None,
         times: Moment | Sequence[Moment | None] | None = None,
         thumbnails: Sequence[bytes | None] | None = None,
+        notes: str | None = None,
+        consent: str | None = None,
+        expires: Moment | None = None,
+        skip_repeated: bool = False,
         actor: str = "",
         identities: Sequence[str | int] | None = None,
     ) -> tuple[int, ...]:
@@ -399,6 +408,10 @@ class Gallery:
             cameras: one for all, or one for each.
             times: one for all, or one for each.
             thumbnails: for each a JPEG of at most 4000 bytes, or None; default: made of the images.
+            notes: free text about each of the identities; see `enroll`.
+            consent: of each of the identities.
+            expires: retention date of each of the identities.
+            skip_repeated: leave out what an identity has already: an equal vector, or the same picture.
             actor: who makes the change, for the log.
             identities: what `names` was called in 0.1; goes with version 0.3.
 
@@ -418,12 +431,19 @@ class Gallery:
         if len(names) != len(given.vectors):
             raise GalleryRequestError(f"enroll_many: {len(names)} identities for {len(given.vectors)} vectors")
         checked = {name: identity_name(name) for name in set(names)}
+        own = [checked[name] for name in names]
+        retention = retention_date(expires)
         observations = self._new_observations(given, cameras, times)
         if thumbnails is not None:
             observations = replace(observations, thumbnails=[checked_thumbnail(picture) for picture in thumbnails])
         with self._store.transaction():
             self._inputs.adopt(observations.dim)
-            ids = enrolment.enroll_many(self._store, [checked[name] for name in names], observations, actor)
+            if skip_repeated:
+                rows = new_rows(self._store, own, observations)
+                own, observations = [own[row] for row in rows.tolist()], observations.rows(rows)
+            ids = enrolment.enroll_many(
+                self._store, own, observations, notes=notes, consent=consent, expires=retention, actor=actor
+            )
         return tuple(ids.tolist())
 
     def _new_observations(self, given: EncodedInput, cameras: Any, times: Any) -> NewObservations:

@@ -11,7 +11,7 @@ import numpy as np
 from passerby.errors import GalleryRequestError
 
 Moment: TypeAlias = float | int | str | dt.datetime | dt.date
-"""Seconds, a date, or ISO 8601 text."""
+"""Seconds (also as text), a date, or ISO 8601 text."""
 END_OF_DATES = 253_402_300_800.0
 """The year 10000: no moment is as late, and none as much before 1970."""
 FIRST_DATE = 631_152_000.0
@@ -20,6 +20,8 @@ FIRST_DATE = 631_152_000.0
 
 def to_seconds(value: Moment, *, what: str) -> float:
     """A moment in seconds: a number as it is, a date or ISO 8601 text as seconds since 1970.
+
+    Text that is no ISO 8601 and a number ("12.5") is that many seconds.
 
     Raises:
         GalleryError: not a finite number of seconds before the year 10000, not ISO 8601, or a date-time without a
@@ -35,6 +37,8 @@ def to_seconds(value: Moment, *, what: str) -> float:
             )
         return float(value)
     moment = _parse(value, what) if isinstance(value, str) else value
+    if isinstance(moment, float):
+        return to_seconds(moment, what=what)
     if isinstance(moment, dt.datetime):
         if moment.tzinfo is None:
             raise GalleryRequestError(
@@ -48,14 +52,19 @@ def to_seconds(value: Moment, *, what: str) -> float:
 
 def is_instant(value: Moment | None) -> bool:
     """Whether a moment is given more exactly than as a day."""
-    if value is None or (isinstance(value, dt.date) and not isinstance(value, dt.datetime)):
+    if value is None:
         return False
-    return not (isinstance(value, str) and len(value) <= 10)
+    moment = _parse(value, "time") if isinstance(value, str) else value
+    return isinstance(moment, dt.datetime) or not isinstance(moment, dt.date)
 
 
-def _parse(text: str, what: str) -> dt.datetime | dt.date:
+def _parse(text: str, what: str) -> dt.datetime | dt.date | float:
     try:
         return dt.date.fromisoformat(text) if len(text) <= 10 else dt.datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
     except ValueError:
         raise GalleryRequestError(
             f"{what}: {text!r} is not ISO 8601 (2026-05-01 or 2026-05-01T12:00:00+00:00)"

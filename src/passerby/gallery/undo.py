@@ -33,11 +33,7 @@ def undo(store: Store, event_id: int | None, actor: str) -> Event:
     Raises:
         GalleryRequestError: its data is gone, or a later change concerns the same.
     """
-    events = [
-        event
-        for event in store.events()
-        if event.action in CHANGES and not event.undone and not event.detail.get("migrated")
-    ]
+    events = [event for event in store.events() if _is_standing_change(event)]
     event = _event_to_undo(store, events, event_id)
     if event.action in _FINAL:
         raise GalleryRequestError(
@@ -64,6 +60,15 @@ def undo(store: Store, event_id: int | None, actor: str) -> Event:
             _REVERSALS[one.action](store, one)
     write_event(store, "undo", event.identity, actor, other=event.other, detail={"event": event.id})
     return event
+
+
+def can_be_undone(event: Event) -> bool:
+    """Whether an entry of the log is a change that can be undone, as far as the entry alone shows."""
+    return _is_standing_change(event) and event.action not in _FINAL
+
+
+def _is_standing_change(event: Event) -> bool:
+    return event.action in CHANGES and not event.undone and not event.detail.get("migrated")
 
 
 def _event_to_undo(store: Store, events: list[Event], event_id: int | None) -> Event:

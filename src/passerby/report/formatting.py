@@ -19,10 +19,15 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.{digits}f}{_SPACE}%"
 
 
+def is_empty(value: Any) -> bool:
+    """Whether there is nothing to show: None, no text, an empty list or mapping (0 and False are values)."""
+    return value is None or (isinstance(value, (str, tuple, list, dict)) and not value)
+
+
 def plain_text(value: Any) -> str:
-    """Any value of a table of facts: mappings and lists joined, everything else as it prints."""
+    """Any value of a table of facts: mappings and lists joined without what is empty, all else as it prints."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {plain_text(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {plain_text(item)}" for key, item in value.items() if not is_empty(item))
     if isinstance(value, (list, tuple)):
         return "; ".join(plain_text(item) for item in value)
     return str(value)

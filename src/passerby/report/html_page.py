@@ -66,12 +66,14 @@ class Plot:
         alt: what the figure says, for those who cannot see it.
         caption: a line or two below it.
         title: above it.
+        draw_wide: the same for wide pages, where the figure then has the whole width; None: it stands beside others.
     """
 
     draw: Drawing
     alt: str
     caption: str = ""
     title: str = ""
+    draw_wide: Drawing | None = None
 
 
 @dataclass(frozen=True)
@@ -179,8 +181,8 @@ def render_page(
         sections=sections,
         notes=notes,
         footer=footer,
-        light=lambda plot: to_svg(plot.draw(theme=LIGHT)),
-        dark=lambda plot: to_svg(plot.draw(theme=DARK)),
+        light=lambda draw: to_svg(draw(theme=LIGHT)),
+        dark=lambda draw: to_svg(draw(theme=DARK)),
         thumbnail=thumbnail,
     )
 

@@ -29,6 +29,7 @@ from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.models.described_encoder import described_encoder
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.engines.choice import pick_encoder
+from passerby.report.camera_names import CameraNames
 from passerby.report.figure_data import as_evaluated, collect_evidence, left_out_by
 from passerby.report.html_page import Section, render_page, write_page
 from passerby.report.sections import distance_pairs, pictures, provenance, scores
@@ -105,16 +106,17 @@ def write_report(
     inside = described.pop("config", None)
     on_torch = isinstance(encoder, Encoder) and encoder.engine.name == "torch"
     inside_of = cast(Encoder, encoder) if network is None and on_torch else network
+    cameras = CameraNames([query, gallery])
     parts: list[Section | None] = [
         scores.numbers(reports),
         scores.curves(reports, evidence),
         distance_pairs.distances(evidence, first, threshold),
         distance_pairs.open_set(open_set, threshold) if open_set is not None else None,
-        pictures.rankings(first, query, gallery, seed=seed),
+        pictures.rankings(first, query, gallery, cameras, seed=seed),
         *extra_sections,
-        scores.cameras(evidence, first, query, gallery),
-        pictures.identity_map(query, gallery, seed=seed),
-        pictures.activations(inside_of, query, seed=seed) if inside_of is not None else None,
+        scores.cameras(evidence, first, query, gallery, cameras),
+        pictures.identity_map(query, gallery, cameras, seed=seed),
+        pictures.activations(inside_of, query, cameras, seed=seed) if inside_of is not None else None,
         provenance.training(Path(metrics)) if metrics is not None else None,
         provenance.provenance(
             {

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstrai
 
 from passerby.gallery.events import Event
 from passerby.gallery.result_types import FoundSightings, Identification, Identity, Match, Observation, Sighting
+from passerby.gallery.undo import can_be_undone
 from passerby.gallery.verdict_rule import Basis
 from passerby.search.score import ScoreName
 from passerby.service.calibration_curve import CurvePoint
@@ -426,11 +427,18 @@ class IdentitySummary(BaseModel):
         return cls(**fields | {"cameras": list(identity.cameras), "aliases": list(identity.aliases)})
 
 
+class ListedIdentity(IdentitySummary):
+    """An identity of a list; `newest` is the newest of its observations, whose picture stands for it."""
+
+    newest: int | None
+
+
 class IdentityList(BaseModel):
-    """One page of identities."""
+    """One page of identities; `cameras` are those of all identities of the gallery."""
 
     total: int
-    identities: list[IdentitySummary]
+    cameras: list[str]
+    identities: list[ListedIdentity]
 
 
 class ObservationSummary(BaseModel):
@@ -481,10 +489,13 @@ class HistoryEvent(BaseModel):
     identity: str | None
     detail: dict[str, Any]
     undone: bool
+    gone: bool = Field(description="it is about an identity that is no longer in the gallery")
+    undoable: bool = Field(description="it is a change that can be undone, unless a later one builds upon it")
 
     @classmethod
     def of(cls, event: Event) -> HistoryEvent:
         """From the gallery's own; names of people other than `identity` are left out."""
+        gone = event.identity is not None and event.name is None
         return cls(
             id=event.id,
             at=event.at,
@@ -493,6 +504,8 @@ class HistoryEvent(BaseModel):
             identity=event.name,
             detail=dict(event.detail),
             undone=event.undone,
+            gone=gone,
+            undoable=not gone and can_be_undone(event),
         )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from tests.end_to_end.service.harness import KEYS, Running, launch
+from tests.end_to_end.service.harness import KEYS, Running, files, launch, person
+from tests.end_to_end.service.page_driver import CHROMIUM
 
 from passerby.config import InputConfig, ModelConfig
 from passerby.models.encoder import Encoder
@@ -51,3 +52,44 @@ def start(encoder: Encoder, tmp_path: Path) -> Iterator[Callable[..., Running]]:
     yield make
     for one in running:
         one.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the page is driven with playwright (dev dependency)"
+    )
+    with playwright.sync_playwright() as driver:
+        # a container's user may have no sandbox of its own; the page is ours
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def service(start: Callable[..., Running]) -> Running:
+    """A service with ada and grace, both enrolled by the camera door."""
+    made = start(limits=Limits(rate=0, events_seconds=0.05))
+    client = made.client()
+    for name, seed in (("ada", 1), ("grace", 2)):
+        fields = {"identity": name, "camera": "door", "time": f"2026-05-01T12:0{seed}:00+00:00"}
+        assert client.post("/v1/enroll", data=fields, files=files(person(seed))).status_code == 201
+    return made
+
+
+@pytest.fixture
+def page(browser: Any, service: Running) -> Iterator[Any]:
+    """A signed-in page; an error of a script or of the CSP fails the test."""
+    context = browser.new_context(timezone_id="Europe/Berlin", locale="en-GB", accept_downloads=True)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.append(line.text) if "Content Security" in line.text else None)
+    outside: list[str] = []
+    page.on("request", lambda r: None if r.url.startswith((service.url, "blob:")) else outside.append(r.url))
+    page.goto(f"{service.url}/#key=admin-token")
+    page.wait_for_selector("#view-sightings:not([hidden])")
+    yield page
+    context.close()
+    assert errors == []
+    assert outside == []

@@ -28,7 +28,7 @@ class Backbone:
     factory: Callable[[int], nn.Module]
     """Full size."""
     tiny: Callable[[int], nn.Module]
-    """The same code, narrow and shallow: for tests. `ModelConfig(backbone="tiny:NAME")` builds it."""
+    """The same code, narrow and shallow: for tests and the demo. `ModelConfig(backbone="tiny:NAME")` builds it."""
     parameters: float
     """Published parameter count in millions, with the digits that were published."""
     classes: int

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -89,17 +91,23 @@ def camera_matrix(
 
 
 def identity_map(
-    points: npt.ArrayLike, pids: npt.ArrayLike, camids: npt.ArrayLike | None = None, *, theme: Theme = LIGHT
+    points: npt.ArrayLike,
+    pids: npt.ArrayLike,
+    camids: npt.ArrayLike | None = None,
+    *,
+    width: float = 4.8,
+    theme: Theme = LIGHT,
 ) -> Figure:
-    """Images as points of a plane; each identity has a colour and is named at its centre, each camera has a marker.
+    """Images as points of a plane; each identity has a colour and is named beside it, each camera has a marker.
 
     Args:
         points: [n, 2] positions.
         pids: [n] identities.
         camids: [n] cameras; None, or more cameras than there are markers: one marker for all.
+        width: of the figure, inches.
         theme: colours.
     """
-    figure, axes = empty_axes(theme, "", "", height=4.6)
+    figure, axes = empty_axes(theme, "", "", height=4.6, width=width)
     axes.grid(visible=False)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -115,9 +123,7 @@ def identity_map(
         for marker, camera in zip(MARKERS, seen, strict=False) if marked else ((MARKERS[0], None),):
             own = places[(owners == pid) & ((cameras == camera) if marked else True)]
             axes.scatter(own[:, 0], own[:, 1], s=26, marker=marker, color=color, alpha=0.85, linewidths=0)
-        x, y = np.median(places[owners == pid], axis=0)
-        label = axes.text(x, y, str(pid), color=theme.ink, fontsize=9, ha="center", va="center", fontweight="bold")
-        label.set_bbox({"facecolor": theme.page, "edgecolor": color, "boxstyle": "round,pad=0.2", "alpha": 0.85})
+    _names_beside(axes, places, owners, theme)
     if marked:
         for marker, camera in zip(MARKERS, seen, strict=False):
             axes.scatter([], [], s=26, marker=marker, color=theme.muted, linewidths=0, label=f"camera {camera}")
@@ -125,3 +131,35 @@ def identity_map(
             loc="outside lower center", ncols=min(len(seen), 4), fontsize=9, labelcolor=theme.ink, frameon=False
         )
     return figure
+
+
+def _names_beside(axes: Axes, places: npt.NDArray[np.float64], owners: npt.NDArray[Any], theme: Theme) -> None:
+    """The name of every identity left or right of the points, with a line to its most central image."""
+    people = np.unique(owners)
+    centres = np.array([_most_central(places[owners == pid]) for pid in people])
+    order = np.argsort(centres[:, 0], kind="stable")
+    for side, chosen in ((-0.02, order[: len(order) // 2]), (1.02, order[len(order) // 2 :])):
+        heights = np.linspace(0.98, 0.02, len(chosen)) if len(chosen) > 1 else np.full(len(chosen), 0.5)
+        by_height = chosen[np.argsort(-centres[chosen, 1], kind="stable")]
+        for number, height in zip(by_height.tolist(), heights, strict=True):
+            color = theme.series[number % len(theme.series)]
+            label = axes.annotate(
+                str(people[number]),
+                tuple(centres[number]),
+                xytext=(side, height),
+                textcoords="axes fraction",
+                color=theme.ink,
+                fontsize=9,
+                fontweight="bold",
+                ha="right" if side < 0 else "left",
+                va="center",
+                arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.9, "alpha": 0.8, "shrinkB": 2},
+            )
+            label.set_bbox({"facecolor": theme.page, "edgecolor": color, "boxstyle": "round,pad=0.2"})
+
+
+def _most_central(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The point with the smallest sum of distances to the others."""
+    distances = np.linalg.norm(places[:, None] - places[None], axis=2)
+    nearest: npt.NDArray[np.float64] = places[int(distances.sum(axis=1).argmin())]
+    return nearest

@@ -15,9 +15,11 @@ from passerby.report.figures.themes import Theme
 _LINES = ("-", "--", "-.", ":")
 
 
-def empty_axes(theme: Theme, x_label: str, y_label: str, *, height: float = 3.4) -> tuple[Figure, Axes]:
-    """An empty figure as wide as a phone at a legible size: 10 points of text on 4.8 inches."""
-    figure = Figure(figsize=(4.8, height), facecolor="none", layout="constrained")
+def empty_axes(
+    theme: Theme, x_label: str, y_label: str, *, height: float = 3.4, width: float = 4.8
+) -> tuple[Figure, Axes]:
+    """An empty figure, by default as wide as a phone at a legible size: 10 points of text on 4.8 inches."""
+    figure = Figure(figsize=(width, height), facecolor="none", layout="constrained")
     axes = figure.add_subplot()
     axes.set_xlabel(x_label, color=theme.ink, fontsize=10)
     axes.set_ylabel(y_label, color=theme.ink, fontsize=10)

@@ -70,6 +70,10 @@ def open_set(report: OpenSetReport, threshold: Threshold | float | None) -> Sect
         (percent(p.target), percent(p.far), f"{p.threshold:.4f}", *(percent(p.dir[r]) for r in report.ranks))
         for p in report.points
     )
+    if threshold is not None:
+        value = threshold_value(threshold)
+        reached, rate = rates_below(report, value)
+        rows += (("calibrated", percent(reached), f"{value:.4f}", percent(rate), *("–" for _ in report.ranks[1:])),)
     note = "; ".join(f"{percent(rate)} named at FAR {percent(x)}" for x, rate in marks)
     return Section(
         "Open set",
@@ -109,6 +113,14 @@ def open_set(report: OpenSetReport, threshold: Threshold | float | None) -> Sect
 def threshold_value(threshold: Threshold | float) -> float:
     """The distance below which a match is accepted."""
     return threshold.value if isinstance(threshold, Threshold) else float(threshold)
+
+
+def rates_below(report: OpenSetReport, threshold: float) -> tuple[float, float]:
+    """Shares of impostors accepted and of enrolled people recognised (at the first of the ranks) below a threshold."""
+    own = report.scores
+    accepted = int((own.impostor & (own.nearest < threshold)).sum())
+    named = int((own.genuine & (own.own_rank <= report.ranks[0]) & (own.own < threshold)).sum())
+    return accepted / max(report.impostors, 1), named / max(report.genuine, 1)
 
 
 def looked_at(evidence: Evidence) -> str:

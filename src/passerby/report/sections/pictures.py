@@ -14,6 +14,7 @@ from passerby.evaluation.closed_set.result import Report
 from passerby.models.encoder import Encoder
 from passerby.report import figures
 from passerby.report.activation_maps import activation_maps
+from passerby.report.camera_names import CameraNames
 from passerby.report.figure_data import RankedList, left_out_by, ranked_lists
 from passerby.report.formatting import percent
 from passerby.report.html_page import Picture, Plot, Section, Strip
@@ -23,7 +24,9 @@ _LIST_LENGTH = 10
 _DRAWN_GALLERY = ("cuhk03", "single_shot")
 
 
-def rankings(report: Report, query: Embeddings, gallery: Embeddings, *, seed: int, each: int = 4) -> Section:
+def rankings(
+    report: Report, query: Embeddings, gallery: Embeddings, cameras: CameraNames, *, seed: int, each: int = 4
+) -> Section:
     """Ranked lists of the worst, the best and some random queries."""
     own = report.per_query
     worst = _distinct(np.lexsort((own.index, -own.matches, own.ap)), own.pid, each)
@@ -45,10 +48,11 @@ def rankings(report: Report, query: Embeddings, gallery: Embeddings, *, seed: in
     )
     strips = tuple(
         _strip(f"{kind}: AP {percent(float(own.ap[number]))}, {_first_match(int(own.first_rank[number]))}",
-               ranked, query, gallery)
+               ranked, query, gallery, cameras)
         for (kind, number), ranked in zip(chosen, lists, strict=True)
     )  # fmt: skip
-    notes = ["Cameras are numbered as in the dataset's records, from 0."]
+    numbered = "in the names of the image files" if cameras.first else "in the dataset's records"
+    notes = [f"Cameras are numbered as {numbered}."]
     if report.protocol in _DRAWN_GALLERY:
         notes.append("The protocol draws one image a person; the lists show all of them.")
     return Section(
@@ -63,7 +67,9 @@ def rankings(report: Report, query: Embeddings, gallery: Embeddings, *, seed: in
     )
 
 
-def activations(encoder: Encoder, query: Embeddings, *, seed: int, count: int = 8) -> Section | None:
+def activations(
+    encoder: Encoder, query: Embeddings, cameras: CameraNames, *, seed: int, count: int = 8
+) -> Section | None:
     """Where the network responds in some queries; None where no picture can be read."""
     pictures = []
     for row in np.random.default_rng(seed).permutation(len(query)).tolist():
@@ -73,7 +79,7 @@ def activations(encoder: Encoder, query: Embeddings, *, seed: int, count: int = 
         except ImageError:
             continue
         for seen in found:
-            person, where = f"id {int(query.pids[row])}", _camera(int(query.camids[row]))
+            person, where = f"id {int(query.pids[row])}", cameras.of(int(query.camids[row]))
             alt = f"{person}, {where}, and where the network responds: on average {seen.height_of_mean:.0%} down"
             pictures.append(Picture(seen.side_by_side(), alt, (person, where)))
         if len(pictures) == count:
@@ -90,7 +96,7 @@ def activations(encoder: Encoder, query: Embeddings, *, seed: int, count: int = 
     )
 
 
-def identity_map(query: Embeddings, gallery: Embeddings, *, seed: int) -> Section | None:
+def identity_map(query: Embeddings, gallery: Embeddings, cameras: CameraNames, *, seed: int) -> Section | None:
     """A plane with the images of some identities; None where nobody has two images."""
     vectors = np.concatenate([query.vectors, gallery.vectors])
     pids = np.concatenate([query.pids, gallery.pids])
@@ -99,33 +105,35 @@ def identity_map(query: Embeddings, gallery: Embeddings, *, seed: int) -> Sectio
     if len(rows) == 0:
         return None
     points = tsne(vectors[rows], seed=seed)
+    shown = np.where(camids[rows] < 0, camids[rows], camids[rows] + cameras.first)
     people = len(np.unique(pids[rows]))
     return Section(
         "Map of identities",
         plots=(
             Plot(
-                partial(figures.identity_map, points, pids[rows], camids[rows]),
+                partial(figures.identity_map, points, pids[rows], shown),
                 f"{len(rows)} images of {people} identities as points; images with similar vectors lie together.",
                 f"{len(rows)} query and gallery images of {people} randomly chosen identities, exact t-SNE of their "
                 "vectors. Who lies together means something; how far apart groups lie does not. Groups that split by "
                 "camera show what the model has not learned to ignore.",
+                draw_wide=partial(figures.identity_map, points, pids[rows], shown, width=9.6),
             ),
         ),
     )
 
 
-def _strip(title: str, ranked: RankedList, query: Embeddings, gallery: Embeddings) -> Strip:
-    pid, camera = int(query.pids[ranked.query]), int(query.camids[ranked.query])
+def _strip(title: str, ranked: RankedList, query: Embeddings, gallery: Embeddings, cameras: CameraNames) -> Strip:
+    pid, camera = int(query.pids[ranked.query]), cameras.of(int(query.camids[ranked.query]))
     query_picture = Picture(
         _path(query, ranked.query),
-        f"Query: identity {pid}, {_camera(camera)}",
-        ("query", f"id {pid}", _camera(camera)),
+        f"Query: identity {pid}, {camera}",
+        ("query", f"id {pid}", camera),
     )
     others = []
     for place, (row, distance, correct) in enumerate(
         zip(ranked.gallery.tolist(), ranked.distances.tolist(), ranked.correct.tolist(), strict=True), start=1
     ):
-        own, where = int(gallery.pids[row]), _camera(int(gallery.camids[row]))
+        own, where = int(gallery.pids[row]), cameras.of(int(gallery.camids[row]))
         verdict = "the same person" if correct else "somebody else"
         others.append(
             Picture(
@@ -140,10 +148,6 @@ def _strip(title: str, ranked: RankedList, query: Embeddings, gallery: Embedding
 
 def _path(embeddings: Embeddings, row: int) -> str | None:
     return embeddings.paths[row] if embeddings.paths else None
-
-
-def _camera(camid: int) -> str:
-    return f"camera {camid}" if camid >= 0 else "camera unknown"
 
 
 def _identity(pid: int) -> str:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from passerby.report import figures
-from passerby.report.formatting import plain_text
+from passerby.report.formatting import is_empty, plain_text
 from passerby.report.html_page import Plot, Section, Table
 
+_FEWEST_POINTS = 3
+"""Below so many points a line says no more than its numbers."""
 _HELD_OUT = (("mAP", "mAP"), ("rank1", "rank-1"))
 
 RESPONSIBLE_USE = Section(
@@ -41,19 +43,28 @@ def training(metrics: Path) -> Section | None:
             {label: _series(tests, lambda row, key=key: row.get(key)) for key, label in _HELD_OUT},
         ),
     ]
-    plots = []
+    plots, rows_of_few = [], []
     for title, unit, series in groups:
         drawn = {name: pair for name, pair in series.items() if len(pair[0])}
-        if drawn:
+        if drawn and max(len(x) for x, _ in drawn.values()) < _FEWEST_POINTS:
+            rows_of_few += [
+                (
+                    f"{title}, {name}" if name else title,
+                    ", ".join(f"{v:.4g} ({e:g})" for e, v in zip(*pair, strict=True)),
+                )
+                for name, pair in drawn.items()
+            ]
+        elif drawn:
             last = ", ".join(f"{name or unit} {pair[1][-1]:.4g}" for name, pair in drawn.items())
             draw = partial(figures.training_curves, drawn, x_label="epoch", y_label=unit)
             plots.append(Plot(draw, f"{title} over epochs; at the end {last}.", "", title))
-    return Section("Training", plots=tuple(plots)) if plots else None
+    table = Table(("quantity", "value (epoch)"), tuple(rows_of_few), words=True) if rows_of_few else None
+    return Section("Training", plots=tuple(plots), table=table) if plots or table else None
 
 
 def provenance(entries: Mapping[str, Any], config: str | None) -> Section:
     """Where the numbers come from."""
-    rows = tuple((name, plain_text(value)) for name, value in entries.items() if value not in (None, "", (), [], {}))
+    rows = tuple((name, plain_text(value)) for name, value in entries.items() if not is_empty(value))
     code = (("Configuration (TOML)", config),) if config else ()
     return Section("Provenance", table=Table(("what", "value"), rows, words=True), code=code)
 

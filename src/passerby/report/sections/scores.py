@@ -15,10 +15,11 @@ from passerby.evaluation.closed_set.statistics import intervals
 from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.thresholds import Threshold
 from passerby.report import figures
+from passerby.report.camera_names import CameraNames
 from passerby.report.figure_data import Evidence
 from passerby.report.formatting import percent, plain_text, settings_text
 from passerby.report.html_page import Plot, Section, Table, Tile
-from passerby.report.sections.distance_pairs import looked_at, threshold_value
+from passerby.report.sections.distance_pairs import looked_at, rates_below, threshold_value
 
 
 def tiles(
@@ -33,14 +34,23 @@ def tiles(
     ]
     found += [Tile(f"mAP, {name}", percent(report.mAP), f"rank-1 {percent(report.rank(1))}") for name, report in others]
     if open_set is not None and open_set.points and open_set.impostors:
-        # a rate finer than so many impostors can show means little
-        shown = [point for point in open_set.points if point.target >= open_set.finest_far]
-        point = (shown or open_set.points[-1:])[0]
-        rank, rate = next(iter(point.dir.items()))
-        found.append(Tile("enrolled people recognised", percent(rate), f"DIR rank-{rank} at FAR {percent(point.far)}"))
+        found.append(_recognised(open_set, threshold))
     if threshold is not None:
         found.append(Tile("threshold", f"{threshold_value(threshold):.3f}", "accepted below it"))
     return found
+
+
+def _recognised(open_set: OpenSetReport, threshold: Threshold | float | None) -> Tile:
+    """Recognised at the calibrated threshold; without one, at the finest rate asked for that can be shown."""
+    if threshold is not None:
+        far, rate = rates_below(open_set, threshold_value(threshold))
+        where = f"{percent(far)} of others accepted, at the calibrated threshold"
+        return Tile("enrolled people recognised", percent(rate), where)
+    # a rate finer than so many impostors can show means little
+    shown = [point for point in open_set.points if point.target >= open_set.finest_far]
+    point = (shown or open_set.points[-1:])[0]
+    rank, rate = next(iter(point.dir.items()))
+    return Tile("enrolled people recognised", percent(rate), f"DIR rank-{rank} at FAR {percent(point.far)}")
 
 
 def numbers(reports: Mapping[str, Report]) -> Section:
@@ -58,7 +68,7 @@ def numbers(reports: Mapping[str, Report]) -> Section:
             "protocol": report.protocol,
             "average precision": report.ap_definition,
             "distance": report.metric,
-            "re-ranking": "none" if report.rerank is None else settings_text(report.rerank),
+            "re-ranking": "none" if report.rerank is None else str(report.rerank.get("method", "yes")),
         }
         cells |= {f"setting: {name}": plain_text(value) for name, value in unusual_settings(report.settings).items()}
         if report.repeats is not None:
@@ -68,7 +78,10 @@ def numbers(reports: Mapping[str, Report]) -> Section:
         for name, cell in cells.items():
             lines.setdefault(name, []).append(cell)
     rows = tuple((name, *cells) for name, cells in lines.items() if len(cells) == len(reports))
-    notes = dict.fromkeys(note for report in reports.values() for note in report.notes)
+    notes = {
+        f"{name}: {settings_text(report.rerank)}": None for name, report in reports.items() if report.rerank is not None
+    }
+    notes |= dict.fromkeys(note for report in reports.values() for note in report.notes)
     text = (
         "Intervals are 95 % bootstrap intervals, drawn by identity. Skipped queries have no match to find under the "
         "protocol; the means leave them out.",
@@ -113,7 +126,9 @@ def curves(reports: Mapping[str, Report], evidence: Evidence) -> Section:
     )
 
 
-def cameras(evidence: Evidence, report: Report, query: Embeddings, gallery: Embeddings) -> Section | None:
+def cameras(
+    evidence: Evidence, report: Report, query: Embeddings, gallery: Embeddings, names: CameraNames
+) -> Section | None:
     """Which pairs of cameras are hard; None where cameras are unknown or there is only one."""
     if min(len(np.unique(e.camids[e.camids >= 0])) for e in (query, gallery)) < 2:
         return None
@@ -130,14 +145,17 @@ def cameras(evidence: Evidence, report: Report, query: Embeddings, gallery: Embe
     )
     if not pairs.queries.any():
         return None
+    rows, columns = (
+        [names.number(camera) for camera in own.tolist()] for own in (pairs.query_cameras, pairs.gallery_cameras)
+    )
     plots = []
     for values, name in ((pairs.rank1, "Rank-1"), (pairs.mAP, "mAP")):
         row, column = np.unravel_index(np.nanargmin(values), values.shape)
         plots.append(
             Plot(
-                partial(figures.camera_matrix, values, pairs.query_cameras.tolist(), pairs.gallery_cameras.tolist()),
+                partial(figures.camera_matrix, values, rows, columns),
                 f"{name} by query camera and gallery camera; the lowest is {percent(float(values[row, column]))}, "
-                f"query camera {pairs.query_cameras[row]}, gallery camera {pairs.gallery_cameras[column]}.",
+                f"query camera {rows[row]}, gallery camera {columns[column]}.",
                 f"In percent, from {looked_at(evidence)}; a dash where no query has a match.",
                 f"{name} by pair of cameras",
             )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, Query
 
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.result_types import Identity
 from passerby.plain_names import plain_name
 from passerby.service.dependencies import (
     ERROR_RESPONSES,
@@ -33,6 +34,7 @@ from passerby.service.schemas import (
     IdentityDetails,
     IdentityList,
     IdentitySummary,
+    ListedIdentity,
     MergeRequest,
     Name,
     ObservationSummary,
@@ -43,6 +45,9 @@ from passerby.service.schemas import (
 
 _NEWEST = 1000  # sightings of one identity in one answer; /v1/sightings has the others
 
+Kind: TypeAlias = Literal["all", "enrolled", "unknown", "drift"]
+Order: TypeAlias = Literal["seen", "name", "enrolled", "sightings"]
+
 router = APIRouter(tags=["identities"], responses=ERROR_RESPONSES)
 
 
@@ -51,20 +56,51 @@ async def identities(
     caller: Reader,
     context: Context,
     search: Annotated[str, Query(max_length=200, description="part of a name, any case")] = "",
+    kind: Annotated[
+        Kind, Query(description="`enrolled`: those with a name of their own; `drift`: see `drift`")
+    ] = "all",
+    camera: Annotated[Name | None, Query(description="seen or enrolled by this camera")] = None,
+    sort: Annotated[Order, Query(description="`seen`, `enrolled`: the newest first")] = "seen",
     offset: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> IdentityList:
-    """Identities, the last seen first."""
+    """Identities, the last seen first unless `sort` says otherwise."""
 
     def task(gallery: Gallery) -> IdentityList:
         context.note_reading(gallery, "names", caller)
         part = plain_name(search).casefold()
-        found = [i for i in gallery.identities() if any(part in name.casefold() for name in (i.name, *i.aliases))]
-        found.sort(key=lambda i: (-(i.last_seen or 0), -i.created))
-        shown = [IdentitySummary.of(i) for i in found[offset : offset + limit]]
-        return IdentityList(total=len(found), identities=shown)
+        everybody = gallery.identities()
+        found = [
+            identity
+            for identity in everybody
+            if any(part in name.casefold() for name in (identity.name, *identity.aliases))
+            and _is_of(identity, kind)
+            and (camera is None or camera in identity.cameras)
+        ]
+        found.sort(key=lambda identity: _rank(identity, sort))
+        shown = [_listed(gallery, identity) for identity in found[offset : offset + limit]]
+        cameras = sorted({name for identity in everybody for name in identity.cameras})
+        return IdentityList(total=len(found), cameras=cameras, identities=shown)
 
     return await context.query(task)
+
+
+def _is_of(identity: Identity, kind: Kind) -> bool:
+    return {"all": True, "unknown": identity.unknown, "enrolled": not identity.unknown, "drift": identity.drift}[kind]
+
+
+def _rank(identity: Identity, sort: Order) -> tuple[float | str, ...]:
+    newest = (-(identity.last_seen or 0), -identity.created)
+    if sort == "name":
+        return (identity.name.casefold(), identity.name)
+    if sort == "enrolled":
+        return (-identity.created, -identity.id)
+    return (-identity.sightings, *newest) if sort == "sightings" else newest
+
+
+def _listed(gallery: Gallery, identity: Identity) -> ListedIdentity:
+    newest = max((observation.id for observation in gallery.observations(identity.name)), default=None)
+    return ListedIdentity(**IdentitySummary.of(identity).model_dump(), newest=newest)
 
 
 @router.get("/v1/identity")

@@ -37,7 +37,7 @@ export async function attempt(task) {
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.status === 401) document.dispatchEvent(new Event("unauthorised"));
-    say(problem.message, "unknown");
+    say(problem.message, "error");
   } finally {
     document.body.classList.remove("busy");
   }

@@ -13,12 +13,13 @@ export function field(text, input) {
 
 let onOk = null;
 
-export function openDialog({ title, body, ok, run, danger = false }) {
+export function openDialog({ title, body, ok, run, danger = false, wide = false }) {
   $("dialog-title").textContent = title;
   $("dialog-body").replaceChildren(...body);
   $("dialog-error").textContent = "";
   $("dialog-ok").textContent = ok;
   $("dialog-ok").className = danger ? "primary danger" : "primary";
+  $("dialog").className = wide ? "wide" : "";
   onOk = run;
   $("dialog").showModal();
   const first = $("dialog-body").querySelector("input, textarea");

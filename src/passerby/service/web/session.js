@@ -2,7 +2,8 @@
 
 import { attempt, call } from "./api.js";
 import { $ } from "./dom.js";
-import { count } from "./format.js";
+import { ZONE, count } from "./format.js";
+import { listen, stopListening } from "./live.js";
 import { may, state } from "./state.js";
 import { forgetShots } from "./thumbnails.js";
 
@@ -15,21 +16,22 @@ export function takeKeyFromAddress() {
 
 export function signOut() {
   sessionStorage.removeItem("passerby-key");
-  state.about = state.calibration = state.asked = state.person = null;
+  stopListening();
+  Object.assign(state, { about: null, calibration: null, asked: null, person: null, review: null });
   forgetShots();
-  for (const id of ["candidates", "people-list", "sightings", "audit-log", "person-log", "gallery-line", "caller-line"]) {
-    $(id).replaceChildren();
-  }
-  $("answer").hidden = $("person").hidden = $("sign-out").hidden = $("audit-link").hidden = true;
   document.dispatchEvent(new Event("signed-out"));
+  for (const place of document.querySelectorAll("[data-of-gallery]")) place.replaceChildren();
+  $("answer").hidden = $("person").hidden = $("sign-out").hidden = $("audit-link").hidden = true;
   show();
 }
 
 export async function refreshAbout() {
   state.about = await call("/v1/gallery");
   $("gallery-line").textContent =
-    `${count(state.about.identities, "person", "people")}, ${count(state.about.observations, "sighting", "sightings")}`;
-  $("caller-line").textContent = `${state.about.caller} (${state.about.role}${state.about.read_only ? ", read-only gallery" : ""})`;
+    `${count(state.about.identities, "person", "people")}, ${count(state.about.observations, "template", "templates")}`;
+  $("caller-line").textContent =
+    `signed in as ${state.about.caller} (${state.about.role}${state.about.read_only ? ", read-only gallery" : ""})`;
+  $("zone-line").textContent = `times in ${ZONE}`;
   $("sign-out").hidden = false;
   $("audit-link").hidden = !may("admin");
 }
@@ -37,15 +39,19 @@ export async function refreshAbout() {
 // What each view does when it is shown; the views register themselves.
 export const VIEWS = { identify: () => {} };
 
+export const shownView = () => document.body.dataset.view;
+
 export function show({ focus = true } = {}) {
   const wanted = location.hash.slice(1).split("/")[0];
-  const name = !state.about ? "sign-in" : wanted === "audit" && !may("admin") ? "identify" : wanted in VIEWS ? wanted : "identify";
+  const first = "sightings";
+  const name = !state.about ? "sign-in" : wanted === "audit" && !may("admin") ? first : wanted in VIEWS ? wanted : first;
+  document.body.dataset.view = name;
   for (const view of ["sign-in", ...Object.keys(VIEWS)]) $(`view-${view}`).hidden = view !== name;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.querySelector("nav").hidden = !state.about;
+  $("nav").hidden = $("foot").hidden = !state.about;
   document.title = `${$(`${name}-title`).textContent} – passerby`;
   if (focus) $(name === "sign-in" ? "key" : `${name}-title`).focus();
   if (state.about) attempt(VIEWS[name]);
@@ -53,6 +59,7 @@ export function show({ focus = true } = {}) {
 
 export async function enter(options) {
   await attempt(refreshAbout);
+  if (state.about) listen();
   show(options);
 }
 

@@ -6,32 +6,47 @@ import { $, draw, make, say } from "./dom.js";
 import { count, percent } from "./format.js";
 import { mayChange, state } from "./state.js";
 
-export function setThreshold(value) {
-  $("threshold").value = value;
+let trial = null;
+
+// The threshold that is being tried; null: the one in force.
+export const tried = () => trial;
+
+export function resetThreshold() {
+  const { answer } = state.asked;
+  const limit = answer.threshold ?? 1;
+  const farthest = Math.max(0, ...answer.matches.map((match) => match.distance));
+  $("threshold").max = Math.min(2, Math.max(0.01, 2 * limit, 1.1 * farthest)).toFixed(3);
+  $("threshold").value = limit;
+  trial = null;
   showThreshold();
 }
 
-export function showThreshold() {
-  const { answer } = state.asked;
+export function tryThreshold() {
   const value = Number($("threshold").value);
-  const nearest = answer.matches[0];
-  const calibrated = answer.threshold;
+  const own = state.asked.answer.threshold;
+  trial = own != null && Math.abs(value - own) < 0.0005 ? null : value;
+  showThreshold();
+}
+
+function showThreshold() {
+  const { answer } = state.asked;
+  const value = trial ?? answer.threshold ?? Number($("threshold").value);
   $("threshold-value").textContent = value.toFixed(3);
   const accepted = answer.matches.filter((match) => match.distance < value);
-  $("threshold-says").textContent = !accepted.length
-    ? `At ${value.toFixed(3)}: unknown.`
-    : `At ${value.toFixed(3)}: known, ${nearest.identity}` +
-      (accepted.length > 1 ? ` (${accepted.length} people are nearer than that).` : ".");
+  $("threshold-says").textContent =
+    `${count(accepted.length, "candidate is", "candidates are")} nearer than ${value.toFixed(3)}` +
+    (answer.threshold == null ? "." : trial == null ? ", the threshold in force." : `; in force is ${answer.threshold.toFixed(3)}.`);
   $("threshold-rate").textContent = rateAt(value);
-  $("threshold-reset").hidden = calibrated == null;
-  $("threshold-reset").disabled = calibrated != null && Math.abs(value - calibrated) < 0.0005;
-  $("threshold-keep").hidden = !mayChange("admin");
+  $("threshold-reset").hidden = answer.threshold == null;
+  $("threshold-reset").disabled = trial == null;
+  $("threshold-keep").hidden = trial == null || !mayChange("admin");
   drawStrip(value);
+  document.dispatchEvent(new Event("threshold"));
 }
 
 // The false accept rate of a threshold among this gallery's people; between the points of its law, along the line.
-export function rateAt(value) {
-  if (state.asked && state.asked.answer.basis === "encoder threshold") return encoderRateAt(value);
+function rateAt(value) {
+  if (state.asked?.answer.basis === "encoder threshold") return encoderRateAt(value);
   const found = state.calibration;
   if (!found || !found.curve.length) return found ? `The false accept rate is not known: ${found.note}.` : "The false accept rate is not known.";
   const where = `of people who are not enrolled, with ${count(found.identities, "person", "people")} in the gallery`;
@@ -48,25 +63,25 @@ export function rateAt(value) {
 // The same as the encoder's calibration measured it, where the gallery has too few people; between its points, along the line.
 function encoderRateAt(value) {
   const curve = state.about.curve;
-  const base = state.about.impostors ? ` of ${state.about.impostors.toLocaleString()} strangers in the calibration` : " in the calibration";
-  if (!curve.length) return "The false-alarm rate is not known: the encoder is not calibrated.";
+  const base = state.about.impostors ? ` of ${state.about.impostors.toLocaleString()} impostors of the encoder's calibration` : " of the impostors of the encoder's calibration";
+  if (!curve.length) return "The false accept rate is not known: the encoder is not calibrated.";
   if (curve.length === 1) {
     const [only] = curve;
-    return `False alarms: ${percent(only.far)}${base} at ${only.threshold.toFixed(3)}; not known elsewhere.`;
+    return `False accepts: ${percent(only.far)}${base} at ${only.threshold.toFixed(3)}; not known elsewhere.`;
   }
   const first = curve[0];
   const last = curve[curve.length - 1];
-  if (value < first.threshold) return `False alarms: at most ${percent(first.far)}${base}.`;
-  if (value > last.threshold) return `False alarms: at least ${percent(last.far)}${base}.`;
+  if (value < first.threshold) return `False accepts: at most ${percent(first.far)}${base}.`;
+  if (value > last.threshold) return `False accepts: at least ${percent(last.far)}${base}.`;
   const after = Math.max(1, curve.findIndex((point) => point.threshold >= value));
   const [a, b] = [curve[after - 1], curve[after]];
   const share = b.threshold > a.threshold ? (value - a.threshold) / (b.threshold - a.threshold) : 1;
   const along = (name) => a[name] + share * (b[name] - a[name]);
   const found = a.dir == null || b.dir == null ? "" : `; ${percent(along("dir"))} of enrolled people recognised`;
-  return `False alarms: about ${percent(along("far"))}${base}${found}.`;
+  return `False accepts: about ${percent(along("far"))}${base}${found}.`;
 }
 
-export function drawStrip(value) {
+function drawStrip(value) {
   const { answer } = state.asked;
   const end = Number($("threshold").max);
   const x = (distance) => 8 + (584 * distance) / end;
