@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,7 +28,7 @@ def identity_name(identity: object) -> str:
     Raises:
         GalleryError: empty, longer than 200 characters, not printable, or neither text nor a whole number.
     """
-    name = plain_name(str(identity)) if isinstance(identity, str) or _is_integer(identity) else ""
+    name = _plain(identity)
     if not name or len(name) > LONGEST or not name.isprintable():
         raise GalleryRequestError(
             f"identity: expected a name of 1 to {LONGEST} printable characters, found {_shortened(identity)}"
@@ -43,10 +44,20 @@ def camera_name(camera: object) -> str | None:
     """
     if camera is None:
         return None
-    name = plain_name(str(camera)) if isinstance(camera, str) or _is_integer(camera) else ""
+    name = _plain(camera)
     if not name or len(name) > LONGEST or not name.isprintable():
         raise GalleryRequestError(f"camera: expected a name or a number, found {_shortened(camera)}")
     return name
+
+
+def _plain(name: object) -> str:
+    """A name in the form that is stored; "" for what is none, such as texts with control characters in them."""
+    if not isinstance(name, str) and not _is_integer(name):
+        return ""
+    text = str(name).strip()
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        return ""
+    return plain_name(text)
 
 
 def _shortened(value: object) -> str:

@@ -698,8 +698,9 @@ class SqliteStore:
                 )
             self._db.execute("DELETE FROM erased_identities")
             self._db.execute("DELETE FROM free_slots")
-            self._db.execute("UPDATE settings SET slot_generation = slot_generation + 1, erasure_pending = 1")
+            self._db.execute("UPDATE settings SET slot_generation = slot_generation + 1")
         with self._writing, self._lock, translated(self.location), self._guard.turn(BUSY_SECONDS):
+            self._db.execute("UPDATE settings SET erasure_pending = 1")  # the transaction above has settled its own
             self._db.execute("VACUUM")
         self.settle_erasure()
 
