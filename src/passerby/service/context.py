@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time as clock
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeAlias, TypeVar
@@ -36,6 +37,7 @@ AuditReads: TypeAlias = Literal["nothing", "pictures", "everything"]
 """Which readings are written to the audit; identifications and changes always are."""
 _DECODER_THREADS = 4
 _PARSER_THREADS = 2
+_LOOK_SECONDS = 60.0
 _QUERY_THREADS = 8  # tasks that only read do not wait behind those that encode
 
 
@@ -68,6 +70,7 @@ class ServiceContext:
         audit_reads: AuditReads = "pictures",
     ) -> None:
         self.audit_reads = audit_reads
+        self._pictures_noted: dict[str, float] = {}  # by name of the key, of which there are few
         self.made = MadeRequests()
         self.keys = keys
         self.rates = RateLimiter(limits.rate)
@@ -184,8 +187,16 @@ class ServiceContext:
             gallery.log_many(notes)
 
     def note_reading(self, gallery: Gallery, what: Reading, caller: Key, identity: str | None = None) -> None:
-        """Write to the audit who read what, before it is answered, as far as `audit_reads` asks for it."""
+        """Write to the audit who read what, before it is answered, as far as `audit_reads` asks for it.
+
+        Thumbnails are noted once a minute for each key: a page of them is one look, not hundreds of entries.
+        """
         if self.audit_reads == "everything" or what == self.audit_reads:
+            now = clock.monotonic()
+            if what == "pictures" and now - self._pictures_noted.get(caller.name, -_LOOK_SECONDS) < _LOOK_SECONDS:
+                return
+            if what == "pictures":
+                self._pictures_noted[caller.name] = now
             self.audit(gallery, [Note(f"read_{what}", identity, caller.name, {})])
 
     def close(self) -> None:
