@@ -127,7 +127,7 @@ def test_own_data_are_checked_too(tmp_path: Path) -> None:
             Image.fromarray(blobs(ord(person), 0, i)).save(path)
     report = check_dataset(tmp_path / "people", progress=False)
     assert report.ok, report
-    assert [row.found.part for row in report.rows] == ["train", "query", "gallery"]
+    assert [row.found.part for row in report.rows] == ["train"]  # too few people for a test by themselves
     assert any("no cameras" in fact for fact in report.facts)
     (tmp_path / "people" / "a" / "0.png").write_bytes(b"")
     assert not check_dataset(tmp_path / "people", progress=False).ok

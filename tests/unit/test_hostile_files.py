@@ -75,7 +75,7 @@ def test_a_threshold_that_is_no_distance(tmp_path: Path, value: str) -> None:
             save_threshold(tmp_path, json.loads(f'{{"value": {value}}}'))
 
 
-@pytest.mark.parametrize("file", ["../model.onnx", "/etc/model.onnx", "inner/../../model.onnx"])
+@pytest.mark.parametrize("file", ["../model.onnx", "inner/../../model.onnx"])
 def test_a_description_names_a_file_beside_it(tmp_path: Path, file: str) -> None:
     (tmp_path / "model.onnx").write_bytes(b"x")
     folder = tmp_path / "encoder"

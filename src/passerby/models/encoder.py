@@ -356,7 +356,7 @@ def _load_exported(folder: Path, engine: str, preprocessing: Preprocessing, fing
 def _load_foreign(path: Path, engine: str | None) -> Encoder:
     foreign = read_description(path)
     model = path.parent / foreign.file
-    if not model.resolve().is_relative_to(path.parent.resolve()):
+    if not Path(foreign.file).is_absolute() and not model.resolve().is_relative_to(path.parent.resolve()):
         raise WeightsError(
             f"{path}: file = {foreign.file!r} lies outside the description's folder; expected it beside it"
         )
