@@ -169,7 +169,7 @@ def test_a_run_resumes_by_the_same_command(world: Path, capsys: pytest.CaptureFi
     assert said.code == 0
     other = say(capsys, "train", "demo", *data, "--out", world / "run", *TINY, "--optimizer.lr", "0.5")
     assert other.code == 2
-    assert "other settings (optimizer.lr: 0.002 -> 0.5)" in other.err
+    assert "other settings (optimizer.lr: 0.004 -> 0.5)" in other.err
 
 
 def test_ones_own_data_in_one_line(world: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ MOST_ROWS = 5_000_000
 _ROWS_AT_ONCE = 10_000
 _LONGEST_CELL = 5_000  # bytes
 FROM_ZERO = "pid counts from 0: person numbers are larger by one here, because 0 stands for distractors"
+OUTSIDE = "absolute paths that leave {root}: {n:,} images (outside_root=False refuses them)"
 ONE_IN_WRITINGS = "{what} in several writings, each taken as one: {examples}"
 NOBODY = "images of pid {pid} in the gallery, {what} and so of nobody who is asked for: {n:,}"
 
@@ -70,7 +71,7 @@ def read_manifest(
     protocol: str | None = None,
     name: str | None = None,
     verify: bool = True,
-    outside_root: bool = False,
+    outside_root: bool | None = None,
 ) -> ReIDDataset:
     """Read one's own dataset from a CSV or Parquet file, or a list of "path label" or "path label camera" (.txt).
 
@@ -84,8 +85,8 @@ def read_manifest(
             without cameras.
         name: default: the file's name.
         verify: make sure that every image file exists.
-        outside_root: let paths leave `root` (absolute ones, `..`, symbolic links). A manifest of somebody else could
-            name any file of this machine.
+        outside_root: whether paths may leave `root`; a manifest of somebody else could name any file of this machine.
+            None: absolute paths may, and a note counts them, while `..` and symbolic links may not.
 
     Returns:
         The dataset. "test" rows are split into one query for each person and camera, and the gallery.
@@ -100,12 +101,12 @@ def read_manifest(
     if not rows:
         raise DataError(f"{file}: the manifest has no rows")
     _check_twice(rows)
-    if not outside_root:
-        _check_inside(rows, base)
+    outside = 0 if outside_root else _check_inside(rows, base, absolute=outside_root is None)
+    notes = [OUTSIDE.format(n=outside, root=base)] if outside else []
     if verify:
         _check_files(rows)
     has_split = any(row.part for row in rows)
-    return _assemble(name or file.stem, rows, split, test_share, protocol, has_split)
+    return _assemble(name or file.stem, rows, split, test_share, protocol, has_split, notes)
 
 
 def read_folder(
@@ -143,7 +144,7 @@ def read_folder(
     if lists:
         rows = [replace(_parse_row(*row, top), part=part) for part, file in lists.items() for row in _list_rows(file)]
         _check_twice(rows)
-        _check_inside(rows, top)
+        _check_inside(rows, top, absolute=False)
         _check_files(rows)
         return _assemble(name or top.resolve().name, rows, split, test_share, protocol, True, from_zero=True)
     folders = subfolders(top)
@@ -487,10 +488,11 @@ def _check_twice(rows: Sequence[_Row]) -> None:
             raise DataError(f"{row.where}: {row.path} stands in {first[row.path].where} already; name each image once")
 
 
-def _check_inside(rows: Sequence[_Row], base: Path) -> None:
-    """No path leaves the folder that paths start from."""
+def _check_inside(rows: Sequence[_Row], base: Path, *, absolute: bool) -> int:
+    """No path leaves the folder that paths start from; how many absolute ones do, where those may."""
     root = os.path.realpath(base)
     folders: dict[Path, bool] = {}
+    outside = 0
     for row in rows:
         folder = row.path.parent
         if folder not in folders:
@@ -498,11 +500,14 @@ def _check_inside(rows: Sequence[_Row], base: Path) -> None:
         inside = folders[folder]
         if inside and row.path.is_symlink():
             inside = os.path.commonpath([root, os.path.realpath(row.path)]) == root
-        if not inside:
+        if not inside and absolute and not row.path.is_relative_to(base):  # relative ones begin with the root
+            outside += 1
+        elif not inside:
             raise DataError(
                 f"{row.where}: {row.path} lies outside {base}; name the folder that holds all images as the root, or "
                 "allow it (outside_root)"
             )
+    return outside
 
 
 def _check_files(rows: Sequence[_Row]) -> None:
