@@ -6,8 +6,8 @@
 
 Loops take turns, some steps each (more than the loader works ahead), so that a busy machine slows all alike:
   plain     eager float32, default layout, unfused optimiser, on random tensors that lie in memory
-  fast      the trainer's way (autocast, channels-last, fused optimiser; on a GPU also CUDA graphs) on random tensors that
-            lie in memory
+  fast      the trainer's way (autocast, channels-last, fused optimiser; on a GPU also CUDA graphs) on random
+            tensors that lie in memory
   eager     the same without CUDA graphs (only on a GPU)
   fed       like fast, fed by TrainLoader: cache, augmentation, background thread
   compiled  like eager, with run.compile (only with --compile)

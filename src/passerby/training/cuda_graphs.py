@@ -1,8 +1,8 @@
 """The backbone's kernels as CUDA graphs: recorded once, then started by one call a pass instead of one a kernel.
 
 A small network's kernels end sooner than Python can start the next one, so that the GPU waits for the CPU. A graph
-(Nvidia's CUDA graphs, https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs) repeats exactly the same kernels on
-the same memory, hence one graph for each size of a batch.
+(Nvidia's CUDA graphs, https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs) repeats exactly the same kernels
+on the same memory, hence one graph for each size of a batch.
 """
 
 from __future__ import annotations
@@ -75,16 +75,19 @@ class GraphedBackbone:
         # "thread_local": the loader's thread may ask for pinned memory meanwhile
         self._forward, self._backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._forward, capture_error_mode="thread_local"):
-            self._pooled = self._pass(model)
-        self._gradient = torch.zeros_like(self._pooled)
+            pooled = self._pass(model)
+        self._gradient = torch.zeros_like(pooled)
         with torch.cuda.graph(self._backward, pool=self._forward.pool(), capture_error_mode="thread_local"):
-            self._results = self._gradients(self._pooled, self._gradient)
+            self._results = self._gradients(pooled, self._gradient)
+        # Without its autograd graph, whose nodes belong to the recording's stream: kept, they would make every later
+        # backward pass wait for that stream. The memory stays the recording's own.
+        self._pooled = pooled.detach()
 
     def replay_forward(self, images: Tensor) -> Tensor:
         """The pooled vectors, in memory that the next pass overwrites."""
         self._images.copy_(images)
         self._forward.replay()
-        return self._pooled.detach()
+        return self._pooled.detach()  # another tensor each time: autograd marks what it returns
 
     def replay_backward(self, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Each parameter's gradient, in memory that the next pass overwrites."""
@@ -100,7 +103,7 @@ class _Replay(torch.autograd.Function):
         return graphs.replay_forward(images)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         return (None, None, *ctx.graphs.replay_backward(gradient))
 
 
