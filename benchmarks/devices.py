@@ -1,4 +1,4 @@
-"""Does a GPU compute what the CPU does? Losses, gradients, evaluation, an epoch of every recipe; what waits for the GPU.
+"""Does a GPU compute what the CPU does? Losses, gradients, evaluation, an epoch of each recipe; what waits for the GPU.
 
     python -m benchmarks.devices --device cuda [--part losses graphs evaluation recipes waits]
 
