@@ -18,6 +18,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from passerby.config import InputConfig, ModelConfig
+from passerby.config.engine import PrecisionName
 from passerby.errors import ConfigError, ImageError, WeightsError, unknown_name
 from passerby.files import replace_file, replace_folder
 from passerby.models.calibrated_threshold import check_threshold
@@ -25,6 +26,7 @@ from passerby.models.description import read_description
 from passerby.models.engines.engine import ENGINES, Engine
 from passerby.models.engines.graph_engine import GraphEngine
 from passerby.models.engines.preprocessing import Preprocessing
+from passerby.models.engines.threads import check_threads
 from passerby.models.engines.torch_engine import TorchEngine
 from passerby.models.fingerprint import architecture_of, fingerprint_of_weights
 from passerby.models.hub import find_in_hub
@@ -54,6 +56,8 @@ class Encoder:
         preprocessing: input size and normalisation.
         provenance: where it comes from: configuration, data fingerprint, versions, licence note.
         calibration: what `passerby calibrate` found, {} before.
+        precision: arithmetic of the network: "float32", or what `lower_precision` made of it.
+        exact: the encoder in float32 that `lower_precision` was given; None: this one is exact.
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class Encoder:
         model_config: Mapping[str, Any],
         provenance: Mapping[str, Any],
         calibration: Mapping[str, Any] | None = None,
+        precision: PrecisionName = "float32",
+        exact: Encoder | None = None,
     ) -> None:
         self.engine = engine
         self.preprocessing = preprocessing
@@ -73,6 +79,8 @@ class Encoder:
         self.model_config = dict(model_config)
         self.provenance = dict(provenance)
         self.calibration = dict(calibration or {})
+        self.precision: PrecisionName = precision
+        self.exact = exact
 
     @classmethod
     def from_model(
@@ -104,7 +112,7 @@ class Encoder:
     def fingerprint(self) -> str:
         """Hash of weights and preprocessing; another one once the weights of a torch model have changed."""
         version = self._weights_version()
-        if version != self._fingerprinted:
+        if version != self._fingerprinted and self.exact is None:
             state = self.model.state_dict()
             self._fingerprint = fingerprint_of_weights(state, self.preprocessing, self.model_config)
             self._fingerprinted = version
@@ -240,7 +248,9 @@ class Encoder:
         return f"Encoder({name}, {size}, {self.dim}-d, {self.engine.name}, fingerprint {self.fingerprint})"
 
 
-def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **given: Any) -> Encoder:
+def load_encoder(
+    folder: str | os.PathLike[str], engine: str | None = None, *, threads: int | None = None, **given: Any
+) -> Encoder:
     """Read anybody's encoder: a trained run, a described model, a bare graph, a public checkpoint, a hub's name.
 
     Args:
@@ -251,6 +261,8 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **gi
         engine: "torch", "onnxruntime" or "openvino". The latter two run what `passerby export` put into the folder
             (encoder.onnx, encoder.xml). "auto": the fastest of all here, as measured once and remembered. None: torch;
             for graphs the one that their file needs.
+        threads: of the engine; None: the fastest number where it was measured ("auto"), else all that this process
+            may use.
         **given: what a model file does not say itself, by the names of `EncoderSettings`: `height`, `width`,
             `colors`, `scale`, `mean`, `std` and `output` of a graph; `backbone`, `last_stride` and `map_pooling` of a
             checkpoint, and its preprocessing where it is not the usual one (256 x 128, ImageNet's mean and std).
@@ -258,13 +270,14 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **gi
     Raises:
         WeightsError: no encoder there, a damaged one, weights that are not the ones described, something missing that
             a file does not say, or something given that would do nothing.
-        ConfigError: an unknown engine or setting.
+        ConfigError: an unknown engine or setting, or less than one thread.
         MissingExtraError: the engine is not installed.
     """
+    check_threads(threads)
     if engine == "auto":
         from passerby.models.engines.choice import pick_encoder  # it stands above encoders
 
-        return pick_encoder(encoder_source(folder, given), engine)[0]
+        return pick_encoder(encoder_source(folder, given), engine, threads=threads)[0]
     if engine is not None and engine not in ENGINES:
         raise ConfigError(unknown_name("engine", engine, ENGINES))
     source = encoder_source(folder, given)
@@ -272,27 +285,27 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **gi
         if source.place.startswith("hub:"):
             source.allow((), "the hub's entry says everything")
         found = find_in_hub(source.place)
-        encoder = load_encoder(found.source, engine, **source.settings.given())
+        encoder = load_encoder(found.source, engine, threads=threads, **source.settings.given())
         encoder.provenance |= found.provenance
         encoder.calibration = {**found.calibration, **encoder.calibration}
         return encoder
     kind = kind_of(source)
     if kind != "described":
-        loaded = (load_graph if kind == "graph" else load_checkpoint)(source, engine)
+        loaded = (load_graph if kind == "graph" else load_checkpoint)(source, engine, threads=threads or 0)
         return _encoder_of(loaded, Path(source))
     path = description_path(source)
     description = {} if path.suffix == ".toml" else _read_json(path)
     source.allow((), f"{path} describes the encoder")
     if path.suffix == ".toml" or "file" in description:
-        return _load_foreign(path, engine)
-    return _load_own(path, description, engine)
+        return _load_foreign(path, engine, threads or 0)
+    return _load_own(path, description, engine, threads or 0)
 
 
 def _encoder_of(loaded: LoadedModel, description: Path) -> Encoder:
     return Encoder(**vars(loaded), calibration=_read_calibration(description, loaded.fingerprint))
 
 
-def _load_own(path: Path, description: Mapping[str, Any], engine: str | None) -> Encoder:
+def _load_own(path: Path, description: Mapping[str, Any], engine: str | None, threads: int) -> Encoder:
     if description.get("format") != FORMAT:
         raise WeightsError(
             f"{path}: expected format {FORMAT}, found {description.get('format')!r}: "
@@ -305,9 +318,9 @@ def _load_own(path: Path, description: Mapping[str, Any], engine: str | None) ->
     except (KeyError, ValidationError) as error:
         raise WeightsError(f"{path}: not an encoder's description ({error})") from error
     if engine in (None, "torch"):
-        loaded: Engine = _load_torch(path, config, preprocessing, description)
+        loaded: Engine = _load_torch(path, config, preprocessing, description, threads)
     else:
-        loaded = _load_exported(path.parent, str(engine), preprocessing, fingerprint)
+        loaded = _load_exported(path.parent, str(engine), preprocessing, fingerprint, threads)
     return Encoder(
         loaded,
         preprocessing,
@@ -319,7 +332,7 @@ def _load_own(path: Path, description: Mapping[str, Any], engine: str | None) ->
 
 
 def _load_torch(
-    path: Path, config: ModelConfig, preprocessing: Preprocessing, description: Mapping[str, Any]
+    path: Path, config: ModelConfig, preprocessing: Preprocessing, description: Mapping[str, Any], threads: int
 ) -> TorchEngine:
     weights = path.parent / WEIGHTS_FILE
     state = read_checkpoint(weights)
@@ -334,17 +347,19 @@ def _load_torch(
         model.load_state_dict(state)
     except (RuntimeError, ConfigError) as error:
         raise WeightsError(f"{weights}: not the weights of {config.backbone} ({error})") from error
-    return TorchEngine(model.eval(), preprocessing, fuse=True)
+    return TorchEngine(model.eval(), preprocessing, fuse=True, threads=threads)
 
 
-def _load_exported(folder: Path, engine: str, preprocessing: Preprocessing, fingerprint: str) -> GraphEngine:
+def _load_exported(
+    folder: Path, engine: str, preprocessing: Preprocessing, fingerprint: str, threads: int
+) -> GraphEngine:
     graph = folder / EXPORTED[engine]
     if not graph.is_file():
         raise WeightsError(
             f"{folder}: holds no {graph.name} for the engine {engine!r}; make it with "
             f"`passerby export {folder} --to {'onnx' if engine == 'onnxruntime' else 'openvino'}`"
         )
-    loaded = GraphEngine(graph, engine, preprocessing)
+    loaded = GraphEngine(graph, engine, preprocessing, threads=threads)
     found = loaded.metadata.get("fingerprint")
     if found != fingerprint:
         raise WeightsError(
@@ -353,7 +368,7 @@ def _load_exported(folder: Path, engine: str, preprocessing: Preprocessing, fing
     return loaded
 
 
-def _load_foreign(path: Path, engine: str | None) -> Encoder:
+def _load_foreign(path: Path, engine: str | None, threads: int) -> Encoder:
     foreign = read_description(path)
     model = path.parent / foreign.file
     if not Path(foreign.file).is_absolute() and not model.resolve().is_relative_to(path.parent.resolve()):
@@ -362,9 +377,9 @@ def _load_foreign(path: Path, engine: str | None) -> Encoder:
         )
     source = EncoderSource(str(model), foreign.settings)
     if kind_of(source) == "checkpoint":
-        loaded = load_checkpoint(source, engine)
+        loaded = load_checkpoint(source, engine, threads=threads)
     else:
-        loaded = load_graph(source, engine, described=True)
+        loaded = load_graph(source, engine, described=True, threads=threads)
     encoder = Encoder(**vars(loaded), calibration=_read_calibration(path))
     encoder.model_config |= {"backbone": foreign.name} if foreign.name else {}
     encoder.provenance |= {"licence": foreign.licence, "source": foreign.source}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ class LoadedModel:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
-def load_graph(source: EncoderSource, engine: str | None, *, described: bool = False) -> LoadedModel:
+def load_graph(source: EncoderSource, engine: str | None, *, described: bool = False, threads: int = 0) -> LoadedModel:
     """An ONNX or OpenVINO graph, its preprocessing given by the source's settings.
 
     A graph that `passerby export` wrote holds its preprocessing and its fingerprint, and needs no settings.
@@ -42,6 +43,7 @@ def load_graph(source: EncoderSource, engine: str | None, *, described: bool = F
         source: the file and its settings.
         engine: "onnxruntime" or "openvino"; None: the one that the file needs.
         described: the settings stand in a description file, which always has them.
+        threads: of the engine; 0: as many as this process may use.
 
     Raises:
         WeightsError: preprocessing that neither the graph nor the settings say, or settings that would do nothing.
@@ -56,20 +58,20 @@ def load_graph(source: EncoderSource, engine: str | None, *, described: bool = F
     if exported and not described:
         source.allow((), "the graph holds its preprocessing itself, `passerby export` wrote it")
         preprocessing = _preprocessing_of_export(exported)
-        own = exported.get("fingerprint") if not _is_quantised(path) else None
+        own = exported.get("fingerprint") if not is_quantised(path) else None
         return LoadedModel(
-            GraphEngine(path, chosen, preprocessing),
+            GraphEngine(path, chosen, preprocessing, threads=threads),
             preprocessing,
             # int8 and float16 graphs give other vectors than the encoder that they were made from
-            own or fingerprint_of_file(path, preprocessing),
+            own or _fingerprint_of_graph(path, preprocessing, chosen),
             {"backbone": path.stem},
             {"licence": exported.get("licence", "unknown"), "file": path.name},
         )
     preprocessing = _preprocessing_of_graph(source, size, reshapes=chosen == "openvino")
     return LoadedModel(
-        GraphEngine(path, chosen, preprocessing, output=source.settings.output),
+        GraphEngine(path, chosen, preprocessing, output=source.settings.output, threads=threads),
         preprocessing,
-        fingerprint_of_file(path, preprocessing),
+        _fingerprint_of_graph(path, preprocessing, chosen),
         {"backbone": path.stem},
         {"file": path.name},
     )
@@ -96,7 +98,16 @@ def _preprocessing_of_graph(
 _EXAMPLE = {"height": 256, "width": 128, "colors": "RGB", "scale": 255}
 
 
-def _is_quantised(path: Path) -> bool:
+def _fingerprint_of_graph(path: Path, preprocessing: Preprocessing, engine: str) -> str:
+    """That of the file; eight bits round otherwise in OpenVINO, whose vectors hence have one of their own."""
+    of_file = fingerprint_of_file(path, preprocessing)
+    if engine != "openvino" or not is_quantised(path):
+        return of_file
+    return hashlib.sha256(f"{of_file} {engine}".encode()).hexdigest()[:32]
+
+
+def is_quantised(path: Path) -> bool:
+    """Whether an ONNX file computes in eight bits."""
     return path.suffix == ".onnx" and b"QuantizeLinear" in path.read_bytes()
 
 
@@ -127,7 +138,7 @@ def _preprocessing_of_export(exported: Mapping[str, str]) -> Preprocessing:
     )
 
 
-def load_checkpoint(source: EncoderSource, engine: str | None) -> LoadedModel:
+def load_checkpoint(source: EncoderSource, engine: str | None, *, threads: int = 0) -> LoadedModel:
     """A public checkpoint as an encoder, without training: the backbone that is named, and the file's own head.
 
     Raises:
@@ -164,7 +175,7 @@ def load_checkpoint(source: EncoderSource, engine: str | None) -> LoadedModel:
     )
     architecture = architecture_of(config)
     return LoadedModel(
-        TorchEngine(model.eval(), preprocessing, fuse=True),
+        TorchEngine(model.eval(), preprocessing, fuse=True, threads=threads),
         preprocessing,
         fingerprint_of_weights(model.state_dict(), preprocessing, architecture),
         architecture,

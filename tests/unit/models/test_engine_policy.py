@@ -14,16 +14,19 @@ from PIL import Image
 
 from passerby.cli import run
 from passerby.config import InputConfig, ModelConfig
+from passerby.config.encoder import EncoderSettings
+from passerby.errors import ConfigError
 from passerby.models.described_encoder import described_encoder
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.engines import choice as choosing
 from passerby.models.engines import engine_cache
-from passerby.models.engines.choice import TRIAL_FROM, pick_encoder
+from passerby.models.engines.choice import TRIAL_FROM, on_engine, pick_encoder
 from passerby.models.engines.engine_cache import EngineChoice, remember_choice, remembered_choice
 from passerby.models.engines.graph_choice import exported_graph, graph_at_hand, open_remembered
 from passerby.models.export.encoder_export import export
 from passerby.models.graph_encoder import GraphEncoder
 from passerby.models.model import build_model
+from passerby.models.sources import EncoderSource
 
 
 def make(folder: Path, seed: int = 0) -> Encoder:
@@ -140,7 +143,7 @@ def test_openvino_reads_what_an_onnx_file_says_about_itself(exported: Path) -> N
     described = described_encoder(exported)
     assert described is not None
     choice = EngineChoice("openvino", 1, str(exported / "encoder.onnx"))
-    engine = open_remembered(described, choice)
+    engine = open_remembered(described.fingerprint, described.preprocessing, choice)
     assert engine is not None
     assert engine.preprocessing is None
 
@@ -174,3 +177,53 @@ def test_everything_but_a_trained_folder_has_one_engine(tmp_path: Path) -> None:
     assert described_encoder(tmp_path) is None
     (tmp_path / "encoder.json").write_text('{"format": 7}')
     assert described_encoder(tmp_path) is None
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fastest")
+def test_weights_of_the_moment_leave_nothing_in_the_cache(exported: Path, cache: Path) -> None:
+    encoder = load_encoder(exported)
+    placed = on_engine(encoder, images=TRIAL_FROM, keep=False)
+    assert (placed.engine.name, placed.fingerprint) == ("onnxruntime", encoder.fingerprint)
+    assert not cache.exists()
+    assert on_engine(encoder, images=1) is encoder
+    described = described_encoder(exported)
+    assert described is not None
+    remember_choice(encoder.fingerprint, EngineChoice("onnxruntime", 1, str(exported / "encoder.onnx")))
+    assert on_engine(encoder, images=1).engine.name == "onnxruntime", "what was found once counts everywhere"
+
+
+@pytest.mark.slow
+def test_the_number_of_threads_that_was_asked_for(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr(choosing, "measure", lambda ways: tried.extend(ways) or {n: float(len(n)) for n in ways})
+    chosen, _ = pick_encoder(exported, images=TRIAL_FROM, threads=3)
+    assert set(tried) == {"torch", "onnxruntime, 3 threads", "openvino, 3 threads"}
+    assert chosen.engine.threads == 3
+    assert pick_encoder(exported, images=1, threads=3)[0].engine.threads == 3
+    described = described_encoder(exported)
+    assert described is not None
+    assert remembered_choice(described.fingerprint) is None, "any number of threads is another question"
+    at_hand = graph_at_hand(described, 2)
+    assert at_hand is not None
+    assert at_hand.threads == 2
+    before = torch.get_num_threads()
+    on_torch = load_encoder(exported, "torch", threads=2)
+    assert on_torch.engine.threads == 2
+    on_torch.encode(np.zeros((1, 64, 32, 3), np.uint8))
+    assert torch.get_num_threads() == before
+    with pytest.raises(ConfigError, match="expected at least 1, found 0"):
+        load_encoder(exported, threads=0)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fastest")
+def test_a_checkpoint_is_put_on_the_fastest_engine_too(cache: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    model = build_model(ModelConfig(backbone="tiny:osnet_x0_25"))
+    torch.save(model.state_dict(), tmp_path / "net.pth")
+    given = EncoderSource(str(tmp_path / "net.pth"), EncoderSettings(backbone="tiny:osnet_x0_25", height=64, width=32))
+    assert pick_encoder(given, images=1)[0].engine.name == "torch"
+    assert pick_encoder(given, images=TRIAL_FROM)[0].engine.name == "onnxruntime"
+    assert pick_encoder(given, images=1)[0].engine.name == "onnxruntime"

@@ -17,6 +17,7 @@ class Engine(Protocol):
 
     name: str
     dim: int
+    threads: int
 
     def __call__(self, images: Tensor) -> Tensor:
         """RGB uint8 [n, 3, height, width] -> float32 [n, dim] with rows of unit length."""

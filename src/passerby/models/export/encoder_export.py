@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from passerby.array_types import UInt8
 from passerby.errors import ConfigError, WeightsError, unknown_name
 from passerby.files import replace_file
-from passerby.models.encoder import description_path, load_encoder
+from passerby.models.encoder import Encoder, description_path, load_encoder
 from passerby.models.export.check import (
     LEAST_LIKENESS,
     RESIZED_TOLERANCE,
@@ -67,6 +69,25 @@ def export(
     target = Path(out) if out is not None else folder / name
     if target.is_dir():
         target = target / name
+    return write_checked(source, to, target, form=form, pictures=pictures)
+
+
+def write_checked(
+    source: Encoder, to: str, target: Path, *, form: ExportForm | None = None, pictures: Sequence[UInt8] = ()
+) -> Export:
+    """Write an encoder that is in memory, and keep the file only if it computes what PyTorch computes.
+
+    Args:
+        source: on torch, on the CPU.
+        to: a name of `FILES`.
+        target: the file to write or replace.
+        form: what it takes and gives; None: the form that `load_encoder` runs.
+        pictures: RGB uint8 [H, W, 3] each, to compare on; none: random ones.
+
+    Raises:
+        MissingExtraError, WeightsError, StorageError: as of `export`.
+    """
+    form, pictures = form or ExportForm(), pictures or random_pictures(source)
     with tempfile.TemporaryDirectory(prefix="passerby-export-") as temporary:
         file = Path(temporary) / FILES[to]
         WRITERS[to](source, file, form)
