@@ -63,17 +63,25 @@ def open_gallery(
 
 def _encoder(place: str | os.PathLike[str], engine: EngineName, threads: int | None, images: int) -> VectorEncoder:
     """The encoder; where a graph of it is at hand, without torch, whose import takes longer than a picture."""
-    if engine in ("auto", "onnxruntime") and images < _MANY:
+    if engine != "torch" and images < _MANY:
         from passerby.models.described_encoder import described_encoder
         from passerby.models.engines.graph_choice import graph_at_hand
+        from passerby.models.engines.graph_engine import GraphEngine
         from passerby.models.engines.threads import check_threads
         from passerby.models.graph_encoder import GraphEncoder
+        from passerby.models.graph_loading import find_graph
+        from passerby.models.sources import encoder_source
 
         check_threads(threads)
         described = described_encoder(place)
         graph = None if described is None else graph_at_hand(described, threads)
         if described is not None and graph is not None and engine in ("auto", graph.name):
-            return GraphEncoder(described, graph)
+            return GraphEncoder(graph, described)
+        found = None
+        if described is None:
+            found = find_graph(encoder_source(place), None if engine == "auto" else engine, threads or 0)
+        if found is not None and isinstance(found.engine, GraphEngine):
+            return GraphEncoder(found.engine, found)
     from passerby.models.engines.choice import pick_encoder
 
     return pick_encoder(place, engine, images=images, threads=threads)[0]

@@ -21,29 +21,27 @@ from passerby.config import InputConfig, ModelConfig
 from passerby.config.engine import PrecisionName
 from passerby.errors import ConfigError, ImageError, WeightsError, unknown_name
 from passerby.files import replace_file, replace_folder
-from passerby.models.calibrated_threshold import check_threshold
-from passerby.models.description import read_description
+from passerby.models.calibrated_threshold import THRESHOLD_FILE, check_threshold, read_calibration, threshold_path
+from passerby.models.description import DESCRIPTION_FILE, description_path, read_description, read_json
 from passerby.models.engines.engine import ENGINES, Engine
 from passerby.models.engines.graph_engine import GraphEngine
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.engines.threads import check_threads
 from passerby.models.engines.torch_engine import TorchEngine
 from passerby.models.fingerprint import architecture_of, fingerprint_of_weights
+from passerby.models.graph_loading import described_file, find_graph
 from passerby.models.hub import find_in_hub
 from passerby.models.image_batches import prepared_batches
 from passerby.models.image_inputs import Images, as_list, crop_box, pixels_of
-from passerby.models.loading import LoadedModel, load_checkpoint, load_graph
+from passerby.models.loading import load_checkpoint
 from passerby.models.model import ReIDModel, build_model
-from passerby.models.sources import DESCRIPTIONS, EncoderSource, encoder_source, is_hub_name, kind_of
+from passerby.models.sources import EncoderSource, encoder_source, is_hub_name, kind_of
 from passerby.models.weights.checkpoints import read_checkpoint
 
 log = logging.getLogger("passerby")
 
 FORMAT = 1
 WEIGHTS_FILE = "weights.safetensors"
-DESCRIPTION_FILE = "encoder.json"
-FOREIGN_FILE = "encoder.toml"
-THRESHOLD_FILE = "threshold.json"
 EXPORTED = {"onnxruntime": "encoder.onnx", "openvino": "encoder.xml"}
 
 
@@ -281,28 +279,23 @@ def load_encoder(
     if engine is not None and engine not in ENGINES:
         raise ConfigError(unknown_name("engine", engine, ENGINES))
     source = encoder_source(folder, given)
+    graph = find_graph(source, engine, threads or 0)
+    if graph is not None:
+        return Encoder(**vars(graph))
     if is_hub_name(source):
-        if source.place.startswith("hub:"):
-            source.allow((), "the hub's entry says everything")
         found = find_in_hub(source.place)
         encoder = load_encoder(found.source, engine, threads=threads, **source.settings.given())
         encoder.provenance |= found.provenance
         encoder.calibration = {**found.calibration, **encoder.calibration}
         return encoder
-    kind = kind_of(source)
-    if kind != "described":
-        loaded = (load_graph if kind == "graph" else load_checkpoint)(source, engine, threads=threads or 0)
-        return _encoder_of(loaded, Path(source))
+    if kind_of(source) == "checkpoint":
+        loaded = load_checkpoint(source, engine, threads=threads or 0)
+        return Encoder(**{**vars(loaded), "calibration": read_calibration(Path(source), loaded.fingerprint)})
+    described = described_file(source)
+    if described is not None:
+        return _load_described_checkpoint(*described, engine, threads or 0)
     path = description_path(source)
-    description = {} if path.suffix == ".toml" else _read_json(path)
-    source.allow((), f"{path} describes the encoder")
-    if path.suffix == ".toml" or "file" in description:
-        return _load_foreign(path, engine, threads or 0)
-    return _load_own(path, description, engine, threads or 0)
-
-
-def _encoder_of(loaded: LoadedModel, description: Path) -> Encoder:
-    return Encoder(**vars(loaded), calibration=_read_calibration(description, loaded.fingerprint))
+    return _load_own(path, read_json(path), engine, threads or 0)
 
 
 def _load_own(path: Path, description: Mapping[str, Any], engine: str | None, threads: int) -> Encoder:
@@ -327,7 +320,7 @@ def _load_own(path: Path, description: Mapping[str, Any], engine: str | None, th
         fingerprint=fingerprint,
         model_config=description["model"],
         provenance=description.get("provenance", {}),
-        calibration=_read_calibration(path),
+        calibration=read_calibration(path),
     )
 
 
@@ -368,63 +361,13 @@ def _load_exported(
     return loaded
 
 
-def _load_foreign(path: Path, engine: str | None, threads: int) -> Encoder:
+def _load_described_checkpoint(path: Path, model: EncoderSource, engine: str | None, threads: int) -> Encoder:
     foreign = read_description(path)
-    model = path.parent / foreign.file
-    if not Path(foreign.file).is_absolute() and not model.resolve().is_relative_to(path.parent.resolve()):
-        raise WeightsError(
-            f"{path}: file = {foreign.file!r} lies outside the description's folder; expected it beside it"
-        )
-    source = EncoderSource(str(model), foreign.settings)
-    if kind_of(source) == "checkpoint":
-        loaded = load_checkpoint(source, engine, threads=threads)
-    else:
-        loaded = load_graph(source, engine, described=True, threads=threads)
-    encoder = Encoder(**vars(loaded), calibration=_read_calibration(path))
+    loaded = load_checkpoint(model, engine, threads=threads)
+    encoder = Encoder(**{**vars(loaded), "calibration": read_calibration(path)})
     encoder.model_config |= {"backbone": foreign.name} if foreign.name else {}
     encoder.provenance |= {"licence": foreign.licence, "source": foreign.source}
     return encoder
-
-
-def description_path(folder: str | os.PathLike[str]) -> Path:
-    """The file that describes an encoder, given its folder, its run's folder, or the file itself (or a bare model).
-
-    Raises:
-        WeightsError: there is none.
-    """
-    if is_hub_name(folder):
-        return description_path(find_in_hub(os.fspath(folder)).source)
-    given = Path(folder)
-    if kind_of(given) != "described" or (given.is_file() and given.suffix in DESCRIPTIONS):
-        return given
-    for place in (given, given / "encoder"):
-        for name in (DESCRIPTION_FILE, FOREIGN_FILE):
-            if (place / name).is_file():
-                return place / name
-    state = "holds no encoder.json (nor encoder/encoder.json)" if given.is_dir() else "is no folder"
-    raise WeightsError(
-        f"{given}: {state}; expected an encoder's folder or a finished training run's (`passerby train`), "
-        "a .toml or .json file that describes a foreign model, a graph (.onnx, .xml), a checkpoint (.pth, .pt, "
-        ".safetensors), or the name of a known encoder (hub:NAME)"
-    )
-
-
-def _threshold_path(description: Path) -> Path:
-    """threshold.json; beside a foreign model's own description file, or a bare model, NAME.threshold.json."""
-    if description.name in (DESCRIPTION_FILE, FOREIGN_FILE):
-        return description.parent / THRESHOLD_FILE
-    return description.with_name(f"{description.stem}.{THRESHOLD_FILE}")
-
-
-def _read_calibration(description: Path, fingerprint: str | None = None) -> dict[str, Any]:
-    """The calibration beside an encoder; of a bare file, only one of the same preprocessing (`fingerprint`)."""
-    path = _threshold_path(description)
-    found = _read_json(path) if path.is_file() else {}
-    check_threshold(found, path)
-    if fingerprint is not None and found.get("encoder", fingerprint) != fingerprint:
-        log.warning("%s: of the encoder %s, and not used: this one is %s", path, found["encoder"], fingerprint)
-        return {}
-    return found
 
 
 def save_threshold(folder: str | os.PathLike[str], calibration: Mapping[str, Any]) -> None:
@@ -438,19 +381,9 @@ def save_threshold(folder: str | os.PathLike[str], calibration: Mapping[str, Any
     if not isinstance(calibration.get("value"), (int, float)):
         raise ConfigError(f"calibration: expected a number under 'value', found {calibration.get('value')!r}")
     check_threshold(calibration, "calibration")
-    with replace_file(_threshold_path(description_path(folder))) as temporary:
+    with replace_file(threshold_path(description_path(folder))) as temporary:
         _write_json(temporary, calibration)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content

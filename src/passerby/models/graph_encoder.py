@@ -15,17 +15,18 @@ from passerby.images.decode import read_image, resize_image
 from passerby.models.described_encoder import DescribedEncoder
 from passerby.models.engines.graph_engine import GraphEngine
 from passerby.models.engines.graph_output import unit_rows
+from passerby.models.graph_loading import LoadedModel
 
 
 class GraphEncoder:
     """What a gallery needs of an encoder: `encode`, `dim`, `fingerprint`, `threshold`.
 
     Args:
-        described: the encoder's folder.
         engine: its graph, opened.
+        described: what is known of it: an encoder's folder, or what `find_graph` read.
     """
 
-    def __init__(self, described: DescribedEncoder, engine: GraphEngine) -> None:
+    def __init__(self, engine: GraphEngine, described: DescribedEncoder | LoadedModel) -> None:
         self.engine = engine
         self.preprocessing = described.preprocessing
         self.fingerprint = described.fingerprint

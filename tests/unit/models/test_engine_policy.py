@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.unit.models.test_foreign import write_model
 
-from passerby.cli import run
 from passerby.config import InputConfig, ModelConfig
 from passerby.config.encoder import EncoderSettings
 from passerby.errors import ConfigError
@@ -156,19 +156,48 @@ def test_one_picture_needs_no_torch(exported: Path, tmp_path: Path) -> None:
     assert engine is not None
     crops = list(np.random.default_rng(0).integers(0, 256, (3, 90, 41, 3), dtype=np.uint8))
     for flip in (True, False):
-        ours = GraphEncoder(described, engine).encode(crops, flip=flip, batch_size=2)
+        ours = GraphEncoder(engine, described).encode(crops, flip=flip, batch_size=2)
         np.testing.assert_allclose(ours, load_encoder(exported).encode(crops, flip=flip), atol=1e-5)
-    picture, gallery = tmp_path / "a.png", tmp_path / "g.gallery"
-    Image.fromarray(crops[0]).save(picture)
-    assert run(["enroll", str(gallery), "ann", str(picture), "--encoder", str(exported), "--engine", "torch"]) == 0
+
+
+def without_torch(words: list[str]) -> str:
+    """What a command prints in a process of its own, which must not have imported torch."""
     program = (
         "import sys; from passerby.cli import run; "
-        f"code = run(['identify', {str(gallery)!r}, {str(picture)!r}, '--encoder', {str(exported)!r}, '--json']); "
-        "sys.exit(code or (9 if 'torch' in sys.modules else 0))"
+        f"code = run({words!r}); sys.exit(code or (9 if 'torch' in sys.modules else 0))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)[0]["matches"][0]["distance"] < 1e-4
+    assert done.returncode == 0, (words, done.returncode, done.stderr)
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["export", "cache", "description", "bare graph", "verify"])
+def test_commands_on_one_picture_load_no_torch(kind: str, exported: Path, tmp_path: Path) -> None:
+    if kind == "verify":
+        rows = np.eye(4, dtype=np.float32)
+        np.savez(tmp_path / "v.npz", vector=rows, pid=np.array([1, 1, 2, 2]), camid=np.array([0, 1, 0, 1]))
+        without_torch(["verify", str(tmp_path / "v.npz"), str(tmp_path / "v.npz"), "--fpr", "0.5"])
+        return
+    encoder: list[str] = [str(exported)]
+    if kind == "cache":
+        make(tmp_path / "e")  # the same weights, and so the same fingerprint, without an export in its folder
+        described = described_encoder(tmp_path / "e")
+        assert described is not None
+        target = engine_cache.cached_graph(described.fingerprint)
+        target.parent.mkdir(parents=True)
+        target.write_bytes((exported / "encoder.onnx").read_bytes())
+        encoder = [str(tmp_path / "e")]
+    elif kind in ("description", "bare graph"):
+        write_model(tmp_path)
+        (tmp_path / "m.toml").write_text('file = "model.onnx"\nheight = 8\nwidth = 4\nscale = 1.0\ncolors = "BGR"\n')
+        bare = [str(tmp_path / "model.onnx"), *["--height", "4", "--width", "2", "--scale", "1", "--colors", "BGR"]]
+        encoder = [str(tmp_path / "m.toml")] if kind == "description" else bare
+    picture, gallery = tmp_path / "a.png", tmp_path / "g.gallery"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 41, 3), dtype=np.uint8)).save(picture)
+    without_torch(["enroll", str(gallery), "ann", str(picture), "--encoder", *encoder])
+    said = without_torch(["identify", str(gallery), str(picture), "--encoder", *encoder, "--json"])
+    assert json.loads(said)[0]["matches"][0]["distance"] < 1e-4
 
 
 def test_everything_but_a_trained_folder_has_one_engine(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ Every engine takes RGB uint8 batches of the encoder's input size and gives unit 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ENGINES = ("torch", "onnxruntime", "openvino")
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from passerby.array_types import UInt8
 from passerby.errors import ConfigError, WeightsError, unknown_name
 from passerby.files import replace_file
-from passerby.models.encoder import Encoder, description_path, load_encoder
+from passerby.models.description import description_path
+from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.export.check import (
     LEAST_LIKENESS,
     RESIZED_TOLERANCE,
