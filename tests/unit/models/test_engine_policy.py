@@ -191,7 +191,7 @@ def test_commands_on_one_picture_load_no_torch(kind: str, exported: Path, tmp_pa
     elif kind in ("description", "bare graph"):
         write_model(tmp_path)
         (tmp_path / "m.toml").write_text('file = "model.onnx"\nheight = 8\nwidth = 4\nscale = 1.0\ncolors = "BGR"\n')
-        bare = [str(tmp_path / "model.onnx"), *["--height", "4", "--width", "2", "--scale", "1", "--colors", "BGR"]]
+        bare = [str(tmp_path / "model.onnx"), "--height", "8", "--width", "4", "--scale", "1", "--colors", "BGR"]
         encoder = [str(tmp_path / "m.toml")] if kind == "description" else bare
     picture, gallery = tmp_path / "a.png", tmp_path / "g.gallery"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 41, 3), dtype=np.uint8)).save(picture)
