@@ -124,6 +124,7 @@ def _each(
     gallery: Gallery, paths: list[Path], in_folder: set[Path], camera: str | None, asked: dict[str, Any]
 ) -> tuple[dict[str, Identification], dict[str, str]]:
     """Answers by path, and what is wrong with images of a folder that cannot be read."""
+    from passerby.gallery.images_or_vectors import grey_bits
     from passerby.images.decode import read_image
     from passerby.progress import progress_bar
 
@@ -134,7 +135,7 @@ def _each(
             pictures = {}
             for path in paths[start : start + _BATCH]:
                 try:
-                    pictures[str(path)] = read_image(path)
+                    pictures[str(path)] = read_image(path, bits=grey_bits(gallery.encoder))
                 except ImageError as error:
                     if path not in in_folder:
                         raise

@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from passerby.config.encoder import EncoderSettings
+from passerby.config.settings_group import GreyBits
 from passerby.errors import WeightsError
 from passerby.models.hub import find_in_hub
 from passerby.models.sources import DESCRIPTIONS, GRAPHS, is_hub_name, kind_of
@@ -47,6 +48,8 @@ class ForeignModel(BaseModel):
     """Subtracted after scaling; zeros and ones leave the input as it is."""
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Divided by after that."""
+    bits: GreyBits = 16
+    """Bits of grey values that files store in 16: 10, 12 or 14 for such a thermal camera."""
     output: str | None = None
     """Name of the output to read, where there are several."""
     backbone: str | None = None

@@ -96,7 +96,9 @@ class Encoder:
             model_config: how it was built; `weights` is left out of what is stored.
             provenance: anything JSON can hold.
         """
-        preprocessing = Preprocessing(height=input.height, width=input.width, mean=input.mean, std=input.std)
+        preprocessing = Preprocessing(
+            height=input.height, width=input.width, mean=input.mean, std=input.std, bits=input.bits
+        )
         architecture = architecture_of(model_config)
         return cls(
             TorchEngine(model, preprocessing),
@@ -175,7 +177,7 @@ class Encoder:
         if batch_size < 1:
             raise ImageError(f"batch_size: expected at least 1, found {batch_size}")
         size = self.preprocessing
-        for batch in prepared_batches(as_list(images), size.height, size.width, batch_size):
+        for batch in prepared_batches(as_list(images), size.height, size.width, batch_size, bits=size.bits):
             yield self.encode_batch(batch, flip=flip).cpu().numpy()
 
     def encode_boxes(

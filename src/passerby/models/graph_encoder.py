@@ -61,13 +61,12 @@ class GraphEncoder:
 
     def _batch(self, images: Sequence[Any], flip: bool) -> Float32:
         size = (self.preprocessing.height, self.preprocessing.width)
-        ready = np.stack([resize_image(_pixels(image), *size) for image in images]).transpose(0, 3, 1, 2)
+        ready = np.stack([resize_image(self._pixels(image), *size) for image in images]).transpose(0, 3, 1, 2)
         vectors = self.engine.vectors(ready)
         if not flip:
             return vectors
         # each view is a unit vector first, as in `Encoder.encode_batch`
         return unit_rows(vectors + self.engine.vectors(ready[..., ::-1]), self.engine.path)
 
-
-def _pixels(image: Any) -> UInt8:
-    return image if isinstance(image, np.ndarray) else read_image(image)
+    def _pixels(self, image: Any) -> UInt8:
+        return image if isinstance(image, np.ndarray) else read_image(image, bits=self.preprocessing.bits)

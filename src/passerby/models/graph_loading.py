@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerby.errors import WeightsError
+from passerby.images.decode import GREY_BITS
 from passerby.models.calibrated_threshold import read_calibration
 from passerby.models.description import description_path, read_description, read_json
 from passerby.models.engines.graph_engine import GraphEngine
@@ -195,5 +196,6 @@ def _preprocessing_of_export(exported: Mapping[str, str]) -> Preprocessing:
             "std": json.loads(exported.get("std", "[1, 1, 1]")),
             "scale": float(exported.get("scale", 1)),
             "colors": exported.get("colors", "RGB"),
+            "bits": int(exported.get("bits", GREY_BITS)),
         }
     )

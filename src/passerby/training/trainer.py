@@ -282,6 +282,7 @@ def _train(
                         cache=size.cache,
                         cache_dir=size.cache_dir,
                         progress=main,
+                        bits=size.bits,
                     ),
                     labels,
                     camids,

@@ -75,7 +75,9 @@ def lower_precision(
             f"precision: int8 measures activations on crops like those in use; expected at least {LEAST_CROPS}, found "
             f"{len(pictures)}"
         )
-    return _in_int8(encoder, [pixels_of(item) for item in evenly(pictures, CROPS)], engine, threads)
+    return _in_int8(
+        encoder, [pixels_of(item, bits=encoder.preprocessing.bits) for item in evenly(pictures, CROPS)], engine, threads
+    )
 
 
 Item = TypeVar("Item")

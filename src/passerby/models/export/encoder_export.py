@@ -61,7 +61,11 @@ def export(
         raise ConfigError("int8 needs images (some hundred images like those in use) to measure activations on")
     source = load_encoder(encoder, engine="torch")
     folder = description_path(encoder).parent
-    pictures = [pixels_of(item) for item in as_list(images)] if images is not None else random_pictures(source)
+    pictures = (
+        [pixels_of(item, bits=source.preprocessing.bits) for item in as_list(images)]
+        if images is not None
+        else random_pictures(source)
+    )
     if not pictures:
         raise ConfigError("images: expected at least one image to check the export on")
     if int8:
