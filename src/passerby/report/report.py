@@ -25,6 +25,7 @@ from passerby.evaluation.evaluate import embed_test, score_dataset
 from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
 from passerby.evaluation.open_set.thresholds import Threshold
+from passerby.images.decode import GREY_BITS
 from passerby.models.described_encoder import described_encoder
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.report.camera_names import CameraNames
@@ -136,6 +137,7 @@ def write_report(
         scores.tiles(reports, open_set, threshold),
         [part for part in parts if part is not None],
         notes=notes,
+        bits=encoder.preprocessing.bits if isinstance(encoder, Encoder) else GREY_BITS,
         footer=f"Written by passerby {__version__}. Everything on this page is inside this one file.",
     )
     return write_page(path, html)

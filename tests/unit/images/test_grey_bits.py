@@ -9,8 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
+from passerby.adaptation.place import Place
+from passerby.adaptation.rounds import round_config
 from passerby.cli import run
 from passerby.config import InputConfig, ModelConfig, parse_config
+from passerby.config.adaptation import AdaptationSettings
+from passerby.data.records import Sample
 from passerby.errors import ConfigError, ImageError
 from passerby.gallery.gallery import Gallery
 from passerby.images.cache import ImageStore
@@ -18,6 +22,7 @@ from passerby.images.decode import read_image
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.model import build_model
+from passerby.report.html_page import thumbnail
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (24, 12), dtype=np.uint8)
 
@@ -78,6 +83,18 @@ def test_an_encoder_carries_its_bits(pictures: dict[int, Path], tmp_path: Path) 
         gallery.enroll("ann", [pictures[12], pictures[12].read_bytes()])
         assert gallery.identify(pictures[8]).matches[0].distance < 1e-3
     assert run(["identify", str(tmp_path / "g.gallery"), str(pictures[12]), "--encoder", str(tmp_path / "deep")]) == 0
+
+
+def test_adaptation_trains_on_the_same_pixels(tmp_path: Path) -> None:
+    place = Place((Sample(tmp_path / "a.png", 1),), np.zeros(1, np.int64), np.zeros((0, 2), np.int64))
+    files = {"weights": tmp_path / "w.safetensors", "manifest": tmp_path / "m.csv"}
+    config = round_config(encoder_of(12), place, AdaptationSettings(), number=1, **files)
+    assert config.input.bits == 12
+
+
+def test_pictures_in_a_page_are_not_black(pictures: dict[int, Path]) -> None:
+    assert thumbnail(pictures[12], bits=12) == thumbnail(pictures[8])
+    assert thumbnail(pictures[12]) != thumbnail(pictures[8])
 
 
 def test_data_check_reads_them_by_the_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
