@@ -105,5 +105,5 @@ def _mean_agreement(views: list[Float32], crops: Place, settings: AdaptationSett
 def _mirror_vectors(encoder: Encoder, place: Place, *, batch_size: int) -> Float32:
     size = encoder.preprocessing
     paths = [s.path for s in place.samples]
-    batches = prepared_batches(paths, size.height, size.width, batch_size)
+    batches = prepared_batches(paths, size.height, size.width, batch_size, bits=size.bits)
     return np.concatenate([encoder.encode_batch(batch.flip(3)).cpu().numpy() for batch in batches])
