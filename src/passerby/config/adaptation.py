@@ -13,8 +13,8 @@ class AdaptationSettings(Settings):
     recipe: str = "adaptation"
     """The training of one round: a recipe by name, or a TOML file."""
     rounds: NonNegative = 10
-    """Most rounds of clustering and training; 0: camera statistics alone. Ten are what an OSNet x0.25 does with 13,000 crops
-    in less than two hours of one processor core."""
+    """Most rounds of clustering and training; 0: camera statistics alone. Ten are what an OSNet x0.25 does with
+    13,000 crops in less than two hours of one processor core."""
     epochs: Positive = 4
     """Epochs of a round's training."""
     patience: Positive = 3
