@@ -27,10 +27,10 @@ from passerby.models.engines.graph_engine import GraphEngine
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.engines.torch_engine import TorchEngine
 from passerby.models.fingerprint import architecture_of, fingerprint_of_weights
-from passerby.models.hub import find_in_hub
+from passerby.models.hub import find_in_hub, recognise_file
 from passerby.models.image_batches import prepared_batches
 from passerby.models.image_inputs import Images, as_list, crop_box, pixels_of
-from passerby.models.loading import LoadedModel, load_checkpoint, load_graph
+from passerby.models.loading import load_checkpoint, load_graph
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.sources import DESCRIPTIONS, EncoderSource, encoder_source, is_hub_name, kind_of
 from passerby.models.weights.checkpoints import read_checkpoint
@@ -278,8 +278,7 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **gi
         return encoder
     kind = kind_of(source)
     if kind != "described":
-        loaded = (load_graph if kind == "graph" else load_checkpoint)(source, engine)
-        return _encoder_of(loaded, Path(source))
+        return _load_file(source, kind, engine)
     path = description_path(source)
     description = {} if path.suffix == ".toml" else _read_json(path)
     source.allow((), f"{path} describes the encoder")
@@ -288,8 +287,15 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **gi
     return _load_own(path, description, engine)
 
 
-def _encoder_of(loaded: LoadedModel, description: Path) -> Encoder:
-    return Encoder(**vars(loaded), calibration=_read_calibration(description, loaded.fingerprint))
+def _load_file(source: EncoderSource, kind: str, engine: str | None) -> Encoder:
+    """A bare graph or checkpoint; what a known public one does not say itself stands in the hub's entry."""
+    known = recognise_file(source)
+    loaded = (load_graph if kind == "graph" else load_checkpoint)(source if known is None else known.source, engine)
+    encoder = Encoder(**vars(loaded), calibration=_read_calibration(Path(source), loaded.fingerprint))
+    if known is not None:
+        encoder.provenance |= known.provenance
+        encoder.calibration = {**known.calibration, **encoder.calibration}
+    return encoder
 
 
 def _load_own(path: Path, description: Mapping[str, Any], engine: str | None) -> Encoder:
