@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 if TYPE_CHECKING:
     from cyclopts.help import HelpEntry, HelpPanel
@@ -24,13 +25,20 @@ class PlainPages:
         """Print one group of arguments; before the first one, usage and description, which come first."""
         if panel.entries:
             if self._usage:
-                names = [
-                    f"[{_label(entry)}]" for entry in panel.entries if entry.positional_label and not entry.required
-                ]
-                print(self._usage.replace("[ARGS]", " ".join(names)), self._description, sep="\n\n", end="\n\n")
+                print(self._with_names(panel), self._description, sep="\n\n", end="\n\n")
                 self._usage = ""
             print(f"{panel.title}:")
             print("\n".join(line for entry in panel.entries for line in _entry(entry)), end="\n\n")
+
+    def _with_names(self, panel: HelpPanel) -> str:
+        """The usage with the names of arguments that may be absent, and dots behind those that may be several."""
+        usage = self._usage
+        positional = [entry for entry in panel.entries if entry.positional_label]
+        for entry in positional:
+            if entry.required and _is_list(entry):
+                usage = re.sub(rf"\b{entry.positional_label}\b(?!\.)", f"{entry.positional_label}...", usage, count=1)
+        names = [f"[{_label(entry)}]" for entry in positional if not entry.required]
+        return usage.replace("[ARGS]", " ".join(names))
 
     def render_usage(self, console: Any, options: Any, usage: Any) -> None:
         """Keep the line that shows the order of arguments until their names are known."""
@@ -43,7 +51,15 @@ class PlainPages:
 
 
 def _label(entry: HelpEntry) -> str:
-    return ", ".join(entry.display_labels_with_metavar)
+    label = ", ".join(entry.display_labels_with_metavar)
+    several = _is_list(entry) and (entry.positional_label or entry.metavar) and not label.endswith("...")
+    return f"{label}..." if several else label
+
+
+def _is_list(entry: HelpEntry) -> bool:
+    """Whether any number of values may be given."""
+    kinds = [entry.type, *get_args(entry.type)]
+    return any(get_origin(kind) is tuple and get_args(kind)[-1:] == (...,) for kind in kinds)
 
 
 def _entry(entry: HelpEntry) -> list[str]:

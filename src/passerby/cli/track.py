@@ -55,7 +55,7 @@ def track(
         threshold: Cosine distance below which two tracklets are one person's (default: the calibration).
         calibration: How to read distances: a tracklets.json, or a Parquet file of `passerby embed` with labelled people
             whom the encoder was not trained on (default: tracklets.json beside the encoder, else its threshold).
-        truth: FILM=FILE: true boxes with identities; prints IDF1, MOTA and HOTA.
+        truth: True boxes with identities, FILM=FILE, or one file a film in their order; prints IDF1, MOTA and HOTA.
         film_out: Also write the films with boxes and numbers drawn in.
         thumbnails: Show small pictures of people in the report.
         tracking: Settings of tracking.
@@ -68,7 +68,7 @@ def track(
     from passerby.tracking.track import track as track_films
     from passerby.tracking.tracklet_calibration import read_calibration
 
-    true_files = _named(truth, "--truth")
+    true_files = by_film(truth, "--truth")
     result = track_films(
         films,
         encoder=pick_encoder(source_of(encoder, reading), engine)[0],
@@ -95,10 +95,8 @@ def by_film(given: Sequence[str], flag: str) -> dict[str, str] | list[str]:
     Raises:
         UsageError: some of both.
     """
-    return _named(given, flag) if any("=" in item for item in given) else list(given)
-
-
-def _named(given: Sequence[str], flag: str) -> dict[str, str]:
+    if not any("=" in item for item in given):
+        return list(given)
     pairs = [item.partition("=") for item in given]
     wrong = [item for item, (name, _, file) in zip(given, pairs, strict=True) if not name or not file]
     if wrong:
