@@ -54,7 +54,8 @@ def track(
         first_frame: Number that files of boxes (and the truth) give a film's first frame.
         threshold: Cosine distance below which two tracklets are one person's (default: the calibration).
         calibration: How to read distances: a tracklets.json, or a Parquet file of `passerby embed` with labelled people
-            whom the encoder was not trained on (default: tracklets.json beside the encoder, else its threshold).
+            whom the encoder was not trained on (default: tracklets.json beside the encoder, else what is known of a
+            public encoder, else its threshold).
         truth: True boxes with identities, FILM=FILE, or one file a film in their order; prints IDF1, MOTA and HOTA.
         film_out: Also write the films with boxes and numbers drawn in.
         thumbnails: Show small pictures of people in the report.

@@ -70,7 +70,7 @@ class HubEncoder(BaseModel):
     measured: tuple[Figure, ...] = ()
     """By this package."""
     laws: str = ""
-    """Key of its impostor laws."""
+    """Key of its impostor laws, and of what its distances of tracklets mean."""
     note: str = ""
 
     @model_validator(mode="after")
@@ -91,7 +91,7 @@ class HubEncoder(BaseModel):
 
     @property
     def calibration(self) -> dict[str, Any]:
-        """Its impostor laws, and of which people they are; {} where there are none."""
+        """Its impostor laws and its law of tracklets, and of which people they are; {} where there are none."""
         return dict(_laws()[self.laws]) if self.laws else {}
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 import threading
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ import pytest
 from tests.unit.models.test_foreign import write_model
 
 from passerby.cli import run
-from passerby.errors import MissingExtraError, NetworkError, WeightsError
+from passerby.errors import EmbeddingError, MissingExtraError, NetworkError, WeightsError
 from passerby.evaluation.open_set.calibration import describe_calibration, stored_laws
 from passerby.models import hub
 from passerby.models.backbones.table import BACKBONES
 from passerby.models.encoder import load_encoder
+from passerby.tracking.tracklet_calibration import find_calibration
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -245,6 +247,23 @@ def test_every_entry_can_be_read() -> None:
             assert laws is not None
             assert laws.laws[-1].people == 750
             assert laws.at(50).threshold(0.01) > laws.at(500).threshold(0.01)
+
+
+def test_tracklets_of_a_known_encoder_need_no_calibration(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "model.onnx"
+    with pytest.raises(EmbeddingError, match=r"--calibration FILE\.parquet.*--threshold"):
+        find_calibration(load_encoder(model, colors="BGR", scale=1.0), model)
+    know(monkeypatch, entry_of(content))
+    encoder = load_encoder(model)
+    law = find_calibration(encoder, model)
+    assert str(law).endswith("(fitted to 750 people of Market-1501, its test)")
+    assert law.fingerprint == encoder.fingerprint
+    assert 0 < law.same_camera.even < law.other_camera.even < 1
+    own = replace(law, people=3, source="fitted to 3 people")
+    own.save(model)
+    assert find_calibration(encoder, model).people == 3
 
 
 def test_an_unknown_name_names_the_nearest() -> None:
