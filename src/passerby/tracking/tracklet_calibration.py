@@ -156,7 +156,8 @@ def find_calibration(encoder: Encoder, location: str | os.PathLike[str] | None) 
     raise EmbeddingError(
         "joining tracklets needs to know how near two of one person are: give vectors of labelled people whom the "
         "encoder was not trained on (--calibration FILE.parquet, as `passerby embed` writes them; in Python "
-        "calibration, of calibrate_tracklets), or a cosine distance (--threshold), or calibrate the encoder (`passerby calibrate`)"
+        "calibration, of calibrate_tracklets), or a cosine distance (--threshold), or calibrate the encoder "
+        "(`passerby calibrate`)"
     )
 
 
