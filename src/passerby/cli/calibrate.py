@@ -21,7 +21,7 @@ def calibrate(
     encoder: Encoder,
     /,
     *,
-    people: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
+    people: Annotated[Path | None, Parameter(metavar="FOLDER|TABLE")] = None,
     data: DatasetFlags = DatasetFlags(),
     far: Annotated[float, Parameter(metavar="RATE")] = 0.01,
     held_out_identities: Annotated[int | None, Parameter(metavar="N")] = None,

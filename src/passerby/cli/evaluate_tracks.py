@@ -15,7 +15,7 @@ def evaluate_tracks(
     results: Annotated[tuple[str, ...], Parameter(name="RESULT")],
     /,
     *,
-    truth: Annotated[tuple[str, ...], Parameter(metavar="FILM=FILE", consume_multiple=True)],
+    truth: Annotated[tuple[str, ...], Parameter(metavar="[FILM=]FILE", consume_multiple=True)],
     first_frame: Annotated[int | None, Parameter(metavar="N")] = None,
     every: Annotated[int | None, Parameter(metavar="N")] = None,
     json: Json = False,

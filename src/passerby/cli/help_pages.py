@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 if TYPE_CHECKING:
     from cyclopts.help import HelpEntry, HelpPanel
@@ -65,7 +66,7 @@ def _is_list(entry: HelpEntry) -> bool:
 def _entry(entry: HelpEntry) -> list[str]:
     label = _label(entry)
     words = [" ".join(_text(entry.description).split())]
-    if entry.choices:
+    if entry.choices and not _takes_others(entry):
         words.append(f"One of: {', '.join(entry.choices)}.")
     if entry.default is not None:
         words.append(f"[default: {entry.default}]")
@@ -75,6 +76,17 @@ def _entry(entry: HelpEntry) -> list[str]:
     if len(label) > _LABELS:
         return [f"  {label}", *(f"{'':{_LABELS + 4}}{line}" for line in lines)]
     return [f"  {label:{_LABELS}}  {lines[0]}".rstrip(), *(f"{'':{_LABELS + 4}}{line}" for line in lines[1:])]
+
+
+def _takes_others(entry: HelpEntry) -> bool:
+    """Whether values beside the choices are taken, such as a number or "never"."""
+    return any(kind is not type(None) for kind in _alternatives(entry.type) if get_origin(kind) is not Literal)
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    """X and Y of X | Y; nothing of other types, whose choices are all there is."""
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
 
 
 def _text(shown: Any) -> str:
@@ -89,8 +101,8 @@ def _width() -> int:
 
 def shown_default(value: Any) -> str | None:
     """A default as help names it; None where the flag is simply absent."""
-    if value in (None, False, "", ()):
+    if isinstance(value, bool):
+        return "yes" if value else None
+    if value is None or value in ("", ()):
         return None
-    if value is True:
-        return "yes"
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -15,7 +15,7 @@ from passerby.cli.shared_parameters import Engine, Json
 from passerby.config.tracking import TrackingSettings
 from passerby.errors import UsageError
 
-_File = Annotated[tuple[str, ...], Parameter(metavar="FILM=FILE", consume_multiple=True)]
+_File = Annotated[tuple[str, ...], Parameter(metavar="[FILM=]FILE", consume_multiple=True)]
 TrackingFlags: Any = flags_of(TrackingSettings, title="tracking", prefix="--tracking.")
 
 
@@ -48,7 +48,7 @@ def track(
         out: New or empty folder for FILM.txt (MOT), tracks.csv, tracks.jsonl, tracks.parquet, tracklets.parquet,
             result.json and report.html.
         detector: OpenVINO (.xml) or ONNX (.onnx) file of a person detector, or a .toml that describes one.
-        boxes: Instead of a detector: FILM=FILE, or one file a film in their order.
+        boxes: Instead of a detector: one file of boxes a film in their order, or FILM=FILE.
         cameras: Name of each film's camera (default: the films' names).
         starts: Moment of each film's first frame, seconds.
         first_frame: Number that files of boxes (and the truth) give a film's first frame.
@@ -56,7 +56,7 @@ def track(
         calibration: How to read distances: a tracklets.json, or a Parquet file of `passerby embed` with labelled people
             whom the encoder was not trained on (default: tracklets.json beside the encoder, else what is known of a
             public encoder, else its threshold).
-        truth: True boxes with identities, FILM=FILE, or one file a film in their order; prints IDF1, MOTA and HOTA.
+        truth: True boxes with identities, one file a film in their order, or FILM=FILE; prints IDF1, MOTA and HOTA.
         film_out: Also write the films with boxes and numbers drawn in.
         thumbnails: Show small pictures of people in the report.
         tracking: Settings of tracking.

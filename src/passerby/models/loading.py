@@ -88,8 +88,8 @@ def _preprocessing_of_graph(
         raise WeightsError(
             f"{source}: say how its pixels are prepared, the graph does not: missing {', '.join(missing)} (such as "
             f"{flags}; and --mean, --std where it expects normalised pixels; other values give poor vectors without an "
-            "error, so look up its publisher's: torchreid's are RGB, 255, mean 0.485 0.456 0.406, std 0.229 0.224 0.225, "
-            "the Open Model Zoo's BGR, 1), or describe it in a .toml file"
+            "error, so look up its publisher's: torchreid's are RGB, 255, mean 0.485 0.456 0.406, std 0.229 0.224 "
+            "0.225, the Open Model Zoo's BGR, 1), or describe it in a .toml file"
         )
     given.pop("output", None)
     return Preprocessing.model_validate({"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), **given})
