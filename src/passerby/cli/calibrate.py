@@ -67,9 +67,12 @@ def calibrate(
         held_out = held_out_of(encoder, held_out_identities, same_data=data.name is None)
         _, chosen = data.load(encoder).hold_out(held_out)
     source = source_of(encoder, reading)
+    found = run_calibrate(source, chosen, far=far, metric=metric, flip=flip, seed=seed, draws=draws, engine=engine)
     show(
-        run_calibrate(source, chosen, far=far, metric=metric, flip=flip, seed=seed, draws=draws, engine=engine),
+        found,
         as_json=json,
+        text=f"{found}\nnext: passerby enroll people.gallery --people FOLDER --encoder {encoder}\n"
+        "(a gallery finds the distance for its own number of people: passerby gallery calibration people.gallery)",
     )
 
 
