@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from passerby.errors import WeightsError, unknown_name
 from passerby.files import cache_folder
 from passerby.models.hub_files import HubFile, fetch_file, take_file, where_to_get
 from passerby.models.hugging_face import find_on_hugging_face
-from passerby.models.sources import EncoderSource
+from passerby.models.sources import EncoderSource, is_hub_name
 
 log = logging.getLogger("passerby")
 
@@ -207,6 +208,16 @@ def find_in_hub(place: str) -> FoundInHub:
     entry = hub_get(place)
     source = EncoderSource(str(entry.folder / entry.files[0].name), entry.settings)
     return FoundInHub(source, _provenance(entry), entry.calibration)
+
+
+def file_of_model(place: str | os.PathLike[str]) -> Path:
+    """The file that a path names (which may not be there), or a hub's name, whose files are brought here.
+
+    Raises:
+        WeightsError: an unknown name of the hub.
+        NetworkError: it cannot be fetched.
+    """
+    return Path(find_in_hub(os.fspath(place)).source) if is_hub_name(place) else Path(place).expanduser()
 
 
 def recognise_file(source: EncoderSource) -> FoundInHub | None:

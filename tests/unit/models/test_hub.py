@@ -183,6 +183,15 @@ def test_a_local_file_is_taken_if_it_is_the_published_one(
         load_encoder("hub:net", scale=2.0)
 
 
+def test_weights_to_train_from_are_named_by_file_or_by_hub(
+    content: bytes, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(monkeypatch, entry_of(content))
+    hub.hub_get("net", files=[tmp_path / "model.onnx"])
+    assert hub.file_of_model("hub:net") == place / "net.onnx"
+    assert hub.file_of_model(tmp_path / "absent.pth") == tmp_path / "absent.pth"
+
+
 def test_a_file_beside_the_local_one_is_taken_too(
     content: bytes, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
