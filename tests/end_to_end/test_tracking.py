@@ -253,7 +253,7 @@ def test_refusals(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, t
         pb.track(film, encoder=encoder, threshold=0.5)
     with pytest.raises(ConfigError, match="unknown setting 'cut_overlaps'"):
         pb.track(film, encoder=encoder, boxes=boxes[0], threshold=0.5, cut_overlaps=0.3)
-    with pytest.raises(EmbeddingError, match="give a threshold"):
+    with pytest.raises(EmbeddingError, match="or a cosine distance"):
         pb.track(film, encoder=encoder, boxes=boxes[0])
     with pytest.raises(DataError, match="2 files of boxes for 1 films"):
         pb.track(film, encoder=encoder, boxes=boxes, threshold=0.5)
