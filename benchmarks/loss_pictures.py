@@ -3,7 +3,7 @@
     python -m benchmarks.loss_pictures [--out docs/loss-pictures.svg] [--steps 400]
 
 A small network with two outputs learns ten drawn people from three cameras, once under each objective, from the same
-start and the same batches. The picture shows the images that it learned from, as the papers' pictures do; printed is how
+start and the same batches. The picture shows the images that it learned from, as those of the papers do; printed is how
 often the nearest other image of images that it did not see is right. In two dimensions far less room is left for many
 identities than in the 512 of a real encoder: the picture shows how losses differ, not how good they are.
 """

@@ -21,7 +21,7 @@ _CORE = (
     "torch", "numpy", "numba", "pillow", "simplejpeg", "safetensors", "pydantic", "cyclopts", "pyarrow", "matplotlib",
 )  # fmt: skip
 _EXTRAS = {
-    "serve": ("fastapi", "uvicorn", "python-multipart"),
+    "serve": ("fastapi", "uvicorn", "python-multipart", "prometheus-client"),
     "export": ("onnx", "onnxscript", "onnxruntime", "openvino"),
     "metric-learning": ("pytorch-metric-learning",),
     "tensorboard": ("tensorboard",),
@@ -30,8 +30,10 @@ _EXTRAS = {
     "track": ("av", "trackers", "trackeval", "scipy"),
     "mat": ("scipy", "h5py"),
     "timm": ("timm", "torchvision"),
+    "adapt": ("scikit-learn",),
     "faiss": ("faiss-cpu",),
     "hub": ("huggingface_hub",),
+    "heic": ("pillow-heif",),
 }
 
 

@@ -147,6 +147,16 @@ def test_what_is_written_is_evaluated_as_in_memory(
     assert json.loads(capsys.readouterr().out)["idf1"] == found.idf1
     assert run(["evaluate-tracks", str(folder), "--truth", *given]) == 0
     assert "over 2 films with common identities (MTMC)" in capsys.readouterr().out
+    others = [tmp_path / "first_gt.txt", tmp_path / "second_gt.txt"]
+    for film, other in zip(films, others, strict=True):
+        other.write_bytes(film.truth.read_bytes())
+    assert result.evaluate(others) == expected, "called like no film: in the order of the films"
+    assert run(["evaluate-tracks", str(folder), "--truth", *map(str, others), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["idf1"] == found.idf1
+    with pytest.raises(
+        DataError, match=r"truth: 1 file\(s\) for 2 film\(s\) \(camera0, camera1\), none of them called"
+    ):
+        result.evaluate(others[:1])
     with pytest.raises(DataError, match="truth of hall: the result has camera0, camera1"):
         pb.evaluate_tracks(folder, {"hall": films[0].truth})
     with pytest.raises(DataError, match="a folder that `passerby track` wrote"):
@@ -243,7 +253,7 @@ def test_refusals(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, t
         pb.track(film, encoder=encoder, threshold=0.5)
     with pytest.raises(ConfigError, match="unknown setting 'cut_overlaps'"):
         pb.track(film, encoder=encoder, boxes=boxes[0], threshold=0.5, cut_overlaps=0.3)
-    with pytest.raises(EmbeddingError, match="give a threshold"):
+    with pytest.raises(EmbeddingError, match="or a cosine distance"):
         pb.track(film, encoder=encoder, boxes=boxes[0])
     with pytest.raises(DataError, match="2 files of boxes for 1 films"):
         pb.track(film, encoder=encoder, boxes=boxes, threshold=0.5)
@@ -321,7 +331,7 @@ def test_the_command(
     made = Encoder.from_model(build_model(architecture), InputConfig(height=64, width=32), architecture)
     made.save(tmp_path / "encoder")
     arguments = ["track", str(films[0].film), "--encoder", str(tmp_path / "encoder"), "--out", str(tmp_path / "out")]
-    given = ["--boxes", f"camera0={boxes[0]}", "--threshold", "0.1", "--truth", f"camera0={films[0].truth}"]
+    given = ["--boxes", f"camera0={boxes[0]}", "--threshold", "0.1", "--truth", str(films[0].truth)]
     assert run([*arguments, *given, "--tracking.every", "3", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["films"][0]["frames"] == 9 * RATE

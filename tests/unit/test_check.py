@@ -3,6 +3,7 @@
 import json
 import shutil
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,18 @@ def test_images_can_be_left_alone(root: Path) -> None:
     assert report.images == 0
     assert not any("cannot be read" in e for e in report.errors)
     assert "images not decoded" in str(report)
+
+
+@pytest.mark.parametrize(("written", "shown"), [("12", {1: 3, 2: 3}), (("yard", "door"), {"door": 3, "yard": 3})])
+def test_cameras_are_called_as_in_the_data(written: Sequence[str], shown: dict[object, int], tmp_path: Path) -> None:
+    rows = ["path,pid,camid"]
+    for k, camera in enumerate(camera for camera in written for _ in range(3)):
+        Image.fromarray(blobs(k, 0, 0)).save(tmp_path / f"{k}.png")
+        rows.append(f"{k}.png,ann{k % 2},{camera}")
+    (tmp_path / "own.csv").write_text("\n".join(rows))
+    report = check_dataset(tmp_path / "own.csv", progress=False)
+    assert report.cameras["train"] == shown
+    assert f"cameras of train: {', '.join(f'{name}: 3' for name in shown)}\n" in str(report)
 
 
 def test_own_data_are_checked_too(tmp_path: Path) -> None:

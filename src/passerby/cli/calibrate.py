@@ -21,7 +21,7 @@ def calibrate(
     encoder: Encoder,
     /,
     *,
-    people: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
+    people: Annotated[Path | None, Parameter(metavar="FOLDER|TABLE")] = None,
     data: DatasetFlags = DatasetFlags(),
     far: Annotated[float, Parameter(metavar="RATE")] = 0.01,
     held_out_identities: Annotated[int | None, Parameter(metavar="N")] = None,
@@ -70,7 +70,13 @@ def calibrate(
         _, chosen = data.load(encoder).hold_out(held_out)
     source = source_of(encoder, reading)
     asked: dict[str, Any] = {"far": far, "metric": metric, "flip": flip, "seed": seed, "draws": draws}
-    show(run_calibrate(source, chosen, engine=engine, threads=threads, **asked), as_json=json)
+    found = run_calibrate(source, chosen, engine=engine, threads=threads, **asked)
+    show(
+        found,
+        as_json=json,
+        text=f"{found}\nnext: passerby enroll people.gallery --people FOLDER --encoder {encoder}\n"
+        "(a gallery finds the distance for its own number of people: passerby gallery calibration people.gallery)",
+    )
 
 
 def _people_of(encoder: Path, people: Path) -> ReIDDataset:

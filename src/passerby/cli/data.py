@@ -34,7 +34,9 @@ def dataset_info(name: Dataset, /, *, json: Json = False) -> None:
 
 
 def check_dataset(
-    name: Annotated[str, Parameter(help="A name of `passerby data list`, or a manifest.")],
+    name: Annotated[
+        str, Parameter(help="A name of `passerby data list`, a manifest (.csv, .parquet), or a folder of folders.")
+    ],
     /,
     *,
     root: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,

@@ -15,7 +15,7 @@ def evaluate_tracks(
     results: Annotated[tuple[str, ...], Parameter(name="RESULT")],
     /,
     *,
-    truth: Annotated[tuple[str, ...], Parameter(metavar="FILM=FILE", consume_multiple=True)],
+    truth: Annotated[tuple[str, ...], Parameter(metavar="[FILM=]FILE", consume_multiple=True)],
     first_frame: Annotated[int | None, Parameter(metavar="N")] = None,
     every: Annotated[int | None, Parameter(metavar="N")] = None,
     json: Json = False,
@@ -26,8 +26,8 @@ def evaluate_tracks(
         results: A folder that `passerby track` wrote, JSON lines of `passerby watch --with-boxes` (then also how soon
             and how often it decided), or files of boxes with identities in any format that `passerby track` reads.
             FILM=FILE names a file's film; default: its name without extension.
-        truth: True boxes with identities: one file for one film, FILM=FILE, or files that are called like the films. A
-            person has the same identity in all of them.
+        truth: True boxes with identities: FILM=FILE, files that are called like the films, or one file a film in their
+            order. A person has the same identity in all of them.
         first_frame: Number that the files give a film's first frame.
         every: The result has every so many frames (default: what a folder or `passerby watch` says, else 1).
         json: see `Json`.

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from passerby.cli.open_gallery import open_gallery
-from passerby.cli.output import show, table
+from passerby.cli.output import plain, show, table
 from passerby.cli.shared_parameters import GalleryLocation, Json
 from passerby.errors import UsageError
+
+if TYPE_CHECKING:
+    from passerby.gallery.calibration import GalleryCalibration
 
 
 def calibration(
     gallery: GalleryLocation,
     /,
     *,
-    kind: Literal["identify", "observe"] = "identify",
+    kind: Literal["identify", "observe"] | None = None,
     far: Annotated[float | None, Parameter(metavar="RATE")] = None,
     set_far: Annotated[bool, Parameter(negative=())] = False,
-    encoder: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
+    encoder: Annotated[Path | None, Parameter(metavar="ENCODER")] = None,
     guaranteed: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
 ) -> None:
@@ -28,10 +31,11 @@ def calibration(
 
     Args:
         gallery: see `GalleryLocation`.
-        kind: "identify" leaves out what the probe's own camera took, "observe" does not.
+        kind: Only that of "identify", which leaves out what the probe's own camera took, or of "observe", which does
+            not and counts for `identify` without --camera too (default: both).
         far: Another rate than the gallery's, 0.01 for 1 %.
         set_far: Ask for the rate of --far from now on.
-        encoder: Run or encoder whose own laws are used below 200 people (`passerby calibrate`).
+        encoder: Encoder of the gallery, whose own laws are used below 200 people (`passerby calibrate`).
         guaranteed: Assume nothing but that people are exchangeable; accepts nobody below 1 / RATE - 1 people.
         json: see `Json`.
     """
@@ -40,8 +44,17 @@ def calibration(
     with open_gallery(gallery, encoder, read_only=not set_far, guaranteed=guaranteed) as opened:
         if set_far and far is not None:
             opened.set_far(far)
-        found = opened.calibration(kind, far=far)
-    show(found, as_json=json, text=f"{gallery}: {found}")
+        found = opened.calibration(kind or "identify", far=far)
+        other = None if kind else opened.calibration("observe", far=far)
+    values = {**plain(found), **({} if other is None else {"observe": plain(other)})}
+    show(values, as_json=json, text="\n".join([f"{gallery}: {found}", *_without_camera(found, other)]))
+
+
+def _without_camera(found: GalleryCalibration, other: GalleryCalibration | None) -> list[str]:
+    """A line on the pictures of no camera, where another distance counts for them."""
+    if other is None or other.in_force == found.in_force:
+        return []
+    return [str(other).splitlines()[0].replace("observe:", "observe, and identify without --camera:", 1)]
 
 
 def duplicates(gallery: GalleryLocation, /, *, json: Json = False) -> None:

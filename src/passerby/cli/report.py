@@ -15,7 +15,7 @@ from passerby.cli.shared_parameters import Encoder, Json, Seed
 
 
 def report(
-    run: Encoder,
+    encoder: Encoder,
     /,
     *,
     out: Annotated[Path | None, Parameter(metavar="FILE")] = None,
@@ -28,7 +28,7 @@ def report(
     """Evaluate, plain and re-ranked, and write one HTML file with curves, distance histograms and ranked lists.
 
     Args:
-        run: see `Encoder`.
+        encoder: see `Encoder`.
         out: The HTML file (default: report.html in the run).
         data: Which dataset.
         evaluation: How rankings are scored; what is not given is as the run's recipe says.
@@ -38,6 +38,8 @@ def report(
     """
     from passerby.report.report import report as write_report
 
-    dataset = data.load(run)
-    written = write_report(source_of(run, reading), dataset, out, seed=seed, **given_for(evaluation, dataset.protocol))
+    dataset = data.load(encoder)
+    written = write_report(
+        source_of(encoder, reading), dataset, out, seed=seed, **given_for(evaluation, dataset.protocol)
+    )
     show({"report": str(written)}, as_json=json, text=str(written))

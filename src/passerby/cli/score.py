@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from passerby.cli.evaluation_flags import Score, ScoreFlags, given_for
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import Json
@@ -18,8 +20,9 @@ def score(
     json: Json = False,
 ) -> None:
     """The scores mAP, CMC and mINP of anyone's vectors, without ranked lists."""
-    from passerby.evaluation.evaluate import rules_for
+    from passerby.evaluation.evaluate import remarks_on, rules_for
     from passerby.evaluation.evaluate import score as run_score
 
     vectors = source.read_pair(query, gallery)
-    show(run_score(*vectors, **given_for(evaluation, rules_for(*vectors))), as_json=json)
+    report = run_score(*vectors, **given_for(evaluation, rules_for(*vectors)))
+    show(replace(report, notes=(*report.notes, *remarks_on(*vectors, report))), as_json=json)

@@ -15,7 +15,7 @@ from passerby.cli.shared_parameters import Engine, Json, Threads
 from passerby.config.tracking import TrackingSettings
 from passerby.errors import UsageError
 
-_File = Annotated[tuple[str, ...], Parameter(metavar="FILM=FILE", consume_multiple=True)]
+_File = Annotated[tuple[str, ...], Parameter(metavar="[FILM=]FILE", consume_multiple=True)]
 TrackingFlags: Any = flags_of(TrackingSettings, title="tracking", prefix="--tracking.")
 
 
@@ -49,14 +49,15 @@ def track(
         out: New or empty folder for FILM.txt (MOT), tracks.csv, tracks.jsonl, tracks.parquet, tracklets.parquet,
             result.json and report.html.
         detector: OpenVINO (.xml) or ONNX (.onnx) file of a person detector, or a .toml that describes one.
-        boxes: Instead of a detector: FILM=FILE, or one file a film in their order.
+        boxes: Instead of a detector: one file of boxes a film in their order, or FILM=FILE.
         cameras: Name of each film's camera (default: the films' names).
         starts: Moment of each film's first frame, seconds.
         first_frame: Number that files of boxes (and the truth) give a film's first frame.
         threshold: Cosine distance below which two tracklets are one person's (default: the calibration).
         calibration: How to read distances: a tracklets.json, or a Parquet file of `passerby embed` with labelled people
-            whom the encoder was not trained on (default: tracklets.json beside the encoder, else its threshold).
-        truth: FILM=FILE: true boxes with identities; prints IDF1, MOTA and HOTA.
+            whom the encoder was not trained on (default: tracklets.json beside the encoder, else what is known of a
+            public encoder, else its threshold).
+        truth: True boxes with identities, one file a film in their order, or FILM=FILE; prints IDF1, MOTA and HOTA.
         film_out: Also write the films with boxes and numbers drawn in.
         thumbnails: Show small pictures of people in the report.
         tracking: Settings of tracking.
@@ -70,7 +71,7 @@ def track(
     from passerby.tracking.track import track as track_films
     from passerby.tracking.tracklet_calibration import read_calibration
 
-    true_files = _named(truth, "--truth")
+    true_files = by_film(truth, "--truth")
     result = track_films(
         films,
         encoder=pick_encoder(source_of(encoder, reading), engine, threads=threads)[0],
@@ -97,10 +98,8 @@ def by_film(given: Sequence[str], flag: str) -> dict[str, str] | list[str]:
     Raises:
         UsageError: some of both.
     """
-    return _named(given, flag) if any("=" in item for item in given) else list(given)
-
-
-def _named(given: Sequence[str], flag: str) -> dict[str, str]:
+    if not any("=" in item for item in given):
+        return list(given)
     pairs = [item.partition("=") for item in given]
     wrong = [item for item, (name, _, file) in zip(given, pairs, strict=True) if not name or not file]
     if wrong:

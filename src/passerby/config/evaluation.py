@@ -41,7 +41,8 @@ class EvaluationSettings(Settings):
     """How a model is evaluated."""
 
     protocol: str | None = None
-    """Protocol by name; default: the dataset's own."""
+    """market1501, cuhk03, single_shot, all_shots, multi_query, video or no_cameras; default: the dataset's own, and of
+    bare vectors market1501 where all cameras are known, else no_cameras."""
     metric: Literal["euclidean", "cosine"] = "euclidean"
     """Distance of two vectors (encoders give unit vectors, for which both rank alike)."""
     ap: Literal["step", "trapezoid"] = "step"

@@ -34,4 +34,5 @@ class ModelConfig(Settings):
     tail: Literal["none", "branches"] = "none"
     """branches (OSNet): further vectors of stripes and channel groups (LightMBN; `passerby.models.branches`)."""
     weights: Path | None = None
-    """Start from this checkpoint (torchvision's, IBN-Net's, torchreid's or fast-reid's parameter names)."""
+    """Start from this checkpoint (torchvision's, IBN-Net's, torchreid's or fast-reid's parameter names), a file or
+    hub:NAME."""

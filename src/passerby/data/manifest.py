@@ -171,6 +171,7 @@ def read_folder(
 
 CAMERA_FOLDERS = "folder"
 """The `camera` that takes the folders in those of persons as cameras."""
+_WHOLE_NUMBER = re.compile(r"-?\d+")
 _CAMERA_NAME = re.compile(r"c(?:am(?:era)?)?[-_ ]?\d+", re.IGNORECASE)
 
 
@@ -381,7 +382,8 @@ def _assemble(
     query, gallery = parts["query"] + more_query, parts["gallery"] + more_gallery
     _check_parts(name, query, gallery, has_split, notes)
     _note_overlap(parts["train"], (*query, *gallery), notes)
-    return ReIDDataset(name, parts["train"], query, gallery, protocol or default, tuple(notes))
+    called = () if all(_WHOLE_NUMBER.fullmatch(text) for text in camid if text) else tuple(camid)
+    return ReIDDataset(name, parts["train"], query, gallery, protocol or default, tuple(notes), called)
 
 
 def _protocol(test: Sequence[Sample], notes: list[str]) -> str:
@@ -397,7 +399,7 @@ def _numbers(values: Iterable[str], what: str, *, first: int, notes: list[str]) 
     """Numbers as they are if all are integers, otherwise the names' places in sorted order, from `first`."""
     names = sorted(set(values))
     _note_capitals(names, what, notes)
-    if all(re.fullmatch(r"-?\d+", value) for value in names):
+    if all(_WHOLE_NUMBER.fullmatch(value) for value in names):
         return {value: int(value) for value in names}
     notes.append(f"{what} numbered from {first} in the sorted order of {len(names):,} names")
     return {value: i for i, value in enumerate(names, start=first)}

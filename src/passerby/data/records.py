@@ -46,6 +46,7 @@ class ReIDDataset:
         gallery: what the probes are searched in.
         protocol: evaluation protocol by name (see `passerby.evaluation.closed_set.protocols`).
         notes: facts a report must repeat (retraction, split, "no cameras", ...).
+        camera_names: what the data call cameras 0, 1, ...; empty where they are numbers there.
 
     Raises:
         DataError: a negative or zero person id in `train` or `query`, or a training image that is also in the test.
@@ -57,6 +58,7 @@ class ReIDDataset:
     gallery: tuple[Sample, ...] = ()
     protocol: str = "market1501"
     notes: tuple[str, ...] = field(default=())
+    camera_names: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         for part, samples in (("train", self.train), ("query", self.query)):

@@ -17,7 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from passerby.array_types import Float32
-from passerby.data.readers.mat import load_mat
+from passerby.data.readers.mat import load_mat, mat_names
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import DataError, EmbeddingError, MissingExtraError, UsageError, unknown_name
 from passerby.files import replace_file
@@ -103,13 +103,13 @@ def _table(
     if labels is not None:
         beside = _read(Path(labels), given)[0]
         if not beside or set(beside) == {"vector"}:
-            raise EmbeddingError(f"{os.fspath(labels)}: no column {given.get('pid', 'pid')!r}")
+            raise EmbeddingError(_missing(Path(labels), given, "pid"))
         found |= {name: values for name, values in beside.items() if name != "vector"}
     where = os.fspath(path)
     for needed in ("vector", "pid"):
         if needed not in found:
-            hint = "" if needed == "vector" or labels is not None else "; name a file that has it (labels)"
-            raise EmbeddingError(f"{where}: no column {given.get(needed, needed)!r}{hint}")
+            hint = "" if needed == "vector" or labels is not None else "; or name a file that has it (--labels)"
+            raise EmbeddingError(f"{_missing(Path(path), given, needed)}{hint}")
     n = len(found["vector"])
     for name, values in found.items():
         if len(values) != n:
@@ -117,6 +117,16 @@ def _table(
                 f"{where}: {n:,} vectors and {len(values):,} values of {name!r}; expected one for each"
             )
     return found, about
+
+
+def _missing(path: Path, names: Mapping[str, str], column: str) -> str:
+    """What a file lacks, what it has instead, and how to say which of that is meant."""
+    there = _NAMES_IN[path.suffix.lower()](path)
+    name = names.get(column, column)
+    if not there:
+        return f"{path}: no column {name!r}"
+    listed = ", ".join(map(repr, there[:_NAMES_SHOWN])) + (", ..." if len(there) > _NAMES_SHOWN else "")
+    return f"{path}: no column {name!r}; it has {listed}: say which (--columns {column}=NAME)"
 
 
 def _embeddings(found: Mapping[str, Array], about: Mapping[str, Any], where: str, notes: Sequence[str]) -> Embeddings:
@@ -146,7 +156,7 @@ def read_vectors(path: str | os.PathLike[str], *, column: str = "vector") -> Flo
     """
     found, _ = _read(Path(path), {"vector": column})
     if "vector" not in found:
-        raise EmbeddingError(f"{os.fspath(path)}: no column {column!r}")
+        raise EmbeddingError(_missing(Path(path), {"vector": column}, "vector"))
     return _vectors(found["vector"], os.fspath(path))
 
 
@@ -249,6 +259,15 @@ _READERS: dict[str, Callable[[Path, Mapping[str, str]], tuple[dict[str, Array], 
     ".mat": _read_mat,
     ".csv": _read_csv,
 }
+
+_NAMES_IN: dict[str, Callable[[Path], Sequence[str]]] = {
+    ".parquet": lambda path: pq.read_schema(path).names,
+    ".npy": lambda path: (),
+    ".npz": lambda path: _loaded(path).files,
+    ".mat": mat_names,
+    ".csv": lambda path: pyarrow.csv.read_csv(path).column_names,
+}
+"""What the columns or arrays of a file are called; a .npy file has one array without a name."""
 
 
 def _vectors(values: Array, where: str) -> Float32:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.data.records import ReIDDataset
 from passerby.data.test_split import NO_SPLIT
@@ -18,6 +20,9 @@ from passerby.evaluation.closed_set.protocols import check_settings, evaluate_em
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.engine_of_settings import facts_of, run_as
 from passerby.evaluation.precision_cost import precision_cost
+
+_SAME_LENGTH = 1e-3
+"""Share by which lengths may differ and still be one."""
 
 
 def evaluate(
@@ -155,6 +160,31 @@ def rules_for(query: Embeddings, gallery: Embeddings) -> str:
     """The protocol for embeddings that name none: "market1501" where every camera is known, else "no_cameras"."""
     known = bool((query.camids >= 0).all() and (gallery.camids >= 0).all())
     return "market1501" if known else "no_cameras"
+
+
+def remarks_on(query: Embeddings, gallery: Embeddings, report: Report) -> tuple[str, ...]:
+    """What the columns of anyone's vectors do to their score, where somebody may have meant another one.
+
+    Args:
+        query: what was searched for.
+        gallery: what it was searched in.
+        report: their score.
+    """
+    remarks = []
+    nameless = int((query.camids < 0).sum() + (gallery.camids < 0).sum())
+    if report.protocol == "no_cameras" and nameless:
+        remarks.append(
+            f"{nameless:,} of {len(query) + len(gallery):,} rows name no camera (camid), so that pictures of one "
+            "moment are hits too: not the figure of a benchmark with cameras"
+        )
+    lengths = np.linalg.norm(np.concatenate([query.vectors, gallery.vectors]), axis=1)
+    shortest, longest = float(lengths.min()), float(lengths.max())
+    if report.metric == "euclidean" and longest - shortest > _SAME_LENGTH * longest:
+        remarks.append(
+            f"the vectors have lengths from {shortest:.4g} to {longest:.4g}, which count in Euclidean distances: the "
+            "metric cosine (--metric cosine) compares directions alone"
+        )
+    return tuple(remarks)
 
 
 def check_same_encoder(query: Embeddings, gallery: Embeddings) -> None:

@@ -20,6 +20,9 @@ from passerby.models.export.writers import FILES
 from passerby.models.image_inputs import Images
 from passerby.models.sources import kind_of
 
+_MARK = b"passerby"
+"""Stands in the metadata of every file that is exported."""
+
 
 @dataclass(frozen=True)
 class RankedExport(Export):
@@ -63,7 +66,8 @@ def export(
         to: "onnx" (ONNX Runtime and others), "openvino", or "exported_program" (`torch.export.load`).
         out: where to; default: encoder.onnx, encoder.xml or encoder.pt2 in the encoder's folder, where
             `load_encoder(folder, engine=...)` finds it (other choices below have names of their own:
-            encoder-float.onnx, ...); of a checkpoint, a file of its name beside it.
+            encoder-float.onnx, ...); of a checkpoint, a file of its name beside it (net.onnx, net-float.onnx, ...),
+            unless a file of another program is there.
         input: "uint8": RGB pixels [batch, 3, height, width] of any size, resized in the graph. "float": float32 of
             the encoder's input size alone, as trackers and most other programs give.
         normalization: where mean and std are applied: "inside" (floats are RGB in 0..1) or "outside" (floats are
@@ -84,8 +88,8 @@ def export(
         Where it is and how near it comes to PyTorch.
 
     Raises:
-        ConfigError: an unknown choice, choices that do not go together, int8 without images, or data where the
-            vectors do not change.
+        ConfigError: an unknown choice, choices that do not go together, int8 without images, data where the vectors do
+            not change, or a file of another program in the default place.
         EmbeddingError: `data` has no query or no gallery.
         MissingExtraError: the exporter is not installed.
         WeightsError: no encoder there, or the file's vectors differ from PyTorch's by more than 1e-5 (float16: by a
@@ -98,7 +102,7 @@ def export(
             f"data: only int8 and float16 (as ONNX) change a ranking; other exports differ by {TOLERANCE:.0e} at most"
         )
     if out is None and not int8 and kind_of(encoder) == "checkpoint":  # several may lie in one folder
-        out = Path(encoder).with_suffix(Path(FILES.get(to, "")).suffix)
+        out = _beside(Path(encoder), to, form)
     written = write(encoder, to, out=out, form=form, int8=int8, images=images)
     if data is None:
         return RankedExport(**vars(written))
@@ -108,6 +112,15 @@ def export(
         before = _ranked(source, exact.path, data)
     changed = written.path / FILES["onnx"] if int8 else written.path
     return RankedExport(**vars(written), before=before, after=_ranked(source, changed, data))
+
+
+def _beside(checkpoint: Path, to: str, form: ExportForm) -> Path:
+    """Where a checkpoint's export goes: a name of its own, and never over what another program wrote."""
+    name = f"{checkpoint.stem}{form.stem().removeprefix('encoder')}{Path(FILES.get(to, '')).suffix}"
+    place = checkpoint.with_name(name)
+    if place.is_file() and _MARK not in place.read_bytes():
+        raise ConfigError(f"{place}: another program's file is there already, and stays; say where to with --out")
+    return place
 
 
 def _ranked(encoder: Encoder, file: Path, data: ReIDDataset) -> Report:

@@ -30,7 +30,7 @@ from passerby.models.engines.threads import check_threads
 from passerby.models.engines.torch_engine import TorchEngine
 from passerby.models.fingerprint import architecture_of, fingerprint_of_weights
 from passerby.models.graph_loading import described_file, find_graph
-from passerby.models.hub import find_in_hub
+from passerby.models.hub import find_in_hub, recognise_file
 from passerby.models.image_batches import prepared_batches
 from passerby.models.image_inputs import Images, as_list, crop_box, pixels_of
 from passerby.models.loading import load_checkpoint
@@ -291,13 +291,23 @@ def load_encoder(
         encoder.calibration = {**found.calibration, **encoder.calibration}
         return encoder
     if kind_of(source) == "checkpoint":
-        loaded = load_checkpoint(source, engine, threads=threads or 0)
-        return Encoder(**{**vars(loaded), "calibration": read_calibration(Path(source), loaded.fingerprint)})
+        return _load_bare_checkpoint(source, engine, threads or 0)
     described = described_file(source)
     if described is not None:
         return _load_described_checkpoint(*described, engine, threads or 0)
     path = description_path(source)
     return _load_own(path, read_json(path), engine, threads or 0)
+
+
+def _load_bare_checkpoint(source: EncoderSource, engine: str | None, threads: int) -> Encoder:
+    """What a known public one does not say itself stands in the hub's entry."""
+    known = recognise_file(source)
+    loaded = load_checkpoint(source if known is None else known.source, engine, threads=threads)
+    encoder = Encoder(**{**vars(loaded), "calibration": read_calibration(Path(source), loaded.fingerprint)})
+    if known is not None:
+        encoder.provenance |= known.provenance
+        encoder.calibration = {**known.calibration, **encoder.calibration}
+    return encoder
 
 
 def _load_own(path: Path, description: Mapping[str, Any], engine: str | None, threads: int) -> Encoder:

@@ -18,7 +18,7 @@ from passerby.models.engines.onnxruntime_graph import open_onnxruntime
 from passerby.models.engines.openvino_graph import open_openvino
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.file_fingerprint import fingerprint_of_file
-from passerby.models.hub import find_in_hub
+from passerby.models.hub import find_in_hub, recognise_file
 from passerby.models.sources import OF_GRAPHS, EncoderSource, encoder_source, is_hub_name, kind_of
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ def find_graph(source: EncoderSource, engine: str | None, threads: int = 0) -> L
         return _of_hub(source, engine, threads)
     kind = kind_of(source)
     if kind == "graph":
-        loaded = load_graph(source, engine, threads=threads)
-        return replace(loaded, calibration=read_calibration(Path(source), loaded.fingerprint))
+        return _bare(source, engine, threads)
     described = None if kind == "checkpoint" else described_file(source)
     if described is None or kind_of(described[1]) != "graph":
         return None
@@ -63,6 +62,17 @@ def find_graph(source: EncoderSource, engine: str | None, threads: int = 0) -> L
         provenance={**loaded.provenance, "licence": foreign.licence, "source": foreign.source},
         calibration=read_calibration(path),
     )
+
+
+def _bare(source: EncoderSource, engine: str | None, threads: int) -> LoadedModel:
+    """A graph's file; what a known public one does not say itself stands in the hub's entry."""
+    known = recognise_file(source)
+    loaded = load_graph(source if known is None else known.source, engine, threads=threads)
+    calibration = read_calibration(Path(source), loaded.fingerprint)
+    if known is None:
+        return replace(loaded, calibration=calibration)
+    provenance = {**loaded.provenance, **known.provenance}
+    return replace(loaded, provenance=provenance, calibration={**known.calibration, **calibration})
 
 
 def described_file(source: EncoderSource) -> tuple[Path, EncoderSource] | None:
@@ -151,7 +161,9 @@ def _preprocessing_of_graph(
         flags = " ".join(f"--{name} {_EXAMPLE[name]}" for name in missing)
         raise WeightsError(
             f"{source}: say how its pixels are prepared, the graph does not: missing {', '.join(missing)} (such as "
-            f"{flags}; and --mean, --std where it expects normalised pixels), or describe it in a .toml file"
+            f"{flags}; and --mean, --std where it expects normalised pixels; other values give poor vectors without an "
+            "error, so look up its publisher's: torchreid's are RGB, 255, mean 0.485 0.456 0.406, std 0.229 0.224 "
+            "0.225, the Open Model Zoo's BGR, 1), or describe it in a .toml file"
         )
     given.pop("output", None)
     return Preprocessing.model_validate({"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), **given})

@@ -7,8 +7,10 @@ absent there was not published, or not found.
 from __future__ import annotations
 
 import json
+import logging
+import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +23,9 @@ from passerby.errors import WeightsError, unknown_name
 from passerby.files import cache_folder
 from passerby.models.hub_files import HubFile, fetch_file, take_file, where_to_get
 from passerby.models.hugging_face import find_on_hugging_face
-from passerby.models.sources import EncoderSource
+from passerby.models.sources import EncoderSource, is_hub_name
+
+log = logging.getLogger("passerby")
 
 _ENTRIES = Path(__file__).with_name("hub_encoders.toml")
 _LAWS = Path(__file__).with_name("hub_laws.json")
@@ -67,7 +71,7 @@ class HubEncoder(BaseModel):
     measured: tuple[Figure, ...] = ()
     """By this package."""
     laws: str = ""
-    """Key of its impostor laws."""
+    """Key of its impostor laws, and of what its distances of tracklets mean."""
     note: str = ""
 
     @model_validator(mode="after")
@@ -88,7 +92,7 @@ class HubEncoder(BaseModel):
 
     @property
     def calibration(self) -> dict[str, Any]:
-        """Its impostor laws, and of which people they are; {} where there are none."""
+        """Its impostor laws and its law of tracklets, and of which people they are; {} where there are none."""
         return dict(_laws()[self.laws]) if self.laws else {}
 
     def to_dict(self) -> dict[str, Any]:
@@ -202,9 +206,66 @@ def find_in_hub(place: str) -> FoundInHub:
     if place.startswith("hf:"):
         return FoundInHub(EncoderSource(str(find_on_hugging_face(place))), {"source": place}, {})
     entry = hub_get(place)
-    provenance = {"hub": entry.name, "licence": entry.licence, "source": entry.source, "data_terms": entry.data_terms}
     source = EncoderSource(str(entry.folder / entry.files[0].name), entry.settings)
-    return FoundInHub(source, provenance, entry.calibration)
+    return FoundInHub(source, _provenance(entry), entry.calibration)
+
+
+def file_of_model(place: str | os.PathLike[str]) -> Path:
+    """The file that a path names (which may not be there), or a hub's name, whose files are brought here.
+
+    Raises:
+        WeightsError: an unknown name of the hub.
+        NetworkError: it cannot be fetched.
+    """
+    return Path(find_in_hub(os.fspath(place)).source) if is_hub_name(place) else Path(place).expanduser()
+
+
+def recognise_file(source: EncoderSource) -> FoundInHub | None:
+    """A model file that is a known public encoder's, by its checksum and whatever its name.
+
+    Settings that nobody gave are those of the entry. Where somebody gave others, a warning says so, and the entry's
+    impostor laws do not count: they are of vectors of other pixels.
+
+    Args:
+        source: a graph or a checkpoint.
+
+    Returns:
+        The file with all its settings; None: not a file that is known.
+    """
+    entry = next((entry for entry in hub_encoders() if _is_of(Path(source), entry)), None)
+    if entry is None:
+        return None
+    known, given = entry.settings.given(), source.settings.given()
+    others = {name: value for name, value in given.items() if name in known and value != known[name]}
+    if others:
+        log.warning(
+            "%s: this file is hub:%s, which reads %s; given is %s, with which its vectors are worse and its impostor "
+            "laws do not count",
+            source,
+            entry.name,
+            _listed({name: known[name] for name in others}),
+            _listed(others),
+        )
+    settings = EncoderSettings.model_validate({**known, **given})
+    provenance = {} if others else _provenance(entry)
+    return FoundInHub(EncoderSource(source.place, settings), provenance, {} if others else entry.calibration)
+
+
+def _is_of(model: Path, entry: HubEncoder) -> bool:
+    """Whether a file, and the weights beside an .xml, have the checksums of an entry's files."""
+    here = [model, *([model.with_suffix(".bin")] if model.suffix == ".xml" else [])]
+    return len(here) == len(entry.files) and all(
+        file.checksum[0] and path.is_file() and not file.problem_of(path)
+        for path, file in zip(here, entry.files, strict=True)
+    )
+
+
+def _listed(settings: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _provenance(entry: HubEncoder) -> dict[str, Any]:
+    return {"hub": entry.name, "licence": entry.licence, "source": entry.source, "data_terms": entry.data_terms}
 
 
 @cache

@@ -68,9 +68,11 @@ class HubFile(BaseModel):
 def where_to_get(files: Sequence[HubFile], folder: Path, name: str) -> str:
     """What to fetch by hand, and where to put it."""
     places = "; ".join(f"{file.name} from {file.address or file.page or 'wherever you have it'}" for file in files)
+    them = "it" if len(files) == 1 else "them"
+    wanted = "FILE" if len(files) == 1 else " ".join(f"FILE{Path(file.name).suffix}" for file in files)
     return (
-        f"fetch {places}, and put it into {folder}, or run `passerby hub get {name} --from FILE`; "
-        f"{MIRROR} names a mirror"
+        f"fetch {places}, and run `passerby hub get {name} --from {wanted}` (or put {them} "
+        f"into {folder}); {MIRROR} names a mirror"
     )
 
 
@@ -80,7 +82,7 @@ def take_file(file: HubFile, folder: Path, local: Sequence[Path], *, single: boo
     Args:
         file: what is wanted.
         folder: of the cache.
-        local: files, or folders that hold them.
+        local: files, or folders that hold them; a file that lies beside one of them is found, too.
         single: the encoder has one file, so that a single local one is it whatever its name.
 
     Raises:
@@ -88,10 +90,13 @@ def take_file(file: HubFile, folder: Path, local: Sequence[Path], *, single: boo
         StorageError: the cache cannot be written.
     """
     candidates = [path / file.name if path.is_dir() else path for path in local]
-    named = [path for path in candidates if path.name == file.name] or (candidates if single else [])
+    named = [path for path in candidates if path.name == file.name]
+    named += candidates if single else [path.with_name(file.name) for path in local if path.is_file()]
     found = next((path for path in named if path.is_file()), None)
     if found is None:
-        raise WeightsError(f"{file.name}: not among {', '.join(map(str, local))}")
+        raise WeightsError(
+            f"{file.name}: neither among {', '.join(map(str, local))} nor beside them; give the path of that file too"
+        )
     problem = file.problem_of(found)
     if problem:
         raise WeightsError(f"{found}: not the published {file.name}: {problem}")

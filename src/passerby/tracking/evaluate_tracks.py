@@ -20,6 +20,7 @@ from passerby.tracking.track_files import (
     read_truth,
     read_watched,
     rows_of_boxes,
+    truth_by_film,
 )
 
 File: TypeAlias = str | os.PathLike[str]
@@ -37,8 +38,8 @@ def evaluate_tracks(
     Args:
         result: a folder that `track` wrote; a file (or several) of boxes with identities in any format of
             `read_boxes`, or of the JSON lines of `passerby watch --with-boxes`; or files or `TrackRows` by film.
-        truth: files or `TrackRows` by film. A list of files goes to the films that have their names; one file goes to
-            the only film. The same identity in all films for one person.
+        truth: files or `TrackRows` by film, or a list of files: to the films that have their names, or, where no film
+            has one of them, one a film in their order. The same identity in all films for one person.
         first_frame: number that these files give a film's first frame.
         every: the result has every so many frames, from the first one; default: what a folder or `watch` says, else 1.
 
@@ -57,7 +58,7 @@ def evaluate_tracks(
         if every < 1:
             raise DataError(f"every={every}; expected a number from 1")
         films = {name: replace(film, step=every) for name, film in films.items()}
-    given = _by_film(truth, list(films))
+    given = truth_by_film(truth, list(films))
     notes = [f"{name}: no truth given, not counted" for name in films if name not in given]
     true: dict[str, TrackRows] = {}
     for name, one in given.items():
@@ -108,20 +109,6 @@ def _tracks_of(
     if not boxes:
         raise DataError(f"{path}: boxes without identities; expected a tracker's result")
     return {name or path.stem: FoundTracks(rows_of_boxes(boxes))}, ()
-
-
-def _by_film(truth: Tracks, names: Sequence[str]) -> dict[str, File | TrackRows]:
-    if isinstance(truth, Mapping):
-        given = dict(truth)
-    else:
-        files = [truth] if isinstance(truth, (str, os.PathLike)) else list(truth)
-        given = {names[0]: files[0]} if len(files) == len(names) == 1 else {Path(file).stem: file for file in files}
-        if len(given) < len(files):
-            raise DataError(f"truth: files of the same name ({', '.join(given)}); say FILM=FILE")
-    unknown = [name for name in given if name not in names]
-    if unknown or not given:
-        raise DataError(f"truth of {', '.join(unknown) or 'no film'}: the result has {', '.join(names)}")
-    return given
 
 
 def _looked_at(film: FoundTracks) -> TrackRows:

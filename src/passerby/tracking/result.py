@@ -12,9 +12,8 @@ import numpy as np
 
 from passerby.array_types import Bool, Float32, Float64, Int64
 from passerby.embedding.tracklet import Tracklet
-from passerby.errors import DataError
 from passerby.evaluation.tracks import TrackReport, TrackRows, compare_tracks
-from passerby.tracking.track_files import FoundTracks, read_truth
+from passerby.tracking.track_files import FoundTracks, read_truth, truth_by_film
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +104,17 @@ class TrackingResult:
         """Identities with at least one tracklet that is good enough."""
         return len(np.unique(self.identities[self.decided]))
 
-    def evaluate(self, truth: Mapping[str, str | os.PathLike[str]], *, first_frame: int | None = None) -> TrackReport:
+    def evaluate(
+        self,
+        truth: Mapping[str, str | os.PathLike[str]] | Sequence[str | os.PathLike[str]],
+        *,
+        first_frame: int | None = None,
+    ) -> TrackReport:
         """Compare with the truth.
 
         Args:
-            truth: file of true boxes with identities, by film name; the same identity in all films for one person. Any
+            truth: file of true boxes with identities, by film name, or a list as of `evaluate_tracks`; the same
+                identity in all films for one person. Any
                 format of `read_boxes`; in frames that were not looked at nothing is counted; neither are boxes whose
                 confidence (MOT's flag) is 0.
             first_frame: number that these files give a film's first frame.
@@ -118,11 +123,8 @@ class TrackingResult:
             DataError: a film that is not in the result, or a file that cannot be read.
         """
         known = {film.name: film for film in self.films}
-        unknown = [name for name in truth if name not in known]
-        if unknown:
-            raise DataError(f"truth of {', '.join(unknown)}: the result has {', '.join(known)}")
         found, true, notes = {}, {}, list[str]()
-        for name, path in truth.items():
+        for name, path in truth_by_film(truth, list(known)).items():
             film = known[name]
             found[name] = film.rows.as_track_rows()
             true[name], left_out = read_truth(

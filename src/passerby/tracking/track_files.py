@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from passerby.evaluation.tracks import OnlineFigures, TrackRows
 from passerby.tracking.boxes.box import Box
 from passerby.tracking.boxes.reading import read_boxes
 
+Truth = TypeVar("Truth", bound=str | os.PathLike[str] | TrackRows)
+"""True boxes with identities of one film."""
 SUMMARY = "result.json"
 """File of a result's folder that says which frames were looked at."""
 
@@ -172,3 +174,36 @@ def _rows_of_sightings(sightings: Sequence[Mapping[str, Any]], names: Sequence[s
         np.array([number for _, number in keys], np.int64),
         np.array([rows[key] for key in keys], np.float64).reshape(-1, 4),
     )
+
+
+def truth_by_film(truth: Truth | Sequence[Truth] | Mapping[str, Truth], names: Sequence[str]) -> dict[str, Truth]:
+    """Which truth belongs to which film.
+
+    Args:
+        truth: by film; or files, which belong to the films that have their names, or, where no film has one of them,
+            to all films in their order.
+        names: the films.
+
+    Raises:
+        DataError: a film that is not there, or files that nothing gives a film.
+    """
+    given: dict[str, Any]
+    if isinstance(truth, Mapping):
+        given = dict(truth)
+    else:
+        files: list[Any] = [truth] if isinstance(truth, (str, os.PathLike, TrackRows)) else list(truth)
+        called = [Path(file).stem if isinstance(file, (str, os.PathLike)) else "" for file in files]
+        if not set(called) & set(names):
+            if len(files) != len(names):
+                raise DataError(
+                    f"truth: {len(files)} file(s) for {len(names)} film(s) ({', '.join(names)}), none of them called "
+                    "like a film; give one file a film in their order, or say FILM=FILE"
+                )
+            return dict(zip(names, files, strict=True))
+        if len(set(called)) < len(files):
+            raise DataError(f"truth: files of the same name ({', '.join(called)}); say FILM=FILE")
+        given = dict(zip(called, files, strict=True))
+    unknown = [name for name in given if name not in names]
+    if unknown or not given:
+        raise DataError(f"truth of {', '.join(unknown) or 'no film'}: the result has {', '.join(names)}")
+    return given

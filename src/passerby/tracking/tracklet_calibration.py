@@ -125,14 +125,14 @@ def calibration_path(encoder: str | os.PathLike[str]) -> Path:
 
 
 def find_calibration(encoder: Encoder, location: str | os.PathLike[str] | None) -> TrackletCalibration:
-    """The calibration beside an encoder, else one made of the encoder's threshold (`passerby calibrate`).
+    """The calibration beside an encoder, else a known public encoder's own, else the threshold of `passerby calibrate`.
 
     Args:
         encoder: the loaded encoder.
         location: its folder or description file, where known.
 
     Raises:
-        EmbeddingError: neither is there, or it belongs to another encoder.
+        EmbeddingError: there is none, or it belongs to another encoder.
     """
     if location is not None and calibration_path(location).is_file():
         found = TrackletCalibration.load(calibration_path(location))
@@ -142,14 +142,23 @@ def find_calibration(encoder: Encoder, location: str | os.PathLike[str] | None) 
                 f"{encoder.fingerprint}; calibrate again with calibrate_tracklets"
             )
         return found
+    if "tracklets" in encoder.calibration:
+        known = encoder.calibration["tracklets"]
+        own, other = (DistanceLaw(**known[name]) for name in ("same_camera", "other_camera"))
+        people = int(known["people"])
+        return TrackletCalibration(
+            own, other, encoder.fingerprint, people, f"fitted to {people:,} people of {known['source']}"
+        )
     if encoder.threshold is not None:
         # the threshold is a Euclidean distance of unit vectors: |a - b|^2 = 2 (1 - cos)
         return TrackletCalibration.of_threshold(
             encoder.threshold**2 / 2, fingerprint=encoder.fingerprint, source="the encoder's, of single images"
         )
     raise EmbeddingError(
-        "joining tracklets needs to know how near two of one person are: calibrate the encoder on people it was not "
-        "trained on (calibrate_tracklets, or `passerby calibrate`), or give a threshold (a cosine distance)"
+        "joining tracklets needs to know how near two of one person are: give vectors of labelled people whom the "
+        "encoder was not trained on (--calibration FILE.parquet, as `passerby embed` writes them; in Python "
+        "calibration, of calibrate_tracklets), or a cosine distance (--threshold), or calibrate the encoder "
+        "(`passerby calibrate`)"
     )
 
 

@@ -11,6 +11,7 @@ from passerby.config.settings_group import AUTO_EPOCHS
 from passerby.data.dataset_of_config import fitted_to, held_out_of
 from passerby.data.records import ReIDDataset
 from passerby.errors import ConfigError, WeightsError
+from passerby.models.hub import file_of_model
 
 log = logging.getLogger("passerby")
 
@@ -49,11 +50,14 @@ def check_files(config: Config, *, resumes: bool) -> None:
 
     Raises:
         WeightsError: no such weights.
+        NetworkError: the hub's weights are not here and cannot be fetched.
         ConfigError: no such vectors of a teacher.
     """
     weights, vectors = config.model.weights, config.distillation.vectors
-    if weights is not None and not resumes and not weights.expanduser().exists():
-        raise WeightsError(f"model.weights: {weights}: no such file")
+    if weights is not None and not resumes and not file_of_model(weights).exists():
+        raise WeightsError(
+            f"model.weights: {weights}: no such file; hub:NAME fetches a known public checkpoint (`passerby hub list`)"
+        )
     if vectors is not None and not vectors.expanduser().exists():
         raise ConfigError(
             f"distillation.vectors: {vectors}: no such file; `passerby embed TEACHER --parts train` makes it"

@@ -126,7 +126,7 @@ class Judge:
     def conclude(self) -> str:
         """What the held-out people say in the end; warns where training made nothing better."""
         if not self.can_judge:
-            return "nobody was held out: the last epoch's encoder is kept, unjudged"
+            return "nobody was held out: the last epoch's encoder is kept, not evaluated"
         if self.best_epoch == 0:
             log.warning(
                 "no epoch was better on the held-out people than the weights the training began with (mAP %.3f): "

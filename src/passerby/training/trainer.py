@@ -27,6 +27,7 @@ from passerby.evaluation.closed_set.protocols import check_settings
 from passerby.files import replace_file
 from passerby.images.cache import ImageStore
 from passerby.models.engines.torch_engine import cpu_threads
+from passerby.models.hub import file_of_model
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
 from passerby.progress import duration
@@ -192,7 +193,10 @@ def _train(
     model = build_model(config.model)
     check_batch_norm(model, config.sampler, processes=distributed.world_size())
     if saved is None:
-        log.info("%s", FROM_RANDOM if config.model.weights is None else load_weights(model, config.model.weights))
+        log.info(
+            "%s",
+            FROM_RANDOM if config.model.weights is None else load_weights(model, file_of_model(config.model.weights)),
+        )
     model.to(device)
     if config.run.channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs

@@ -39,6 +39,8 @@ def test_everybody_of_a_folder(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert "accept below" in out
     assert "note: means over 10 draws of who is enrolled" in out
     assert "note: only 8 people" in out
+    assert f"next: passerby enroll people.gallery --people FOLDER --encoder {place / 'encoder'}" in out
+    assert "a gallery finds the distance for its own number of people" in out
     calibration = pb.load_encoder(place / "encoder").calibration
     assert (calibration["impostors"], calibration["genuine"]) == (24, 8)
 

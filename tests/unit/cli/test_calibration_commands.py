@@ -34,6 +34,12 @@ def test_calibration_in_words_and_for_machines(path: str, capsys: pytest.Capture
     text = said(capsys, "gallery", "calibration", path)
     assert "accept below" in text
     assert "61 people" in text
+    both = json.loads(said(capsys, "gallery", "calibration", path, "--json"))
+    assert (both["kind"], both["observe"]["kind"]) == ("identify", "observe")
+    assert both["threshold"] != both["observe"]["threshold"]
+    line = f"observe, and identify without --camera: accept below {both['observe']['threshold']:.4f}"
+    assert line in text
+    assert "without --camera" not in said(capsys, "gallery", "calibration", path, "--kind", "identify")
     found = json.loads(said(capsys, "gallery", "calibration", path, "--kind", "observe", "--far", "0.1", "--json"))
     assert (found["kind"], found["far"], found["source"]) == ("observe", 0.1, "gallery")
     assert found["threshold"] > found["in_force"]

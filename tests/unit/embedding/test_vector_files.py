@@ -117,10 +117,19 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "short.npy", PIDS[:4])
     (tmp_path / "ragged.csv").write_text('pid,vector\n1,"0.1 0.2"\n2,"0.1"\n')
     (tmp_path / "words.csv").write_text("pid,vector\n1,far away\n")
+    (tmp_path / "persons.csv").write_text("person\n1\n")
+    np.savez(tmp_path / "other.npz", features=VECTORS, pids=PIDS)
     (tmp_path / "v.txt").write_text("1 2 3")
     (tmp_path / "bad.npz").write_bytes(b"nothing")
     for message, path, options in (
-        ("no column 'pid'", "v.npy", {}),
+        (r"no column 'pid'; or name a file that has it \(--labels\)", "v.npy", {}),
+        (r"no column 'vector'; it has 'features', 'pids': say which \(--columns vector=NAME\)", "other.npz", {}),
+        (r"no column 'x'; it has 'pid', 'vector': say which", "words.csv", {"columns": {"vector": "x"}}),
+        (
+            r"no column 'pid'; it has 'person': say which \(--columns pid=NAME\)",
+            "v.npy",
+            {"labels": tmp_path / "persons.csv"},
+        ),
         ("6 vectors and 4 values of 'pid'", "v.npy", {"labels": tmp_path / "short.npy"}),
         ("vectors of one length", "ragged.csv", {}),
         ("a vector of numbers, found 'far away'", "words.csv", {}),

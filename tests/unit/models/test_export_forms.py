@@ -16,6 +16,7 @@ from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.engines.graph_engine import GraphEngine
 from passerby.models.export.form import ExportForm
 from passerby.models.model import build_model
+from passerby.models.sources import encoder_source
 
 pytest.importorskip("onnxscript")
 ort = pytest.importorskip("onnxruntime")
@@ -124,3 +125,18 @@ def test_what_cannot_be_written_is_refused(form: ExportForm, to: str, message: s
 def test_int8_goes_with_pixels_alone(folder: Path) -> None:
     with pytest.raises(ConfigError, match="int8 goes with uint8 input alone"):
         export(folder, "onnx", input="float", int8=True, images=[np.zeros((64, 32, 3), np.uint8)])
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_exported_beside_itself_and_over_nobody_elses_file(
+    tmp_path: Path,
+) -> None:
+    model = build_model(ModelConfig(backbone="tiny:osnet_x0_25", neck="none"))
+    torch.save({"state_dict": model.backbone.state_dict()}, tmp_path / "net.pth")
+    source = encoder_source(tmp_path / "net.pth", {"backbone": "tiny:osnet_x0_25", "height": 64, "width": 32})
+    (tmp_path / "net.onnx").write_bytes(b"of another program")
+    with pytest.raises(ConfigError, match=r"net\.onnx: another program's file is there already.*--out"):
+        export(source, "onnx")
+    assert (tmp_path / "net.onnx").read_bytes() == b"of another program"
+    assert export(source, "onnx", input="float").path == tmp_path / "net-float.onnx"
+    assert export(source, "onnx", input="float").path == tmp_path / "net-float.onnx", "its own file is replaced"

@@ -8,6 +8,7 @@ import sys
 import threading
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ import pytest
 from tests.unit.models.test_foreign import write_model
 
 from passerby.cli import run
-from passerby.errors import MissingExtraError, NetworkError, WeightsError
+from passerby.errors import EmbeddingError, MissingExtraError, NetworkError, WeightsError
 from passerby.evaluation.open_set.calibration import describe_calibration, stored_laws
 from passerby.models import hub
 from passerby.models.backbones.table import BACKBONES
 from passerby.models.encoder import load_encoder
+from passerby.tracking.tracklet_calibration import find_calibration
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -150,7 +152,7 @@ def test_a_mirror_is_asked_instead(
     content: bytes, server: Server, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     know(monkeypatch, entry_of(content, page="https://example.org/by-hand"))
-    with pytest.raises(NetworkError, match=r"fetch net\.onnx from https://example\.org/by-hand, and put it into .*net"):
+    with pytest.raises(NetworkError, match=r"fetch net\.onnx from https://example\.org/by-hand, and run .*net"):
         hub.hub_get("net", progress=False)
     monkeypatch.setenv("PASSERBY_HUB_URL", f"{server.address}/mirror/")
     hub.hub_get("net", progress=False)
@@ -182,6 +184,62 @@ def test_a_local_file_is_taken_if_it_is_the_published_one(
     assert load_encoder("hub:net").dim == 3
     with pytest.raises(WeightsError, match=r"scale \(--scale\) would do nothing"):
         load_encoder("hub:net", scale=2.0)
+
+
+def test_weights_to_train_from_are_named_by_file_or_by_hub(
+    content: bytes, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(monkeypatch, entry_of(content))
+    hub.hub_get("net", files=[tmp_path / "model.onnx"])
+    assert hub.file_of_model("hub:net") == place / "net.onnx"
+    assert hub.file_of_model(tmp_path / "absent.pth") == tmp_path / "absent.pth"
+
+
+def test_a_file_beside_the_local_one_is_taken_too(
+    content: bytes, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [{"name": "net.xml", "size": 3}, {"name": "net.bin", "size": 4}]
+    entry = entry_of(content).model_copy(update={"files": tuple(map(hub.HubFile.model_validate, files))})
+    know(monkeypatch, entry)
+    (tmp_path / "net.xml").write_bytes(b"xml")
+    assert run(["hub", "get", "net", "--from", str(tmp_path / "net.xml")]) == 2
+    assert "net.bin: neither among" in capsys.readouterr().err
+    (tmp_path / "net.bin").write_bytes(b"bins")
+    assert run(["hub", "get", "net", "--from", str(tmp_path / "net.xml")]) == 0
+    assert (place / "net.bin").read_bytes() == b"bins"
+    (place / "net.bin").unlink()
+    assert run(["hub", "get", "net"]) == 1
+    assert "--from FILE.xml FILE.bin" in capsys.readouterr().err
+
+
+def test_a_known_file_needs_no_flags_whatever_its_name(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = str(tmp_path / "model.onnx")
+    with pytest.raises(WeightsError, match="missing colors, scale"):
+        load_encoder(model)
+    know(monkeypatch, entry_of(content))
+    encoder = load_encoder(model)
+    assert encoder.preprocessing.colors == "BGR"
+    assert encoder.provenance["hub"] == "net"
+    assert encoder.provenance["file"] == "model.onnx"
+    assert stored_laws(encoder.calibration, "identify") is not None
+    know(monkeypatch, entry_of(content, sha256="0" * 64))
+    with pytest.raises(WeightsError, match="missing colors, scale"):
+        load_encoder(model)
+
+
+def test_other_settings_than_the_known_ones_are_warned_of(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    know(monkeypatch, entry_of(content))
+    encoder = load_encoder(tmp_path / "model.onnx", colors="RGB")
+    assert "this file is hub:net, which reads colors BGR; given is colors RGB" in caplog.text
+    assert encoder.preprocessing.colors == "RGB"
+    assert not encoder.calibration, "the laws are of vectors of other pixels"
+    caplog.clear()
+    load_encoder(tmp_path / "model.onnx", colors="BGR", scale=1.0)
+    assert not caplog.text
 
 
 def test_every_entry_can_be_read() -> None:
@@ -251,6 +309,23 @@ def test_a_mirror_that_has_not_the_file_names_itself(
     monkeypatch.setenv("PASSERBY_HUB_URL", server.address)
     assert run(["hub", "get", "net"]) == 1
     assert f"{server.address}/net/absent.onnx: cannot be fetched" in capsys.readouterr().err
+
+
+def test_tracklets_of_a_known_encoder_need_no_calibration(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "model.onnx"
+    with pytest.raises(EmbeddingError, match=r"--calibration FILE\.parquet.*--threshold"):
+        find_calibration(load_encoder(model, colors="BGR", scale=1.0), model)
+    know(monkeypatch, entry_of(content))
+    encoder = load_encoder(model)
+    law = find_calibration(encoder, model)
+    assert str(law).endswith("(fitted to 750 people of Market-1501, its test)")
+    assert law.fingerprint == encoder.fingerprint
+    assert 0 < law.same_camera.even < law.other_camera.even < 1
+    own = replace(law, people=3, source="fitted to 3 people")
+    own.save(model)
+    assert find_calibration(encoder, model).people == 3
 
 
 def test_an_unknown_name_names_the_nearest() -> None:

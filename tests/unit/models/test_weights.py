@@ -146,3 +146,9 @@ def test_damaged_files_get_one_clear_error(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "nothing.pth")
     with pytest.raises(WeightsError, match="found none"):
         read_checkpoint(tmp_path / "nothing.pth")
+
+
+def test_a_graph_is_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"x" * 99)
+    with pytest.raises(WeightsError, match="a graph, which runs and cannot be trained; expected a checkpoint"):
+        read_checkpoint(tmp_path / "net.onnx")

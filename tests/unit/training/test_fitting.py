@@ -120,6 +120,8 @@ def test_nothing_is_made_before_data_and_weights_are_there(tmp_path: Path, monke
         pb.train(pb.load_recipe("strong_osnet"), out="run")
     with pytest.raises(WeightsError, match=r"absent\.pth: no such file"):
         pb.train(recipe(data={"name": "synthetic"}, model={"weights": "absent.pth"}), out="run")
+    with pytest.raises(WeightsError, match=r"did you mean 'osnet_x0_25_msmt17'"):
+        pb.train(recipe(data={"name": "synthetic"}, model={"weights": "hub:osnet_x0_25_msmt7"}), out="run")
     with pytest.raises(ConfigError, match=r"distillation\.vectors: absent\.parquet: no such file"):
         pb.train(recipe(data={"name": "synthetic"}, distillation={"vectors": "absent.parquet"}), out="run")
     assert list(tmp_path.iterdir()) == []

@@ -32,7 +32,7 @@ class CheckReport:
         errors: why this is not the dataset, or cannot be used.
         warnings: what should be known.
         facts: what was found and is as it should be.
-        cameras: images of each camera (counted from 1), by part.
+        cameras: images of each camera, called as in the data, by part.
         sizes: images of each size "width x height", the most frequent first.
         images: how many images were decoded; 0 if they were not looked at.
         seconds: how long it took.
@@ -44,7 +44,7 @@ class CheckReport:
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
     facts: tuple[str, ...]
-    cameras: Mapping[str, Mapping[int, int]]
+    cameras: Mapping[str, Mapping[int | str, int]]
     sizes: Mapping[str, int]
     images: int
     seconds: float

@@ -91,7 +91,7 @@ def check_dataset(
         tuple(findings.errors),
         tuple(findings.warnings),
         tuple(findings.facts),
-        {part: _histogram(samples) for part, samples in parts.items()},
+        {part: _histogram(samples, dataset, own=_is_own(name)) for part, samples in parts.items()},
         dict(sizes.most_common()),
         len(facts),
         time.perf_counter() - start,
@@ -276,6 +276,13 @@ def _paths(parts: _Parts) -> list[Path]:
     return list(dict.fromkeys(s.path for samples in parts.values() for s in samples))
 
 
-def _histogram(samples: Sequence[Sample]) -> dict[int, int]:
-    counter = Counter(s.camid + 1 for s in samples if s.camid != UNKNOWN_CAMERA)
-    return dict(sorted(counter.items()))
+def _is_own(name: str | os.PathLike[str]) -> bool:
+    """A manifest or folder of somebody's own, whose camera numbers are kept; the layouts of datasets count from 1."""
+    return table_name(os.fspath(name)) is None and os.fspath(name) != "synthetic"
+
+
+def _histogram(samples: Sequence[Sample], dataset: ReIDDataset | None, *, own: bool) -> dict[int | str, int]:
+    """Images of each camera, which is called as in the data."""
+    counter = Counter(s.camid for s in samples if s.camid != UNKNOWN_CAMERA)
+    names = () if dataset is None else dataset.camera_names
+    return {names[camid] if names else camid if own else camid + 1: counter[camid] for camid in sorted(counter)}

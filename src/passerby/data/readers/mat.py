@@ -47,6 +47,15 @@ def load_mat(path: Path, *variables: str) -> list[Any]:
     return [content[name] for name in variables]
 
 
+def mat_names(path: Path) -> list[str]:
+    """Names of the variables of a version 5 .mat file.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+    """
+    return [name for name, _, _ in _package("scipy.io", "scipy", f"reading {path.name}").whosmat(path)]
+
+
 def _check_expanded_size(path: Path) -> None:
     """Refuse what would not fit into memory, before scipy takes it: its parts are compressed, a thousandfold at most.
 

@@ -38,6 +38,11 @@ def read_content(path: str | os.PathLike[str]) -> Any:
         name = os.path.join(name, "weights.safetensors")
     if not os.path.isfile(name):
         raise WeightsError(f"{name}: no such checkpoint file")
+    if name.endswith((".onnx", ".xml")):
+        raise WeightsError(
+            f"{name}: a graph, which runs and cannot be trained; expected a checkpoint with the parameters of the "
+            "network (.pth, .pt or .safetensors)"
+        )
     if not name.endswith(".safetensors"):
         return _load_pickle(name)
     try:

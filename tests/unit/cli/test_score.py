@@ -1,0 +1,41 @@
+"""`passerby score`: what it says about vectors that may not be what somebody meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from passerby.cli import run
+
+PIDS, CAMIDS = np.arange(12) % 4 + 1, np.arange(12) // 4
+
+
+def said(capsys: pytest.CaptureFixture[str], folder: Path, vectors: np.ndarray, *flags: str, **columns: object) -> str:
+    np.savez(folder / "v.npz", vector=vectors, pid=PIDS, **columns)  # type: ignore[arg-type]
+    assert run(["score", str(folder / "v.npz"), str(folder / "v.npz"), *flags]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def vectors() -> np.ndarray:
+    drawn = np.random.default_rng(0).normal(size=(12, 8))
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def test_vectors_of_other_lengths_than_one_are_named(
+    tmp_path: Path, vectors: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    longer = vectors * np.linspace(2, 5, 12)[:, None]
+    text = "lengths from 2 to 5, which count in Euclidean distances: the metric cosine (--metric cosine)"
+    assert text in said(capsys, tmp_path, longer, camid=CAMIDS)
+    assert "lengths" not in said(capsys, tmp_path, longer, "--metric", "cosine", camid=CAMIDS)
+    assert "lengths" not in said(capsys, tmp_path, vectors, camid=CAMIDS)
+
+
+def test_rows_without_a_camera_are_counted(
+    tmp_path: Path, vectors: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "24 of 24 rows name no camera (camid), so that pictures" in said(capsys, tmp_path, vectors)
+    assert "name no camera" not in said(capsys, tmp_path, vectors, camid=CAMIDS)
