@@ -14,6 +14,7 @@ import numpy as np
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import NotInGalleryError
+from passerby.evaluation.open_set.cohort_distances import COHORT
 from passerby.evaluation.open_set.encoder_impostor_laws import (
     HeldOutLaws,
     Kind,
@@ -24,10 +25,12 @@ from passerby.evaluation.open_set.encoder_impostor_laws import (
 from passerby.evaluation.open_set.impostor_distances import LEAST_FRAMES, ImpostorDistances
 from passerby.evaluation.open_set.impostor_fit import LEAST_PEOPLE, fit_impostor_law, threshold_interval
 from passerby.evaluation.open_set.impostor_law import NO_LAW, ImpostorLaw, Source
+from passerby.gallery.comparison import LEAST_PEOPLE as LEAST_PEOPLE_OF_COHORT
 from passerby.gallery.encoder_vectors import EncoderVectors
 from passerby.gallery.impostor_searches import CalibrationRows
 from passerby.gallery.pair_judgements import people_under_one_number
-from passerby.gallery.stores.enrolled_rows import NO_ROWS
+from passerby.gallery.stored_impostors import LEAST_ROWS, from_bytes, key_of, to_bytes
+from passerby.gallery.stores.enrolled_rows import NO_ROWS, EnrolledRows
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.verdict_rule import VerdictRule
 from passerby.search.score import ScoreName
@@ -57,6 +60,8 @@ class GalleryCalibration:
         in_force_far: the rate that `in_force` has in this gallery; None where no law says it.
         curve: (distance, p-value) points of the law, ascending.
         note: one sentence on what it rests on, or what is missing.
+        cohort: the law, its threshold and its curve are of distances relative to a cohort (see `relative_distance`).
+        camera_means: version of the camera means without which vectors are compared; 0: as they are.
     """
 
     far: float
@@ -73,6 +78,8 @@ class GalleryCalibration:
     in_force_far: float | None = None
     curve: tuple[tuple[float, float], ...] = ()
     note: str = ""
+    cohort: bool = False
+    camera_means: int = 0
 
     def __str__(self) -> str:
         if self.threshold is None:
@@ -98,6 +105,7 @@ class _Law:
     law: ImpostorLaw
     impostors: ImpostorDistances
     encoder: HeldOutLaws | None
+    relative: bool = False
     thresholds: dict[float, float] = field(default_factory=dict)
 
     def threshold(self, far: float) -> float:
@@ -160,8 +168,8 @@ class Calibrator:
     ) -> tuple[CalibrationRows, dict[tuple[Kind, Probes], _Law]]:
         found = self._store.enrolled_rows().as_one(people_under_one_number(self._store))
         same = found.same_rows(rows.rows) and found.people == rows.rows.people
+        laws = {key: law for key, law in laws.items() if same and law.relative == self._has_cohort(found)}
         rows = rows.updated(found, self.read_vectors)
-        laws = laws if same else {}
         self._known = (revision, rows, laws)
         return rows, laws
 
@@ -169,13 +177,32 @@ class Calibrator:
         rows, laws = self._current()
         key = (kind, probes)
         if key not in laws:
-            impostors = rows.impostors(kind, probes, self.read_vectors)
-            laws[key] = self._fitted(impostors, rows.rows.people, kind, probes)
+            cohort = self._has_cohort(rows.rows)
+            impostors = self._impostors(rows, kind, probes, cohort)
+            plain = not cohort and rows.rows.offsets is None  # the encoder's laws are of plain distances
+            stored = stored_laws(self._inputs.calibration, kind, probes) if plain and not self.guaranteed else None
+            encoder = _euclidean(stored)
+            law = _law_of(impostors, rows.rows.people, encoder, guaranteed=self.guaranteed)
+            laws[key] = _Law(law, impostors, encoder, cohort)
         return laws[key]
 
-    def _fitted(self, impostors: ImpostorDistances, people: int, kind: Kind, probes: Probes) -> _Law:
-        laws = None if self.guaranteed else _euclidean(stored_laws(self._inputs.calibration, kind, probes))
-        return _Law(_law_of(impostors, people, laws, guaranteed=self.guaranteed), impostors, laws)
+    def _impostors(self, rows: CalibrationRows, kind: Kind, probes: Probes, cohort: bool) -> ImpostorDistances:
+        """What impostors met: as the store keeps it, where computing it takes long."""
+        compute = rows.relative_impostors if cohort else rows.impostors
+        if len(rows.rows) < LEAST_ROWS or (rows.has_searched(kind, probes) and not cohort):
+            return compute(kind, probes, self.read_vectors)
+        revision = self._store.revision()
+        key = key_of(rows.rows, kind, probes, self._store.settings().camera_means, cohort)
+        kept = self._store.stored_calibration(key)
+        if kept is not None:
+            return from_bytes(kept)
+        found = compute(kind, probes, self.read_vectors)
+        self._store.store_calibration(key, to_bytes(found), revision)
+        return found
+
+    def _has_cohort(self, rows: EnrolledRows) -> bool:
+        """Whether distances are judged relative to a cohort: not among few people."""
+        return rows.people >= LEAST_PEOPLE_OF_COHORT and self._store.settings().cohort
 
     # -- what decides ------------------------------------------------------------------------------------------------
 
@@ -188,16 +215,19 @@ class Calibrator:
         are on the safe side; the distance to a centroid can be smaller, and has no p-value.
         """
         made = _NOTHING if score == "centroid" else self._law(kind, probes)
+        if made.relative and score != "min":
+            made = _NOTHING
         found = made.law
         law = None if found.source == "none" else found
         if call is not None:
-            return VerdictRule(call, "call", law, "the threshold is the call's")
+            return VerdictRule(call, "call", law, "the threshold is the call's", made.relative)
         if own is not None:
-            return VerdictRule(own, "set", law, "the threshold was set for this gallery")
+            return VerdictRule(own, "set", law, "the threshold was set for this gallery", made.relative)
         if law is not None and law.finest_far <= far:
-            note = _describe(law, far, probes)
-            return VerdictRule(made.threshold(far), law.source, law, note)
-        if self._inputs.threshold is not None and not self._inputs.has_laws:
+            note = self._note(made, far, probes)
+            return VerdictRule(made.threshold(far), law.source, law, note, made.relative)
+        plain = not self._store.settings().camera_means
+        if plain and self._inputs.threshold is not None and not self._inputs.has_laws:
             note = (
                 "the threshold is the encoder's, for about as many people as it was measured with: "
                 f"{_missing(found, far, probes)}"
@@ -205,17 +235,19 @@ class Calibrator:
             return VerdictRule(self._inputs.threshold, "encoder threshold", law, note)
         if law is not None and law.form == "guaranteed":
             return VerdictRule(0.0, law.source, law, f"nobody can be accepted: {_missing(law, far, probes)}")
-        if score == "centroid":
-            return VerdictRule(
-                None, "none", None, "no threshold is calibrated for the score 'centroid': pass one, or use 'min'"
-            )
+        if score != "min" and made is _NOTHING:
+            note = f"no threshold is calibrated for the score {score!r}"
+            with_cohort = "" if score == "centroid" else " with a cohort"
+            return VerdictRule(None, "none", None, f"{note}{with_cohort}: pass one, or use 'min'")
         return VerdictRule(None, "none", law, _missing(found, far, probes))
 
     def calibration(self, kind: Kind, far: float, *, own: float | None, own_far: float) -> GalleryCalibration:
         """What a rate asks for of single images, and what decides now: a threshold of its own, or its own rate."""
         made = self._law(kind, "images")
         law = made.law
-        in_force = self.rule(kind, "images", "min", call=None, own=own, far=own_far).threshold
+        rule = self.rule(kind, "images", "min", call=None, own=own, far=own_far)
+        in_force = rule.threshold
+        measured = in_force is not None and law.source != "none" and not (made.relative and rule.basis == "set")
         enough = law.source != "none" and law.finest_far <= far
         return GalleryCalibration(
             far=far,
@@ -229,10 +261,24 @@ class Calibrator:
             extrapolated=law.extrapolated(far),
             conservative=law.conservative,
             in_force=in_force,
-            in_force_far=None if in_force is None or law.source == "none" else law.p_value(in_force),
+            in_force_far=law.p_value(in_force) if measured and in_force is not None else None,
             curve=tuple(zip(law.distances, law.p_values, strict=True)),
-            note=_describe(law, far, "images") if enough else _missing(law, far, "images"),
+            note=self._note(made, far, "images") if enough else _missing(law, far, "images"),
+            cohort=made.relative,
+            camera_means=self._store.settings().camera_means,
         )
+
+    def _note(self, made: _Law, far: float, probes: Probes) -> str:
+        """What a law rests on, and how the gallery compares where that is not the plain way."""
+        parts = [_describe(made.law, far, probes)]
+        settings = self._store.settings()
+        if settings.camera_means:
+            parts.append(f"without camera means, version {settings.camera_means}")
+        if made.relative:
+            parts.append(f"distances are relative to the {COHORT} next nearest people")
+        elif settings.cohort:
+            parts.append(f"without the cohort, which takes {LEAST_PEOPLE_OF_COHORT} enrolled people")
+        return "; ".join(parts)
 
 
 def _law_of(impostors: ImpostorDistances, people: int, encoder: HeldOutLaws | None, *, guaranteed: bool) -> ImpostorLaw:
