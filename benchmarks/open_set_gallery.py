@@ -94,8 +94,9 @@ def main() -> None:
             far, person, rate, _ = values.mean(axis=0)
             most, largest = np.quantile(values[:, 0], (0.9, 1))
             print(
-                f"{model} {place} G={size} {comparison}: FAR {far:.2%} (90 % of draws {most:.2%}, largest {largest:.2%}), "
-                f"by person {person:.2%}, DIR {rate:.2%}; thresholds differ by at most {np.abs(values[:, 3]).max():.1e}",
+                f"{model} {place} G={size} {comparison}: FAR {far:.2%} (90 % of draws {most:.2%}, largest "
+                f"{largest:.2%}), by person {person:.2%}, DIR {rate:.2%}; thresholds differ by at most "
+                f"{np.abs(values[:, 3]).max():.1e}",
                 flush=True,
             )
 

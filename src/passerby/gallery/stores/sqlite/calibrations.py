@@ -11,7 +11,7 @@ _MOST = 8
 
 def read_calibration(db: sqlite3.Connection, key: str) -> bytes | None:
     """What was kept under a key; None where there is nothing, or it does not match its checksum."""
-    row = db.execute("SELECT data, sum FROM calibrations WHERE key = ?", (key,)).fetchone()
+    row = db.execute("SELECT CAST(data AS BLOB), sum FROM calibrations WHERE key = ?", (key,)).fetchone()
     return bytes(row[0]) if row is not None and zlib.crc32(row[0]) == row[1] else None
 
 
