@@ -15,7 +15,8 @@ from typing import TypeAlias
 import numpy as np
 
 from passerby.array_types import Bool, Float32, Int64
-from passerby.evaluation.open_set.cohort_distances import COHORT, nearest_distances, relative_impostors
+from passerby.evaluation.open_set.cohort_distances import COHORT
+from passerby.evaluation.open_set.cohort_searches import nearest_distances, relative_impostors
 from passerby.evaluation.open_set.encoder_impostor_laws import Kind, Probes
 from passerby.evaluation.open_set.impostor_distances import (
     MOST_IDENTITIES,
