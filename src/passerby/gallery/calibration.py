@@ -8,7 +8,9 @@ its cameras. Below 200 people the encoder's own laws (`passerby calibrate`) are 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -116,6 +118,8 @@ class _Law:
 
 
 _NOTHING = _Law(NO_LAW, ImpostorDistances(np.zeros(0), np.zeros(0, np.int64), 0), None)
+_Known: TypeAlias = tuple[Hashable, CalibrationRows, dict[tuple[Kind, Probes], _Law]]
+"""A revision of the store, its enrolled rows, and the laws that were asked for."""
 
 
 class Calibrator:
@@ -133,15 +137,11 @@ class Calibrator:
         self._store = store
         self._inputs = inputs
         self.guaranteed = guaranteed
-        self._known: tuple[object, CalibrationRows, dict[tuple[Kind, Probes], _Law]] = (
-            None,
-            CalibrationRows(NO_ROWS, {}),
-            {},
-        )
+        self._known: _Known = (None, CalibrationRows(NO_ROWS, {}), {})
 
     def rows(self) -> CalibrationRows:
         """The enrolled rows and their searches, brought up to date."""
-        return self._current()[0]
+        return self._current()[1]
 
     def law(self, kind: Kind, probes: Probes = "images") -> ImpostorLaw:
         """The law of impostor distances; its source is "none" where there is none."""
@@ -151,11 +151,11 @@ class Calibrator:
         """Vectors [n, D] of observations."""
         return self._store.vectors(ids) if len(ids) else np.zeros((0, 1), np.float32)
 
-    def _current(self) -> tuple[CalibrationRows, dict[tuple[Kind, Probes], _Law]]:
+    def _current(self) -> _Known:
         revision = self._store.revision()
         known, rows, laws = self._known
         if revision == known:
-            return rows, laws
+            return known, rows, laws
         for _ in range(_TRIES - 1):
             try:
                 return self._refreshed(revision, rows, laws)
@@ -163,22 +163,20 @@ class Calibrator:
                 revision = self._store.revision()
         return self._refreshed(revision, rows, laws)
 
-    def _refreshed(
-        self, revision: object, rows: CalibrationRows, laws: dict[tuple[Kind, Probes], _Law]
-    ) -> tuple[CalibrationRows, dict[tuple[Kind, Probes], _Law]]:
+    def _refreshed(self, revision: Hashable, rows: CalibrationRows, laws: dict[tuple[Kind, Probes], _Law]) -> _Known:
         found = self._store.enrolled_rows().as_one(people_under_one_number(self._store))
         same = found.same_rows(rows.rows) and found.people == rows.rows.people
         laws = {key: law for key, law in laws.items() if same and law.relative == self._has_cohort(found)}
         rows = rows.updated(found, self.read_vectors)
-        self._known = (revision, rows, laws)
-        return rows, laws
+        self._known = known = (revision, rows, laws)
+        return known
 
     def _law(self, kind: Kind, probes: Probes) -> _Law:
-        rows, laws = self._current()
+        revision, rows, laws = self._current()
         key = (kind, probes)
         if key not in laws:
             cohort = self._has_cohort(rows.rows)
-            impostors = self._impostors(rows, kind, probes, cohort)
+            impostors = self._impostors(revision, rows, kind, probes, cohort)
             plain = not cohort and rows.rows.offsets is None  # the encoder's laws are of plain distances
             stored = stored_laws(self._inputs.calibration, kind, probes) if plain and not self.guaranteed else None
             encoder = _euclidean(stored)
@@ -186,12 +184,13 @@ class Calibrator:
             laws[key] = _Law(law, impostors, encoder, cohort)
         return laws[key]
 
-    def _impostors(self, rows: CalibrationRows, kind: Kind, probes: Probes, cohort: bool) -> ImpostorDistances:
+    def _impostors(
+        self, revision: Hashable, rows: CalibrationRows, kind: Kind, probes: Probes, cohort: bool
+    ) -> ImpostorDistances:
         """What impostors met: as the store keeps it, where computing it takes long."""
         compute = rows.relative_impostors if cohort else rows.impostors
         if len(rows.rows) < LEAST_ROWS or (rows.has_searched(kind, probes) and not cohort):
             return compute(kind, probes, self.read_vectors)
-        revision = self._store.revision()
         key = key_of(rows.rows, kind, probes, self._store.settings().camera_means, cohort)
         kept = self._store.stored_calibration(key)
         if kept is not None:
@@ -215,8 +214,11 @@ class Calibrator:
         are on the safe side; the distance to a centroid can be smaller, and has no p-value.
         """
         made = _NOTHING if score == "centroid" else self._law(kind, probes)
-        if made.relative and score != "min":
+        if made.relative and score != "min":  # the law is of the least distances' differences
+            note = f"no threshold is calibrated for the score {score!r} with a cohort: pass one, or use 'min'"
             made = _NOTHING
+            if call is None and own is None:
+                return VerdictRule(None, "none", None, note)
         found = made.law
         law = None if found.source == "none" else found
         if call is not None:
@@ -235,10 +237,10 @@ class Calibrator:
             return VerdictRule(self._inputs.threshold, "encoder threshold", law, note)
         if law is not None and law.form == "guaranteed":
             return VerdictRule(0.0, law.source, law, f"nobody can be accepted: {_missing(law, far, probes)}")
-        if score != "min" and made is _NOTHING:
-            note = f"no threshold is calibrated for the score {score!r}"
-            with_cohort = "" if score == "centroid" else " with a cohort"
-            return VerdictRule(None, "none", None, f"{note}{with_cohort}: pass one, or use 'min'")
+        if score == "centroid":
+            return VerdictRule(
+                None, "none", None, "no threshold is calibrated for the score 'centroid': pass one, or use 'min'"
+            )
         return VerdictRule(None, "none", law, _missing(found, far, probes))
 
     def calibration(self, kind: Kind, far: float, *, own: float | None, own_far: float) -> GalleryCalibration:

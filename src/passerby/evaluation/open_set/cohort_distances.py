@@ -32,5 +32,7 @@ def relative_distance(distance: float, level: float) -> float:
 
 
 def distance_of(relative: float, level: float) -> float:
-    """The distance below which (strictly) r is below `relative`."""
+    """The distance below which (strictly) r is below `relative`; 0 where it never is."""
+    if relative <= 0:
+        return 0.0
     return math.sqrt(max(0.0, relative**2 - 2.0 + level))
