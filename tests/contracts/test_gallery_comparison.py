@@ -311,3 +311,13 @@ def test_a_copy_compares_as_the_original(tmp_path: Path, gallery: Gallery) -> No
             answer = copy.identify(CROWD[7, 4], camera="hall")
             assert answer.p_value == pytest.approx(asked.p_value, rel=1e-6)
             assert answer.threshold == pytest.approx(asked.threshold, rel=1e-6)
+
+
+def test_a_salvaged_gallery_keeps_the_cohort_and_says_that_the_means_are_lost(tmp_path: Path, gallery: Gallery) -> None:
+    gallery.set_comparison(camera_means=True, cohort=True)
+    gallery.close()
+    found = Gallery.salvage(tmp_path / "people.gallery", tmp_path / "new.gallery")
+    assert found.observations == len(ROWS)
+    assert "1 camera means (measure them anew)" in str(found)
+    with open_gallery(tmp_path, "new.gallery") as saved:
+        assert (saved.comparison.cohort, saved.comparison.camera_means) == (True, 0)
