@@ -13,10 +13,11 @@ from tests.contracts.galleries import DIM, STORES, open_gallery, people
 from passerby.embedding.camera_statistics import measure_camera_statistics
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import GalleryError
+from passerby.evaluation.open_set import cohort_searches
 from passerby.evaluation.open_set.impostor_distances import impostor_distances
 from passerby.evaluation.open_set.impostor_fit import fit_impostor_law
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors
-from passerby.gallery import comparison
+from passerby.gallery import comparison, impostor_searches
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.migrate import migrate
 
@@ -321,3 +322,12 @@ def test_a_salvaged_gallery_keeps_the_cohort_and_says_that_the_means_are_lost(tm
     assert "1 camera means (measure them anew)" in str(found)
     with open_gallery(tmp_path, "new.gallery") as saved:
         assert (saved.comparison.cohort, saved.comparison.camera_means) == (True, 0)
+
+
+def test_a_cohort_in_small_parts_is_the_same(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery.set_comparison(cohort=True)
+    whole = [gallery.calibration(kind).threshold for kind in ("identify", "observe")]
+    monkeypatch.setattr(impostor_searches, "_CHUNK", 50)
+    monkeypatch.setattr(cohort_searches, "_TILE", 1000)
+    gallery._made_calibrator = None
+    assert [gallery.calibration(kind).threshold for kind in ("identify", "observe")] == pytest.approx(whole, rel=1e-5)
