@@ -42,8 +42,10 @@ log = logging.getLogger("passerby")
 FALSE_ALARMS = 0.01
 """Asked false accept rate: share of the pictures of people who are not enrolled that may be taken for somebody."""
 _NO_FILM = "no film was tracked: that needs pip install 'passerby[track]'"
-TRAINED = 500
-"""Drawn people of the training set; the recipe holds some of them out for the calibration."""
+TRAINED = 660
+"""Drawn people of the training set; the recipe holds 200 of them out for the calibration."""
+OUTFITS = 60
+"""Nearly half of all people wear one of so many outfits, about five people each."""
 ENROLLED = 20
 """People of the test set that the demo's gallery knows."""
 IMPOSTORS = 220
@@ -156,7 +158,9 @@ def demo(out: str | os.PathLike[str] = "demo", *, seed: int = 0) -> Demo:
     recipe = load_recipe("demo")
     log.info("drawing people under four cameras")
     identities = TRAINED + ENROLLED + IMPOSTORS
-    root = draw_dataset(folder / "people", identities=identities, train_identities=TRAINED, cameras=4, seed=seed)
+    root = draw_dataset(
+        folder / "people", identities=identities, train_identities=TRAINED, cameras=4, seed=seed, common_outfits=OUTFITS
+    )
     config = recipe.model_copy(
         update={
             "data": recipe.data.model_copy(update={"root": root}),

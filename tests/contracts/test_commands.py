@@ -223,6 +223,7 @@ CHEAP = {
     "gallery undo": "gallery undo {0}/people.gallery",
     "gallery purge": "gallery purge {0}/people.gallery",
     "gallery calibration": "gallery calibration {0}/people.gallery",
+    "gallery comparison": "gallery comparison {0}/people.gallery",
     "gallery duplicates": "gallery duplicates {0}/people.gallery",
     "gallery judge": "gallery judge {0}/people.gallery person-1 person-2 different-people",
     "gallery threshold": "gallery threshold {0}/people.gallery 0.7",

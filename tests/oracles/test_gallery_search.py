@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from passerby.search import index as search
+from passerby.search.camera_offsets import CameraOffsets
 from passerby.search.index import NOBODY, ExactIndex
 from passerby.search.score import Score
 
@@ -171,3 +172,44 @@ def test_one_identity_with_nearly_all_observations_hides_nobody() -> None:
     for score in (Score("min"), Score("mean", 3)):
         (ranking,) = index.search(np.eye(DIM, dtype=np.float32)[:1], [None], top=4, score=score)
         assert sorted(ranking.identities.tolist()) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("score", [Score("min"), Score("mean", 2), Score("centroid")], ids=str)
+@given(world=worlds(), filtered=st.booleans(), many=st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_subtracting_camera_offsets_equals_searching_mapped_vectors(
+    score: Score, world: tuple[ExactIndex, np.ndarray, np.random.Generator], filtered: bool, many: bool
+) -> None:
+    index, vectors, random = world
+    slots = np.arange(index.size)
+    offsets = CameraOffsets(np.array([1, 3]), 0.3 * random.standard_normal((3, DIM)).astype(np.float32))
+    row = {1: 0, 3: 1}
+    expected = np.zeros_like(vectors)
+    for slot in np.flatnonzero(index.identities[slots] != NOBODY):
+        moved = vectors[slot] - offsets.offsets[row.get(int(index.cameras[slot]), 2)]
+        expected[slot] = moved / np.linalg.norm(moved)
+    mapped = ExactIndex(DIM)
+    columns = (index.ids[slots], index.identities[slots], index.cameras[slots], index.times[slots])
+    mapped.put(slots, *columns)
+    mapped.put_vectors(slots, expected)
+    probes = random.standard_normal((5 if many else 1, DIM)).astype(np.float32)
+    probes /= np.linalg.norm(probes, axis=1, keepdims=True)
+    masks = [index.alive() & (random.random(index.size) < 0.5) if filtered else None for _ in probes]
+    plain = index.search(probes, masks, top=50, score=score)
+    index.subtract(offsets)
+    index.search(probes, masks, top=50, score=score)
+    if index.size > 1:  # a changed slot is mapped anew
+        index.put(slots[:2], *(column[1::-1] for column in columns))
+        index.put_vectors(slots[:2], vectors[1::-1].copy())
+        index.put(slots[:2], *(column[:2] for column in columns))
+        index.put_vectors(slots[:2], vectors[:2])
+    for one, other in zip(
+        index.search(probes, masks, top=50, score=score), mapped.search(probes, masks, top=50, score=score), strict=True
+    ):
+        assert dict(zip(one.identities.tolist(), one.distances.tolist(), strict=True)) == pytest.approx(
+            dict(zip(other.identities.tolist(), other.distances.tolist(), strict=True)), abs=1e-5
+        )
+        assert one.considered == other.considered
+    index.subtract(None)
+    again = index.search(probes, masks, top=50, score=score)
+    assert [found.distances.tolist() for found in again] == [found.distances.tolist() for found in plain]

@@ -149,6 +149,9 @@ COMMANDS: dict[str, Command] = {
     "gallery calibration": Command(
         _CLI + "gallery_calibration:calibration", "", "the distance at which a false accept rate is reached here"
     ),
+    "gallery comparison": Command(
+        _CLI + "gallery_calibration:comparison", "", "show or set how vectors are compared and distances judged"
+    ),
     "gallery duplicates": Command(
         _CLI + "gallery_calibration:duplicates", "", "pairs of identities that may be one person"
     ),

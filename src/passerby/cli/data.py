@@ -76,6 +76,7 @@ def draw_dataset(
     images_per_camera: Number = 4,
     distractors: Number = 40,
     seed: Seed = 0,
+    common_outfits: Number = 12,
     json: Json = False,
 ) -> None:
     """Draw a dataset of pedestrians, deterministic from a seed.
@@ -88,6 +89,7 @@ def draw_dataset(
         images_per_camera: Images of a person in a camera.
         distractors: Gallery images of nobody who is searched for, and half as many junk images.
         seed: The same seed draws the same pixels.
+        common_outfits: Nearly half of the people wear one of so many; the fewer, the more people look alike.
         json: see `Json`.
     """
     from passerby.data.synthetic.dataset import draw_dataset as run_draw
@@ -100,6 +102,7 @@ def draw_dataset(
         images_per_camera=images_per_camera,
         distractors=distractors,
         seed=seed,
+        common_outfits=common_outfits,
     )
     show({"root": str(folder)}, as_json=json, text=str(folder))
 

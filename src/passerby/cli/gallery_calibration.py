@@ -1,4 +1,4 @@
-"""`passerby gallery`: calibration, duplicates, judge."""
+"""`passerby gallery`: calibration, comparison, duplicates, judge."""
 
 from __future__ import annotations
 
@@ -55,6 +55,33 @@ def _without_camera(found: GalleryCalibration, other: GalleryCalibration | None)
     if other is None or other.in_force == found.in_force:
         return []
     return [str(other).splitlines()[0].replace("observe:", "observe, and identify without --camera:", 1)]
+
+
+def comparison(
+    gallery: GalleryLocation,
+    /,
+    *,
+    camera_means: bool | None = None,
+    cohort: bool | None = None,
+    json: Json = False,
+) -> None:
+    """Show or set how vectors are compared and distances judged; both options are off by default.
+
+    Stored vectors stay as they are, the gallery calibrates itself anew, and `passerby gallery undo` takes it back.
+
+    Args:
+        gallery: see `GalleryLocation`.
+        camera_means: Subtract from all vectors what their cameras add, measured now from 50 enrolled people or more of
+            each camera.
+        cohort: Judge the nearest distance relative to those of the 20 next nearest people; from 200 people on.
+        json: see `Json`.
+    """
+    changes = camera_means is not None or cohort is not None
+    with open_gallery(gallery, read_only=not changes) as opened:
+        if changes:
+            opened.set_comparison(camera_means=camera_means, cohort=cohort)
+        found = opened.comparison
+    show(found, as_json=json, text=f"{gallery}: {found}")
 
 
 def duplicates(gallery: GalleryLocation, /, *, json: Json = False) -> None:

@@ -16,9 +16,10 @@ of two people the mean is half of each, and it is the person that is subtracted.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -33,12 +34,14 @@ from passerby.embedding.pooling import group_rows, pool
 from passerby.errors import EmbeddingError
 from passerby.files import replace_file
 from passerby.search.arrays import as_labels, as_vectors
+from passerby.search.camera_offsets import CameraOffsets
 
 FORMAT = 1
 FILE_NAME = "camera_statistics.parquet"
 """How the file beside an encoder is called."""
 MINIMUM = 50
 COUNTED = ("people", "tracklets")
+_NO_CAMERA = "\0"  # a name that no camera has
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +138,19 @@ class CameraStatistics:
         row = {name: i for i, name in enumerate(self.cameras)}
         return np.stack([own[row[name]] if name in row else middle for name in cameras]).astype(np.float32)
 
+    def taking_part(self) -> CameraStatistics:
+        """Without the cameras that take no part: the mean of few people shows who they are. It subtracts the same."""
+        part = self.takes_part
+        names = tuple(name for name, takes in zip(self.cameras, part, strict=True) if takes)
+        return replace(
+            self, cameras=names, counts=self.counts[part], means=self.means[part], variances=self.variances[part]
+        )
+
+    def offsets_by_number(self, names: Mapping[int, str]) -> CameraOffsets:
+        """What `apply` subtracts, for cameras by their numbers, whose names these are."""
+        numbers = sorted(number for number, name in names.items() if name in self.cameras)
+        return CameraOffsets(np.array(numbers, np.int64), self.offsets([*(names[n] for n in numbers), _NO_CAMERA]))
+
     def unknown(self, cameras: Sequence[str] | Sequence[int] | Int64) -> int:
         """How many of these cameras, names or numbers, are not among its own."""
         return int((~np.isin(np.asarray(cameras).astype(str), np.array(self.cameras, dtype=str))).sum())
@@ -213,13 +229,30 @@ class CameraStatistics:
         Raises:
             StorageError: writing failed; what was there before is intact.
         """
+        with replace_file(path) as temporary:
+            pq.write_table(self._table(), temporary)
+
+    def _table(self) -> pa.Table:
         means = pa.FixedSizeListArray.from_arrays(pa.array(self.means.reshape(-1)), self.dim)
         columns = {"camera": pa.array(self.cameras, pa.string()), "count": pa.array(self.counts), "mean": means}
         about = {name: getattr(self, name) for name in ("counted", "minimum", "fingerprint", "version")}
         metadata = {"passerby_camera_statistics": json.dumps({"format": FORMAT, **about})}
-        table = pa.table({**columns, "variance": pa.array(self.variances)}).replace_schema_metadata(metadata)
-        with replace_file(path) as temporary:
-            pq.write_table(table, temporary)
+        return pa.table({**columns, "variance": pa.array(self.variances)}).replace_schema_metadata(metadata)
+
+    def to_bytes(self) -> bytes:
+        """What `to_parquet` writes."""
+        out = io.BytesIO()
+        pq.write_table(self._table(), out)
+        return out.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> CameraStatistics:
+        """What `to_bytes` gave.
+
+        Raises:
+            EmbeddingError: it is not that.
+        """
+        return cls._of_parquet(io.BytesIO(data), "camera statistics")
 
     @classmethod
     def from_parquet(cls, path: str | os.PathLike[str]) -> CameraStatistics:
@@ -228,13 +261,17 @@ class CameraStatistics:
         Raises:
             EmbeddingError: no such file, or not camera statistics.
         """
+        return cls._of_parquet(path, os.fspath(path))
+
+    @classmethod
+    def _of_parquet(cls, source: str | os.PathLike[str] | io.BytesIO, name: str) -> CameraStatistics:
         try:
-            table = pq.read_table(path)
+            table = pq.read_table(source)
             about = json.loads((table.schema.metadata or {})[b"passerby_camera_statistics"])
         except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
-            raise EmbeddingError(f"{os.fspath(path)}: cannot be read as camera statistics ({error!r})") from None
+            raise EmbeddingError(f"{name}: cannot be read as camera statistics ({error!r})") from None
         if about.pop("format", None) != FORMAT:
-            raise EmbeddingError(f"{os.fspath(path)}: camera statistics of another version of passerby")
+            raise EmbeddingError(f"{name}: camera statistics of another version of passerby")
         means = table.column("mean").combine_chunks()
         return cls(
             cameras=tuple(table.column("camera").to_pylist()),

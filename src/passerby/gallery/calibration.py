@@ -8,12 +8,15 @@ its cameras. Below 200 people the encoder's own laws (`passerby calibrate`) are 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import NotInGalleryError
+from passerby.evaluation.open_set.cohort_distances import COHORT
 from passerby.evaluation.open_set.encoder_impostor_laws import (
     HeldOutLaws,
     Kind,
@@ -24,10 +27,12 @@ from passerby.evaluation.open_set.encoder_impostor_laws import (
 from passerby.evaluation.open_set.impostor_distances import LEAST_FRAMES, ImpostorDistances
 from passerby.evaluation.open_set.impostor_fit import LEAST_PEOPLE, fit_impostor_law, threshold_interval
 from passerby.evaluation.open_set.impostor_law import NO_LAW, ImpostorLaw, Source
+from passerby.gallery.comparison import LEAST_PEOPLE as LEAST_PEOPLE_OF_COHORT
 from passerby.gallery.encoder_vectors import EncoderVectors
 from passerby.gallery.impostor_searches import CalibrationRows
 from passerby.gallery.pair_judgements import people_under_one_number
-from passerby.gallery.stores.enrolled_rows import NO_ROWS
+from passerby.gallery.stored_impostors import LEAST_ROWS, from_bytes, key_of, to_bytes
+from passerby.gallery.stores.enrolled_rows import NO_ROWS, EnrolledRows
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.verdict_rule import VerdictRule
 from passerby.search.score import ScoreName
@@ -57,6 +62,8 @@ class GalleryCalibration:
         in_force_far: the rate that `in_force` has in this gallery; None where no law says it.
         curve: (distance, p-value) points of the law, ascending.
         note: one sentence on what it rests on, or what is missing.
+        cohort: the law, its threshold and its curve are of distances relative to a cohort (see `relative_distance`).
+        camera_means: version of the camera means without which vectors are compared; 0: as they are.
     """
 
     far: float
@@ -73,6 +80,8 @@ class GalleryCalibration:
     in_force_far: float | None = None
     curve: tuple[tuple[float, float], ...] = ()
     note: str = ""
+    cohort: bool = False
+    camera_means: int = 0
 
     def __str__(self) -> str:
         if self.threshold is None:
@@ -98,6 +107,7 @@ class _Law:
     law: ImpostorLaw
     impostors: ImpostorDistances
     encoder: HeldOutLaws | None
+    relative: bool = False
     thresholds: dict[float, float] = field(default_factory=dict)
 
     def threshold(self, far: float) -> float:
@@ -108,6 +118,8 @@ class _Law:
 
 
 _NOTHING = _Law(NO_LAW, ImpostorDistances(np.zeros(0), np.zeros(0, np.int64), 0), None)
+_Known: TypeAlias = tuple[Hashable, CalibrationRows, dict[tuple[Kind, Probes], _Law]]
+"""A revision of the store, its enrolled rows, and the laws that were asked for."""
 
 
 class Calibrator:
@@ -125,15 +137,11 @@ class Calibrator:
         self._store = store
         self._inputs = inputs
         self.guaranteed = guaranteed
-        self._known: tuple[object, CalibrationRows, dict[tuple[Kind, Probes], _Law]] = (
-            None,
-            CalibrationRows(NO_ROWS, {}),
-            {},
-        )
+        self._known: _Known = (None, CalibrationRows(NO_ROWS, {}), {})
 
     def rows(self) -> CalibrationRows:
         """The enrolled rows and their searches, brought up to date."""
-        return self._current()[0]
+        return self._current()[1]
 
     def law(self, kind: Kind, probes: Probes = "images") -> ImpostorLaw:
         """The law of impostor distances; its source is "none" where there is none."""
@@ -143,11 +151,11 @@ class Calibrator:
         """Vectors [n, D] of observations."""
         return self._store.vectors(ids) if len(ids) else np.zeros((0, 1), np.float32)
 
-    def _current(self) -> tuple[CalibrationRows, dict[tuple[Kind, Probes], _Law]]:
+    def _current(self) -> _Known:
         revision = self._store.revision()
         known, rows, laws = self._known
         if revision == known:
-            return rows, laws
+            return known, rows, laws
         for _ in range(_TRIES - 1):
             try:
                 return self._refreshed(revision, rows, laws)
@@ -155,27 +163,45 @@ class Calibrator:
                 revision = self._store.revision()
         return self._refreshed(revision, rows, laws)
 
-    def _refreshed(
-        self, revision: object, rows: CalibrationRows, laws: dict[tuple[Kind, Probes], _Law]
-    ) -> tuple[CalibrationRows, dict[tuple[Kind, Probes], _Law]]:
+    def _refreshed(self, revision: Hashable, rows: CalibrationRows, laws: dict[tuple[Kind, Probes], _Law]) -> _Known:
         found = self._store.enrolled_rows().as_one(people_under_one_number(self._store))
         same = found.same_rows(rows.rows) and found.people == rows.rows.people
+        laws = {key: law for key, law in laws.items() if same and law.relative == self._has_cohort(found)}
         rows = rows.updated(found, self.read_vectors)
-        laws = laws if same else {}
-        self._known = (revision, rows, laws)
-        return rows, laws
+        self._known = known = (revision, rows, laws)
+        return known
 
     def _law(self, kind: Kind, probes: Probes) -> _Law:
-        rows, laws = self._current()
+        revision, rows, laws = self._current()
         key = (kind, probes)
         if key not in laws:
-            impostors = rows.impostors(kind, probes, self.read_vectors)
-            laws[key] = self._fitted(impostors, rows.rows.people, kind, probes)
+            cohort = self._has_cohort(rows.rows)
+            impostors = self._impostors(revision, rows, kind, probes, cohort)
+            plain = not cohort and rows.rows.offsets is None  # the encoder's laws are of plain distances
+            stored = stored_laws(self._inputs.calibration, kind, probes) if plain and not self.guaranteed else None
+            encoder = _euclidean(stored)
+            law = _law_of(impostors, rows.rows.people, encoder, guaranteed=self.guaranteed)
+            laws[key] = _Law(law, impostors, encoder, cohort)
         return laws[key]
 
-    def _fitted(self, impostors: ImpostorDistances, people: int, kind: Kind, probes: Probes) -> _Law:
-        laws = None if self.guaranteed else _euclidean(stored_laws(self._inputs.calibration, kind, probes))
-        return _Law(_law_of(impostors, people, laws, guaranteed=self.guaranteed), impostors, laws)
+    def _impostors(
+        self, revision: Hashable, rows: CalibrationRows, kind: Kind, probes: Probes, cohort: bool
+    ) -> ImpostorDistances:
+        """What impostors met: as the store keeps it, where computing it takes long."""
+        compute = rows.relative_impostors if cohort else rows.impostors
+        if len(rows.rows) < LEAST_ROWS or (rows.has_searched(kind, probes) and not cohort):
+            return compute(kind, probes, self.read_vectors)
+        key = key_of(rows.rows, kind, probes, self._store.settings().camera_means, cohort)
+        kept = self._store.stored_calibration(key)
+        if kept is not None:
+            return from_bytes(kept)
+        found = compute(kind, probes, self.read_vectors)
+        self._store.store_calibration(key, to_bytes(found), revision)
+        return found
+
+    def _has_cohort(self, rows: EnrolledRows) -> bool:
+        """Whether distances are judged relative to a cohort: not among few people."""
+        return rows.people >= LEAST_PEOPLE_OF_COHORT and self._store.settings().cohort
 
     # -- what decides ------------------------------------------------------------------------------------------------
 
@@ -188,16 +214,22 @@ class Calibrator:
         are on the safe side; the distance to a centroid can be smaller, and has no p-value.
         """
         made = _NOTHING if score == "centroid" else self._law(kind, probes)
+        if made.relative and score != "min":  # the law is of the least distances' differences
+            note = f"no threshold is calibrated for the score {score!r} with a cohort: pass one, or use 'min'"
+            made = _NOTHING
+            if call is None and own is None:
+                return VerdictRule(None, "none", None, note)
         found = made.law
         law = None if found.source == "none" else found
         if call is not None:
-            return VerdictRule(call, "call", law, "the threshold is the call's")
+            return VerdictRule(call, "call", law, "the threshold is the call's", made.relative)
         if own is not None:
-            return VerdictRule(own, "set", law, "the threshold was set for this gallery")
+            return VerdictRule(own, "set", law, "the threshold was set for this gallery", made.relative)
         if law is not None and law.finest_far <= far:
-            note = _describe(law, far, probes)
-            return VerdictRule(made.threshold(far), law.source, law, note)
-        if self._inputs.threshold is not None and not self._inputs.has_laws:
+            note = self._note(made, far, probes)
+            return VerdictRule(made.threshold(far), law.source, law, note, made.relative)
+        plain = not self._store.settings().camera_means
+        if plain and self._inputs.threshold is not None and not self._inputs.has_laws:
             note = (
                 "the threshold is the encoder's, for about as many people as it was measured with: "
                 f"{_missing(found, far, probes)}"
@@ -215,7 +247,9 @@ class Calibrator:
         """What a rate asks for of single images, and what decides now: a threshold of its own, or its own rate."""
         made = self._law(kind, "images")
         law = made.law
-        in_force = self.rule(kind, "images", "min", call=None, own=own, far=own_far).threshold
+        rule = self.rule(kind, "images", "min", call=None, own=own, far=own_far)
+        in_force = rule.threshold
+        measured = in_force is not None and law.source != "none" and not (made.relative and rule.basis == "set")
         enough = law.source != "none" and law.finest_far <= far
         return GalleryCalibration(
             far=far,
@@ -229,10 +263,24 @@ class Calibrator:
             extrapolated=law.extrapolated(far),
             conservative=law.conservative,
             in_force=in_force,
-            in_force_far=None if in_force is None or law.source == "none" else law.p_value(in_force),
+            in_force_far=law.p_value(in_force) if measured and in_force is not None else None,
             curve=tuple(zip(law.distances, law.p_values, strict=True)),
-            note=_describe(law, far, "images") if enough else _missing(law, far, "images"),
+            note=self._note(made, far, "images") if enough else _missing(law, far, "images"),
+            cohort=made.relative,
+            camera_means=self._store.settings().camera_means,
         )
+
+    def _note(self, made: _Law, far: float, probes: Probes) -> str:
+        """What a law rests on, and how the gallery compares where that is not the plain way."""
+        parts = [_describe(made.law, far, probes)]
+        settings = self._store.settings()
+        if settings.camera_means:
+            parts.append(f"without camera means, version {settings.camera_means}")
+        if made.relative:
+            parts.append(f"distances are relative to the {COHORT} next nearest people")
+        elif settings.cohort:
+            parts.append(f"without the cohort, which takes {LEAST_PEOPLE_OF_COHORT} enrolled people")
+        return "; ".join(parts)
 
 
 def _law_of(impostors: ImpostorDistances, people: int, encoder: HeldOutLaws | None, *, guaranteed: bool) -> ImpostorLaw:

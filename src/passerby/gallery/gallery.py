@@ -28,6 +28,7 @@ from passerby.gallery.argument_checks import (
     search_filter,
     times_in_seconds,
 )
+from passerby.gallery.comparison import Comparison, agreed_cohort, comparison_of, set_comparison
 from passerby.gallery.consolidation import LEAST_SIMILARITY, Consolidation, consolidate
 from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors
 from passerby.gallery.enrolment import NewObservations
@@ -110,6 +111,7 @@ class Gallery:
         far: float | None = None,
         override_far: bool = False,
         guaranteed: bool = False,
+        cohort: bool | None = None,
     ) -> Gallery:
         """Open a gallery, or make a new one.
 
@@ -131,15 +133,18 @@ class Gallery:
             override_far: use `far` in this open gallery only, whatever is stored.
             guaranteed: p-values that assume nothing but that people are exchangeable; below 1 / far - 1 enrolled people
                 nobody is accepted then.
+            cohort: judge distances relative to a cohort (see `set_comparison`). Stored with a new gallery, where it
+                counts from 200 enrolled people on; of an existing one it must be what is stored.
 
         Raises:
-            GalleryError: not a gallery, damaged, of another encoder, storage or `far`, or of a newer version.
+            GalleryError: not a gallery, damaged, of another encoder, storage, `far` or `cohort`, or of a newer version.
             StorageError: it cannot be made here.
         """
         chosen = Score(score, score_k)
         store = open_store(os.fspath(location), read_only=read_only, storage=storage)
         try:
             own_far = agreed_far(store, far, override=override_far, read_only=read_only)
+            agreed_cohort(store, cohort, read_only=read_only)
             return cls(
                 store,
                 encoder,
@@ -291,6 +296,35 @@ class Gallery:
         own, own_far = self._store.settings().threshold, self.far
         asked = own_far if far is None else checked_far(far)
         return self._calibrator.calibration(checked_kind(kind), asked, own=own, own_far=own_far)
+
+    @property
+    def comparison(self) -> Comparison:
+        """How vectors are compared and distances judged: see `set_comparison`."""
+        return comparison_of(self._store)
+
+    def set_comparison(self, *, camera_means: bool | None = None, cohort: bool | None = None, actor: str = "") -> None:
+        """Compare in another way from now on; what is None stays. Both are off by default. Logged, can be undone.
+
+        Stored vectors stay as they are. Every distance changes with the camera means, and with either the calibration:
+        the gallery calibrates itself anew, without the encoder's laws. `find_sightings` and `consolidate` go on
+        comparing vectors as they are.
+
+        Args:
+            camera_means: True measures the mean of what each camera saw of the enrolled people, and subtracts it from
+                all vectors before they are compared; said again, it measures anew, as the next version. Only cameras
+                with 50 enrolled people or more have a mean of their own; from all others the mean of these is
+                subtracted. False: vectors are compared as they are.
+            cohort: judge the nearest distance relative to those of the 20 next nearest people, so that somebody who
+                resembles many has to come nearer. The answer's threshold is the probe's own then. With the score "min"
+                only. A gallery of fewer than 200 enrolled people judges without.
+            actor: who asked, for the log.
+
+        Raises:
+            GalleryError: fewer than 200 enrolled people, or fewer than 50 of all cameras but one; for camera means also
+                a threshold of the gallery's own, or Milvus.
+        """
+        with self._store.transaction():
+            set_comparison(self._store, camera_means, cohort, actor)
 
     def find_duplicates(self) -> list[DuplicatePair]:
         """Pairs of enrolled identities that may be one person, the most suspicious first; `merge` or `judge_pair` them.
@@ -496,7 +530,8 @@ class Gallery:
         """
         vectors = self._inputs.read(probe).vectors
         where = search_filter(camera_name(camera), exclude_camera, after, before)
-        return self._identify(mean_vector(vectors), [where], [len(vectors)], threshold, top, score)[0]
+        own = [camera_name(camera)]
+        return self._identify(mean_vector(vectors), own, [where], [len(vectors)], threshold, top, score)[0]
 
     def identify_many(
         self,
@@ -537,7 +572,7 @@ class Gallery:
         counts = [1] * len(rows) if frames is None else list(frames)
         if len(counts) != len(rows):
             raise GalleryRequestError(f"frames: {len(counts)} values for {len(rows)} probes")
-        return self._identify(rows, wheres, counts, threshold, top, score)
+        return self._identify(rows, own, wheres, counts, threshold, top, score)
 
     def observe(
         self,
@@ -653,7 +688,9 @@ class Gallery:
             return observing.observe(
                 self._store,
                 seen,
-                lambda where: self._identify(seen.vector, [where], [len(seen.observations)], threshold, top, score)[0],
+                lambda where: self._identify(
+                    seen.vector, [seen.record.camera], [where], [len(seen.observations)], threshold, top, score
+                )[0],
                 search_filter(seen.record.camera, exclude_camera, None, None),
                 store_known=keep,
                 once_per_instant=once_per_instant,
@@ -663,6 +700,7 @@ class Gallery:
     def _identify(
         self,
         rows: Float32,
+        cameras: Sequence[str | None],
         wheres: Sequence[Where],
         frames: Sequence[int],
         threshold: float | None,
@@ -670,8 +708,14 @@ class Gallery:
         score: ScoreName | None,
     ) -> list[Identification]:
         chosen = self._score if score is None else Score(score, self._score.k)
-        rules = self._rules(wheres, frames, checked_threshold(threshold), chosen.name)
-        return identification.identify(self._store, rows, wheres, rules, top=top, score=chosen)
+        while True:
+            rules = self._rules(wheres, frames, checked_threshold(threshold), chosen.name)
+            version = self._store.settings().camera_means
+            means = self._store.camera_statistics(version) if version else None
+            probes = rows if means is None else means.apply(rows, [camera or "" for camera in cameras])
+            found = identification.identify(self._store, probes, wheres, rules, top=top, score=chosen)
+            if self._store.settings().camera_means == version:  # else somebody has changed it meanwhile
+                return found
 
     def _rules(
         self, wheres: Sequence[Where], frames: Sequence[int], threshold: float | None, score: ScoreName

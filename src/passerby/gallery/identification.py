@@ -23,18 +23,19 @@ def identify(
     """
     if top < 1:
         raise GalleryRequestError(f"top: expected at least 1, found {top}")
-    rankings = store.search(probes, wheres, top=top, score=score)
-    names = store.names({i for ranking in rankings for i in ranking.identities.tolist()})
-    return [_answer(ranking, names, rule) for ranking, rule in zip(rankings, rules, strict=True)]
+    most = max([top, *(rule.people for rule in rules)])
+    rankings = store.search(probes, wheres, top=most, score=score)
+    names = store.names({i for ranking in rankings for i in ranking.identities[:top].tolist()})
+    return [_answer(ranking, names, rule, top) for ranking, rule in zip(rankings, rules, strict=True)]
 
 
-def _answer(ranking: Ranking, names: Mapping[int, str], rule: VerdictRule) -> Identification:
+def _answer(ranking: Ranking, names: Mapping[int, str], rule: VerdictRule, top: int) -> Identification:
     columns = zip(
-        ranking.identities.tolist(),
-        ranking.distances.tolist(),
-        ranking.cameras,
-        ranking.times.tolist(),
-        ranking.observations.tolist(),
+        ranking.identities[:top].tolist(),
+        ranking.distances[:top].tolist(),
+        ranking.cameras[:top],
+        ranking.times[:top].tolist(),
+        ranking.observations[:top].tolist(),
         strict=True,
     )
     matches = tuple(
@@ -42,12 +43,13 @@ def _answer(ranking: Ranking, names: Mapping[int, str], rule: VerdictRule) -> Id
         for identity, distance, camera, moment, observation in columns
         if identity in names  # else another process has forgotten it since the search
     )
+    threshold, p_value = rule.verdict(ranking.distances if matches else ranking.distances[:0])
     return Identification(
         matches,
-        rule.threshold,
+        threshold,
         ranking.considered,
         ranking.stored - ranking.considered,
-        rule.p_value(matches[0].distance if matches else None),
+        p_value,
         rule.basis,
         rule.note,
     )

@@ -7,7 +7,7 @@ what was forgotten is gone with the next look.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -15,12 +15,15 @@ from typing import TypeAlias
 import numpy as np
 
 from passerby.array_types import Bool, Float32, Int64
+from passerby.evaluation.open_set.cohort_distances import COHORT
+from passerby.evaluation.open_set.cohort_searches import nearest_distances, relative_impostors
 from passerby.evaluation.open_set.encoder_impostor_laws import Kind, Probes
 from passerby.evaluation.open_set.impostor_distances import (
     MOST_IDENTITIES,
     ImpostorDistances,
     calibrating,
     chosen_distances,
+    person_weights,
     pseudo_tracklets,
     too_few_of_other_cameras,
 )
@@ -91,8 +94,27 @@ class CalibrationRows:
         wide = nearest[not everywhere]  # not read where nobody is searched among all cameras
         return chosen_distances(made.probes, gallery, nearest[True] if narrow else None, wide, too_few=too_few)
 
+    def has_searched(self, kind: Kind, probes: Probes) -> bool:
+        """Whether `impostors` has been asked for, so that it costs little now."""
+        return probes in self.searches and (kind == "identify") in self.searches[probes].nearest
+
+    def relative_impostors(self, kind: Kind, probes: Probes, read: ReadVectors) -> ImpostorDistances:
+        """`impostors` with distances relative to a cohort; searched anew whenever it is asked for."""
+        observations = _probes(self.rows, self.chosen, probes, read)
+        too_few, searched = too_few_of_other_cameras(observations, _labels(self.rows))
+        fallback = too_few if kind == "identify" else np.ones(len(observations), np.bool_)
+        nearest = np.full((len(observations), COHORT + 1), np.inf, np.float32)
+        for rows, exclude_camera in ((~fallback, True), (fallback, False)):
+            if rows.any():
+                parts = _by_identity(self.rows, read)
+                nearest[rows] = nearest_distances(observations.select(rows), parts, exclude_camera=exclude_camera)
+        share = float((person_weights(observations.identities) * too_few).sum()) if kind == "identify" else 0.0
+        return relative_impostors(observations, nearest, searched, share)
+
     def updated(self, rows: EnrolledRows, read: ReadVectors) -> CalibrationRows:
         """After changes of the store: searches go on from what is known; the new ones are compared with all."""
+        if rows.offsets is not self.rows.offsets:
+            return CalibrationRows(rows, {})
         if rows.same_rows(self.rows):
             return CalibrationRows(rows, self.searches)
         if not self.searches:
@@ -101,7 +123,7 @@ class CalibrationRows:
         moved = np.unique(self.rows.identities[gone])
         # what is left of an identity that lost something counts as new
         new = added | np.isin(rows.identities, moved)
-        vectors = LabelledVectors(read(rows.ids[new]), rows.identities[new], rows.cameras[new])
+        vectors = _labelled(rows, new, read)
         touched = np.union1d(moved, rows.identities[added])
         changed = CalibrationRows(rows, {})
         for probes, made in self.searches.items():
@@ -115,8 +137,9 @@ def search(rows: EnrolledRows, probes: LabelledVectors, exclude_camera: bool, re
     found = NearestIdentities(np.full((n, 2), np.inf), np.full((n, 2), -1, np.int64), np.full(n, 2, np.int64))
     for start in range(0, len(rows) if n else 0, _CHUNK):
         part = slice(start, start + _CHUNK)
-        enrolled = LabelledVectors(read(rows.ids[part]), rows.identities[part], rows.cameras[part])
-        found = found.with_enrolled(probes, enrolled, metric="euclidean", exclude_camera=exclude_camera)
+        found = found.with_enrolled(
+            probes, _labelled(rows, part, read), metric="euclidean", exclude_camera=exclude_camera
+        )
     return found
 
 
@@ -149,8 +172,33 @@ def _updated(
 
 def _probes(rows: EnrolledRows, chosen: Bool, probes: Probes, read: ReadVectors) -> LabelledVectors:
     """The observations of chosen rows, or the tracklets that they make."""
+    if probes == "images":
+        return _labelled(rows, chosen, read)
     images = LabelledVectors(read(rows.ids[chosen]), rows.identities[chosen], rows.cameras[chosen])
-    return images if probes == "images" else pseudo_tracklets(images)
+    means = pseudo_tracklets(images)
+    if rows.offsets is None or not len(means):
+        return means
+    return replace(means, vectors=rows.offsets.apply(means.vectors, means.cameras))
+
+
+def _labelled(rows: EnrolledRows, chosen: Bool | Int64 | slice, read: ReadVectors) -> LabelledVectors:
+    """Observations as they are compared."""
+    vectors, cameras = read(rows.ids[chosen]), rows.cameras[chosen]
+    if rows.offsets is not None and len(cameras):
+        vectors = rows.offsets.apply(vectors, cameras)
+    return LabelledVectors(vectors, rows.identities[chosen], cameras)
+
+
+def _by_identity(rows: EnrolledRows, read: ReadVectors) -> Iterator[LabelledVectors]:
+    """All observations, ascending by identity, in parts that no identity is divided among."""
+    order = np.argsort(rows.identities, kind="stable")
+    ascending = rows.identities[order]
+    start = 0
+    while start < len(order):
+        end = min(start + _CHUNK, len(order))
+        end = int(np.searchsorted(ascending, ascending[end - 1], side="right"))
+        yield _labelled(rows, order[start:end], read)
+        start = end
 
 
 def _joined(one: LabelledVectors, other: LabelledVectors) -> LabelledVectors:

@@ -73,7 +73,10 @@ def migrate(source: str | os.PathLike[str], target: str | os.PathLike[str], *, s
         if new.identities() or new.count():
             raise GalleryError(f"{new.location}: holds identities already; migrate into a new gallery")
         with new.transaction():
-            new.change_settings(replace(old.settings(), storage=new.settings().storage))
+            settings = replace(old.settings(), storage=new.settings().storage)
+            means = old.camera_statistics(settings.camera_means) if settings.camera_means else None
+            version = 0 if means is None else new.put_camera_statistics(means)
+            new.change_settings(replace(settings, camera_means=version))
             identities = _copy_identities(old, new)
             columns = old.observations()
             ids = _copy_observations(old, new, columns, identities)

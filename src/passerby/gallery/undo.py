@@ -9,6 +9,7 @@ import numpy as np
 
 from passerby.errors import GalleryRequestError, NotInGalleryError
 from passerby.gallery.changes import ids_from_ranges, sightings_of, write_event
+from passerby.gallery.comparison import undo_comparison
 from passerby.gallery.events import Event
 from passerby.gallery.identities import find
 from passerby.gallery.stores.protocol import Store
@@ -17,13 +18,13 @@ from passerby.gallery.stores.rows import IdentityRecord
 CHANGES = frozenset(
     {
         *("enroll", "observe", "import", "merge", "split", "reassign", "update", "pair"),
-        *("threshold", "far", "sightings", "forget", "purge"),
+        *("threshold", "far", "sightings", "comparison", "forget", "purge"),
     }
 )
 """Actions that change what the gallery knows; other entries of the log only note that something happened."""
 _ADDING = frozenset({"enroll", "observe", "import"})
 _FINAL = frozenset({"forget", "purge"})
-_OF_ALL = frozenset({"threshold", "far", "sightings"})
+_OF_ALL = frozenset({"threshold", "far", "sightings", "comparison"})
 """Changes of a setting, which concern no identity."""
 
 
@@ -164,6 +165,10 @@ def _undo_far(store: Store, event: Event) -> None:
     store.change_settings(replace(store.settings(), far=event.detail["old"]))
 
 
+def _undo_comparison(store: Store, event: Event) -> None:
+    undo_comparison(store, replace(store.settings(), **event.detail["old"]))
+
+
 def _undo_judgement(store: Store, event: Event) -> None:
     """Nothing to restore: a judgement that is marked as undone does not count."""
 
@@ -176,6 +181,7 @@ _REVERSALS = {
     "threshold": _undo_threshold,
     "sightings": _undo_sightings,
     "far": _undo_far,
+    "comparison": _undo_comparison,
     "pair": _undo_judgement,
 }
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from passerby.array_types import Float64
+from passerby.evaluation.open_set.cohort_distances import COHORT, cohort_level, distance_of, relative_distance
+
 if TYPE_CHECKING:
     from passerby.evaluation.open_set.impostor_law import ImpostorLaw
 
@@ -23,15 +26,33 @@ class VerdictRule:
         basis: where the threshold comes from.
         law: gives p-values; None where there is none.
         note: one sentence on what the verdict rests on, or on what is missing for one.
+        relative: the law is of distances relative to a cohort, and so is a threshold that follows from it.
     """
 
     threshold: float | None
     basis: Basis
     law: ImpostorLaw | None
     note: str
+    relative: bool = False
 
-    def p_value(self, distance: float | None) -> float | None:
-        """How often somebody who is not enrolled comes this near; None: nobody to compare with comes never near."""
-        if self.law is None:
-            return None
-        return 1.0 if distance is None else self.law.p_value(distance)
+    @property
+    def people(self) -> int:
+        """How many nearest people it looks at."""
+        return COHORT + 1 if self.relative else 1
+
+    def verdict(self, distances: Float64) -> tuple[float | None, float | None]:
+        """The threshold of the nearest distance, and its p-value: how often somebody who is not enrolled comes as near.
+
+        Args:
+            distances: to the nearest identities, ascending; of none nobody comes near. With a cohort the threshold is
+                the probe's own.
+        """
+        if not len(distances):
+            return self.threshold, None if self.law is None else 1.0
+        nearest = float(distances[0])
+        if not self.relative:
+            return self.threshold, None if self.law is None else self.law.p_value(nearest)
+        level = cohort_level(distances)
+        own = self.basis in ("call", "set") or self.threshold is None
+        threshold = self.threshold if own or self.threshold is None else distance_of(self.threshold, level)
+        return threshold, None if self.law is None else self.law.p_value(relative_distance(nearest, level))

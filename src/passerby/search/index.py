@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Bool, Float32, Float64, Int64
+from passerby.search.camera_offsets import CameraOffsets
 from passerby.search.index_groups import SlotGroups, group_slots, mean_of_nearest, ranges
 from passerby.search.partial_sort import SEGMENT, Selection, smallest
 from passerby.search.score import Score
@@ -58,6 +59,8 @@ class ExactIndex:
         self._alive: Bool | None = None
         self._owners: SlotGroups | None = None
         self._lengths: Float64 = np.zeros(0, np.float64)  # of each identity's summed vectors; NaN: not computed
+        self._offsets: CameraOffsets | None = None
+        self._scales: Float32 = np.zeros(0, np.float32)  # of mapped vectors; NaN: not computed
         self._centroids: dict[int, _Centroids] = {}
 
     def __len__(self) -> int:
@@ -92,6 +95,7 @@ class ExactIndex:
         self._alive = None
         self._owners = None
         self._centroids.clear()
+        self._scales[slots[slots < len(self._scales)]] = np.nan
         touched = self.identities[slots]
         self._lengths[touched[(touched != NOBODY) & (touched < len(self._lengths))]] = np.nan
 
@@ -102,6 +106,18 @@ class ExactIndex:
             here = slots // BLOCK == block
             out[here] = self._blocks[block][slots[here] % BLOCK]
         return out
+
+    def subtract(self, offsets: CameraOffsets | None) -> None:
+        """Compare vectors from now on without what their cameras add; probes come mapped. None: as they are."""
+        self._offsets = offsets
+        self._scales = np.zeros(0, np.float32)
+        self._lengths[:] = np.nan
+        self._centroids.clear()
+
+    def _compared(self, slots: Int64) -> Float32:
+        """Rows of the matrix as they are compared, [n, D]."""
+        rows = self.vectors(slots)
+        return rows if self._offsets is None else self._offsets.apply(rows, self.cameras[slots])
 
     def slots_of(self, ids: Int64) -> Int64:
         """Slots of observation ids, in their order; -1 for an id that is not here."""
@@ -170,6 +186,8 @@ class ExactIndex:
                 np.dot(rows, probes[0], out=out[block, 0, : len(rows)])
             else:
                 np.matmul(probes, rows.T, out=out[block, :, : len(rows)])
+            if self._offsets is not None:
+                self._map_products(self._offsets, out[block, :, : len(rows)], probes, block * BLOCK)
             out[block, :, len(rows) :] = -np.inf
         penalties: dict[int, Float32] = {}
         for row, mask in enumerate(allowed):
@@ -181,6 +199,26 @@ class ExactIndex:
                 penalties[id(mask)] = padded.reshape(used, width)
             out[:, row] += penalties[id(mask)]
         return out
+
+    def _map_products(self, offsets: CameraOffsets, products: Float32, probes: Float32, first: int) -> None:
+        """From products [q, n] with the vectors from slot `first` on to those with the mapped vectors, in place.
+
+        p (x - o) / |x - o| = (p x - p o) / |x - o|
+        """
+        slots = slice(first, first + products.shape[1])
+        products -= (probes @ offsets.offsets.T)[:, offsets.rows(self.cameras[slots])]
+        products *= self._known_scales(offsets)[slots]
+
+    def _known_scales(self, offsets: CameraOffsets) -> Float32:
+        """1 / |x - o| of each slot; only those of changed slots are computed anew."""
+        if len(self._scales) < self.size:
+            self._scales = _grown(self._scales, len(self.ids), np.nan)
+        for start in range(0, self.size, _CHUNK):
+            part = np.arange(start, min(start + _CHUNK, self.size))
+            missing = part[np.isnan(self._scales[part])]
+            if len(missing):
+                self._scales[missing] = offsets.scales(self.vectors(missing), self.cameras[missing])
+        return self._scales
 
     def _rank(self, probe: Float32, similarities: Float32, mask: Bool, seen: int, top: int, score: Score) -> Ranked:
         if not seen:
@@ -205,7 +243,7 @@ class ExactIndex:
             wanted *= 4
 
     def _distances(self, probe: Float32, slots: Int64) -> Float64:
-        difference = self.vectors(slots).astype(np.float64) - probe.astype(np.float64)
+        difference = self._compared(slots).astype(np.float64) - probe.astype(np.float64)
         distances: Float64 = np.sqrt(np.einsum("ij,ij->i", difference, difference))
         return distances
 
@@ -254,7 +292,7 @@ class ExactIndex:
         nearest = np.empty(len(chosen), np.int64)
         for place, (start, end) in enumerate(zip(*owners.spans(owners.names[chosen]), strict=True)):
             own = owners.slots[start:end]
-            vectors = self.vectors(own).astype(np.float64)
+            vectors = self._compared(own).astype(np.float64)
             mean = vectors.sum(axis=0)
             mean /= max(float(np.sqrt(mean @ mean)), _SHORTEST)
             distances[place] = np.sqrt(((mean - probe) ** 2).sum())
@@ -295,7 +333,7 @@ class ExactIndex:
         first = 0
         while first < len(squares):
             last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + _CHUNK, side="right")) - 1)
-            rows = self.vectors(owners.slots[bounds[first] : bounds[last]])
+            rows = self._compared(owners.slots[bounds[first] : bounds[last]])
             sums = np.add.reduceat(rows, bounds[first:last] - bounds[first], axis=0, dtype=np.float64)
             squares[first:last] = np.einsum("ij,ij->i", sums, sums)
             first = last

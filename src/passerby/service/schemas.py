@@ -262,6 +262,11 @@ class CalibrationResponse(BaseModel):
     extrapolated: bool
     conservative: float
     note: str
+    camera_means: int = Field(description="version of the camera means that are subtracted from vectors; 0: none are")
+    cohort: bool = Field(
+        description="the law is of distances relative to the 20 next nearest people: `threshold`, `in_force` and "
+        "`interval` are, and each answer has a threshold of its own; `curve` is empty"
+    )
     curve: list[CurvePoint]
 
 

@@ -70,3 +70,20 @@ def test_pairs_are_listed_and_judged(start: Start, tmp_path: Path, encoder: Enco
     assert client.post("/v1/undo", json={}).status_code == 200
     assert ("p0", "again") in pairs()
     assert client.post("/v1/judge", json={**body, "other": "nobody"}).status_code == 404
+
+
+def test_a_cohort_gives_each_answer_its_threshold(start: Start, tmp_path: Path, encoder: Encoder) -> None:
+    crowd = people(230, 3, seed=3, spread=0.06, dim=encoder.dim)
+    with Gallery.open(tmp_path / "people.gallery", encoder, cohort=True) as gallery:
+        rows = crowd[:220, :2].reshape(-1, encoder.dim)
+        gallery.enroll_many([f"p{i // 2}" for i in range(440)], vectors=rows, cameras=["door", "hall"] * 220)
+    client = start().client()
+    about = client.get("/v1/calibration", params={"kind": "identify"}).json()
+    assert (about["cohort"], about["camera_means"], about["curve"]) == (True, 0, [])
+    thresholds = set()
+    for person in (0, 1, 2, 221, 222):
+        body = {"vectors": [crowd[person, 2].tolist()], "camera": "gate"}
+        answer = client.post("/v1/identify/vectors", json=body).json()
+        assert answer["known"] == (answer["p_value"] <= 0.01)
+        thresholds.add(answer["threshold"])
+    assert len(thresholds) == 5

@@ -92,8 +92,9 @@ def test_few_people_and_a_low_rate_are_noted_with_their_meaning() -> None:
     assert any("only 6 people" in note for note in few.notes)
     (low,) = [note for note in few.notes if "DIR" in note]
     assert f"rejects {1 - few.dir:.0%} of the pictures of people you know" in low
+    assert any("6 people cannot show a FAR of 5.00%" in note and "20 or more show it" in note for note in few.notes)
     many = calibrate_on_people(*people_of(0, 60, noise=0.1), far=0.05)
-    assert not any("only" in note or "DIR" in note for note in many.notes)
+    assert not any("only" in note or "DIR" in note or "cannot show" in note for note in many.notes)
 
 
 def test_nobody_twice(place: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`passerby gallery calibration | duplicates | judge`, on people drawn as vectors."""
+"""`passerby gallery calibration | comparison | duplicates | judge`, on people drawn as vectors."""
 
 from __future__ import annotations
 
@@ -89,3 +89,19 @@ def test_an_answer_has_the_p_value_in_words(path: str) -> None:
 )
 def test_p_values_in_words(p_value: float, words: str) -> None:
     assert in_words(p_value).startswith(words)
+
+
+def test_comparison_is_shown_set_and_undone(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "compared as they are; a nearest distance is judged alone" in said(capsys, "gallery", "comparison", path)
+    assert run(["gallery", "comparison", path, "--cohort"]) == 2
+    assert "200 enrolled people or more, found 61" in capsys.readouterr().err
+    crowd = people(210, 1, seed=4)[:, 0]
+    with Gallery.open(path) as gallery:
+        gallery.enroll_many([f"more{i}" for i in range(210)], vectors=crowd, cameras=["door", "hall"] * 105)
+    found = json.loads(said(capsys, "gallery", "comparison", path, "--cohort", "--json"))
+    assert (found["cohort"], found["camera_means"]) == (True, 0)
+    about = json.loads(said(capsys, "gallery", "calibration", path, "--json"))
+    assert (about["cohort"], about["camera_means"]) == (True, 0)
+    assert "20 next nearest people" in said(capsys, "gallery", "calibration", path)
+    assert json.loads(said(capsys, "gallery", "undo", path, "--json"))["action"] == "comparison"
+    assert not json.loads(said(capsys, "gallery", "comparison", path, "--json"))["cohort"]

@@ -126,3 +126,24 @@ def test_a_persons_colours_move_more_across_cameras_than_people_differ_under_one
     within_camera = np.mean([mean[cam == c].std(0).mean() for c in range(3)])
     across_cameras = np.mean([mean[pid == p].std(0).mean() for p in range(1, 5)])
     assert across_cameras > within_camera
+
+
+def test_few_outfits_make_people_alike(drawn, tmp_path):
+    alone = draw_dataset(tmp_path / "alone", **SMALL, common_outfits=500)
+    same, other = hashes(drawn), hashes(alone)
+    assert same.keys() == other.keys()
+    changed = [name for name in same if same[name] != other[name]]
+    assert 0 < len(changed) < len(same), "who wears an outfit of their own looks the same"
+    with pytest.raises(DataError, match="common_outfits"):
+        draw_dataset(tmp_path / "none", **SMALL, common_outfits=0)
+
+
+def test_a_folder_of_version_0_1_has_twelve_outfits(tmp_path):
+    folder = draw_dataset(tmp_path / "old", **SMALL)
+    marker = json.loads((folder / MARKER).read_text())
+    assert marker.pop("common_outfits") == 12
+    (folder / MARKER).write_text(json.dumps(marker))
+    assert draw_dataset(folder, **SMALL) == folder
+    load_dataset("synthetic", root=folder)
+    with pytest.raises(DataError, match="other settings"):
+        draw_dataset(folder, **SMALL, common_outfits=13)

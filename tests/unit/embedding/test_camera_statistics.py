@@ -115,6 +115,9 @@ def test_to_and_from_parquet(tmp_path: Path) -> None:
     statistics.to_parquet(tmp_path / "camera_statistics.parquet")
     read = CameraStatistics.from_parquet(tmp_path / "camera_statistics.parquet")
     assert (read.digest, read.to_dict()) == (statistics.digest, statistics.to_dict())
+    assert CameraStatistics.from_bytes(statistics.to_bytes()).digest == statistics.digest
+    with pytest.raises(EmbeddingError, match="cannot be read as camera statistics"):
+        CameraStatistics.from_bytes(b"something else")
     place(3).to_parquet(tmp_path / "vectors.parquet")
     for wrong in ("vectors.parquet", "absent.parquet"):
         with pytest.raises(EmbeddingError, match="cannot be read as camera statistics"):
@@ -126,3 +129,19 @@ def test_parts_that_do_not_fit() -> None:
     for change in ({"cameras": ("0", "0", "1")}, {"minimum": 1}, {"counted": "crops"}, {"variances": np.ones(2)}):
         with pytest.raises(EmbeddingError):
             replace(statistics, **change)
+
+
+def test_cameras_that_take_no_part_can_be_left_out() -> None:
+    embeddings = place(60)
+    few = np.flatnonzero(embeddings.camids == 1)[:10]
+    some = embeddings.select(np.sort(np.concatenate([np.flatnonzero(embeddings.camids != 1), few])))
+    statistics = measure_camera_statistics(some)
+    left = statistics.taking_part()
+    assert len(left) < len(statistics)
+    assert np.array_equal(left.apply(some.vectors, some.camids), statistics.apply(some.vectors, some.camids))
+    names = {7: "0", 8: "2", 9: "another", 10: "1"}
+    offsets = left.offsets_by_number(names)
+    numbers = np.array([7, 8, 9, 10, -1, 3])
+    probes = some.vectors[:6]
+    expected = left.apply(probes, ["0", "2", "another", "1", "", "x"])
+    assert np.allclose(offsets.apply(probes, numbers), expected, atol=1e-6)

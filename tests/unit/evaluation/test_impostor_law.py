@@ -218,6 +218,25 @@ def test_an_encoders_laws_help_small_galleries():
     assert np.std(helped) < 0.7 * np.std(alone)
 
 
+def test_an_encoders_law_counts_as_its_people_where_the_gallery_agrees():
+    """The share of the gallery's own law in log p, by the number of people of the encoder's law."""
+
+    def share_of_own(encoder, seed):
+        found = impostor_distances(people_of(seed, 20))
+        law = fit_impostor_law(found)
+        blend, foreign = blend_with_encoder(law, found, encoder), encoder.at(20)
+        at = np.linspace(blend.threshold(0.005), blend.threshold(0.3), 40)
+        own, theirs, mixed = (np.log(one.p_value(at)) for one in (law, foreign, blend))
+        apart = np.abs(own - theirs) > 0.2
+        return np.median(((mixed - theirs) / (own - theirs))[apart]) if apart.any() else np.nan
+
+    few, many = fit_held_out_laws(people_of(100, 50)), fit_held_out_laws(people_of(100, 200))
+    of_few, of_many = np.array([(share_of_own(few, seed), share_of_own(many, seed)) for seed in range(8)]).T
+    assert np.nanmedian(of_few) == pytest.approx(20 / (20 + 50 * 0.9), abs=0.05)
+    assert np.nanmin(of_many) == pytest.approx(20 / (20 + 200 * 0.9), abs=0.05)
+    assert np.nanmedian(of_many) < np.nanmedian(of_few)
+
+
 def test_an_encoders_laws_give_way_to_another_place_and_to_many_people():
     encoder = fit_held_out_laws(people_of(100, 80))
     found = impostor_distances(people_of(0, 60, dim=12))  # everybody nearer to everybody

@@ -380,6 +380,10 @@ def make_version_2(path: Path, *changes: str) -> None:
     for statement in (
         "DROP TABLE record_sums",
         "DROP TABLE vector_sums",
+        "DROP TABLE calibrations",
+        "DROP TABLE camera_means",
+        "ALTER TABLE settings DROP COLUMN cohort",
+        "ALTER TABLE settings DROP COLUMN camera_means",
         "DROP INDEX events_pairs",
         "ALTER TABLE settings DROP COLUMN far",
         "DROP TRIGGER name_of_new",

@@ -21,7 +21,7 @@ import simplejpeg
 
 from passerby.data.synthetic.camera import HEIGHT, WIDTH, Camera
 from passerby.data.synthetic.pedestrian import draw_clutter, draw_person
-from passerby.data.synthetic.person import Person
+from passerby.data.synthetic.person import COMMON_OUTFITS, Person
 from passerby.errors import DataError, StorageError
 from passerby.progress import progress_bar
 
@@ -40,6 +40,7 @@ class SyntheticSettings:
         images_per_camera: images of a person in a camera; one of them becomes a query for people of the test set.
         distractors: gallery images of nobody in particular (person id 0), and half as many of junk (-1).
         seed: of everything.
+        common_outfits: nearly half of the people wear one of so many; the fewer, the more people look alike.
     """
 
     identities: int = 150
@@ -48,6 +49,7 @@ class SyntheticSettings:
     images_per_camera: int = 4
     distractors: int = 40
     seed: int = 0
+    common_outfits: int = COMMON_OUTFITS
 
     def __post_init__(self) -> None:
         if not 2 <= self.train_identities <= self.identities - 2:
@@ -61,6 +63,8 @@ class SyntheticSettings:
                 f"with {self.distractors} distractors and seed {self.seed}: "
                 "at least 2 cameras, 2 images in each, and nothing negative"
             )
+        if self.common_outfits < 1:
+            raise DataError(f"common_outfits: expected 1 or more, found {self.common_outfits}")
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def draw_dataset(
     images_per_camera: int = 4,
     distractors: int = 40,
     seed: int = 0,
+    common_outfits: int = COMMON_OUTFITS,
     progress: bool = True,
 ) -> Path:
     """Draw a dataset into a folder, or do nothing if it is already there; an interrupted drawing goes on.
@@ -99,6 +104,7 @@ def draw_dataset(
         images_per_camera: of each person.
         distractors: gallery images with person id 0, and half as many junk images with -1.
         seed: the same seed draws the same pixels.
+        common_outfits: nearly half of the people wear one of so many; the fewer, the more people look alike.
         progress: show a progress bar.
 
     Returns:
@@ -108,7 +114,9 @@ def draw_dataset(
         DataError: numbers that make no dataset, or a folder that holds something else.
         StorageError: the folder cannot be written.
     """
-    settings = SyntheticSettings(identities, train_identities, cameras, images_per_camera, distractors, seed)
+    settings = SyntheticSettings(
+        identities, train_identities, cameras, images_per_camera, distractors, seed, common_outfits
+    )
     folder = Path(root)
     marker = folder / MARKER
     wanted = {"format": _FORMAT, **asdict(settings)}
@@ -133,6 +141,7 @@ def _is_complete(folder: Path, marker: Path, wanted: dict[str, int]) -> bool:
     try:
         found = json.loads(marker.read_text("utf-8"))
         complete = found.pop("complete")
+        found.setdefault("common_outfits", COMMON_OUTFITS)  # folders of version 0.1 do not say
     except (ValueError, KeyError, AttributeError):
         raise DataError(f"{marker} is damaged: remove the folder, it will be drawn again") from None
     if found != wanted:
@@ -142,7 +151,7 @@ def _is_complete(folder: Path, marker: Path, wanted: dict[str, int]) -> bool:
 
 def _draw_missing(folder: Path, settings: SyntheticSettings, progress: bool) -> None:
     cameras = [Camera.of(settings.seed, c) for c in range(settings.cameras)]
-    person = Person.of(settings.seed, 1)
+    person = Person.of(settings.seed, 1, settings.common_outfits)
     drawn = 1
     pictures = list(_pictures(settings))
     with progress_bar("drawing pedestrians", len(pictures)) as bar:
@@ -153,7 +162,7 @@ def _draw_missing(folder: Path, settings: SyntheticSettings, progress: bool) -> 
                 camera = cameras[picture.camera]
                 if picture.pid > 0:
                     if picture.pid != drawn:
-                        person, drawn = Person.of(settings.seed, picture.pid), picture.pid
+                        person, drawn = Person.of(settings.seed, picture.pid, settings.common_outfits), picture.pid
                     pixels = draw_person(person, camera, rng)
                 else:
                     pixels = draw_clutter(camera, rng, junk=picture.pid < 0)

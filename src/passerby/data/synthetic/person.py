@@ -23,7 +23,7 @@ _TROUSERS: tuple[tuple[Color, float], ...] = (
 _SKIN: tuple[Color, ...] = ((238, 202, 176), (222, 178, 146), (190, 140, 104), (142, 98, 70), (92, 64, 48))
 _HAIR: tuple[Color, ...] = ((24, 20, 20), (54, 38, 28), (98, 66, 40), (176, 138, 84), (134, 58, 32), (150, 148, 146))
 _PATTERNS = ("plain", "plain", "plain", "bands", "stripes", "checks", "block", "print", "open")
-_COMMON_OUTFITS = 12
+COMMON_OUTFITS = 12
 _SHARE_IN_COMMON = 0.45  # of the people; they differ only in body, hair, shoes and bag
 _BAGS = ("none", "none", "none", "backpack", "backpack", "shoulder", "hand")
 
@@ -49,10 +49,10 @@ class Person:
     bag_color: Color
 
     @staticmethod
-    def of(seed: int, pid: int) -> Person:
+    def of(seed: int, pid: int, common_outfits: int = COMMON_OUTFITS) -> Person:
         """The person with this id: a body, and an outfit that is one's own or one of a few that many wear."""
         rng = np.random.default_rng((seed, 1, pid))
-        shared = int(rng.integers(_COMMON_OUTFITS)) if rng.random() < _SHARE_IN_COMMON else None
+        shared = int(rng.integers(common_outfits)) if rng.random() < _SHARE_IN_COMMON else None
         outfit = rng if shared is None else np.random.default_rng((seed, 3, shared))
         top = _shade(_pick(_CLOTHES, outfit), outfit)
         accent = _pick(_CLOTHES, outfit)

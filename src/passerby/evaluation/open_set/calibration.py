@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -234,6 +235,11 @@ def calibrate_on_people(
         notes += (
             f"only {len(pids)} people: other people would give another threshold (see the interval); {_FEW_PEOPLE} or "
             "more make it steadier",
+        )
+    if len(pids) * far < 1 - 1e-9:
+        notes += (
+            f"{len(pids)} people cannot show a FAR of {far:.2%}: small galleries of this encoder rest on them, and one "
+            f"pair of people who look alike moves their thresholds; {math.ceil(1 / far):,} or more show it",
         )
     return replace(threshold, notes=(*notes, *threshold.notes))
 

@@ -29,7 +29,8 @@ KINDS: tuple[Kind, ...] = ("identify", "observe")
 PROBES: tuple[Probes, ...] = ("images", "tracklets")
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000)
 _TAIL = 0.2  # up to this p-value the largest size's law is carried to the smaller ones
-_PRIOR_PEOPLE = 50.0
+_PRIOR_PEOPLE = 50.0  # that an encoder's law counts as, wherever it is from
+_MOST_PRIOR_PEOPLE = 200.0  # as many as it was measured on, at most, where the gallery agrees with it
 _ENOUGH = 200  # from so many people on the encoder's laws are left out
 _SCALE_PEOPLE = 20.0
 _SHIFT = 1.5  # standard errors that a gallery's median may lie off before the law is moved
@@ -188,8 +189,9 @@ def _of_size(size: int, whole: ImpostorLaw, ascending: Float64, weights: Float64
 def blend_with_encoder(gallery: ImpostorLaw, impostors: ImpostorDistances, encoder: HeldOutLaws) -> ImpostorLaw:
     """A small gallery's law, blended with its encoder's.
 
-    log p is the mean of the two laws' with weight n / (n + m) for the gallery's n people, m falling from 50 to 0 at 200
-    people. Where the gallery's median distance lies off the encoder's by more than 1.5 standard errors, the place is
+    log p is the mean of the two laws' with weight n / (n + m (1 - n / 200)) for the gallery's n people. m is 50, and
+    where the medians of both agree it rises to the number of people that the encoder's law is from (200 at most): with
+    s for their difference in standard errors, by the share max(0, 1 - (s / 1.5)^2). Where s is larger the place is
     another one, and the encoder's law is moved (and stretched) towards the gallery's quartiles first.
 
     Args:
@@ -214,8 +216,10 @@ def blend_with_encoder(gallery: ImpostorLaw, impostors: ImpostorDistances, encod
         return encoder.at(size)
     if gallery.form == "guaranteed" or gallery.people >= _ENOUGH:
         return gallery
-    law = _moved(encoder.at(size), encoder.at(max(impostors.searched, 1)), impostors)
-    prior = _PRIOR_PEOPLE * (1 - gallery.people / _ENOUGH)
+    difference = _difference(encoder.at(max(impostors.searched, 1)), impostors)
+    law = encoder.at(size) if difference is None else _moved(encoder.at(size), difference, impostors.people)
+    left_out = gallery.people / _ENOUGH
+    prior = _prior_people(encoder.laws[-1].people, difference) * (1 - left_out)
     # a law that fits no tail says nothing below what it observed
     share = 0.0 if gallery.form == "empirical" else gallery.people / (gallery.people + prior)
     grid = np.linspace(
@@ -227,31 +231,54 @@ def blend_with_encoder(gallery: ImpostorLaw, impostors: ImpostorDistances, encod
         gallery,
         distances=tuple(at.tolist()),
         p_values=tuple(p.tolist()),
-        people=gallery.people + law.people * prior / _PRIOR_PEOPLE,
+        people=gallery.people + law.people * (1 - left_out),
         source="blend",
         form="fitted",
     )
 
 
-def _moved(law: ImpostorLaw, expected: ImpostorLaw, impostors: ImpostorDistances) -> ImpostorLaw:
-    """The encoder's law, moved towards the gallery's quartiles as far as these differ significantly."""
+@dataclass(frozen=True)
+class _Difference:
+    """Quartiles of a gallery's distances and of the encoder's law, and how far the medians lie apart.
+
+    Attributes:
+        found: the gallery's, [3].
+        expected: the encoder's, [3].
+        errors: between the medians, in standard errors.
+    """
+
+    found: Float64
+    expected: Float64
+    errors: float
+
+
+def _difference(expected: ImpostorLaw, impostors: ImpostorDistances) -> _Difference | None:
+    """None where there is nothing to compare."""
     order = np.argsort(impostors.distances, kind="stable")
     d, weights = impostors.distances[order], impostors.weights[order]
     kept = np.isfinite(d)
-    if not kept.any():
-        return law
-    found = np.interp(_QUARTILES, (np.cumsum(weights) - weights / 2)[kept], d[kept])
     there = np.interp(_QUARTILES, expected.p_values, expected.distances)
     spread = there[2] - there[0]
-    if not spread > 0:
-        return law
+    if not kept.any() or not spread > 0:
+        return None
+    found = np.interp(_QUARTILES, (np.cumsum(weights) - weights / 2)[kept], d[kept])
     # a median's standard error is 1.25 sd / sqrt(n), and the quartiles of a bell lie 1.35 sd apart
     error = 0.93 * spread * np.sqrt(1 / impostors.people + 1 / max(expected.people, 1))
-    surprise = abs(found[1] - there[1]) / error
-    moved = max(0.0, 1 - (_SHIFT / max(surprise, 1e-9)) ** 2)
+    return _Difference(found, there, float(abs(found[1] - there[1]) / error))
+
+
+def _prior_people(held_out: float, difference: _Difference | None) -> float:
+    """How many people an encoder's law counts as."""
+    agreement = 0.0 if difference is None else max(0.0, 1 - (difference.errors / _SHIFT) ** 2)
+    return _PRIOR_PEOPLE + agreement * max(0.0, min(held_out, _MOST_PRIOR_PEOPLE) - _PRIOR_PEOPLE)
+
+
+def _moved(law: ImpostorLaw, difference: _Difference, people: int) -> ImpostorLaw:
+    """The encoder's law, moved towards the gallery's quartiles as far as these differ significantly."""
+    found, there = difference.found, difference.expected
+    moved = max(0.0, 1 - (_SHIFT / max(difference.errors, 1e-9)) ** 2)
     shift = moved * (found[1] - there[1])
-    people = impostors.people
-    stretch = max((found[2] - found[0]) / spread, 1e-3) ** (moved * people / (people + _SCALE_PEOPLE))
+    stretch = max((found[2] - found[0]) / (there[2] - there[0]), 1e-3) ** (moved * people / (people + _SCALE_PEOPLE))
     distances = (np.array(law.distances) - there[1]) * stretch + there[1] + shift
     kept = distances > 0
     if kept.sum() < 2:

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from passerby.array_types import Int64
+from passerby.search.camera_offsets import CameraOffsets
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,14 @@ class EnrolledRows:
         identities: int64 [n].
         cameras: int64 [n], -1 where it is not known; one camera has one number as long as the store is open.
         consolidated_unknowns: unknown identities that others were merged into: people, as somebody has looked at them.
+        offsets: what is subtracted from the vectors of each camera before they are compared; None: nothing.
     """
 
     ids: Int64
     identities: Int64
     cameras: Int64
     consolidated_unknowns: int = 0
+    offsets: CameraOffsets | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -37,9 +40,10 @@ class EnrolledRows:
         return int(np.count_nonzero(np.diff(ascending))) + (len(ascending) > 0) + self.consolidated_unknowns
 
     def same_rows(self, other: EnrolledRows) -> bool:
-        """Whether both have the same observations, of the same identities and cameras."""
+        """Whether both have the same observations, of the same identities and cameras, compared in the same way."""
         return (
-            np.array_equal(self.ids, other.ids)
+            self.offsets is other.offsets
+            and np.array_equal(self.ids, other.ids)
             and np.array_equal(self.identities, other.identities)
             and np.array_equal(self.cameras, other.cameras)
         )

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ from passerby.gallery.stores.rows import (
     Where,
 )
 from passerby.search.score import Score
+
+if TYPE_CHECKING:
+    from passerby.embedding.camera_statistics import CameraStatistics
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,10 @@ class Settings:
     """Most observations of one identity and camera that `observe` stores; None: any number."""
     far: float | None = None
     """Asked false accept rate; None: it was never set."""
+    cohort: bool = False
+    """Whether a nearest distance is judged relative to those of the next nearest people (see comparison.py)."""
+    camera_means: int = 0
+    """Version of the camera statistics that are subtracted from vectors before they are compared; 0: none are."""
 
 
 class SightingStore(Protocol):
@@ -183,6 +190,25 @@ class Store(Protocol):
 
     def enrolled_rows(self) -> EnrolledRows:
         """Whose the observations of all enrolled identities are, and which camera took them."""
+
+    def camera_statistics(self, version: int) -> CameraStatistics | None:
+        """Camera statistics of a version; None: there are none, or they were erased with somebody who was in them."""
+
+    def put_camera_statistics(self, statistics: CameraStatistics) -> int:
+        """Store camera statistics under the next version, which they do not have in force yet; that version.
+
+        Earlier ones are erased if somebody was forgotten since they were measured: the difference of two means would
+        show who it was. GalleryRequestError where the store cannot compare mapped vectors.
+        """
+
+    def stored_calibration(self, key: str) -> bytes | None:
+        """What `store_calibration` kept under this key, if it still is there and sound."""
+
+    def store_calibration(self, key: str, data: bytes, revision: Hashable) -> None:
+        """Keep what calibration has computed, unless the gallery has changed since `revision`, or cannot be written.
+
+        Not a change: `revision` stays. It is erased whenever an identity or an observation is. A store may keep none.
+        """
 
     def pair_judgements(self) -> list[Event]:
         """Entries of the log with the action "pair" that were not undone, oldest first."""

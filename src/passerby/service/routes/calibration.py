@@ -87,6 +87,7 @@ async def judge(
 
 def _describe(gallery: Gallery, kind: Kind) -> CalibrationResponse:
     found = gallery.calibration(kind)
+    curve = () if found.cohort else found.curve  # the page draws it over plain distances
     return CalibrationResponse(
         kind=kind,
         far=found.far,
@@ -101,5 +102,7 @@ def _describe(gallery: Gallery, kind: Kind) -> CalibrationResponse:
         extrapolated=found.extrapolated,
         conservative=found.conservative,
         note=found.note,
-        curve=[CurvePoint(threshold=distance, far=rate) for distance, rate in found.curve],
+        camera_means=found.camera_means,
+        cohort=found.cohort,
+        curve=[CurvePoint(threshold=distance, far=rate) for distance, rate in curve],
     )

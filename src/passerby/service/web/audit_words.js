@@ -17,6 +17,7 @@ const ACTIONS = {
   pair: "Judged a pair",
   threshold: "Set the threshold",
   far: "Set the false accept rate",
+  comparison: "Set how vectors are compared",
   sightings: "Set what is stored of sightings",
   import: "Imported",
   forget: "Forgot",

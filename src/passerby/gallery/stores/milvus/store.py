@@ -19,12 +19,13 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
-from passerby.errors import DamagedGalleryError, GalleryError, StorageError
+from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestError, StorageError
 from passerby.gallery.events import Event
 from passerby.gallery.stores.enrolled_rows import EnrolledRows, consolidated
 from passerby.gallery.stores.milvus.connection import Connection
@@ -40,6 +41,9 @@ from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.plain_names import plain_key
 from passerby.search.score import Score
+
+if TYPE_CHECKING:
+    from passerby.embedding.camera_statistics import CameraStatistics
 
 log = logging.getLogger("passerby")
 
@@ -304,6 +308,28 @@ class MilvusStore:
         return EnrolledRows(
             columns.ids[chosen], columns.identities[chosen], cameras[chosen], consolidated(unknown, merged)
         )
+
+    def camera_statistics(self, version: int) -> CameraStatistics | None:
+        """None: the server compares vectors as they are."""
+        return None
+
+    def put_camera_statistics(self, statistics: CameraStatistics) -> int:
+        """Refused.
+
+        Raises:
+            GalleryRequestError: always.
+        """
+        raise GalleryRequestError(
+            f"{self.location}: Milvus compares vectors as they are, without camera means; `passerby gallery migrate` "
+            "copies the gallery into a file, which can have them"
+        )
+
+    def stored_calibration(self, key: str) -> bytes | None:
+        """None: nothing is kept."""
+        return None
+
+    def store_calibration(self, key: str, data: bytes, revision: Hashable) -> None:
+        """Nothing is kept: programs that use a server stay open."""
 
     def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
         """Rank identities for each probe [q, D], each with its own filter; approximate where the index is."""

@@ -28,6 +28,7 @@ _RECORDS = (  # the position of a table is its number in the file: append only
     ("sighting_vectors", "slot"),
     ("observation_ids", "one"),
     ("sighting_ids", "one"),
+    ("camera_means", "version"),
 )
 TABLES = (
     "CREATE TABLE vector_sums (block INTEGER PRIMARY KEY, sum INTEGER NOT NULL)",

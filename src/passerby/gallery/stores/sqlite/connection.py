@@ -85,6 +85,8 @@ def translated(location: str) -> Iterator[None]:
     """
     try:
         yield
+    except UnicodeDecodeError as error:  # SQLite's own message quotes what is damaged
+        raise DamagedGalleryError(f"{location}: damaged ({error}); {SALVAGE}") from error
     except sqlite3.Error as error:
         if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
             raise GalleryError(f"{location}: the gallery is closed") from error

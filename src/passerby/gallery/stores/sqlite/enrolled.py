@@ -19,5 +19,9 @@ def enrolled_rows(memory: Memory) -> EnrolledRows:
         chosen = chosen & ~np.isin(index.identities[: index.size], unknown)
     slots = np.flatnonzero(chosen)
     return EnrolledRows(
-        index.ids[slots], index.identities[slots], index.cameras[slots], consolidated(memory.unknown, memory.merged)
+        index.ids[slots],
+        index.identities[slots],
+        index.cameras[slots],
+        consolidated(memory.unknown, memory.merged),
+        memory.offsets,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,18 @@ from passerby.array_types import Bool, Float32, Int64
 from passerby.errors import DamagedGalleryError, GalleryRequestError, NotInGalleryError
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
+from passerby.gallery.stores.sqlite.camera_means import statistics_of
 from passerby.gallery.stores.sqlite.checksums import SALVAGE, block_sum
 from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.slots import DTYPES, by_block
 from passerby.gallery.stores.sqlite.text_slots import read_text
 from passerby.plain_names import plain_key, plain_name
+from passerby.search.camera_offsets import CameraOffsets
 from passerby.search.index import NOBODY, ExactIndex
 from passerby.search.score import Score
+
+if TYPE_CHECKING:
+    from passerby.embedding.camera_statistics import CameraStatistics
 
 _CHUNK = 8192
 _REMEMBERED = 16
@@ -50,6 +55,8 @@ class Memory:
         self.merged: dict[int, int] = {}
         self.masks: dict[Where, Bool] = {}
         self.cameras: dict[int, str] = {}
+        self.statistics: CameraStatistics | None = None
+        self.offsets: CameraOffsets | None = None
 
     def read_changes(self, db: sqlite3.Connection) -> None:
         """Bring it up to the open transaction's view of the file.
@@ -68,11 +75,13 @@ class Memory:
     def _read(self, db: sqlite3.Connection) -> None:
         row = db.execute(
             "SELECT revision, slot_generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending, "
-            "keep_sighting_vectors, sightings_expire_after, templates_per_camera, far FROM settings"
+            "keep_sighting_vectors, sightings_expire_after, templates_per_camera, far, cohort, camera_means "
+            "FROM settings"
         ).fetchone()
         if row is None:
             raise DamagedGalleryError(f"{self.location}: damaged: its settings are missing")
-        revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending, keep, *rest = row
+        revision, generation, dim, fingerprint, threshold, storage, unknowns, erasure_pending, keep = row[:9]
+        lasting, templates, far, cohort, camera_means = row[9:]
         self.erasure_pending = bool(erasure_pending)
         if generation != self.generation:
             self.clear()
@@ -81,10 +90,23 @@ class Memory:
             return
         if storage not in DTYPES:
             raise DamagedGalleryError(f"{self.location}: damaged: unknown storage {storage!r}")
-        self.settings = Settings(dim, fingerprint, threshold, storage, unknowns, bool(keep), *rest)
+        self.settings = Settings(
+            dim,
+            fingerprint,
+            threshold,
+            storage,
+            unknowns,
+            keep_sighting_vectors=bool(keep),
+            sightings_expire_after=lasting,
+            templates_per_camera=templates,
+            far=far,
+            cohort=bool(cohort),
+            camera_means=camera_means,
+        )
         if self.index is None and dim:
             self.index = ExactIndex(dim)
         self.cameras.update(db.execute("SELECT id, name FROM cameras WHERE id > ?", (max(self.cameras, default=0),)))
+        self._read_camera_means(db)
         self._read_identities(db)
         if self.revision < 0:
             self._read_all_observations(db)
@@ -92,6 +114,17 @@ class Memory:
             self._read_changed_observations(db)
         self.revision = revision
         self.masks.clear()
+
+    def _read_camera_means(self, db: sqlite3.Connection) -> None:
+        """What is subtracted from vectors before they are compared, if another version of it is in force now."""
+        version = self.settings.camera_means
+        if version == (0 if self.statistics is None else self.statistics.version):
+            return
+        self.statistics = statistics_of(db, version, self.location) if version else None
+        if version and self.statistics is None:
+            raise DamagedGalleryError(f"{self.location}: damaged: camera means {version} are missing; {SALVAGE}")
+        self.offsets = None if self.statistics is None else self.statistics.offsets_by_number(self.cameras)
+        self._known_index().subtract(self.offsets)
 
     def _read_identities(self, db: sqlite3.Connection) -> None:
         rows = db.execute(

@@ -82,7 +82,8 @@ def salvage(damaged: Path, new: str) -> Salvage:
                 raise GalleryRequestError(f"{new}: holds identities already; salvage into a new gallery")
             settings = _settings(db, damaged)
             with store.transaction():
-                store.change_settings(replace(settings, storage=store.settings().storage))
+                store.change_settings(replace(settings, storage=store.settings().storage, camera_means=0))
+                found.lose("camera means (measure them anew)", int(settings.camera_means > 0))
                 owners = _save_identities(db, store, found)
                 _save_observations(db, store, settings, owners, found)
                 write_event(store, "salvage", None, "", detail={"observations": found.observations})
@@ -104,14 +105,20 @@ def _check_format(db: sqlite3.Connection, damaged: Path) -> None:
 
 
 def _settings(db: sqlite3.Connection, damaged: Path) -> Settings:
-    """Dimension, fingerprint, threshold, storage and rate; without the first three nothing can be read."""
-    rows = list(_rows(db, "settings", "dim, fingerprint, threshold, storage, far", Salvage()))
+    """Dimension, fingerprint, threshold, storage, rate and comparison; without the first three nothing can be read."""
+    rows = list(_rows(db, "settings", "dim, fingerprint, threshold, storage, far, cohort, camera_means", Salvage()))
     try:
-        dim, fingerprint, threshold, storage, far = rows[0]
+        dim, fingerprint, threshold, storage, far, cohort, camera_means = rows[0]
         if int(dim) < 0 or storage not in DTYPES:
             raise ValueError
         return Settings(
-            int(dim), str(fingerprint), _distance(threshold), storage, far=far if _is_rate(far) else Settings().far
+            int(dim),
+            str(fingerprint),
+            _distance(threshold),
+            storage,
+            far=far if _is_rate(far) else Settings().far,
+            cohort=cohort == 1,
+            camera_means=camera_means if isinstance(camera_means, int) else 0,
         )
     except (IndexError, TypeError, ValueError):
         raise GalleryError(f"{damaged}: its settings cannot be read, so nothing can; go back to a backup") from None

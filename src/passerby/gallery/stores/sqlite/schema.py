@@ -201,10 +201,7 @@ def _add_sightings(db: sqlite3.Connection) -> None:
 
 
 def _add_calibration(db: sqlite3.Connection) -> None:
-    """The asked false accept rate, and a quick way to the pairs of identities that somebody has judged.
-
-    The calibration itself is derived from the observations whenever it is asked for: nothing of it is in the file.
-    """
+    """The asked false accept rate, and a quick way to the pairs of identities that somebody has judged."""
     db.execute("ALTER TABLE settings ADD COLUMN far REAL")
     db.execute("CREATE INDEX events_pairs ON events (id) WHERE action = 'pair'")
 
@@ -230,6 +227,21 @@ def _add_checksums(db: sqlite3.Connection) -> None:
     for name in ("sightings_source", "events_text", "identities_text"):
         db.execute(f"DROP INDEX {name}")
 
+
+_COMPARISON = """
+    ALTER TABLE settings ADD COLUMN cohort INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE settings ADD COLUMN camera_means INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE camera_means (
+        version INTEGER PRIMARY KEY,
+        data BLOB NOT NULL,                 -- empty: erased
+        has_forgotten INTEGER NOT NULL      -- somebody who was in the means has been forgotten since
+    );
+    CREATE TABLE calibrations (             -- what calibration has computed: may be gone at any time
+        key TEXT PRIMARY KEY,
+        data BLOB NOT NULL,
+        sum INTEGER NOT NULL
+    );
+"""
 
 MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     # 0 -> 1
@@ -304,4 +316,6 @@ MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     _find_names_in_any_writing,
     # 6 -> 7
     _add_checksums,
+    # 7 -> 8
+    _COMPARISON,
 )

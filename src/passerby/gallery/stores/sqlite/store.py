@@ -16,7 +16,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,12 @@ from passerby.gallery.stores.names import name_hint
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite import schema
+from passerby.gallery.stores.sqlite.calibrations import (
+    erase_calibrations,
+    read_calibration,
+    write_calibration,
+)
+from passerby.gallery.stores.sqlite.camera_means import note_forgotten, put_statistics, statistics_of
 from passerby.gallery.stores.sqlite.checksums import SALVAGE, check_records, keep_record_sums
 from passerby.gallery.stores.sqlite.connection import (
     BUSY_SECONDS,
@@ -55,6 +61,9 @@ from passerby.gallery.stores.sqlite.slots import (
 from passerby.gallery.stores.sqlite.text_slots import erase_text, read_text, write_text
 from passerby.plain_names import plain_key
 from passerby.search.score import Score
+
+if TYPE_CHECKING:
+    from passerby.embedding.camera_statistics import CameraStatistics
 
 _READER_SECONDS = 3.0
 ERASURE_PENDING = (
@@ -309,7 +318,8 @@ class SqliteStore:
         """Replace all settings."""
         self._db.execute(
             "UPDATE settings SET dim = ?, fingerprint = ?, threshold = ?, storage = ?, unknowns = ?, "
-            "keep_sighting_vectors = ?, sightings_expire_after = ?, templates_per_camera = ?, far = ?",
+            "keep_sighting_vectors = ?, sightings_expire_after = ?, templates_per_camera = ?, far = ?, "
+            "cohort = ?, camera_means = ?",
             (
                 settings.dim,
                 settings.fingerprint,
@@ -320,6 +330,8 @@ class SqliteStore:
                 settings.sightings_expire_after,
                 settings.templates_per_camera,
                 settings.far,
+                settings.cohort,
+                settings.camera_means,
             ),
         )
         self._memory.settings = replace(settings)
@@ -404,6 +416,8 @@ class SqliteStore:
             self._db.execute("UPDATE events SET detail = '{}', text = NULL WHERE identity = ? OR other = ?", touching)
             self._db.execute("DELETE FROM identities WHERE id = ?", (identity,))
             self._db.execute("INSERT OR REPLACE INTO erased_identities VALUES (?, ?)", (identity, revision))
+        note_forgotten(self._db)
+        erase_calibrations(self._db)
         self._db.execute("UPDATE settings SET erasure_pending = 1")
 
     def _revision_of_write(self) -> int:
@@ -489,6 +503,7 @@ class SqliteStore:
                 (revision, slot),
             )
             self._db.execute("INSERT INTO free_slots VALUES ('vectors', ?)", (slot,))
+        erase_calibrations(self._db)
         self._db.execute("UPDATE settings SET erasure_pending = 1")
 
     def observations(self, identities: Sequence[int] | None = None) -> Observations:
@@ -531,6 +546,43 @@ class SqliteStore:
         with self._reading():
             return self._memory.search(probes, wheres, top=top, score=score)
 
+    # -- what is derived from vectors --------------------------------------------------------------------------------
+
+    def camera_statistics(self, version: int) -> CameraStatistics | None:
+        """Camera statistics of a version; None: there are none, or they were erased."""
+        with self._reading():
+            known = self._memory.statistics
+            if known is not None and known.version == version:
+                return known
+            return statistics_of(self._db, version, self.location)
+
+    def put_camera_statistics(self, statistics: CameraStatistics) -> int:
+        """Store camera statistics under the next version, which is not in force yet; that version."""
+        self._revision_of_write()
+        return put_statistics(self._db, statistics)
+
+    def stored_calibration(self, key: str) -> bytes | None:
+        """What `store_calibration` kept under this key, if it still is there and sound."""
+        with self._reading():
+            return read_calibration(self._db, key)
+
+    def store_calibration(self, key: str, data: bytes, revision: Hashable) -> None:
+        """Keep what calibration has computed, unless somebody may have been forgotten since, or it cannot be written.
+
+        A change of its own is not made of it: readers need not read anything anew.
+        """
+        if self._read_only:
+            return
+        with suppress(StorageError), self._writing, translated(self.location):
+            if self._depth:
+                if revision == (self._memory.generation, self._memory.revision):
+                    write_calibration(self._db, key, data)
+                return
+            with self._guard.turn(BUSY_SECONDS), self._beside() as db:
+                (now,) = db.execute("SELECT revision FROM settings").fetchone()
+                if revision == (self._memory.generation, now):
+                    write_calibration(db, key, data)
+
     # -- log ---------------------------------------------------------------------------------------------------------
 
     def append_event(self, event: Event) -> int:
@@ -553,12 +605,17 @@ class SqliteStore:
                 for event in events:
                     self.append_event(event)
                 return
-            with self._guard.turn(BUSY_SECONDS):
-                self._check_writable()
-                self._write_events(events)
-                self._check_log()
+            with self._guard.turn(BUSY_SECONDS), self._beside() as db:
+                db.executemany(
+                    "INSERT INTO events (at, action, actor, identity, detail) "
+                    "VALUES (?, ?, ?, (SELECT id FROM identities WHERE id = ?), ?)",  # it may have been forgotten
+                    ((e.at, e.action, e.actor, e.identity, json.dumps(dict(e.detail))) for e in events),
+                )
 
-    def _write_events(self, events: Sequence[Event]) -> None:
+    @contextmanager
+    def _beside(self) -> Iterator[sqlite3.Connection]:
+        """A transaction of another connection, for what readers need not see; on the disk when the block ends."""
+        self._check_writable()
         if self._log_db is None:
             self._db.execute("SELECT 1")  # a closed gallery stays closed
             self._log_db = connect(self.path, read_only=False)
@@ -567,17 +624,14 @@ class SqliteStore:
         db = self._log_db
         db.execute("BEGIN IMMEDIATE")
         try:
-            db.executemany(
-                "INSERT INTO events (at, action, actor, identity, detail) "
-                "VALUES (?, ?, ?, (SELECT id FROM identities WHERE id = ?), ?)",  # it may have been forgotten
-                ((e.at, e.action, e.actor, e.identity, json.dumps(dict(e.detail))) for e in events),
-            )
+            yield db
             self._check_before_commit()
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+        self._check_log()
 
     def events(self, identity: int | None = None, *, limit: int | None = None) -> list[Event]:
         """The log, newest first."""
