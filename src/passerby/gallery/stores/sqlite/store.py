@@ -86,7 +86,7 @@ class SqliteStore:
         self._depth = 0
         self._read_only = read_only
         self._log_db: sqlite3.Connection | None = None
-        self._memory = Memory(location)
+        self._memory = Memory(location, self._another_connection)
         self._data_version = -1
         self.sightings = SqliteSightings(
             location, reading=self._reading, writing=self._db_of_write, settings=lambda: self._memory.settings
@@ -115,6 +115,17 @@ class SqliteStore:
             self._db.execute("PRAGMA journal_mode = WAL")  # a copy by other tools may be without
         if has_log(self._db):
             self._guard.hold()
+
+    def _another_connection(self) -> sqlite3.Connection | None:
+        """For reading alone; None where its name leads to another file now, or to none."""
+        try:
+            db = connect(self.path, read_only=True)
+        except sqlite3.Error:
+            return None
+        if self._guard.file_fault():
+            db.close()
+            return None
+        return db
 
     def _keep_sums(self) -> None:
         if not self._read_only:
