@@ -250,7 +250,7 @@ def test_a_tar_file_is_no_checkpoint(tmp_path: Path) -> None:
     with tarfile.open(path, "w") as archive:
         for name in ("../storages", "/tmp/tensors", "pickle"):
             archive.addfile(tarfile.TarInfo(name))
-    with pytest.raises(WeightsError, match="not a readable checkpoint|not a checkpoint"):
+    with pytest.raises(WeightsError, match=r"not a readable checkpoint|not a checkpoint"):
         read_checkpoint(path)
 
 
