@@ -38,7 +38,7 @@ def draw_line(
 ) -> None:
     """One line, distinguished from the others by its colour and by its dashes."""
     color, dashes = theme.series[number % len(theme.series)], _LINES[number % len(_LINES)]
-    axes.plot(x, y, color=color, linestyle=dashes, linewidth=2.0, marker=marker, markersize=4, label=_printable(name))
+    axes.plot(x, y, color=color, linestyle=dashes, linewidth=2.0, marker=marker, markersize=4, label=printable(name))
 
 
 def draw_threshold(axes: Axes, threshold: float | None, theme: Theme) -> None:
@@ -101,7 +101,11 @@ def unit_square(axes: Axes) -> None:
     share_axis(axes)
 
 
-def _printable(name: str) -> str:
-    """Names come from recipes: what the drawn font may lack becomes '?', and a leading '_' no longer hides a line."""
-    plain = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in name)
+def printable(name: str) -> str:
+    """A name as the drawn font can show it: others become '?', a leading '_' hides no line, and '$' begins no formula.
+
+    Args:
+        name: of a recipe, a camera, a film.
+    """
+    plain = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in name).replace("$", r"\$")
     return f" {plain}" if plain.startswith("_") else plain
