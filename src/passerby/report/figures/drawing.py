@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 from passerby.report.figures.themes import Theme
 
 _LINES = ("-", "--", "-.", ":")
+_LONGEST_NAME = 60  # characters
 
 
 def empty_axes(
@@ -102,10 +103,12 @@ def unit_square(axes: Axes) -> None:
 
 
 def printable(name: str) -> str:
-    """A name as the drawn font can show it: others become '?', a leading '_' hides no line, and '$' begins no formula.
+    """A name as a figure can show it: in its font, with no leading '_' that hides a line, no '$' that begins a formula.
 
     Args:
         name: of a recipe, a camera, a film.
     """
     plain = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in name).replace("$", r"\$")
+    if len(plain) > _LONGEST_NAME:  # there must be room for the drawing beside it
+        plain = plain[: _LONGEST_NAME - 3].rstrip("\\") + "..."
     return f" {plain}" if plain.startswith("_") else plain
