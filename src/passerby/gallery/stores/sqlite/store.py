@@ -8,7 +8,6 @@ forgotten is overwritten in place (see schema.py) and the log is emptied, so no 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 import weakref
@@ -43,6 +42,7 @@ from passerby.gallery.stores.sqlite.enrolled import enrolled_rows
 from passerby.gallery.stores.sqlite.file_guard import OVERWRITTEN, FileGuard
 from passerby.gallery.stores.sqlite.memory_mirror import Memory
 from passerby.gallery.stores.sqlite.new_file import run_migrations
+from passerby.gallery.stores.sqlite.partial_files import partial_file, remove_partials_of_the_dead
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.sightings import SqliteSightings
 from passerby.gallery.stores.sqlite.slots import (
@@ -743,7 +743,8 @@ class SqliteStore:
         """
         if target.exists():
             raise GalleryError(f"{target}: exists already; a backup does not overwrite")
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        remove_partials_of_the_dead(target)
+        partial = partial_file(target)
         with self._lock, translated(self.location):
             try:
                 copy = sqlite3.connect(partial)
