@@ -216,9 +216,9 @@ class Writer:
         self.done()
 
     def _consolidate(self) -> None:
-        """Where it would only merge; which sightings it moves is not foretold here."""
+        """Where it would only merge; what it moves is not foretold here."""
         planned, after = self.gallery.consolidate(), self._copy()
-        if planned.moved:
+        if planned.moved or any(one.unknown and one.observations > 1 for one in self.gallery.identities()):
             return
         for pair in planned.joined:
             self._join(after, pair.into, pair.other)

@@ -125,6 +125,9 @@ COMMANDS: dict[str, Command] = {
     "gallery sightings": Command(
         _CLI + "gallery_sightings:sightings", "", "who was seen by which camera, when; also as Parquet or CSV"
     ),
+    "gallery import-sightings": Command(
+        _CLI + "gallery_sightings:import_sightings", "", "add sightings from Parquet or CSV; undo takes them back"
+    ),
     "gallery find-sightings": Command(
         _CLI + "gallery_sightings:find_sightings", "", "rank all past sightings by likeness to a person"
     ),

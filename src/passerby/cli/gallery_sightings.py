@@ -1,7 +1,8 @@
-"""`passerby gallery`: sightings, find-sightings, keep-sightings, consolidate."""
+"""`passerby gallery`: sightings, import-sightings, find-sightings, keep-sightings, consolidate."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -44,6 +45,19 @@ def sightings(
             return
         found = opened.sightings(name, camera=camera, after=after, before=before, newest=newest)
     show(found, as_json=json, text=table([sighting_row(one) for one in found], empty=f"{gallery}: no sightings"))
+
+
+def import_sightings(
+    gallery: GalleryLocation,
+    file: Annotated[Path, Parameter(help="Parquet or CSV, as `passerby gallery sightings --to` writes it.")],
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """Add sightings of people who are in the gallery; those that are there already are left out."""
+    with open_gallery(gallery) as opened:
+        found = opened.import_sightings(file)
+    show({"gallery": gallery, "file": str(file), **asdict(found)}, as_json=json, text=f"{gallery}: {found}")
 
 
 def find_sightings(

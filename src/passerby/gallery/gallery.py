@@ -58,6 +58,7 @@ from passerby.search.score import Score, ScoreName
 if TYPE_CHECKING:
     from passerby.gallery.calibration import Calibrator, GalleryCalibration
     from passerby.gallery.duplicates import DuplicatePair
+    from passerby.gallery.sighting_import import ImportedSightings
     from passerby.gallery.stores.sqlite.salvage import Salvage
 
 __all__ = ["Event", "Forgotten", "Gallery", "Identification", "Identity", "Match", "Observation", "Sighting"]
@@ -799,6 +800,23 @@ class Gallery:
         """
         found = self.sightings(identity, camera=camera, after=after, before=before)
         return write_sightings(found, Path(target), thumbnail=self.sighting_thumbnail)
+
+    def import_sightings(self, source: str | os.PathLike[str], *, actor: str = "") -> ImportedSightings:
+        """Add sightings of people who are here from a Parquet or CSV file, as `export_sightings` writes it.
+
+        All or nothing, checked like what `observe` stores. Those that are here already are left out and counted; the
+        others get new ids, and no observations or vectors. Logged, can be undone.
+
+        Args:
+            source: the file; columns may be missing, but not "identity".
+            actor: who asked, for the log.
+
+        Raises:
+            GalleryError: not such a file, a row that cannot be stored, or of somebody who is not here.
+        """
+        from passerby.gallery.sighting_import import import_sightings
+
+        return import_sightings(self._store, Path(source), actor)
 
     def sighting_thumbnail(self, sighting: int) -> bytes | None:
         """The small JPEG of a sighting; None where it was seen as a bare vector."""

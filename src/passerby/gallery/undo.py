@@ -12,12 +12,12 @@ from passerby.gallery.changes import ids_from_ranges, sightings_of, write_event
 from passerby.gallery.events import Event
 from passerby.gallery.identities import find
 from passerby.gallery.stores.protocol import Store
-from passerby.gallery.stores.rows import IdentityRecord
+from passerby.gallery.stores.rows import IdentityRecord, SightingWhere
 
 CHANGES = frozenset(
     {
         *("enroll", "observe", "import", "merge", "split", "reassign", "update", "pair"),
-        *("threshold", "far", "sightings", "forget", "purge"),
+        *("threshold", "far", "sightings", "import_sightings", "forget", "purge"),
     }
 )
 """Actions that change what the gallery knows; other entries of the log only note that something happened."""
@@ -160,6 +160,13 @@ def _undo_sightings(store: Store, event: Event) -> None:
     store.change_settings(replace(store.settings(), **event.detail["old"]))
 
 
+def _undo_import_of_sightings(store: Store, event: Event) -> None:
+    """Erase those that are still there, whoever has them by now."""
+    first, last = event.detail["first"], event.detail["last"]
+    there = store.sightings.select(SightingWhere(newer_than=first - 1))
+    store.sightings.erase(np.array([one.id for one in there if one.id <= last], np.int64))
+
+
 def _undo_far(store: Store, event: Event) -> None:
     store.change_settings(replace(store.settings(), far=event.detail["old"]))
 
@@ -175,6 +182,7 @@ _REVERSALS = {
     "update": _undo_update,
     "threshold": _undo_threshold,
     "sightings": _undo_sightings,
+    "import_sightings": _undo_import_of_sightings,
     "far": _undo_far,
     "pair": _undo_judgement,
 }

@@ -13,6 +13,7 @@ const ACTIONS = {
   merge: "Merged",
   split: "Split",
   reassign: "Moved a sighting",
+  import_sightings: "Imported sightings",
   update: "Changed",
   pair: "Judged a pair",
   threshold: "Set the threshold",
