@@ -253,6 +253,24 @@ def test_a_person_whose_sightings_move_away_is_marked(gallery: Gallery) -> None:
     assert [i.drift for i in gallery.identities()] == [True, False]
 
 
+def test_a_camera_whose_sightings_move_away_is_marked(gallery: Gallery) -> None:
+    """Everybody is seen differently by it; another camera, and one person alone, change nothing."""
+    draw = np.random.default_rng(0)
+    away = draw.standard_normal(DIM).astype(np.float32)
+
+    def see(count: int, camera: str, move: float, people: int = 2) -> dict[str | None, bool]:
+        for number in range(count):
+            noise = 0.01 * draw.standard_normal(DIM).astype(np.float32)
+            gallery.observe(PEOPLE[number % people, 0] + noise + move * away, camera=camera)
+        return {one.camera: one.drift for one in gallery.sightings_by_camera()}
+
+    assert see(44, "hall", 0.0) == {"hall": False}
+    assert see(15, "hall", 0.0) == {"hall": False}
+    assert see(44, "yard", 0.05) == {"hall": False, "yard": False}
+    assert see(16, "yard", 0.05) == {"hall": False, "yard": False}
+    assert see(20, "hall", 0.05) == {"hall": True, "yard": False}
+
+
 def test_pictures_of_sightings(tmp_path: Path, store: str) -> None:
     with open_gallery(tmp_path, store, TinyEncoder()) as gallery:
         gallery.enroll("ada", picture(1))
@@ -411,7 +429,7 @@ def test_an_import_of_sightings_is_taken_back_whole(gallery: Gallery, exported: 
     assert len(gallery.sightings("bob")) == len(last) + 2
     gallery.undo(next(e.id for e in gallery.history() if e.action == "import_sightings"))
     assert [one.id for one in gallery.sightings("bob")] == [one.id for one in last]
-    assert set(one.id for one in gallery.sightings()) < set(ids)
+    assert {one.id for one in gallery.sightings()} < set(ids)
 
 
 @pytest.mark.parametrize(
