@@ -253,6 +253,49 @@ def test_a_person_whose_sightings_move_away_is_marked(gallery: Gallery) -> None:
     assert [i.drift for i in gallery.identities()] == [True, False]
 
 
+def test_templates_that_are_there_are_thinned(gallery: Gallery) -> None:
+    gallery.enroll("ada", vectors=PEOPLE[0, 2:6], camera="door", time=7)
+    gallery.enroll("ada", vectors=PEOPLE[0, 6:8])
+    ids = [one.id for one in gallery.observations()]
+    before = gallery.observations(), gallery.vectors(ids).tobytes()
+    with pytest.raises(GalleryError, match="no bound of its own"):
+        gallery.thin_templates()
+    with pytest.raises(GalleryError, match="1 or more"):
+        gallery.thin_templates(0)
+    gallery.set_sightings(templates_per_camera=3)
+    planned = gallery.thin_templates()
+    assert str(planned) == "3 observations of 1 people would be taken away, 7 are left"
+    assert (gallery.observations(), gallery.vectors(ids).tobytes()) == before
+    done = gallery.thin_templates(2, apply=True)
+    assert str(done) == "4 observations of 1 people taken away, 6 are left"
+    left = gallery.observations("ada")
+    assert [one.camera for one in left].count("door") == 2
+    assert gallery.thin_templates(2).surplus == 0
+    gallery.check()
+    assert gallery.undo().action == "thin"
+    assert (gallery.observations(), gallery.vectors(ids).tobytes()) == before
+    gallery.check()
+    gallery.thin_templates(1, identity="ada", apply=True)
+    assert len(gallery.observations("bob")) == 2
+    gallery.merge("bob", "ada")
+    with pytest.raises(GalleryError, match="undo that one first"):
+        gallery.undo(next(e.id for e in gallery.history() if e.action == "thin" and not e.undone))
+    gallery.forget("bob")
+    assert all(not event.private for event in gallery.history())
+    gallery.check()
+
+
+def test_thinned_pictures_come_back_in_several_entries(tmp_path: Path, store: str) -> None:
+    with open_gallery(tmp_path, store, TinyEncoder()) as gallery:
+        gallery.enroll("ada", [picture(seed, 256, 128) for seed in range(30)], camera="door")
+        pictures = [gallery.thumbnail(one.id) for one in gallery.observations()]
+        gallery.thin_templates(1, apply=True)
+        assert len(gallery.observations()) == 1
+        assert len([e for e in gallery.history() if e.action == "thin"]) > 1
+        gallery.undo()
+        assert [gallery.thumbnail(one.id) for one in gallery.observations()] == pictures
+
+
 def test_a_camera_whose_sightings_move_away_is_marked(gallery: Gallery) -> None:
     """Everybody is seen differently by it; another camera, and one person alone, change nothing."""
     draw = np.random.default_rng(0)

@@ -134,6 +134,9 @@ COMMANDS: dict[str, Command] = {
     "gallery keep-sightings": Command(
         _CLI + "gallery_sightings:keep_sightings", "", "show or set what is stored of sightings, and how long"
     ),
+    "gallery thin-templates": Command(
+        _CLI + "gallery_sightings:thin_templates", "", "leave few observations of each person and camera"
+    ),
     "gallery consolidate": Command(
         _CLI + "gallery_sightings:consolidate", "", "which unknowns are one person; --apply makes them one"
     ),

@@ -1,4 +1,4 @@
-"""`passerby gallery`: sightings, import-sightings, find-sightings, keep-sightings, consolidate."""
+"""`passerby gallery`: sightings, import-sightings, find-sightings, keep-sightings, thin-templates, consolidate."""
 
 from __future__ import annotations
 
@@ -112,6 +112,24 @@ def keep_sightings(
         f"{'any number of' if most is None else f'at most {most}'} observations of a person and camera"
     )
     show(result, as_json=json, text=text)
+
+
+def thin_templates(
+    gallery: GalleryLocation,
+    name: Annotated[str | None, Parameter(help="Of this person only.")] = None,
+    /,
+    *,
+    most: Annotated[
+        int | None,
+        Parameter(metavar="N", help="How many of a person and camera stay (default: as keep-sightings says)."),
+    ] = None,
+    apply: Annotated[bool, Parameter(negative=(), help="Take the others away; one undo brings them back.")] = False,
+    json: Json = False,
+) -> None:
+    """Leave few observations of each person and camera, the most unlike each other."""
+    with open_gallery(gallery, read_only=not apply) as opened:
+        found = opened.thin_templates(most, identity=name, apply=apply)
+    show(found, as_json=json)
 
 
 def consolidate(

@@ -13,10 +13,11 @@ from passerby.gallery.events import Event
 from passerby.gallery.identities import find
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import IdentityRecord, SightingWhere
+from passerby.gallery.thinning import put_back
 
 CHANGES = frozenset(
     {
-        *("enroll", "observe", "import", "merge", "split", "reassign", "update", "pair"),
+        *("enroll", "observe", "import", "merge", "split", "reassign", "update", "pair", "thin"),
         *("threshold", "far", "sightings", "import_sightings", "forget", "purge"),
     }
 )
@@ -175,6 +176,11 @@ def _undo_judgement(store: Store, event: Event) -> None:
     """Nothing to restore: a judgement that is marked as undone does not count."""
 
 
+def _undo_thinning(store: Store, event: Event) -> None:
+    _subject(store, event)
+    put_back(store, event)
+
+
 _REVERSALS = {
     "merge": _undo_merge,
     "split": _undo_split,
@@ -185,6 +191,7 @@ _REVERSALS = {
     "import_sightings": _undo_import_of_sightings,
     "far": _undo_far,
     "pair": _undo_judgement,
+    "thin": _undo_thinning,
 }
 
 

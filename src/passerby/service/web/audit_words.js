@@ -15,6 +15,7 @@ const ACTIONS = {
   reassign: "Moved a sighting",
   import_sightings: "Imported sightings",
   update: "Changed",
+  thin: "Thinned templates",
   pair: "Judged a pair",
   threshold: "Set the threshold",
   far: "Set the false accept rate",

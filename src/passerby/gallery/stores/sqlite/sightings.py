@@ -160,7 +160,10 @@ class SqliteSightings:
         found: dict[str | None, list[float]] = {}
         for camera, distance in distances:
             found.setdefault(camera, []).append(distance)
-        return [CameraSightings(*row, drift=has_camera_drifted(found.get(row[0], []))) for row in rows]
+        return [
+            CameraSightings(camera, count, people, new, first, last, has_camera_drifted(found.get(camera, [])))
+            for camera, count, people, new, first, last in rows
+        ]
 
     def recent_distances(self, identities: Sequence[int] | None = None, *, newest: int) -> dict[int, list[float]]:
         """Distances of the newest sightings of each identity, in the order in which they were stored."""

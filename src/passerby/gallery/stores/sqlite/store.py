@@ -436,13 +436,16 @@ class SqliteStore:
         cameras: Sequence[str | None],
         times: npt.NDArray[np.float64],
         thumbnails: Sequence[bytes | None],
+        *,
+        ids: Int64 | None = None,
     ) -> Int64:
-        """Store unit vectors [n, D]; their new ids, consecutive."""
+        """Store unit vectors [n, D]; their new ids, consecutive, or those that they had before (`ids`)."""
         revision = self._revision_of_write()
         count = len(vectors)
-        (last,) = self._db.execute("SELECT last FROM observation_ids").fetchone()
-        self._db.execute("UPDATE observation_ids SET last = ?", (last + count,))
-        ids = np.arange(last + 1, last + 1 + count, dtype=np.int64)
+        if ids is None:
+            (last,) = self._db.execute("SELECT last FROM observation_ids").fetchone()
+            self._db.execute("UPDATE observation_ids SET last = ?", (last + count,))
+            ids = np.arange(last + 1, last + 1 + count, dtype=np.int64)
         slots = take_slots(self._db, "vectors", "observations", count)
         self._write_vectors(np.array(slots, np.int64), vectors)
         pictures = [picture for picture in thumbnails if picture is not None]
