@@ -15,6 +15,7 @@ import pytest
 from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.tracklet import Tracklet
 from passerby.evaluation.closed_set.protocols import evaluate_embeddings
+from passerby.gallery.result_types import Sighting
 from passerby.report.html_page import Picture, Section, Strip, Table
 from passerby.report.report import write_report
 from passerby.tracking.result import IdentityRows, TrackedFilm, TrackingResult
@@ -94,6 +95,7 @@ def evaluation(path: Path, text: str) -> None:
         config=text,
         notes=(text,),
         extra_sections=(own,),
+        sightings=[Sighting(text, False, None, camera=text, start=1.0, end=2.0)],
     )
 
 
