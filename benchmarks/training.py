@@ -6,9 +6,11 @@
 
 Loops take turns, some steps each (more than the loader works ahead), so that a busy machine slows all alike:
   plain     eager float32, default layout, unfused optimiser, on random tensors that lie in memory
-  fast      the trainer's way (autocast, channels-last, fused optimiser) on random tensors that lie in memory
-  fed       the same, fed by TrainLoader: cache, augmentation, background thread
-  compiled  like fast, with run.compile (only with --compile)
+  fast      the trainer's way (autocast, channels-last, fused optimiser; on a GPU also CUDA graphs) on random
+            tensors that lie in memory
+  eager     the same without CUDA graphs (only on a GPU)
+  fed       like fast, fed by TrainLoader: cache, augmentation, background thread
+  compiled  like eager, with run.compile (only with --compile)
 Printed: images/s of each, the share of time that `fed` waits, what the input costs against `fast`, and the share of the
 machine's matmul ceiling (float32 for plain, the fast path's precision for the others) that the network's multiply-adds
 reach. With --memory, each way of training runs a few steps in a process of its own, which says how far its memory rose
@@ -57,8 +59,9 @@ IDENTITIES = 64
 MEMORY_STEPS = 3
 # how a batch is trained on: the names of the loops, and of the rows of --memory
 WAYS = {
-    "plain": RunConfig(),
+    "plain": RunConfig(cuda_graphs=False),
     "fast": RunConfig(),
+    "eager": RunConfig(cuda_graphs=False),
     "compiled": RunConfig(compile=True),
     "micro_batch 32": RunConfig(micro_batch=32),
     "micro_batch 16": RunConfig(micro_batch=16),
@@ -101,7 +104,8 @@ def _measure_speed(options: argparse.Namespace, backbone: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         loader = _loader(options, Path(folder))
         batches = _forever(loader)
-        loops = {name: _turn_on(options, backbone, name) for name in ("plain", "fast")}
+        ways = ("plain", "fast", "eager") if options.device.type == "cuda" else ("plain", "fast")
+        loops = {name: _turn_on(options, backbone, name) for name in ways}
         loops["fed"] = _turn_fed(options, backbone, batches)
         if options.compile:
             loops["compiled"] = _turn_on(options, backbone, "compiled")
@@ -120,7 +124,7 @@ def _measure_memory(options: argparse.Namespace, backbone: str) -> None:
     print(f"{backbone} {options.height}x{options.width}, batches of {BATCH} on {options.device}, {options.precision}")
     plain = 0.0
     for way in WAYS:
-        if way == "compiled" and not options.compile:
+        if (way == "compiled" and not options.compile) or (way == "eager" and options.device.type != "cuda"):
             continue
         arguments = ["--backbone", backbone, "--alone", way, "--device", str(options.device)]
         for name in ("height", "width", "threads", "precision"):

@@ -28,6 +28,9 @@ class RunConfig(Settings):
     Saves memory and costs about one more forward pass; the numbers stay the same."""
     compile: bool = False
     """Compile the backbone with torch.compile; goes on without where that does not work."""
+    cuda_graphs: bool = True
+    """On one GPU, record the backbone's kernels once and repeat them (CUDA graphs), so that small networks do not wait
+    for Python; goes on without where that does not work, and where compile, recompute or micro_batch are set."""
     threads: NonNegative = 0
     """CPU threads of torch; 0 leaves torch's choice."""
     checkpoint_minutes: float = Field(5.0, gt=0.0)

@@ -34,6 +34,7 @@ FREE = frozenset(
         "run.threads",
         "run.recompute",
         "run.compile",
+        "run.cuda_graphs",
         "run.checkpoint_minutes",
         "run.timeout_minutes",
         "run.evaluate_epochs",

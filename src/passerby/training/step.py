@@ -19,6 +19,7 @@ from passerby.config import RunConfig
 from passerby.models.model import Output, ReIDModel
 from passerby.training.collapse import spread
 from passerby.training.compiling import compile_backbone
+from passerby.training.cuda_graphs import GraphedBackbone, record_backbone
 from passerby.training.objective import Objective
 
 
@@ -38,7 +39,8 @@ class Step:
         model: the network.
         objective: the losses.
         scaler: float16's loss scaling; a disabled one otherwise.
-        run: whether in groups (`micro_batch`), with kept or recomputed activations (`recompute`), compiled (`compile`).
+        run: whether in groups (`micro_batch`), with kept or recomputed activations (`recompute`), compiled (`compile`),
+            on a GPU recorded (`cuda_graphs`).
         device: where all of them are.
         precision: arithmetic of the backbone.
 
@@ -64,6 +66,10 @@ class Step:
         self.micro_batch = run.micro_batch
         self.recompute = run.recompute
         self._to_compile = run.compile
+        # a recording has no hooks, in which replicas exchange gradients and activations are computed again
+        plain = not (run.compile or run.recompute or run.micro_batch) and distributed.world_size() == 1
+        self._records = run.cuda_graphs and device.type == "cuda" and plain
+        self._graphs: dict[tuple[int, ...], GraphedBackbone | None] = {}
         if run.recompute:
             model.recompute_activations()
         self._parallel: nn.Module = model
@@ -94,13 +100,23 @@ class Step:
         if self.micro_batch and len(images) > self.micro_batch:
             terms = self._two_passes(images, labels, teacher, seed)
         else:
+            graphs = self._recorded(images) if self._records else None
             _seed(*seed)
             with self._autocast():
-                output = self._parallel(images)
+                output = self._parallel(images) if graphs is None else self.model.vectors(graphs(images))
             terms = self._losses(output, labels, teacher)
         if self.micro_batch:
             distributed.average_gradients(self.model.parameters())
         return terms
+
+    def _recorded(self, images: Tensor) -> GraphedBackbone | None:
+        if not self.model.backbone.training:  # frozen: it has no backward pass
+            return None
+        size = tuple(images.shape)
+        if size not in self._graphs:
+            self._graphs.clear()  # batches of the size before do not come again, and their memory is needed
+            self._graphs[size] = record_backbone(self.model, images, precision=self.precision)
+        return self._graphs[size]
 
     def _two_passes(
         self, images: Tensor, labels: Tensor, teacher: Tensor | None, seed: tuple[int, ...]
