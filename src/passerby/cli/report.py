@@ -12,7 +12,7 @@ from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.evaluation_flags import ReportFlags, Reporting, given_for
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
-from passerby.cli.shared_parameters import Encoder, Engine, Json, Seed
+from passerby.cli.shared_parameters import Encoder, Json, Seed
 
 
 def report(
@@ -26,7 +26,6 @@ def report(
         str | None, Parameter(metavar="GALLERY", help="Also show whom the cameras of this gallery saw.")
     ] = None,
     seed: Seed = 0,
-    engine: Engine = "auto",
     reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
@@ -39,7 +38,6 @@ def report(
         evaluation: How rankings are scored; what is not given is as the run's recipe says.
         gallery: A gallery's sightings are shown by person and by camera.
         seed: Chooses who counts as an impostor in the section on unknown people.
-        engine: see `Engine`.
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
@@ -54,7 +52,6 @@ def report(
         source_of(run, reading),
         dataset,
         out,
-        engine=engine,
         sightings=seen,
         seed=seed,
         **given_for(evaluation, dataset.protocol),

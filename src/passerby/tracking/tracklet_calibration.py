@@ -15,7 +15,8 @@ from passerby.array_types import Bool, Float32, Float64, Int64
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import EmbeddingError
 from passerby.files import replace_file
-from passerby.models.encoder import Encoder, description_path
+from passerby.models.description import description_path
+from passerby.models.encoder import Encoder
 
 CALIBRATION_FILE = "tracklets.json"
 """Beside an encoder's weights; beside the description NAME.toml of a foreign model it is NAME.tracklets.json."""
