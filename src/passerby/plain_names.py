@@ -15,6 +15,8 @@ def plain_name(text: str) -> str:
     Args:
         text: as it was written.
     """
+    if text.isascii() and text.isprintable():
+        return text.strip()
     visible = "".join(c for c in text if c in "\t\n\r" or unicodedata.category(c) not in _INVISIBLE)
     return unicodedata.normalize("NFC", visible).strip()
 
@@ -26,7 +28,7 @@ def plain_key(text: str) -> str:
         text: as it was written.
     """
     name = plain_name(text)
-    number = _NUMBER.fullmatch(name)
+    number = _NUMBER.fullmatch(name) if name[-1:].isdecimal() or name[-1:] == "." else None
     if number is None:
         return name
     digits = str(int(number[2]))

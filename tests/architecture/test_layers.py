@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "passerby"
 LAYERS = (
     ("array_types", "config", "distributed", "errors", "files", "lazy", "moved_modules", "numba_jit", "plain_names",
-     "progress", "recipes", "version"),
+     "progress", "recipes", "version", "zip_files"),
     ("images",),
     ("data", "losses", "models", "search"),
     ("embedding",),

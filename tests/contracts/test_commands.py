@@ -185,6 +185,7 @@ def place(tmp_path: Path) -> Path:
         known = slice(None) if side == "query" else slice(6)
         pids = np.arange(1, 9)
         np.savez(tmp_path / f"{side}.npz", vector=vectors[known], pid=pids[known], camid=np.full(8, camera)[known])
+    (tmp_path / "seen.csv").write_text("identity,camera,start\nperson-2,yard,1800000000\n")
     (tmp_path / "tracks.txt").write_text("1,1,4,8,16,48,1\n2,1,5,8,16,48,1\n2,2,90,8,16,48,1\n")
     return tmp_path
 
@@ -213,6 +214,8 @@ CHEAP = {
     "gallery list": "gallery list {0}/people.gallery",
     "gallery observations": "gallery observations {0}/people.gallery person-1",
     "gallery sightings": "gallery sightings {0}/people.gallery person-1 --camera hall --newest 3",
+    "gallery import-sightings": "gallery import-sightings {0}/people.gallery {0}/seen.csv",
+    "gallery thin-templates": "gallery thin-templates {0}/people.gallery --most 1 --apply",
     "gallery keep-sightings": "gallery keep-sightings {0}/people.gallery --vectors --days 30 --templates 5",
     "gallery consolidate": "gallery consolidate {0}/people.gallery --least 0.5",
     "gallery history": "gallery history {0}/people.gallery --limit 2",

@@ -20,7 +20,7 @@ COMMANDS_WITH_ENCODER = {
     "train": f"train demo {DATA} --out {{1}}/run {TINY}",
     "evaluate": "evaluate {0}/run --ap trapezoid",
     "embed": "embed {0}/run --out {1}",
-    "report": "report {0}/run --out {1}/report.html",
+    "report": "report {0}/run --out {1}/report.html --gallery {0}/seen.gallery",
     "calibrate": "calibrate {1}/run --far 0.1",
     "cross-domain": "cross-domain {0}/run --on {0}/people",
     "compare": f"compare demo {DATA} --out {{1}}/compared --common {{0}}/common.toml",

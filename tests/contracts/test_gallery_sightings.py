@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.contracts.galleries import DIM, STORES, TinyEncoder, location, open_gallery, people, picture
 
@@ -16,6 +19,7 @@ from passerby.gallery.gallery import Gallery
 from passerby.gallery.images_or_vectors import thumbnail
 from passerby.gallery.migrate import migrate
 from passerby.gallery.result_types import Sighting
+from passerby.gallery.sighting_files import SCHEMA
 
 PEOPLE = people(6, 8)
 NOON = 1_780_000_000.0
@@ -249,6 +253,67 @@ def test_a_person_whose_sightings_move_away_is_marked(gallery: Gallery) -> None:
     assert [i.drift for i in gallery.identities()] == [True, False]
 
 
+def test_templates_that_are_there_are_thinned(gallery: Gallery) -> None:
+    gallery.enroll("ada", vectors=PEOPLE[0, 2:6], camera="door", time=7)
+    gallery.enroll("ada", vectors=PEOPLE[0, 6:8])
+    ids = [one.id for one in gallery.observations()]
+    before = gallery.observations(), gallery.vectors(ids).tobytes()
+    with pytest.raises(GalleryError, match="no bound of its own"):
+        gallery.thin_templates()
+    with pytest.raises(GalleryError, match="1 or more"):
+        gallery.thin_templates(0)
+    gallery.set_sightings(templates_per_camera=3)
+    planned = gallery.thin_templates()
+    assert str(planned) == "3 observations of 1 people would be taken away, 7 are left"
+    assert (gallery.observations(), gallery.vectors(ids).tobytes()) == before
+    done = gallery.thin_templates(2, apply=True)
+    assert str(done) == "4 observations of 1 people taken away, 6 are left"
+    left = gallery.observations("ada")
+    assert [one.camera for one in left].count("door") == 2
+    assert gallery.thin_templates(2).surplus == 0
+    gallery.check()
+    assert gallery.undo().action == "thin"
+    assert (gallery.observations(), gallery.vectors(ids).tobytes()) == before
+    gallery.check()
+    gallery.thin_templates(1, identity="ada", apply=True)
+    assert len(gallery.observations("bob")) == 2
+    gallery.merge("bob", "ada")
+    with pytest.raises(GalleryError, match="undo that one first"):
+        gallery.undo(next(e.id for e in gallery.history() if e.action == "thin" and not e.undone))
+    gallery.forget("bob")
+    assert all(not event.private for event in gallery.history())
+    gallery.check()
+
+
+def test_thinned_pictures_come_back_in_several_entries(tmp_path: Path, store: str) -> None:
+    with open_gallery(tmp_path, store, TinyEncoder()) as gallery:
+        gallery.enroll("ada", [picture(seed, 256, 128) for seed in range(30)], camera="door")
+        pictures = [gallery.thumbnail(one.id) for one in gallery.observations()]
+        gallery.thin_templates(1, apply=True)
+        assert len(gallery.observations()) == 1
+        assert len([e for e in gallery.history() if e.action == "thin"]) > 1
+        gallery.undo()
+        assert [gallery.thumbnail(one.id) for one in gallery.observations()] == pictures
+
+
+def test_a_camera_whose_sightings_move_away_is_marked(gallery: Gallery) -> None:
+    """Everybody is seen differently by it; another camera, and one person alone, change nothing."""
+    draw = np.random.default_rng(0)
+    away = draw.standard_normal(DIM).astype(np.float32)
+
+    def see(count: int, camera: str, move: float, people: int = 2) -> dict[str | None, bool]:
+        for number in range(count):
+            noise = 0.01 * draw.standard_normal(DIM).astype(np.float32)
+            gallery.observe(PEOPLE[number % people, 0] + noise + move * away, camera=camera)
+        return {one.camera: one.drift for one in gallery.sightings_by_camera()}
+
+    assert see(44, "hall", 0.0) == {"hall": False}
+    assert see(15, "hall", 0.0) == {"hall": False}
+    assert see(44, "yard", 0.05) == {"hall": False, "yard": False}
+    assert see(16, "yard", 0.05) == {"hall": False, "yard": False}
+    assert see(20, "hall", 0.05) == {"hall": True, "yard": False}
+
+
 def test_pictures_of_sightings(tmp_path: Path, store: str) -> None:
     with open_gallery(tmp_path, store, TinyEncoder()) as gallery:
         gallery.enroll("ada", picture(1))
@@ -352,3 +417,120 @@ def test_those_whom_a_camera_saw_at_once_stay_two(gallery: Gallery) -> None:
         assert sighting.identity not in seen.setdefault(sighting.start, set())
         seen[sighting.start].add(sighting.identity)
     assert 2 + 8 <= len(gallery) < 2 + 32
+
+
+@pytest.fixture
+def exported(gallery: Gallery, tmp_path: Path) -> Path:
+    """Five sightings in a file: with and without times, frames, pictures."""
+    with_pictures = replace(tracklet(PEOPLE[0, 2:5], NOON), thumbnail=thumbnail(picture(1)))
+    gallery.observe_tracklet(with_pictures)
+    gallery.observe(PEOPLE[0, 5], camera="hall", time=12.5)
+    gallery.observe(PEOPLE[1, 3])
+    gallery.observe(PEOPLE[1, 4], camera="yard", time=NOON, end=NOON + 5, source='a "film", 2.mp4', frames=(3, 9))
+    gallery.observe(PEOPLE[2, 0], camera="yard", time=NOON + 9)
+    path = tmp_path / "seen.parquet"
+    assert gallery.export_sightings(path) == 5
+    return path
+
+
+def values(sightings: list[Sighting]) -> list[dict[str, Any]]:
+    """What a file holds of sightings."""
+    left_out = {"id", "observations", "identification", "has_vector"}
+    return [{name: value for name, value in asdict(one).items() if name not in left_out} for one in sightings]
+
+
+def test_sightings_come_back_from_a_file(gallery: Gallery, exported: Path, tmp_path: Path, store: str) -> None:
+    before = gallery.sightings()
+    assert str(gallery.import_sightings(exported)) == "0 sightings added, 5 were there already"
+    assert len(gallery.sightings()) == 5
+    csv = tmp_path / "seen.csv"
+    gallery.export_sightings(csv)
+    with Gallery.open(tmp_path / "copy.gallery") as copy:
+        for who, name in enumerate(("ada", "bob", "unknown-1")):
+            copy.enroll(name, vectors=PEOPLE[who, :2])
+        for path in (exported, csv):
+            added = copy.import_sightings(path, actor="me")
+            assert (added.added, added.repeated) == (5, 0)
+            found = values(copy.sightings())
+            expected = values(before)
+            if path is csv:
+                assert not any(one.pop("has_thumbnail") for one in found)
+                [one.pop("has_thumbnail") for one in expected]
+            assert found == expected
+            assert copy.import_sightings(path).repeated == 5
+            copy.check()
+            assert (copy.undo().action, copy.sightings()) == ("import_sightings", [])
+
+
+def test_an_import_of_sightings_is_taken_back_whole(gallery: Gallery, exported: Path) -> None:
+    ids = [one.id for one in gallery.sightings()]
+    last = gallery.sightings("bob")
+    gallery.forget("ada")
+    gallery.enroll("ada", vectors=PEOPLE[0, :2])
+    assert (gallery.import_sightings(exported).added, len(gallery.sightings("ada"))) == (2, 2)
+    gallery.merge("bob", "ada")
+    assert len(gallery.sightings("bob")) == len(last) + 2
+    gallery.undo(next(e.id for e in gallery.history() if e.action == "import_sightings"))
+    assert [one.id for one in gallery.sightings("bob")] == [one.id for one in last]
+    assert {one.id for one in gallery.sightings()} < set(ids)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("identity", "nobody", "nobody called 'nobody'"),
+        ("identity", "a\x00b", "identity"),
+        ("camera", "", "camera"),
+        ("start", float("inf"), "row 1: time"),
+        ("end", 5.0, "end: expected a moment not before"),
+        ("distance", 3.0, "distance: expected a number from 0 to 2"),
+        ("distance", float("nan"), "distance"),
+        ("p_value", -0.5, "p_value"),
+        ("frames", 0, "frames: expected a whole number of 1 or more"),
+        ("first_frame", None, "expected both or none"),
+        ("last_frame", -4, "last_frame"),
+        ("source", "x" * 2000, "source"),
+        ("stored", float("nan"), "stored"),
+        ("thumbnail", b"<script>", "thumbnail"),
+    ],
+)
+def test_sightings_that_could_not_be_stored_are_not_imported(
+    tmp_path: Path, column: str, value: Any, message: str
+) -> None:
+    rows: dict[str, list[Any]] = {
+        "identity": ["ada", "ada"], "camera": ["hall"] * 2, "start": [NOON] * 2, "end": [NOON + 1] * 2,
+        "distance": [0.1] * 2, "p_value": [0.01] * 2, "frames": [2] * 2, "first_frame": [1] * 2, "last_frame": [2] * 2,
+        "source": [""] * 2, "stored": [NOON] * 2, "thumbnail": [None] * 2,
+    }  # fmt: skip
+    rows[column][1] = value
+    path = tmp_path / "seen.parquet"
+    pq.write_table(pa.table({name: pa.array(column, SCHEMA.field(name).type) for name, column in rows.items()}), path)
+    with Gallery.open(tmp_path / "people.gallery") as gallery:
+        gallery.enroll("ada", vectors=PEOPLE[0, :2])
+        with pytest.raises(GalleryError, match=message) as caught:
+            gallery.import_sightings(path)
+        assert "row 1" in str(caught.value)
+        assert "nothing was imported" in str(caught.value)
+        assert gallery.sightings() == []
+        assert [event.action for event in gallery.history()] == ["enroll"]
+
+
+def test_files_that_hold_no_sightings(tmp_path: Path) -> None:
+    broken, csv, extra, typed = (tmp_path / name for name in ("a.parquet", "b.csv", "c.csv", "d.parquet"))
+    broken.write_bytes(b"PAR1 broken")
+    csv.write_text("identity,start\nada,noon\n")
+    extra.write_text("identity,mood\nada,happy\n")
+    pq.write_table(pa.table({"identity": ["ada"], "start": ["noon"]}), typed)
+    with Gallery.open(tmp_path / "people.gallery") as gallery:
+        gallery.enroll("ada", vectors=PEOPLE[0, :2])
+        for path, message in (
+            (broken, "cannot be read as sightings"), (csv, "cannot be read as sightings"), (extra, "column 'mood'"),
+            (typed, "column 'start'"), (tmp_path / "none.csv", "no such file"), (tmp_path / "x.txt", "by the file's"),
+        ):  # fmt: skip
+            with pytest.raises(GalleryError, match=message):
+                gallery.import_sightings(path)
+        (tmp_path / "few.csv").write_text("identity,camera,start\nada,,5\nada,hall,\n")
+        assert gallery.import_sightings(tmp_path / "few.csv").added == 2
+        assert [(s.camera, s.start, s.end, s.frames) for s in gallery.sightings()] == [
+            ("hall", None, None, 1), (None, 5.0, 5.0, 1),
+        ]  # fmt: skip

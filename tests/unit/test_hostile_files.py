@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tarfile
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ import torch
 from passerby.data.datasets import load_dataset
 from passerby.data.manifest import MOST_ROWS, read_manifest
 from passerby.data.readers.mat import load_mat
-from passerby.errors import DataError, ImageError, WeightsError
+from passerby.embedding.vector_files import read_embeddings
+from passerby.errors import DataError, EmbeddingError, ImageError, WeightsError
 from passerby.images.decode import read_image
 from passerby.models.calibrated_threshold import check_threshold
 from passerby.models.described_encoder import described_encoder
@@ -139,3 +142,131 @@ def test_paths_leave_the_root_only_if_that_is_allowed(tmp_path: Path) -> None:
             with pytest.raises(DataError, match=r"row 3: .* lies outside .*outside_root"):
                 read_manifest(table)
     read_manifest(manifest(root / "people.csv", "b.jpg", "inner.jpg", str(root / "c.jpg"), "d.jpg"))
+
+
+# -- archives ----------------------------------------------------------------------------------------------------------
+
+
+def zipped(path: Path, names: list[str], content: bytes, kind: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name in names:
+            archive.writestr(name, content)
+    return path
+
+
+def array_head(shape: str, kind: str = "<f4") -> bytes:
+    head = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode()
+
+
+def bomb(path: Path, entry: str) -> Path:
+    """A megabyte that expands to more than one GiB."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(entry, "w") as file:
+        file.write(array_head("(290000, 1000)"))
+        for _ in range(1110):
+            file.write(bytes(2**20))
+    assert path.stat().st_size < 2 * 2**20
+    return path
+
+
+def encrypted(path: Path) -> Path:
+    """The flag alone, in both places where a zip file has it."""
+    data = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = 0
+        while (start := data.find(mark, start)) >= 0:
+            data[start + place] |= 1
+            start += 4
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pth"])
+def test_hostile_zip_files(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"file{suffix}"
+
+    def refused(message: str) -> None:
+        if suffix == ".npz":
+            with pytest.raises(EmbeddingError, match=message):
+                read_embeddings(path)
+        else:
+            with pytest.raises(WeightsError, match=message):
+                read_checkpoint(path)
+
+    bomb(path, "vector.npy" if suffix == ".npz" else "archive/data/0")
+    refused("expand to .*, more than 64 times as many")
+    zipped(path, ["vector.npy", "archive/data.pkl"], b"x" * 1000)
+    encrypted(path)
+    refused("encrypted")
+    whole = zipped(path, ["vector.npy", "archive/data.pkl"], os.urandom(5000)).read_bytes()
+    path.write_bytes(whole[:6000])
+    refused("cut short")
+    path.write_bytes(whole[:100] + bytes(200) + whole[300:])
+    refused("cannot be read|not a readable checkpoint")
+    zipped(path, ["../../vector.npy", "/etc/vector.npy"], b"x")
+    refused("no column 'vector'|not a readable checkpoint")
+    assert not (tmp_path.parent / "vector.npy").exists()
+    path.write_bytes(b"PK\x03\x04" + bytes(60))
+    refused("cut short")
+
+
+def test_a_zip_file_of_very_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = zipped(tmp_path / "many.npz", [str(i) for i in range(300)], b"")
+    monkeypatch.setattr("passerby.zip_files.MOST_ENTRIES", 299)
+    with pytest.raises(EmbeddingError, match="300 entries, and 299 are the limit"):
+        read_embeddings(path)
+    monkeypatch.setattr("passerby.zip_files.MOST_LIST_BYTES", 1000)
+    with pytest.raises(EmbeddingError, match="its list of entries has"):
+        read_embeddings(path)
+
+
+@pytest.mark.parametrize("shape", ["(1000000000, 1000000)", "(4, 3)", "(-1, 5)", "(1 << 70,)"])
+def test_an_array_that_promises_more_than_it_holds(tmp_path: Path, shape: str) -> None:
+    (tmp_path / "vectors.npy").write_bytes(array_head(shape) + bytes(8))
+    with pytest.raises(EmbeddingError, match="cannot be read as a numpy file"):
+        read_embeddings(tmp_path / "vectors.npy")
+    zipped(tmp_path / "vectors.npz", ["vector.npy"], array_head(shape) + bytes(8))
+    with pytest.raises(EmbeddingError, match="cannot be read"):
+        read_embeddings(tmp_path / "vectors.npz")
+
+
+@pytest.mark.parametrize("name", ["people.zip", "people.tar", "people.tar.gz", "people.tgz"])
+def test_archives_are_not_unpacked(tmp_path: Path, name: str) -> None:
+    """Whatever their names lead to, however much they expand to: nobody looks into them."""
+    path = tmp_path / name
+    if name.endswith("zip"):
+        zipped(path, ["../0001_c1s1_000001_00.jpg"], b"x")
+    else:
+        with tarfile.open(path, "w") as archive:
+            archive.addfile(tarfile.TarInfo("/etc/0001_c1s1_000001_00.jpg"))
+    for arguments in (("market1501", path), ("cuhk03", path), ("mars", path), (str(path),)):
+        with pytest.raises(DataError, match="an archive to be unpacked first"):
+            load_dataset(*arguments)
+
+
+def test_a_tar_file_is_no_checkpoint(tmp_path: Path) -> None:
+    """torch used to extract such files, wherever their names lead."""
+    path = tmp_path / "old.pth.tar"
+    with tarfile.open(path, "w") as archive:
+        for name in ("../storages", "/tmp/tensors", "pickle"):
+            archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(WeightsError, match=r"not a readable checkpoint|not a checkpoint"):
+        read_checkpoint(path)
+
+
+@posix
+def test_links_in_a_folder_of_images(tmp_path: Path) -> None:
+    """A link to a device or to another file is no picture; a link to a folder above is not followed round and round."""
+    folder = tmp_path / "people"
+    for person in ("anna", "bert"):
+        for camera in ("door", "hall"):
+            (folder / person / camera).mkdir(parents=True)
+            (folder / person / camera / "loop").symlink_to(folder)
+            (folder / person / camera / "secret.jpg").symlink_to("/etc/passwd")
+    try:
+        dataset = load_dataset(str(folder))
+    except DataError:
+        return
+    for sample in (*dataset.train, *dataset.query, *dataset.gallery):
+        with pytest.raises(ImageError):
+            read_image(sample.path)

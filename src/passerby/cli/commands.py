@@ -125,11 +125,17 @@ COMMANDS: dict[str, Command] = {
     "gallery sightings": Command(
         _CLI + "gallery_sightings:sightings", "", "who was seen by which camera, when; also as Parquet or CSV"
     ),
+    "gallery import-sightings": Command(
+        _CLI + "gallery_sightings:import_sightings", "", "add sightings from Parquet or CSV; undo takes them back"
+    ),
     "gallery find-sightings": Command(
         _CLI + "gallery_sightings:find_sightings", "", "rank all past sightings by likeness to a person"
     ),
     "gallery keep-sightings": Command(
         _CLI + "gallery_sightings:keep_sightings", "", "show or set what is stored of sightings, and how long"
+    ),
+    "gallery thin-templates": Command(
+        _CLI + "gallery_sightings:thin_templates", "", "leave few observations of each person and camera"
     ),
     "gallery consolidate": Command(
         _CLI + "gallery_sightings:consolidate", "", "which unknowns are one person; --apply makes them one"

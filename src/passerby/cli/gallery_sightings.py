@@ -1,7 +1,8 @@
-"""`passerby gallery`: sightings, find-sightings, keep-sightings, consolidate."""
+"""`passerby gallery`: sightings, import-sightings, find-sightings, keep-sightings, thin-templates, consolidate."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -44,6 +45,19 @@ def sightings(
             return
         found = opened.sightings(name, camera=camera, after=after, before=before, newest=newest)
     show(found, as_json=json, text=table([sighting_row(one) for one in found], empty=f"{gallery}: no sightings"))
+
+
+def import_sightings(
+    gallery: GalleryLocation,
+    file: Annotated[Path, Parameter(help="Parquet or CSV, as `passerby gallery sightings --to` writes it.")],
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """Add sightings of people who are in the gallery; those that are there already are left out."""
+    with open_gallery(gallery) as opened:
+        found = opened.import_sightings(file)
+    show({"gallery": gallery, "file": str(file), **asdict(found)}, as_json=json, text=f"{gallery}: {found}")
 
 
 def find_sightings(
@@ -98,6 +112,24 @@ def keep_sightings(
         f"{'any number of' if most is None else f'at most {most}'} observations of a person and camera"
     )
     show(result, as_json=json, text=text)
+
+
+def thin_templates(
+    gallery: GalleryLocation,
+    name: Annotated[str | None, Parameter(help="Of this person only.")] = None,
+    /,
+    *,
+    most: Annotated[
+        int | None,
+        Parameter(metavar="N", help="How many of a person and camera stay (default: as keep-sightings says)."),
+    ] = None,
+    apply: Annotated[bool, Parameter(negative=(), help="Take the others away; one undo brings them back.")] = False,
+    json: Json = False,
+) -> None:
+    """Leave few observations of each person and camera, the most unlike each other."""
+    with open_gallery(gallery, read_only=not apply) as opened:
+        found = opened.thin_templates(most, identity=name, apply=apply)
+    show(found, as_json=json)
 
 
 def consolidate(

@@ -6,9 +6,11 @@ import csv
 import importlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,7 @@ from passerby.embedding.embeddings import Embeddings
 from passerby.errors import DataError, EmbeddingError, MissingExtraError, UsageError, unknown_name
 from passerby.files import replace_file
 from passerby.search.arrays import as_vectors, number_names
+from passerby.zip_files import is_zip, zip_fault
 
 COLUMNS = ("vector", "pid", "camid", "path", "time", "tracklet")
 """What may be known of each row; only the vector must be."""
@@ -188,15 +191,19 @@ def _read_npy(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Array], M
 def _loaded(path: Path) -> Any:
     try:
         return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except _UNREADABLE as error:
         raise EmbeddingError(f"{path}: cannot be read as a numpy file ({error})") from None
 
 
 def _read_npz(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Array], Mapping[str, Any]]:
+    if not is_zip(path):
+        raise EmbeddingError(f"{path}: cannot be read as a numpy file (it is no zip file)")
+    if fault := zip_fault(path):
+        raise EmbeddingError(f"{path}: cannot be read ({fault})")
     with _loaded(path) as arrays:
         try:
-            return {column: arrays[name] for column, name in names.items() if name in arrays.files}, {}
-        except ValueError as error:  # an array of Python objects
+            return {column: np.asarray(arrays[name]) for column, name in names.items() if name in arrays.files}, {}
+        except _UNREADABLE as error:  # for one, an array of Python objects
             raise EmbeddingError(f"{path}: cannot be read ({error})") from None
 
 
@@ -252,6 +259,8 @@ def _counted(columns: list[str], name: str) -> list[str]:
     return sorted((c for c, number in numbers.items() if number.isdecimal()), key=lambda c: int(numbers[c]))
 
 
+_UNREADABLE = (OSError, ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, BadZipFile, zlib.error)
+"""What numpy raises where bytes are missing, changed, encrypted, or promise more than there is memory."""
 _READERS: dict[str, Callable[[Path, Mapping[str, str]], tuple[dict[str, Array], Mapping[str, Any]]]] = {
     ".parquet": _read_parquet,
     ".npy": _read_npy,

@@ -59,7 +59,9 @@ from passerby.search.score import Score, ScoreName
 if TYPE_CHECKING:
     from passerby.gallery.calibration import Calibrator, GalleryCalibration
     from passerby.gallery.duplicates import DuplicatePair
+    from passerby.gallery.sighting_import import ImportedSightings
     from passerby.gallery.stores.sqlite.salvage import Salvage
+    from passerby.gallery.thinning import ThinnedTemplates
 
 __all__ = ["Event", "Forgotten", "Gallery", "Identification", "Identity", "Match", "Observation", "Sighting"]
 
@@ -844,6 +846,23 @@ class Gallery:
         found = self.sightings(identity, camera=camera, after=after, before=before)
         return write_sightings(found, Path(target), thumbnail=self.sighting_thumbnail)
 
+    def import_sightings(self, source: str | os.PathLike[str], *, actor: str = "") -> ImportedSightings:
+        """Add sightings of people who are here from a Parquet or CSV file, as `export_sightings` writes it.
+
+        All or nothing, checked like what `observe` stores. Those that are here already are left out and counted; the
+        others get new ids, and no observations or vectors. Logged, can be undone.
+
+        Args:
+            source: the file; columns may be missing, but not "identity".
+            actor: who asked, for the log.
+
+        Raises:
+            GalleryError: not such a file, a row that cannot be stored, or of somebody who is not here.
+        """
+        from passerby.gallery.sighting_import import import_sightings
+
+        return import_sightings(self._store, Path(source), actor)
+
     def sighting_thumbnail(self, sighting: int) -> bytes | None:
         """The small JPEG of a sighting; None where it was seen as a bare vector."""
         return self._store.sightings.thumbnail(sighting)
@@ -950,6 +969,31 @@ class Gallery:
         """
         with self._store.transaction() if apply else nullcontext():
             return consolidate(self._store, least=least, apply=apply, actor=actor)
+
+    def thin_templates(
+        self, most: int | None = None, *, identity: str | int | None = None, apply: bool = False, actor: str = ""
+    ) -> ThinnedTemplates:
+        """Leave few observations of each person and camera, the most unlike each other, of what is stored already.
+
+        One `undo` brings them back, under their ids: until the person is forgotten the log keeps what was taken away.
+
+        Args:
+            most: observations of one identity and camera that stay; default: `templates_per_camera`.
+            identity: of this person only; default: of all.
+            apply: take the others away. Default: only say how many there are.
+            actor: who asked, for the log.
+
+        Raises:
+            GalleryError: no bound, or there is nobody of this name.
+        """
+        from passerby.gallery.thinning import thin_templates
+
+        with self._store.transaction() if apply else nullcontext():
+            chosen = [self._record(identity)] if identity is not None else identities.standing(self._store)
+            found = thin_templates(self._store, chosen, most, apply=apply, actor=actor)
+        if apply:
+            self._store.settle_erasure()
+        return found
 
     def forget(self, identity: str | int, *, actor: str = "") -> Forgotten:
         """Erase an identity: vectors, thumbnails, names, notes, sightings, and what the log says of it, from all files.

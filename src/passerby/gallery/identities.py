@@ -61,6 +61,11 @@ def expired(store: Store, moment: float) -> list[IdentityRecord]:
     ]
 
 
+def standing(store: Store) -> list[IdentityRecord]:
+    """Identities that were not merged into another."""
+    return [record for record in store.identities().values() if record.merged_into is None]
+
+
 def new_identity(store: Store, name: str, *, unknown: bool = False) -> IdentityRecord:
     """Store an identity that has no observations yet."""
     record = IdentityRecord(0, name, unknown=unknown, created=clock.time())

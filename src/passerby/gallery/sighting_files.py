@@ -58,23 +58,27 @@ def write_sightings(
 
 
 def _table(sightings: Sequence[Sighting]) -> Any:
-    columns: dict[str, tuple[Any, Callable[[Sighting], object]]] = {
-        "sighting": (pa.int64(), lambda s: s.id),
-        "identity": (pa.string(), lambda s: s.identity),
-        "new": (pa.bool_(), lambda s: s.new),
-        "camera": (pa.string(), lambda s: s.camera),
-        "start": (pa.float64(), lambda s: s.start),
-        "end": (pa.float64(), lambda s: s.end),
-        "start_iso": (pa.string(), lambda s: iso_time(s.start)),
-        "end_iso": (pa.string(), lambda s: iso_time(s.end)),
-        "distance": (pa.float64(), lambda s: s.distance),
-        "p_value": (pa.float64(), lambda s: s.p_value),
-        "frames": (pa.int64(), lambda s: s.frames),
-        "source": (pa.string(), lambda s: s.source),
-        "first_frame": (pa.int64(), lambda s: s.first_frame),
-        "last_frame": (pa.int64(), lambda s: s.last_frame),
-        "stored": (pa.float64(), lambda s: s.at),
-    }
     return pa.table(
-        {name: pa.array([of(sighting) for sighting in sightings], kind) for name, (kind, of) in columns.items()}
+        {name: pa.array([of(sighting) for sighting in sightings], kind) for name, (kind, of) in _COLUMNS.items()}
     )
+
+
+_COLUMNS: dict[str, tuple[Any, Callable[[Sighting], object]]] = {
+    "sighting": (pa.int64(), lambda s: s.id),
+    "identity": (pa.string(), lambda s: s.identity),
+    "new": (pa.bool_(), lambda s: s.new),
+    "camera": (pa.string(), lambda s: s.camera),
+    "start": (pa.float64(), lambda s: s.start),
+    "end": (pa.float64(), lambda s: s.end),
+    "start_iso": (pa.string(), lambda s: iso_time(s.start)),
+    "end_iso": (pa.string(), lambda s: iso_time(s.end)),
+    "distance": (pa.float64(), lambda s: s.distance),
+    "p_value": (pa.float64(), lambda s: s.p_value),
+    "frames": (pa.int64(), lambda s: s.frames),
+    "source": (pa.string(), lambda s: s.source),
+    "first_frame": (pa.int64(), lambda s: s.first_frame),
+    "last_frame": (pa.int64(), lambda s: s.last_frame),
+    "stored": (pa.float64(), lambda s: s.at),
+}
+SCHEMA = pa.schema([*((name, kind) for name, (kind, _) in _COLUMNS.items()), ("thumbnail", pa.binary())])
+"""Columns of a file; `thumbnail` is in Parquet files only."""

@@ -13,12 +13,13 @@ from passerby.gallery.comparison import undo_comparison
 from passerby.gallery.events import Event
 from passerby.gallery.identities import find
 from passerby.gallery.stores.protocol import Store
-from passerby.gallery.stores.rows import IdentityRecord
+from passerby.gallery.stores.rows import IdentityRecord, SightingWhere
+from passerby.gallery.thinning import put_back
 
 CHANGES = frozenset(
     {
-        *("enroll", "observe", "import", "merge", "split", "reassign", "update", "pair"),
-        *("threshold", "far", "sightings", "comparison", "forget", "purge"),
+        *("enroll", "observe", "import", "merge", "split", "reassign", "update", "pair", "thin"),
+        *("threshold", "far", "sightings", "import_sightings", "comparison", "forget", "purge"),
     }
 )
 """Actions that change what the gallery knows; other entries of the log only note that something happened."""
@@ -161,6 +162,13 @@ def _undo_sightings(store: Store, event: Event) -> None:
     store.change_settings(replace(store.settings(), **event.detail["old"]))
 
 
+def _undo_import_of_sightings(store: Store, event: Event) -> None:
+    """Erase those that are still there, whoever has them by now."""
+    first, last = event.detail["first"], event.detail["last"]
+    there = store.sightings.select(SightingWhere(newer_than=first - 1))
+    store.sightings.erase(np.array([one.id for one in there if one.id <= last], np.int64))
+
+
 def _undo_far(store: Store, event: Event) -> None:
     store.change_settings(replace(store.settings(), far=event.detail["old"]))
 
@@ -173,6 +181,11 @@ def _undo_judgement(store: Store, event: Event) -> None:
     """Nothing to restore: a judgement that is marked as undone does not count."""
 
 
+def _undo_thinning(store: Store, event: Event) -> None:
+    _subject(store, event)
+    put_back(store, event)
+
+
 _REVERSALS = {
     "merge": _undo_merge,
     "split": _undo_split,
@@ -180,9 +193,11 @@ _REVERSALS = {
     "update": _undo_update,
     "threshold": _undo_threshold,
     "sightings": _undo_sightings,
+    "import_sightings": _undo_import_of_sightings,
     "far": _undo_far,
     "comparison": _undo_comparison,
     "pair": _undo_judgement,
+    "thin": _undo_thinning,
 }
 
 

@@ -32,6 +32,8 @@ from passerby.report.camera_names import CameraNames
 from passerby.report.figure_data import as_evaluated, collect_evidence, left_out_by
 from passerby.report.html_page import Section, render_page, write_page
 from passerby.report.sections import distance_pairs, pictures, provenance, scores
+from passerby.report.sections.sightings import Seen
+from passerby.report.sections.sightings import sightings as seen_by_cameras
 from passerby.version import __version__
 
 
@@ -61,6 +63,7 @@ def write_report(
     config: object | None = None,
     notes: Sequence[str] = (),
     extra_sections: Sequence[Section] = (),
+    sightings: Sequence[Seen] | None = None,
     seed: int = 0,
 ) -> Path:
     """Write the report: one HTML file that needs no network and reads well on a phone as on a wide screen.
@@ -80,6 +83,7 @@ def write_report(
         config: shown as its text (TOML); default: the configuration in the encoder's provenance.
         notes: shown at the top.
         extra_sections: shown after the ranked lists.
+        sightings: of a gallery (`Gallery.sightings`), shown by person and by camera; None: without that section.
         seed: of the random choices (which queries, which identities).
 
     Returns:
@@ -115,6 +119,7 @@ def write_report(
         *extra_sections,
         scores.cameras(evidence, first, query, gallery, cameras),
         pictures.identity_map(query, gallery, cameras, seed=seed),
+        *(seen_by_cameras(sightings) if sightings is not None else ()),
         pictures.activations(inside_of, query, cameras, seed=seed) if inside_of is not None else None,
         provenance.training(Path(metrics)) if metrics is not None else None,
         provenance.provenance(
@@ -149,6 +154,7 @@ def report(
     out: str | os.PathLike[str] | None = None,
     *,
     settings: EvaluationSettings | None = None,
+    sightings: Sequence[Seen] | None = None,
     seed: int = 0,
     progress: bool = True,
     **changes: Any,
@@ -163,6 +169,7 @@ def report(
         out: the .html file; default: report.html in `run`, if that is a folder.
         settings: how to evaluate; default: as the run's recipe says. Without a protocol: the dataset's own.
             Re-ranked results are shown beside the plain ones, by "k_reciprocal" where nothing else is set.
+        sightings: of a gallery, as for `write_report`.
         seed: of the random choices.
         progress: show bars on stderr.
         **changes: single settings by name, instead of those of `settings`; `rerank=None` shows only plain results.
@@ -216,6 +223,7 @@ def report(
         network=_network(run, encoder),
         config=config,
         notes=data.notes,
+        sightings=sightings,
         seed=seed,
     )
 

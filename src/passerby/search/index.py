@@ -89,6 +89,10 @@ class ExactIndex:
                 here = slots // BLOCK == block
                 self._blocks[block][slots[here] % BLOCK] = vectors[here]
 
+    def rows(self, first: int, end: int) -> Float32:
+        """The rows of slots within one block, to be written to before they belong to anybody, [end - first, D]."""
+        return self._blocks[first // BLOCK][first % BLOCK : first % BLOCK + end - first]
+
     def _changed(self, slots: Int64) -> None:
         """Drop what was derived; of the lengths, those of the identities that these slots belong to."""
         self._order = None

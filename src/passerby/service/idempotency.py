@@ -47,7 +47,7 @@ class IdempotentRequest:
         request_id: of the request.
         path: where it was sent to.
         began: by the monotonic clock.
-        answered: when its answer began to be sent, in seconds since 1970.
+        newest: the newest entry of the log when its answer began to be sent. (A date would not do: clocks go back.)
         running: whether it is still being worked on.
         invalidated: whether identities were changed meanwhile.
         answer: messages; [] where they are not kept.
@@ -58,7 +58,7 @@ class IdempotentRequest:
     request_id: str
     path: str
     began: float
-    answered: float = 0.0
+    newest: int = 0
     running: bool = True
     invalidated: bool = False
     answer: list[Any] = field(default_factory=list)
@@ -166,7 +166,7 @@ class IdempotencyMiddleware:
 
         async def keep(message: Message) -> None:
             if not answer:  # before the caller can know of it, and have somebody forgotten by another process
-                request.answered = clock.time()
+                await self._note_newest(request)
             answer.append(dict(message))
             await send(message)
 
@@ -175,12 +175,19 @@ class IdempotencyMiddleware:
         finally:
             self._answers.end(caller, key, request, answer)
 
+    async def _note_newest(self, request: IdempotentRequest) -> None:
+        """From which entry of the log on changes count; an answer for which that is not known is not kept."""
+        try:
+            request.newest = await self._context.query(newest_event)
+        except (GalleryError, StorageError):
+            request.invalidated = True
+
     async def _kept_answer(self, request: IdempotentRequest, caller: Key, request_id: str) -> list[Message]:
         """The answer that a request got, after the audit's entry that it is given again."""
         answer = request.answer
 
         def task(gallery: Gallery) -> None:
-            if identities_changed_since(gallery, request.answered):
+            if identities_changed_since(gallery, request.newest):
                 raise answer_discarded()
             detail = {"request": request_id, "first": request.request_id, "path": request.path}
             self._context.audit(gallery, [Note("repeat", None, caller.name, detail)])
@@ -207,14 +214,19 @@ class IdempotencyMiddleware:
         return invalidate_first
 
 
-def identities_changed_since(gallery: Gallery, moment: float) -> bool:
-    """Whether somebody was forgotten, renamed and the like after `moment`, by this process or another.
+def newest_event(gallery: Gallery) -> int:
+    """Number of the newest entry of the log; 0 where there is none."""
+    return max((event.id for event in gallery.history(limit=1)), default=0)
 
-    Searches the newest entries of the log; where they do not reach back to `moment`, the answer is yes.
+
+def identities_changed_since(gallery: Gallery, newest: int) -> bool:
+    """Whether somebody was forgotten, renamed and the like after an entry of the log, by this process or another.
+
+    Searches the newest entries; where they do not reach back to `newest`, the answer is yes.
     """
     events = gallery.history(limit=_EVENTS)
     for event in events:
-        if event.at < moment:
+        if event.id <= newest:
             return False
         if event.action in _INVALIDATING:
             return True

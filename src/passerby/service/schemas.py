@@ -381,6 +381,7 @@ class CameraSummary(BaseModel):
     new: int
     first: float | None
     last: float | None
+    drift: bool
     newest: list[SightingSummary]
 
 

@@ -72,6 +72,7 @@ class SightingFeed:
         self._seconds = seconds
         self._most = most
         self._waiting = waiting
+        self._visit_seconds = visit_seconds
         self._visits = Visits(visit_seconds)
         self._subscribers: set[Subscriber] = set()
         self._task: asyncio.Task[None] | None = None
@@ -112,6 +113,13 @@ class SightingFeed:
         for subscriber in list(self._subscribers):
             subscriber.put(None)
 
+    async def missed(self, last: int) -> tuple[list[SightingEvent], int]:
+        """What was stored after a sighting, the oldest first, and how many more there were before these."""
+        found: list[SightingSummary] = await self._query(partial(_all_newer, last))
+        visits = Visits(self._visit_seconds)
+        events = [SightingEvent(**one.model_dump(), visit=visits.begins(one)) for one in found]
+        return events[-_AT_ONCE:], max(0, len(events) - _AT_ONCE)
+
     async def _look(self) -> None:
         last: int | None = None
         while True:
@@ -136,3 +144,7 @@ def _newer(last: int | None, gallery: Gallery) -> tuple[int, list[SightingSummar
         return gallery.last_sighting(), []
     found = sorted(gallery.sightings(newer_than=last), key=lambda one: one.id)[:_AT_ONCE]
     return (found[-1].id if found else last), [SightingSummary.of(one) for one in found]
+
+
+def _all_newer(last: int, gallery: Gallery) -> list[SightingSummary]:
+    return [SightingSummary.of(one) for one in sorted(gallery.sightings(newer_than=last), key=lambda one: one.id)]

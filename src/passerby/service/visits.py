@@ -30,6 +30,8 @@ class Visits:
         start = sighting.start if dated and sighting.start is not None else sighting.stored
         end = sighting.end if dated and sighting.end is not None else sighting.stored
         before = self._last.pop(sighting.identity, None)
+        if before is not None and not dated and start < before - self._seconds:
+            before = None  # the clock was put back
         self._last[sighting.identity] = end if before is None else max(before, end)
         while len(self._last) > _MOST:
             self._last.popitem(last=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +91,21 @@ def test_an_answer_is_discarded_when_another_process_forgets(start: Start, encod
         other.forget("Ada")
     again = enroll(client, "Ada", "a key")
     assert (again.status_code, "Ada" in again.text, names(client)) == (GONE, False, set())
+
+
+def test_an_answer_is_discarded_though_the_clock_was_put_back(
+    start: Start, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start()
+    client = service.client()
+    enroll(client, "Ada", "a key")
+    assert enroll(client, "Ada", "a key").status_code == 201
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 86_400)
+    with Gallery.open(service.path, encoder) as other:
+        other.forget("Ada")
+    again = enroll(client, "Ada", "a key")
+    assert (again.status_code, "Ada" in again.text) == (GONE, False)
 
 
 def test_an_answer_that_comes_after_a_change_is_not_kept(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from tests.end_to_end.service.harness import Running
 from tests.end_to_end.service.page_driver import observe
+
+from passerby.gallery.gallery import Gallery
 
 
 def listed(service: Running, **query: str) -> list[str]:
@@ -28,6 +31,23 @@ def test_identities_are_filtered_and_sorted(service: Running) -> None:
     details = client.get("/v1/identity", params={"name": "ada"}).json()
     assert found["identities"][0]["newest"] == details["sightings"][-1]["observation"]
     assert client.get("/v1/identities", params={"sort": "age"}).status_code == 422
+
+
+def test_people_and_cameras_that_have_drifted(service: Running) -> None:
+    with Gallery.open(service.path, fingerprint=service.client().get("/v1/gallery").json()["encoder"]) as gallery:
+        ada, grace = (gallery.vectors([gallery.observations(name)[0].id])[0] for name in ("ada", "grace"))
+        draw = np.random.default_rng(0)
+        for number in range(100):
+            noise = (0.2 if number >= 75 else 0.02) * draw.standard_normal(len(ada)) / len(ada) ** 0.5
+            who = grace if number % 5 else ada
+            gallery.observe(who + noise.astype(np.float32), camera="hall", threshold=0.5, once_per_instant=False)
+    drifted = listed(service, kind="drift")
+    assert "ada" in drifted
+    everybody = service.client().get("/v1/identities").json()["identities"]
+    assert [one["name"] for one in everybody if one["drift"]] == drifted
+    assert {one["camera"]: one["drift"] for one in service.client().get("/v1/cameras").json()["cameras"]} == {
+        "hall": True
+    }
 
 
 def test_the_log_says_what_can_be_undone(service: Running) -> None:

@@ -91,7 +91,8 @@ def test_sightings_are_kept_searched_and_forgotten(start: Callable[..., Running]
 class Events:
     """What comes on /v1/events, one after the other; None where the stream has ended."""
 
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: httpx.Client, last: int | None = None) -> None:
+        self._headers = {} if last is None else {"Last-Event-ID": str(last)}
         self.parts: Queue[str | None] = Queue()
         self.ready = threading.Event()
         self._thread = threading.Thread(target=self._read, args=(client,))
@@ -99,7 +100,7 @@ class Events:
         assert self.ready.wait(60)
 
     def _read(self, client: httpx.Client) -> None:
-        with client.stream("GET", "/v1/events") as stream:
+        with client.stream("GET", "/v1/events", headers=self._headers) as stream:
             self.status = stream.status_code
             part: list[str] = []
             for line in stream.iter_lines():
@@ -154,6 +155,42 @@ def test_new_sightings_are_sent_as_they_are_stored(start: Callable[..., Running]
     running.server.should_exit = True  # ends streams at once
     events.end()
     more.end()
+
+
+def test_a_client_that_comes_again_gets_what_it_missed(
+    start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = start(limits=QUICK)
+    client = running.client()
+    seen = [
+        observe(client, seed, camera="hall", time=f"2026-05-01T08:00:0{seed}Z", threshold=0.001)["sighting"]
+        for seed in range(1, 5)
+    ]
+    events = Events(running.client("reader-token"), last=seen[1])
+    assert [events.next()["sighting"] for _ in range(2)] == seen[2:]
+    heartbeat(events)
+    seen.append(observe(client, 6, camera="hall", time="2026-05-01T08:00:09Z", threshold=0.001)["sighting"])
+    assert events.next()["sighting"] == seen[4]  # live, and once
+    monkeypatch.setattr("passerby.service.sighting_feed._AT_ONCE", 2)
+    late = Events(running.client("writer-token"), last=0)
+    while not (part := str(late.parts.get(timeout=60))).startswith("event: "):
+        pass
+    assert part == "event: lost\ndata: 3"
+    assert [late.next()["sighting"] for _ in range(2)] == seen[3:]
+    for wrong in ("-1", "soon", "1" * 30):
+        assert client.get("/v1/events", headers={"Last-Event-ID": wrong}).status_code == 422
+    running.server.should_exit = True
+    events.end()
+    late.end()
+
+
+@pytest.mark.parametrize("token", ["", "nobody-knows-this"])
+def test_the_stream_needs_a_key(start: Callable[..., Running], token: str) -> None:
+    running = start(limits=QUICK)
+    answer = running.client(None).get("/v1/events", headers={"Authorization": f"Bearer {token}"} if token else {})
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/json"
+    assert "passerby_event_subscribers 0" in running.client().get("/metrics").text
 
 
 def test_a_key_that_is_removed_ends_the_stream(start: Callable[..., Running], tmp_path: Any) -> None:

@@ -77,6 +77,12 @@ def test_visits_of_films_count_from_when_they_were_stored() -> None:
     assert [visits.begins(sighting("ada", at, stored)) for at, stored in steps] == [True, False, True]
 
 
+def test_a_clock_that_is_put_back_silences_nobody() -> None:
+    visits = Visits(300)
+    steps = [(None, 10_000.0), (None, 2_000.0), (None, 2_100.0), (None, 1_990.0), (None, 2_500.0)]
+    assert [visits.begins(sighting("ada", at, stored)) for at, stored in steps] == [True, True, False, False, True]
+
+
 def test_a_slow_subscriber_loses_the_oldest() -> None:
     subscriber = Subscriber(2)
     for _ in range(5):

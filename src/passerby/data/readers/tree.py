@@ -20,6 +20,7 @@ from passerby.images.decode import EXTENSIONS, HEIC_EXTENSIONS
 NOT_READ = "not read"
 """First words of a note, or a warning, about what lies there and was left out."""
 _NAMED = 3  # examples in such a note
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar", ".gz")
 _LITTER = frozenset({"thumbs.db", ".ds_store", "desktop.ini", "__macosx"})
 
 
@@ -49,7 +50,7 @@ def entries(folder: Path) -> list[str]:
     except FileNotFoundError:
         raise DataError(f"{folder}: no such folder") from None
     except NotADirectoryError:
-        raise DataError(f"{folder}: not a folder") from None
+        raise DataError(f"{folder}: not a folder{_unpack(folder)}") from None
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror})") from error
     return sorted((name for name in names if not is_litter(name)), key=os.fsencode)
@@ -128,7 +129,9 @@ def find_folder(root: str | os.PathLike[str], needs: Sequence[str], known: Seque
     if not top.exists():
         raise DataError(f"{dataset}: {top} does not exist; give the folder that holds {known[0]} (or that one itself)")
     if not top.is_dir():
-        raise DataError(f"{dataset}: {top} is a file; give the folder that holds {known[0]} (or that one itself)")
+        raise DataError(
+            f"{dataset}: {top} is a file{_unpack(top)}; give the folder that holds {known[0]} (or that one itself)"
+        )
     candidates = [top, *(top / name for name in known)]
     for folder in candidates:
         if all((folder / need).exists() for need in needs):
@@ -140,3 +143,8 @@ def find_folder(root: str | os.PathLike[str], needs: Sequence[str], known: Seque
         f"{dataset}: {nearest} does not hold {', '.join(missing)} (it holds {found}). Expected {', '.join(needs)} "
         f"in {top} or in its folder {' or '.join(known)}"
     )
+
+
+def _unpack(path: Path) -> str:
+    """Nothing unpacks archives here: their names, links and sizes are the business of the user's own program."""
+    return ", an archive to be unpacked first" if path.name.lower().endswith(_ARCHIVES) else ""

@@ -52,7 +52,8 @@ class Tail:
     def p_value(self, distances: Float64) -> Float64:
         """P(nearest <= d), enlarged, [b, d]; distances above 0."""
         y = powers_of(distances, self.power[:, None])
-        z = np.clip((y - self.location[:, None]) / self.scale[:, None], -30.0, 700.0)
+        with np.errstate(divide="ignore", invalid="ignore"):  # of rows without a law (`fits`), which nobody reads
+            z = np.clip((y - self.location[:, None]) / self.scale[:, None], -30.0, 700.0)
         return np.asarray(np.minimum(-np.expm1(-np.exp(-z)) * np.exp(_ENLARGE / self.people), 1.0))
 
 

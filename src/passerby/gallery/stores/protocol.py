@@ -161,8 +161,10 @@ class Store(Protocol):
         cameras: Sequence[str | None],
         times: npt.NDArray[np.float64],
         thumbnails: Sequence[bytes | None],
+        *,
+        ids: Int64 | None = None,
     ) -> Int64:
-        """Store unit vectors [n, D]; their new ids, consecutive."""
+        """Store unit vectors [n, D]; their new ids, consecutive. Or `ids`, which were theirs before, and are free."""
 
     def move_observations(self, observations: Int64, identity: int) -> None:
         """Give observations to another identity."""

@@ -158,6 +158,7 @@ class CameraSightings:
         new: how many of the sightings made an identity.
         first: first moment, seconds; None where none is known.
         last: last moment.
+        drift: whether its newest sightings are farther than those before (see `passerby.gallery.drift`).
     """
 
     camera: str | None
@@ -166,3 +167,4 @@ class CameraSightings:
     new: int
     first: float | None
     last: float | None
+    drift: bool = False

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from passerby.errors import WeightsError
+from passerby.zip_files import is_zip, zip_fault
 
 
 def read_content(path: str | os.PathLike[str]) -> Any:
@@ -52,6 +53,8 @@ def read_content(path: str | os.PathLike[str]) -> Any:
 
 
 def _load_pickle(name: str) -> Any:
+    if is_zip(name) and (fault := zip_fault(name)):
+        raise WeightsError(f"{name}: not a readable checkpoint ({fault})")
     try:
         with _plain_values(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about pickle protocols; what cannot be read is refused below
@@ -61,7 +64,9 @@ def _load_pickle(name: str) -> Any:
             f"{name}: not a checkpoint of plain tensors, so it was not unpickled ({why_unreadable(error)}). "
             "Save its state_dict alone, or as safetensors"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+    except (
+        RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError, MemoryError,
+    ) as error:  # fmt: skip
         # torch's readers raise any of these on bytes that are cut short or no checkpoint at all
         raise WeightsError(f"{name}: not a readable checkpoint ({why_unreadable(error)})") from error
 

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 from passerby.report.figures.themes import Theme
 
 _LINES = ("-", "--", "-.", ":")
+_LONGEST_NAME = 60  # characters
 
 
 def empty_axes(
@@ -38,7 +39,7 @@ def draw_line(
 ) -> None:
     """One line, distinguished from the others by its colour and by its dashes."""
     color, dashes = theme.series[number % len(theme.series)], _LINES[number % len(_LINES)]
-    axes.plot(x, y, color=color, linestyle=dashes, linewidth=2.0, marker=marker, markersize=4, label=_printable(name))
+    axes.plot(x, y, color=color, linestyle=dashes, linewidth=2.0, marker=marker, markersize=4, label=printable(name))
 
 
 def draw_threshold(axes: Axes, threshold: float | None, theme: Theme) -> None:
@@ -101,7 +102,13 @@ def unit_square(axes: Axes) -> None:
     share_axis(axes)
 
 
-def _printable(name: str) -> str:
-    """Names come from recipes: what the drawn font may lack becomes '?', and a leading '_' no longer hides a line."""
-    plain = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in name)
+def printable(name: str) -> str:
+    """A name as a figure can show it: in its font, with no leading '_' that hides a line, no '$' that begins a formula.
+
+    Args:
+        name: of a recipe, a camera, a film.
+    """
+    plain = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in name).replace("$", r"\$")
+    if len(plain) > _LONGEST_NAME:  # there must be room for the drawing beside it
+        plain = plain[: _LONGEST_NAME - 3].rstrip("\\") + "..."
     return f" {plain}" if plain.startswith("_") else plain

@@ -37,7 +37,7 @@ function row(one, drifted) {
     number("New unknowns", one.new),
     cell("First", moment(one.first)),
     cell("Last", moment(one.last)),
-    cell("Drift", ...(here.length ? [`${count(here.length, "person", "people")}: `, ...names, left] : ["none"])),
+    cell("Drift", one.drift ? "the camera; " : "", ...(here.length ? [`${count(here.length, "person", "people")}: `, ...names, left] : ["none"])),
     cell("Newest", make("span", { class: "row-pictures" }, ...pictures)),
   );
 }

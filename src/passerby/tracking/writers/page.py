@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from passerby.embedding.tracklet import Tracklet
 from passerby.report.figures import Theme
+from passerby.report.figures.drawing import printable
 from passerby.report.html_page import Picture, Plot, Section, Strip, Table, Tile, render_page, write_page
 from passerby.report.sections.provenance import RESPONSIBLE_USE
 from passerby.tracking.result import TrackingResult
@@ -91,7 +92,7 @@ def _draw_timeline(
             left=[start for _, _, start, _ in own],
             height=height,
             color=color,
-            label=name,
+            label=printable(name),
         )
     axes.set_yticks(range(len(people)), [str(identity) for identity in people])
     axes.invert_yaxis()

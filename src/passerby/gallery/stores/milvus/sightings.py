@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import NotInGalleryError, StorageError
+from passerby.gallery.drift import NEWEST_OF_CAMERA, has_camera_drifted
 from passerby.gallery.stores.milvus.connection import MAX_LIMIT, ROWS_AT_ONCE, Connection
 from passerby.gallery.stores.milvus.filters import EVERYTHING, stored_time, text_key
 from passerby.gallery.stores.milvus.schema import make_sightings
@@ -152,6 +153,7 @@ class MilvusSightings:
                 sum(record.new for record in records),
                 min((record.start for record in records if record.start is not None), default=None),
                 max((record.end for record in records if record.end is not None), default=None),
+                has_camera_drifted(_distances(records)[-NEWEST_OF_CAMERA:]),
             )
             for camera, records in sorted(found.items())
         ]
@@ -282,3 +284,9 @@ def _condition(where: SightingWhere) -> str:
     if where.with_vector:
         conditions.append("has_vector == 1")
     return " and ".join(conditions) or EVERYTHING
+
+
+def _distances(records: Sequence[SightingRecord]) -> list[float]:
+    """To people who were known already, in the order in which the sightings were stored."""
+    ordered = sorted(records, key=lambda record: record.id)
+    return [record.distance for record in ordered if record.distance is not None and not record.new]

@@ -250,11 +250,14 @@ class MilvusStore:
         cameras: Sequence[str | None],
         times: npt.NDArray[np.float64],
         thumbnails: Sequence[bytes | None],
+        *,
+        ids: Int64 | None = None,
     ) -> Int64:
-        """Store unit vectors [n, D]; their new ids, consecutive."""
+        """Store unit vectors [n, D]; their new ids, consecutive, or those that they had before (`ids`)."""
         self._records.flush()  # identities come before their observations, and the log after them
-        first = self._new_ids(len(vectors))
-        ids = np.arange(first, first + len(vectors), dtype=np.int64)
+        if ids is None:
+            first = self._new_ids(len(vectors))
+            ids = np.arange(first, first + len(vectors), dtype=np.int64)
         encoder = self.settings().fingerprint
         self._observations.add(ids, identities, vectors, cameras, times, thumbnails, encoder)
         return ids

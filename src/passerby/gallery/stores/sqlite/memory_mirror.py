@@ -15,6 +15,7 @@ from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite.camera_means import statistics_of
 from passerby.gallery.stores.sqlite.checksums import SALVAGE, block_sum
+from passerby.gallery.stores.sqlite.first_reading import Connect, read_all
 from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.slots import DTYPES, by_block
 from passerby.gallery.stores.sqlite.text_slots import read_text
@@ -26,7 +27,6 @@ from passerby.search.score import Score
 if TYPE_CHECKING:
     from passerby.embedding.camera_statistics import CameraStatistics
 
-_CHUNK = 8192
 _REMEMBERED = 16
 
 
@@ -35,10 +35,12 @@ class Memory:
 
     Args:
         location: what the gallery is called in messages.
+        connect: makes further connections to the file, for reading.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, connect: Connect) -> None:
         self.location = location
+        self._connect = connect
         self.clear()
 
     def clear(self) -> None:
@@ -103,15 +105,18 @@ class Memory:
             cohort=bool(cohort),
             camera_means=camera_means,
         )
-        if self.index is None and dim:
+        if dim and (self.index is None or self.revision < 0):
+            self.statistics = self.offsets = None  # what another index subtracts is read again
             self.index = ExactIndex(dim)
         self.cameras.update(db.execute("SELECT id, name FROM cameras WHERE id > ?", (max(self.cameras, default=0),)))
         self._read_camera_means(db)
         self._read_identities(db)
-        if self.revision < 0:
-            self._read_all_observations(db)
-        else:
+        if self.revision >= 0:
             self._read_changed_observations(db)
+        elif self.index is not None:
+            read_all(db, self._connect, self.index, storage, self.location)
+        elif db.execute("SELECT 1 FROM observations LIMIT 1").fetchone():
+            self._known_index()
         self.revision = revision
         self.masks.clear()
 
@@ -177,23 +182,6 @@ class Memory:
                 "told apart by how it is written; write it as one of them, and merge or rename the others"
             )
         return found[0] if found else None
-
-    def _read_all_observations(self, db: sqlite3.Connection) -> None:
-        rows = db.execute("SELECT slot, id, identity, camera, time FROM observations ORDER BY slot")
-        while chunk := rows.fetchmany(_CHUNK):
-            self._put_rows(chunk)
-        found = 0
-        blocks = db.execute(
-            "SELECT v.block, v.data, s.sum FROM vectors v LEFT JOIN vector_sums s ON s.block = v.block ORDER BY v.block"
-        )
-        for block, data, total in blocks:
-            first = block * VECTORS_PER_BLOCK
-            end = min(first + VECTORS_PER_BLOCK, 0 if self.index is None else self.index.size)
-            vectors = self._decode_vectors(block, data, total)
-            found += self._put_vectors(np.arange(first, end), vectors[: max(0, end - first)])
-        missing = (0 if self.index is None else len(self.index)) - found
-        if missing:
-            raise DamagedGalleryError(f"{self.location}: damaged: {missing:,} vectors are missing")
 
     def _read_changed_observations(self, db: sqlite3.Connection) -> None:
         rows = db.execute(  # names the index, or else SQLite goes through all rows to have them in order

@@ -10,6 +10,7 @@ from pathlib import Path
 from passerby.errors import GalleryError, GalleryRequestError, StorageError
 from passerby.gallery.stores.sqlite.connection import PRIVATE, sync_file, translated
 from passerby.gallery.stores.sqlite.file_guard import FileGuard
+from passerby.gallery.stores.sqlite.partial_files import partial_file, remove_partials_of_the_dead
 from passerby.gallery.stores.sqlite.shared_stores import is_open_here
 from passerby.gallery.stores.sqlite.store import SqliteStore
 
@@ -34,7 +35,8 @@ def restore(backup: Path, target: Path, *, replace: bool) -> None:
     if target.exists() and os.path.samefile(backup, target):
         raise GalleryRequestError(f"{target}: is the backup itself")
     _check_unused(target)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    remove_partials_of_the_dead(target)
+    partial = partial_file(target)
     try:
         _copy(backup, partial)
         with closing(SqliteStore(partial, location=str(backup))) as store:
@@ -48,7 +50,7 @@ def restore(backup: Path, target: Path, *, replace: bool) -> None:
     except OSError as error:
         raise StorageError(f"{target}: the backup cannot be brought back ({error.strerror})") from error
     finally:
-        for end in ("", "-wal", "-shm"):
+        for end in ("", "-wal", "-shm", "-journal"):
             partial.with_name(partial.name + end).unlink(missing_ok=True)
 
 

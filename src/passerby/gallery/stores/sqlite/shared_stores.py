@@ -20,6 +20,7 @@ from passerby.errors import GalleryError, StorageError
 from passerby.gallery.events import Event
 from passerby.gallery.stores.sqlite.file_guard import Inode, inode
 from passerby.gallery.stores.sqlite.new_file import ensure_file
+from passerby.gallery.stores.sqlite.partial_files import remove_partials_of_the_dead
 from passerby.gallery.stores.sqlite.store import SqliteStore
 
 _lock = threading.RLock()
@@ -115,6 +116,8 @@ def open_shared(path: Path, *, read_only: bool, storage: str) -> SharedStore:
         if store is None or store.path != real:
             _check_one_name(path, real)
         if store is None:
+            if not read_only:
+                remove_partials_of_the_dead(real)
             store = SqliteStore(real, location=str(path), read_only=read_only)
             _open[store.inode] = store
         elif not read_only:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import DamagedGalleryError, NotInGalleryError
+from passerby.gallery.drift import NEWEST_OF_CAMERA, has_camera_drifted
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import CameraSightings, SightingRecord, SightingSummary, SightingWhere
 from passerby.gallery.stores.sqlite.slots import DTYPES, camera_codes, erase_thumbnail, take_slots, write_thumbnails
@@ -149,7 +150,20 @@ class SqliteSightings:
                 "ORDER BY c.name",
                 values,
             ).fetchall()
-        return [CameraSightings(*row) for row in rows]
+            distances = db.execute(
+                "SELECT name, distance FROM (SELECT c.name, s.distance, s.id, row_number() OVER "
+                "(PARTITION BY c.name ORDER BY s.id DESC) AS place FROM sightings s LEFT JOIN cameras c "
+                f"ON c.id = s.camera WHERE {condition} AND s.distance IS NOT NULL AND NOT s.is_new) "
+                "WHERE place <= ? ORDER BY id",
+                (*values, NEWEST_OF_CAMERA),
+            ).fetchall()
+        found: dict[str | None, list[float]] = {}
+        for camera, distance in distances:
+            found.setdefault(camera, []).append(distance)
+        return [
+            CameraSightings(camera, count, people, new, first, last, has_camera_drifted(found.get(camera, [])))
+            for camera, count, people, new, first, last in rows
+        ]
 
     def recent_distances(self, identities: Sequence[int] | None = None, *, newest: int) -> dict[int, list[float]]:
         """Distances of the newest sightings of each identity, in the order in which they were stored."""

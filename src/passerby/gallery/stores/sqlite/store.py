@@ -8,7 +8,6 @@ forgotten is overwritten in place (see schema.py) and the log is emptied, so no 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 import weakref
@@ -49,6 +48,7 @@ from passerby.gallery.stores.sqlite.enrolled import enrolled_rows
 from passerby.gallery.stores.sqlite.file_guard import OVERWRITTEN, FileGuard
 from passerby.gallery.stores.sqlite.memory_mirror import Memory
 from passerby.gallery.stores.sqlite.new_file import run_migrations
+from passerby.gallery.stores.sqlite.partial_files import partial_file, remove_partials_of_the_dead
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.sightings import SqliteSightings
 from passerby.gallery.stores.sqlite.slots import (
@@ -95,7 +95,7 @@ class SqliteStore:
         self._depth = 0
         self._read_only = read_only
         self._log_db: sqlite3.Connection | None = None
-        self._memory = Memory(location)
+        self._memory = Memory(location, self._another_connection)
         self._data_version = -1
         self.sightings = SqliteSightings(
             location, reading=self._reading, writing=self._db_of_write, settings=lambda: self._memory.settings
@@ -124,6 +124,17 @@ class SqliteStore:
             self._db.execute("PRAGMA journal_mode = WAL")  # a copy by other tools may be without
         if has_log(self._db):
             self._guard.hold()
+
+    def _another_connection(self) -> sqlite3.Connection | None:
+        """For reading alone; None where its name leads to another file now, or to none."""
+        try:
+            db = connect(self.path, read_only=True)
+        except sqlite3.Error:
+            return None
+        if self._guard.file_fault():
+            db.close()
+            return None
+        return db
 
     def _keep_sums(self) -> None:
         if not self._read_only:
@@ -439,13 +450,16 @@ class SqliteStore:
         cameras: Sequence[str | None],
         times: npt.NDArray[np.float64],
         thumbnails: Sequence[bytes | None],
+        *,
+        ids: Int64 | None = None,
     ) -> Int64:
-        """Store unit vectors [n, D]; their new ids, consecutive."""
+        """Store unit vectors [n, D]; their new ids, consecutive, or those that they had before (`ids`)."""
         revision = self._revision_of_write()
         count = len(vectors)
-        (last,) = self._db.execute("SELECT last FROM observation_ids").fetchone()
-        self._db.execute("UPDATE observation_ids SET last = ?", (last + count,))
-        ids = np.arange(last + 1, last + 1 + count, dtype=np.int64)
+        if ids is None:
+            (last,) = self._db.execute("SELECT last FROM observation_ids").fetchone()
+            self._db.execute("UPDATE observation_ids SET last = ?", (last + count,))
+            ids = np.arange(last + 1, last + 1 + count, dtype=np.int64)
         slots = take_slots(self._db, "vectors", "observations", count)
         self._write_vectors(np.array(slots, np.int64), vectors)
         pictures = [picture for picture in thumbnails if picture is not None]
@@ -786,7 +800,8 @@ class SqliteStore:
         """
         if target.exists():
             raise GalleryError(f"{target}: exists already; a backup does not overwrite")
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        remove_partials_of_the_dead(target)
+        partial = partial_file(target)
         with self._lock, translated(self.location):
             try:
                 copy = sqlite3.connect(partial)

@@ -34,7 +34,7 @@ def erase_text(db: sqlite3.Connection, slot: int) -> None:
     db.execute("INSERT OR IGNORE INTO free_slots VALUES ('text', ?)", (slot,))
 
 
-def read_text(data: bytes | None, location: str, *, summed: bool = True) -> dict[str, Any]:
+def read_text(data: bytes | str | None, location: str, *, summed: bool = True) -> dict[str, Any]:
     """What `write_text` stored.
 
     Args:
@@ -45,12 +45,13 @@ def read_text(data: bytes | None, location: str, *, summed: bool = True) -> dict
     Raises:
         DamagedGalleryError: it was erased, or is damaged.
     """
+    raw = data.encode() if isinstance(data, str) else data or b""  # other programs may have written a text
     try:
-        content = dict(json.loads(data or b""))
+        content = dict(json.loads(raw.decode()))
     except (ValueError, TypeError):
         raise DamagedGalleryError(f"{location}: damaged: an identity's name cannot be read") from None
     found = content.pop(_SUM, None)
-    if (summed or found is not None) and found != _sum(content):
+    if (summed or found is not None) and not (_has_sum(raw, found) or found == _sum(content)):
         raise DamagedGalleryError(f"{location}: damaged: an identity's name or notes do not match their checksum")
     return content
 
@@ -74,3 +75,10 @@ def _encoded(content: Mapping[str, Any]) -> bytes:
 def _sum(content: Mapping[str, Any]) -> int:
     """CRC-32 of the text; it is stored within it, and so erased with it."""
     return zlib.crc32(_encoded(content))
+
+
+def _has_sum(data: bytes, found: object) -> bool:
+    """Whether a slot ends with the checksum of what stands before it, as `write_text` has written it."""
+    text = data.rstrip(b" ")
+    end = f', "{_SUM}": {found}}}'.encode()
+    return text.endswith(end) and zlib.crc32(b"}", zlib.crc32(text[: -len(end)])) == found
