@@ -116,6 +116,14 @@ def test_a_film_goes_on_where_it_was_left(
     assert "name another file" in capsys.readouterr().err
 
 
+def test_settings_of_joining_do_nothing_here_and_are_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run([*words, "--tracking.camera-statistics", "--tracking.fill-seconds", "1"]) == 2
+    assert "camera_statistics, fill_seconds would do nothing" in capsys.readouterr().err
+    assert not (tmp_path / "people.gallery").exists()
+
+
 class FakeClock:
     """A clock that moves only where somebody waits or works."""
 

@@ -74,13 +74,13 @@ def watch(
     """
     if threshold is not None and far is not None:
         raise UsageError("--far does nothing beside --threshold: give one of the two")
-    from passerby.config.tracking import tracking_settings
+    from passerby.config.tracking import watching_settings
     from passerby.tracking.films import is_folder
     from passerby.tracking.watch import WatchCounts
     from passerby.tracking.watch import watch as watch_film
 
     is_folder(source)  # before a gallery is made
-    chosen, counts = tracking_settings(None, given(tracking)), WatchCounts()
+    chosen, counts = watching_settings(None, given(tracking)), WatchCounts()
     encoding = source_of(encoder, reading)
     with (
         open_gallery(gallery, encoding, engine=engine, make=True, far=far, override_far=True) as opened,

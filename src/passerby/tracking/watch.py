@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from passerby.config.tracking import TrackingSettings, tracking_settings
+from passerby.config.tracking import TrackingSettings, watching_settings
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, GalleryError
 from passerby.gallery.gallery import Gallery
@@ -103,11 +103,12 @@ def watch(
         Sightings in the order in which they end.
 
     Raises:
-        ConfigError: both or neither of detector and boxes, an unknown setting, or `resume` or `speed` with a camera.
+        ConfigError: both or neither of detector and boxes, an unknown setting or one that only `track` reads, or
+            `resume` or `speed` with a camera.
         DataError: the film cannot be read, or a camera was given up.
         GalleryError: no threshold, or no encoder.
     """
-    chosen = tracking_settings(settings, changes)
+    chosen = watching_settings(settings, changes)
     is_folder(film)  # refuses what does not exist
     if (detector is None) == (boxes is None):
         raise ConfigError("watch: give a detector or boxes, one of the two")
