@@ -28,6 +28,7 @@ from passerby.config.tracking import TrackingSettings
 from passerby.tracking.boxes.box import Box
 from passerby.tracking.camera_means import join_people
 from passerby.tracking.detections import box_overlap
+from passerby.tracking.detectors.detector import GraphDetector
 from passerby.tracking.films import read_frames
 from passerby.tracking.result import TrackedFilm, TrackingResult, fill_gaps, identity_rows
 
@@ -74,10 +75,41 @@ def main() -> None:
         law = pb.calibrate_tracklets(pb.Embeddings.from_parquet(options.people))
         law = replace(law, fingerprint=encoder.fingerprint)
         chosen = [None] if options.detect is None else options.detect or list(DETECTORS)[:1]
-        for name, detector, seconds in itertools.product(options.film, chosen, options.crop_seconds):
-            settings = pb.TrackingSettings(**SCENES[name]["settings"], crop_seconds=seconds)
-            print(f"== {name}: {detector or 'ready boxes'}, one crop in {seconds:g} s")
-            measure(name, options, encoder, law, settings, detector, Path(folder))
+        for name, model in itertools.product(options.film, chosen):
+            detector = None if model is None else Remembered(load_detector(options.data, name, model, Path(folder)))
+            for seconds in options.crop_seconds:
+                settings = pb.TrackingSettings(**SCENES[name]["settings"], crop_seconds=seconds)
+                print(f"== {name}: {model or 'ready boxes'}, one crop in {seconds:g} s")
+                measure(name, options, encoder, law, settings, detector, Path(folder))
+
+
+class Remembered:
+    """A detector that finds people once in each picture of a sequence, and says it again when that is shown again."""
+
+    def __init__(self, detector: GraphDetector) -> None:
+        self.detector, self.threshold = detector, detector.threshold
+        self._found: list[pb.Detections] = []
+        self._shown = 0
+        self.remembers = False
+
+    def __call__(self, image: np.ndarray) -> pb.Detections:
+        if not self.remembers:
+            self._found.append(self.detector(image))
+            return self._found[-1]
+        self._shown += 1
+        return self._found[self._shown - 1]
+
+    def again(self) -> None:
+        """The same pictures come from here on."""
+        self.remembers, self._shown = True, 0
+
+
+def load_detector(data: Path, scene: str, model: str, folder: Path) -> GraphDetector:
+    """On one thread, at the size that suits the films."""
+    description = folder / f"{model}.toml"
+    side, file = SCENES[scene]["sides"][model], (data / "film/detectors" / DETECTORS[model]).resolve()
+    description.write_text(f'file = "{file}"\nwidth = {side}\nheight = {side}\n')
+    return pb.load_detector(description, threads=1)
 
 
 def describe_encoder(folder: Path, data: Path) -> Path:
@@ -94,19 +126,13 @@ def measure(
     encoder: pb.Encoder,
     law: pb.TrackletCalibration,
     settings: TrackingSettings,
-    model: str | None,
+    detector: Remembered | None,
     folder: Path,
 ) -> None:
     scene = SCENES[name]
     place = options.data / "film"
     films = [place / film for film in scene["films"]]
-    detector = None
-    if model is not None:
-        description = folder / f"{name}.toml"
-        side, file = scene["sides"][model], (place / "detectors" / DETECTORS[model]).resolve()
-        description.write_text(f'file = "{file}"\nwidth = {side}\nheight = {side}\n')
-        detector = pb.load_detector(description, threads=1)
-    boxes = None if model else [certain(place / file, folder) for file in scene["boxes"]]
+    boxes = None if detector else [certain(place / file, folder) for file in scene["boxes"]]
     start = time.process_time()
     result = pb.track(films, encoder=encoder, detector=detector, boxes=boxes, calibration=law, settings=settings)
     spent = time.process_time() - start
@@ -121,10 +147,12 @@ def measure(
     looked = sum(-(-film.frames // settings.every) for film in result.films)
     vectors = sum(len(t.vectors) for t in result.tracklets)
     per_frame = f"{1000 * spent / looked:.1f} ms of processor time a frame that was looked at"
-    print(f"{vectors:,} vectors, {looked:,} frames; {per_frame}")
-    if detector is not None:
-        alone = detector_alone(films[0], detector, options.frames, settings.every)
+    print(f"{vectors:,} vectors, {looked:,} frames; {per_frame}", flush=True)
+    if detector is not None and not detector.remembers:
+        alone = detector_alone(films[0], detector.detector, options.frames, settings.every)
         print(f"detector and decoding alone: {1000 * alone:.1f} ms; ratio {spent / looked / alone:.2f}", flush=True)
+    if detector is not None:
+        detector.again()
 
 
 def certain(file: Path, folder: Path) -> Path:
