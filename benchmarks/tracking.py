@@ -93,6 +93,7 @@ class Remembered:
         self.remembers = False
 
     def __call__(self, image: np.ndarray) -> pb.Detections:
+        """RGB picture -> boxes."""
         if not self.remembers:
             self._found.append(self.detector(image))
             return self._found[-1]
