@@ -156,7 +156,8 @@ def watch(
         yield verdict(tracklet, now)
     if place is not None and seen.frames:
         WatchedSoFar(os.fspath(film), camera, seen.frames).save(place)
-    count_boxes_of_missing_frames(detect, seen.frames)
+    missing = "boxes in frames that were left out or are broken" if frames.late else "boxes in broken frames"
+    count_boxes_of_missing_frames(detect, seen.frames, first=frames.after + 1, reason=missing)
     _close(seen, frames, tracks)
 
 
