@@ -237,6 +237,17 @@ def test_a_detector_may_be_a_function(films: list[DrawnFilm], encoder: Encoder) 
     assert found.evaluate({"camera0": films[0].truth}).idf1 > 0.8
 
 
+def test_boxes_outside_the_picture_are_nobody(films: list[DrawnFilm], encoder: Encoder, tmp_path: Path) -> None:
+    own = films[0].truth.read_text()
+    file = tmp_path / "boxes.txt"
+    file.write_text(f"{own}5,99,-60,10,50,90,1\n6,99,320,10,50,90,1\n7,98,10,-90,50,90,1\n8,97,10,180,50,90,1\n")
+    found = pb.track(films[0].film, encoder=encoder, boxes=file, threshold=0.5, progress=False)
+    assert found.films[0].skipped == {"boxes outside the picture": 4}
+    file.write_text("5,99,-60,10,50,90,1\n")
+    with pytest.raises(DataError, match=r"nobody was tracked \(1 boxes outside the picture\)"):
+        pb.track(films[0].film, encoder=encoder, boxes=file, threshold=0.5, progress=False)
+
+
 def test_refusals(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path) -> None:
     film = films[0].film
     with pytest.raises(ConfigError, match="one of the two"):

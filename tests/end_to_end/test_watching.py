@@ -130,6 +130,19 @@ def test_settings_of_joining_do_nothing_here_and_are_refused(
     assert not (tmp_path / "people.gallery").exists()
 
 
+def test_a_glimpse_gets_no_verdict(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "glimpse.txt").write_text("21,5,100,40,40,100,0.9\n23,5,100,40,40,100,0.9\n")
+    own = [str(tmp_path / "glimpse.txt") if word.endswith("camera0.txt") else word for word in words]
+    assert run(own) == 0
+    [seen] = [line for line in events(capsys.readouterr().out) if line["event"] == "sighting"]
+    assert (seen["boxes"], seen["crops"], seen["identity"]) == (2, 0, None)
+    assert run([*own, "--least-boxes", "2"]) == 0
+    [seen] = [line for line in events(capsys.readouterr().out) if line["event"] == "sighting"]
+    assert seen["identity"] == "unknown-1"
+    assert run([*own, "--least-boxes", "0"]) == 2
+    assert "expected 1 or more" in capsys.readouterr().err
+
+
 def test_boxes_of_frames_that_were_left_out_are_not_called_broken(
     words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

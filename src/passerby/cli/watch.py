@@ -34,6 +34,7 @@ def watch(
     start: Annotated[float | None, Parameter(metavar="SECONDS")] = None,
     speed: Annotated[float | None, Parameter(metavar="X")] = None,
     piece_seconds: Annotated[float, Parameter(metavar="SECONDS")] = 10.0,
+    least_boxes: Annotated[int, Parameter(metavar="N")] = 3,
     threshold: AcceptBelow = None,
     far: AskedRate = None,
     resume: Annotated[Path | None, Parameter(metavar="FILE")] = None,
@@ -61,6 +62,7 @@ def watch(
         start: Moment of the first frame, seconds (default: 0 for films, the clock for cameras).
         speed: Seconds of film in a second of the clock, as if it were a camera (default: as fast as possible).
         piece_seconds: Longest time to a verdict.
+        least_boxes: A piece of a track with fewer boxes gets no verdict.
         threshold: see `AcceptBelow`.
         far: see `AskedRate`.
         resume: File that says how far the film was watched: read if it exists, written with every sighting.
@@ -96,6 +98,7 @@ def watch(
             start=start,
             speed=speed,
             piece_seconds=piece_seconds,
+            least_boxes=least_boxes,
             threshold=threshold,
             resume=resume,
             retry_seconds=retry_seconds,

@@ -210,7 +210,10 @@ class _FromFile:
         )
 
     def __call__(self, frame: Frame, image: UInt8) -> Detections:
-        boxes = self._by_frame.pop(frame.index, [])
+        height, width = image.shape[:2]
+        given = self._by_frame.pop(frame.index, [])
+        boxes = [b for b in given if b.x < width and b.y < height and b.x + b.width > 0 and b.y + b.height > 0]
+        _count(self._found, "boxes outside the picture", len(given) - len(boxes))
         detections = Detections.of(
             [(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes],
             [1.0 if box.confidence is None else box.confidence for box in boxes],

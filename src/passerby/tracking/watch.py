@@ -57,6 +57,7 @@ def watch(
     start: float | None = None,
     speed: float | None = None,
     piece_seconds: float = 10.0,
+    least_boxes: int = 3,
     threshold: float | None = None,
     resume: str | os.PathLike[str] | None = None,
     retry_seconds: float = 5.0,
@@ -87,6 +88,7 @@ def watch(
         speed: seconds of film in a second of the clock, to treat a film like a camera; default: as fast as possible.
             Where looking for people is slower than a camera or this clock, frames are left out and counted.
         piece_seconds: longest time to a verdict.
+        least_boxes: a piece of fewer boxes gets no verdict: a glimpse makes unknown people out of known ones.
         threshold: as for `Gallery.observe`.
         resume: file that says how far the film was watched: read if it exists, written with every sighting. People in
             sight when a watch is killed have no sighting from it.
@@ -114,6 +116,8 @@ def watch(
         raise ConfigError("watch: give a detector or boxes, one of the two")
     if not piece_seconds > 0:
         raise ConfigError(f"watch: piece_seconds={piece_seconds}; expected a time above 0")
+    if least_boxes < 1:
+        raise ConfigError(f"watch: least_boxes={least_boxes}; expected 1 or more")
     if gallery.encoder is None:
         raise GalleryError(f"{gallery.location}: opened without an encoder; watching needs the vectors of crops")
     seen = WatchCounts() if counts is None else counts
@@ -135,7 +139,7 @@ def watch(
     tracks = FilmTracks.empty(film, camera, film_info(film, rate=chosen.rate), chosen)
     file = None if boxes is None else read_boxes(boxes, first_frame=first_frame, size=lambda: picture_size(film))
     detect = box_source(tracks, chosen, detector=finder, boxes=file)
-    pieces = OpenPieces(camera, os.fspath(film), gallery.encoder, chosen, piece_seconds, thumbnails)
+    pieces = OpenPieces(camera, os.fspath(film), gallery.encoder, chosen, piece_seconds, thumbnails, least_boxes)
 
     def verdict(tracklet: Tracklet, now: float) -> WatchedSighting:
         good = len(tracklet.vectors) > 0 and tracklet.quality >= chosen.least_quality
