@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from passerby.losses import LOSSES
     from passerby.models.backbones.table import BACKBONES
     from passerby.models.encoder import Encoder, load_encoder
+    from passerby.models.engines.precision import lower_precision
     from passerby.models.hub import hub_encoders, hub_get, hub_info
     from passerby.models.model import build_model
     from passerby.models.sources import EncoderSource
@@ -171,6 +172,7 @@ _HOME = {
     "load_recipe": "passerby.config",
     "load_splits": "passerby.data.datasets",
     "look_alikes": "passerby.report.look_alikes",
+    "lower_precision": "passerby.models.engines.precision",
     "measure_camera_statistics": "passerby.embedding.camera_statistics",
     "observe_tracks": "passerby.tracking.observe_tracks",
     "rank": "passerby.evaluation.rank",
@@ -265,6 +267,7 @@ __all__ = [
     "load_recipe",
     "load_splits",
     "look_alikes",
+    "lower_precision",
     "measure_camera_statistics",
     "observe_tracks",
     "rank",

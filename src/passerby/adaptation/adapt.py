@@ -35,7 +35,7 @@ log = logging.getLogger("passerby")
 
 STATE_FILE = "adaptation.json"
 HELD_FILE = "held_out.npy"
-FORMAT = 1
+FORMAT = 2
 
 
 def adapt(

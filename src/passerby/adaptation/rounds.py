@@ -43,7 +43,7 @@ def round_config(
     """
     recipe = load_recipe(settings.recipe)
     size = encoder.preprocessing
-    own = {name: getattr(size, name) for name in ("height", "width", "mean", "std")}
+    own = {name: getattr(size, name) for name in ("height", "width", "mean", "std", "bits")}
     fits = 3 * size.height * size.width * len(place) <= MEMORY
     cameras = any(s.camid >= 0 for s in place.samples)
     sampler = recipe.sampler

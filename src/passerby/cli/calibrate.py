@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags, data_of
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.output import show
-from passerby.cli.shared_parameters import Encoder, Engine, Flip, Json, Metric, Seed
+from passerby.cli.shared_parameters import Encoder, Engine, Flip, Json, Metric, Seed, Threads
 from passerby.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def calibrate(
     flip: Flip = True,
     seed: Seed = 0,
     engine: Engine = "auto",
+    threads: Threads = None,
     reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
@@ -49,6 +50,7 @@ def calibrate(
         flip: see `Flip`.
         seed: Chooses who is enrolled and who is an impostor.
         engine: see `Engine`.
+        threads: see `Threads`.
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
@@ -67,10 +69,8 @@ def calibrate(
         held_out = held_out_of(encoder, held_out_identities, same_data=data.name is None)
         _, chosen = data.load(encoder).hold_out(held_out)
     source = source_of(encoder, reading)
-    show(
-        run_calibrate(source, chosen, far=far, metric=metric, flip=flip, seed=seed, draws=draws, engine=engine),
-        as_json=json,
-    )
+    asked: dict[str, Any] = {"far": far, "metric": metric, "flip": flip, "seed": seed, "draws": draws}
+    show(run_calibrate(source, chosen, engine=engine, threads=threads, **asked), as_json=json)
 
 
 def _people_of(encoder: Path, people: Path) -> ReIDDataset:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from passerby.cli.dataset_flags import DatasetFlags
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import Json
+from passerby.config.engine import EngineName
 from passerby.errors import UsageError
 
 
@@ -23,7 +24,7 @@ def compare(
     seeds: Annotated[int, Parameter(metavar="N")] = 1,
     images: Annotated[int | None, Parameter(metavar="N")] = None,
     vary: Annotated[tuple[str, ...], Parameter(metavar="KEY=[VALUE,...]")] = (),
-    engine: Literal["torch", "onnxruntime", "openvino"] = "torch",
+    engine: EngineName | None = None,
     data: DatasetFlags = DatasetFlags(),
     json: Json = False,
 ) -> None:
@@ -36,7 +37,7 @@ def compare(
         seeds: Trainings of each recipe.
         images: Images that each training sees; schedules are scaled to it. Without it: the epochs of the recipes.
         vary: Settings to vary, one at a time: objective.lin.weight=[0.2,0.6] ... adds a row for each value.
-        engine: What runs the trained encoders on the test set.
+        engine: What runs the trained encoders on the test set (default: as each recipe says, auto).
         data: The dataset, of all recipes.
         json: see `Json`.
     """

@@ -29,11 +29,14 @@ def cross_domain(
         evaluation: How rankings are scored.
         json: see `Json`.
     """
+    from passerby.config.evaluation import with_changes
     from passerby.data.datasets import load_dataset
     from passerby.evaluation.closed_set.splits import cross_domain as run_cross_domain
-    from passerby.models.engines.choice import pick_encoder
+    from passerby.evaluation.engine_of_settings import load_for
 
     places = [(place, *place.partition("=")) for place in on]
     datasets = {place: load_dataset(name, root or None) for place, name, _, root in places}
-    loaded = {str(folder): pick_encoder(folder)[0] for folder in encoders}
-    show(run_cross_domain(loaded, datasets, **given(evaluation)), as_json=json)
+    settings = with_changes(None, given(evaluation))
+    images = sum(len(data.query) + len(data.gallery) for data in datasets.values())
+    loaded = {str(folder): load_for(folder, settings, images=images) for folder in encoders}
+    show(run_cross_domain(loaded, datasets, settings=settings), as_json=json)

@@ -12,7 +12,7 @@ from passerby.cli.exit_codes import FAILED
 from passerby.cli.output import show, table
 from passerby.cli.shared_parameters import Json, Seed
 from passerby.cli.vector_flags import VectorFile, VectorFlags
-from passerby.errors import DataError
+from passerby.errors import DataError, UsageError
 
 Dataset: TypeAlias = Annotated[str, Parameter(help="A name of `passerby data list`.")]
 Number: TypeAlias = Annotated[int, Parameter(metavar="N")]
@@ -39,6 +39,7 @@ def check_dataset(
     *,
     root: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
     images: bool = True,
+    bits: Annotated[int, Parameter(metavar="N")] = 16,
     arguments: ReaderArguments = (),
     json: Json = False,
 ) -> int:
@@ -48,14 +49,17 @@ def check_dataset(
         name: A name, or a manifest.
         root: Folder that holds the dataset, or the images a manifest names.
         images: Also decode every image and look for unreadable and duplicate ones.
+        bits: Bits of grey values that files store in 16: 10, 12 or 14 for such a thermal camera.
         arguments: see `ReaderArguments`.
         json: see `Json`.
     """
     if root is not None and not root.exists():
         raise DataError(f"{root}: no such folder; --root names the one that holds the dataset")
+    if not 9 <= bits <= 16:
+        raise UsageError(f"--bits: expected 9 to 16, found {bits}")
     from passerby.data.check.dataset_check import check_dataset as run_check
 
-    report = run_check(name, root, images=images, **reader_arguments(arguments))
+    report = run_check(name, root, images=images, bits=bits, **reader_arguments(arguments))
     show(report, as_json=json)
     return 0 if report.ok else FAILED
 

@@ -18,6 +18,7 @@ from passerby.cli.shared_parameters import (
     GalleryLocation,
     Json,
     Moment,
+    Threads,
     Tracklet,
 )
 from passerby.errors import UsageError
@@ -39,6 +40,7 @@ def enroll(
     tracklet: Tracklet = False,
     keep_repeated: Annotated[bool, Parameter(negative=())] = False,
     engine: Engine = "auto",
+    threads: Threads = None,
     reading: Reading = EncoderFlags(),
     far: Annotated[float | None, Parameter(metavar="RATE")] = None,
     json: Json = False,
@@ -60,6 +62,7 @@ def enroll(
         tracklet: see `Tracklet`.
         keep_repeated: Also add pictures that the person has already (default: they are left out and counted).
         engine: see `Engine`.
+        threads: see `Threads`.
         reading: How to read a model file that does not describe itself.
         far: False accept rate that a new gallery is asked for, 0.01 for 1 % (the default).
         json: see `Json`.
@@ -72,14 +75,18 @@ def enroll(
         from passerby.gallery.people_files import read_people
 
         found = read_people(people)  # before a gallery is made
-        with open_gallery(gallery, source, engine=engine, images=len(found.pictures), make=True, far=far) as opened:
+        with open_gallery(
+            gallery, source, engine=engine, threads=threads, images=len(found.pictures), make=True, far=far
+        ) as opened:
             enrolled = enroll_people(
                 opened, people, camera=camera, time=time, skip_repeated=not keep_repeated, **described
             )
             total = f"{gallery}: {len(opened):,} people, {opened.observation_count:,} pictures"
         show(enrolled, as_json=json, text=f"{enrolled}\n{total}")
         return
-    with open_gallery(gallery, source, engine=engine, images=len(images), make=True, far=far) as opened:
+    with open_gallery(
+        gallery, source, engine=engine, threads=threads, images=len(images), make=True, far=far
+    ) as opened:
         added = opened.enroll(
             str(name),
             list(images),

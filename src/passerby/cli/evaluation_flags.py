@@ -12,7 +12,7 @@ from passerby.config.evaluation import EvaluationSettings
 from passerby.errors import UsageError
 
 EvaluationFlags: Any = flags_of(EvaluationSettings)
-ScoreFlags: Any = flags_of(EvaluationSettings, leave_out=("flip", "batch_size"))
+ScoreFlags: Any = flags_of(EvaluationSettings, leave_out=("flip", "batch_size", "engine", "threads", "precision"))
 """... of vectors that are there already."""
 
 ReportFlags: Any = flags_of(EvaluationSettings, leave_out=("seed",))

@@ -21,6 +21,7 @@ from passerby.cli.shared_parameters import (
     GalleryLocation,
     ImagesOrFolders,
     Json,
+    Threads,
     Tracklet,
 )
 from passerby.errors import ImageError, UsageError
@@ -48,6 +49,7 @@ def identify(
     score: Literal["min", "mean", "centroid"] = "min",
     tracklet: Tracklet = False,
     engine: Engine = "auto",
+    threads: Threads = None,
     reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
@@ -67,6 +69,7 @@ def identify(
         score: How the distances to an identity's observations become one number.
         tracklet: see `Tracklet`.
         engine: see `Engine`.
+        threads: see `Threads`.
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
@@ -86,7 +89,9 @@ def identify(
     }
     paths, in_folder = _files(images)
     source = source_of(encoder, reading)
-    with open_gallery(gallery, source, engine=engine, images=len(paths), far=far, override_far=True) as opened:
+    with open_gallery(
+        gallery, source, engine=engine, threads=threads, images=len(paths), far=far, override_far=True
+    ) as opened:
         if tracklet:
             found: dict[str, Identification] = {
                 ", ".join(map(str, images)): opened.identify(paths, camera=camera, **asked)
@@ -119,6 +124,7 @@ def _each(
     gallery: Gallery, paths: list[Path], in_folder: set[Path], camera: str | None, asked: dict[str, Any]
 ) -> tuple[dict[str, Identification], dict[str, str]]:
     """Answers by path, and what is wrong with images of a folder that cannot be read."""
+    from passerby.gallery.images_or_vectors import grey_bits
     from passerby.images.decode import read_image
     from passerby.progress import progress_bar
 
@@ -129,7 +135,7 @@ def _each(
             pictures = {}
             for path in paths[start : start + _BATCH]:
                 try:
-                    pictures[str(path)] = read_image(path)
+                    pictures[str(path)] = read_image(path, bits=grey_bits(gallery.encoder))
                 except ImageError as error:
                     if path not in in_folder:
                         raise

@@ -20,6 +20,7 @@ from passerby.cli.shared_parameters import (
     Images,
     Json,
     Moment,
+    Threads,
     Tracklet,
 )
 from passerby.errors import UsageError
@@ -39,6 +40,7 @@ def observe(
     far: AskedRate = None,
     tracklet: Tracklet = False,
     engine: Engine = "auto",
+    threads: Threads = None,
     reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
@@ -56,6 +58,7 @@ def observe(
         far: see `AskedRate`.
         tracklet: see `Tracklet`.
         engine: see `Engine`.
+        threads: see `Threads`.
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
@@ -64,7 +67,7 @@ def observe(
     probes: list[Any] = [list(images)] if tracklet else list(images)
     source = source_of(encoder, reading)
     with open_gallery(
-        gallery, source, engine=engine, images=len(images), make=True, far=far, override_far=True
+        gallery, source, engine=engine, threads=threads, images=len(images), make=True, far=far, override_far=True
     ) as opened:
         sightings = [
             opened.observe(

@@ -21,6 +21,7 @@ def open_gallery(
     encoder: str | os.PathLike[str] | None = None,
     *,
     engine: EngineName = "auto",
+    threads: int | None = None,
     images: int = 0,
     make: bool = False,
     read_only: bool = False,
@@ -34,6 +35,7 @@ def open_gallery(
         location: a file, or milvus://HOST:PORT/NAME.
         encoder: the encoder, where images come in.
         engine: what runs the encoder.
+        threads: of the engine; None: as many as were measured to be fastest.
         images: how many will be encoded.
         make: make it where there is none.
         read_only: refuse every change.
@@ -51,7 +53,7 @@ def open_gallery(
 
     return Gallery.open(
         location,
-        None if encoder is None else _encoder(encoder, engine, images),
+        None if encoder is None else _encoder(encoder, engine, threads, images),
         read_only=read_only,
         far=far,
         override_far=override_far and far is not None,
@@ -59,17 +61,27 @@ def open_gallery(
     )
 
 
-def _encoder(place: str | os.PathLike[str], engine: EngineName, images: int) -> VectorEncoder:
+def _encoder(place: str | os.PathLike[str], engine: EngineName, threads: int | None, images: int) -> VectorEncoder:
     """The encoder; where a graph of it is at hand, without torch, whose import takes longer than a picture."""
-    if engine in ("auto", "onnxruntime") and images < _MANY:
+    if engine != "torch" and images < _MANY:
         from passerby.models.described_encoder import described_encoder
         from passerby.models.engines.graph_choice import graph_at_hand
+        from passerby.models.engines.graph_engine import GraphEngine
+        from passerby.models.engines.threads import check_threads
         from passerby.models.graph_encoder import GraphEncoder
+        from passerby.models.graph_loading import find_graph
+        from passerby.models.sources import encoder_source
 
+        check_threads(threads)
         described = described_encoder(place)
-        graph = None if described is None else graph_at_hand(described)
+        graph = None if described is None else graph_at_hand(described, threads)
         if described is not None and graph is not None and engine in ("auto", graph.name):
-            return GraphEncoder(described, graph)
+            return GraphEncoder(graph, described)
+        found = None
+        if described is None:
+            found = find_graph(encoder_source(place), None if engine == "auto" else engine, threads or 0)
+        if found is not None and isinstance(found.engine, GraphEngine):
+            return GraphEncoder(found.engine, found)
     from passerby.models.engines.choice import pick_encoder
 
-    return pick_encoder(place, engine, images=images)[0]
+    return pick_encoder(place, engine, images=images, threads=threads)[0]

@@ -11,7 +11,7 @@ from passerby.cli.dataset_flags import DatasetFlags
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.evaluation_flags import ReportFlags, Reporting, given_for
 from passerby.cli.output import show
-from passerby.cli.shared_parameters import Encoder, Engine, Json, Seed
+from passerby.cli.shared_parameters import Encoder, Json, Seed
 
 
 def report(
@@ -22,7 +22,6 @@ def report(
     data: DatasetFlags = DatasetFlags(),
     evaluation: Reporting = ReportFlags(),
     seed: Seed = 0,
-    engine: Engine = "auto",
     reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
@@ -34,14 +33,11 @@ def report(
         data: Which dataset.
         evaluation: How rankings are scored; what is not given is as the run's recipe says.
         seed: Chooses who counts as an impostor in the section on unknown people.
-        engine: see `Engine`.
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     from passerby.report.report import report as write_report
 
     dataset = data.load(run)
-    written = write_report(
-        source_of(run, reading), dataset, out, engine=engine, seed=seed, **given_for(evaluation, dataset.protocol)
-    )
+    written = write_report(source_of(run, reading), dataset, out, seed=seed, **given_for(evaluation, dataset.protocol))
     show({"report": str(written)}, as_json=json, text=str(written))

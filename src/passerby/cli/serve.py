@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
-from passerby.cli.shared_parameters import GalleryEncoder, GalleryLocation
+from passerby.cli.shared_parameters import Engine, GalleryEncoder, GalleryLocation, Threads
 
 
 def serve(
@@ -20,7 +20,8 @@ def serve(
     port: Annotated[int, Parameter(metavar="N")] = 8000,
     keys: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     read_only: Annotated[bool, Parameter(negative=())] = False,
-    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
+    engine: Engine = "auto",
+    threads: Threads = None,
     tls_certificate: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     tls_key: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     reading: Reading = EncoderFlags(),
@@ -36,7 +37,8 @@ def serve(
         port: Port to listen on; 0: any free one.
         keys: File of API keys (`passerby keys add`); without one, a key for this run is printed.
         read_only: Refuse every change.
-        engine: What runs the encoder; auto: the fastest here of torch and of what `passerby export` made.
+        engine: see `Engine`.
+        threads: see `Threads`.
         tls_certificate: PEM file; with --tls-key, the service uses HTTPS.
         tls_key: PEM file.
         reading: How to read a model file that does not describe itself.
@@ -53,6 +55,7 @@ def serve(
         keys=keys,
         read_only=read_only,
         engine=engine,
+        threads=threads,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
         webhooks=webhooks,

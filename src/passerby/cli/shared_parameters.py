@@ -20,6 +20,10 @@ GalleryEncoder: TypeAlias = Annotated[
 Engine: TypeAlias = Annotated[
     EngineName, Parameter(help="What runs the encoder; auto: the fastest here that gives torch's vectors.")
 ]
+Threads: TypeAlias = Annotated[
+    int | None,
+    Parameter(metavar="N", help="Threads of the engine (default: as many as were measured to be fastest)."),
+]
 GalleryLocation: TypeAlias = Annotated[str, Parameter(help="A gallery: a file, or milvus://HOST:PORT/NAME.")]
 Name: TypeAlias = Annotated[str, Parameter(help="Name of the person.")]
 Images: TypeAlias = Annotated[tuple[Path, ...], Parameter(name="IMAGE", help="One or more image files.")]

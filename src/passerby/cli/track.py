@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.output import show
 from passerby.cli.setting_flags import flags_of, given
-from passerby.cli.shared_parameters import Engine, Json
+from passerby.cli.shared_parameters import Engine, Json, Threads
 from passerby.config.tracking import TrackingSettings
 from passerby.errors import UsageError
 
@@ -37,6 +37,7 @@ def track(
     thumbnails: bool = True,
     tracking: TrackingFlags = TrackingFlags(),  # noqa: B008  (frozen)
     engine: Engine = "auto",
+    threads: Threads = None,
     reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
@@ -60,6 +61,7 @@ def track(
         thumbnails: Show small pictures of people in the report.
         tracking: Settings of tracking.
         engine: see `Engine`.
+        threads: see `Threads`.
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
@@ -71,7 +73,7 @@ def track(
     true_files = _named(truth, "--truth")
     result = track_films(
         films,
-        encoder=pick_encoder(source_of(encoder, reading), engine)[0],
+        encoder=pick_encoder(source_of(encoder, reading), engine, threads=threads)[0],
         detector=detector,
         boxes=by_film(boxes, "--boxes") or None,
         cameras=cameras or None,

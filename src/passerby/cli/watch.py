@@ -16,7 +16,7 @@ from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import plain
 from passerby.cli.setting_flags import given
-from passerby.cli.shared_parameters import AcceptBelow, AskedRate, Engine, GalleryEncoder
+from passerby.cli.shared_parameters import AcceptBelow, AskedRate, Engine, GalleryEncoder, Threads
 from passerby.cli.track import TrackingFlags
 from passerby.errors import UsageError
 
@@ -44,6 +44,7 @@ def watch(
     with_boxes: bool = False,
     tracking: TrackingFlags = TrackingFlags(),  # noqa: B008  (frozen)
     engine: Engine = "auto",
+    threads: Threads = None,
     reading: Reading = EncoderFlags(),
 ) -> None:
     """Watch a film or a camera: who is seen, sighting by sighting, as JSON lines on stdout.
@@ -72,6 +73,7 @@ def watch(
         with_boxes: Also print the frames and boxes of every sighting, for `passerby evaluate-tracks`.
         tracking: Settings of tracking.
         engine: see `Engine`.
+        threads: see `Threads`.
         reading: How to read a model file that does not describe itself.
     """
     if threshold is not None and far is not None:
@@ -85,7 +87,9 @@ def watch(
     chosen, counts = watching_settings(None, given(tracking)), WatchCounts()
     encoding = source_of(encoder, reading)
     with (
-        open_gallery(gallery, encoding, engine=engine, make=True, far=far, override_far=True) as opened,
+        open_gallery(
+            gallery, encoding, engine=engine, threads=threads, make=True, far=far, override_far=True
+        ) as opened,
         _stopped_by_signals() as stop,
     ):
         sightings = watch_film(

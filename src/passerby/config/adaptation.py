@@ -12,11 +12,12 @@ class AdaptationSettings(Settings):
 
     recipe: str = "adaptation"
     """The training of one round: a recipe by name, or a TOML file."""
-    rounds: NonNegative = 6
-    """Most rounds of clustering and training; 0: camera statistics alone."""
+    rounds: NonNegative = 10
+    """Most rounds of clustering and training; 0: camera statistics alone. Ten are what an OSNet x0.25 does with
+    13,000 crops in less than two hours of one processor core."""
     epochs: Positive = 4
     """Epochs of a round's training."""
-    patience: Positive = 2
+    patience: Positive = 3
     """Stop after so many rounds without a better criterion."""
     k1: Positive = 20
     """Neighbours that must be mutual (Jaccard distance); 10 where people have few crops."""

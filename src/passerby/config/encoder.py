@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from passerby.config.settings_group import Positive, Settings
+from passerby.config.settings_group import GreyBits, Positive, Settings
 
 
 class EncoderSettings(Settings):
@@ -30,6 +30,8 @@ class EncoderSettings(Settings):
     """Subtracted after scaling; default: zeros; of a checkpoint ImageNet's."""
     std: tuple[float, float, float] | None = None
     """Divided by after that; default: ones; of a checkpoint ImageNet's."""
+    bits: GreyBits | None = None
+    """Bits of grey values that files store in 16: 10, 12 or 14 for such a thermal camera; default: 16."""
     output: str | None = None
     """Graph: name of the output to read, where there are several."""
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from passerby.config.engine import EngineName, PrecisionName
 from passerby.config.group_validation import parse_settings
 from passerby.config.settings_group import Positive, Settings, Share
 from passerby.errors import ConfigError, unknown_name
@@ -66,6 +67,13 @@ class EvaluationSettings(Settings):
     """Of the random draws."""
     batch_size: Positive = 128
     """Images a forward pass."""
+    engine: EngineName = "auto"
+    """What runs the encoder; auto: the fastest here that gives torch's vectors."""
+    threads: Positive | None = None
+    """Threads of the engine; default: as many as were measured to be fastest."""
+    precision: PrecisionName = "float32"
+    """Arithmetic of the network; bfloat16 (torch) and int8 (a graph) change vectors, and the report says what that does
+    to the ranking."""
     camera_statistics: str | None = None
     """Subtract each camera's mean vector: "test", measured on the query and gallery images (transductive), or a file of
     camera statistics (camera_statistics.parquet)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from passerby.config.settings_group import Positive, Settings
+from passerby.config.settings_group import GreyBits, Positive, Settings
 
 
 class InputConfig(Settings):
@@ -19,6 +19,9 @@ class InputConfig(Settings):
     """Per channel (RGB, 0..1) mean that is subtracted; ImageNet's."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     """Per channel standard deviation that is divided by; ImageNet's."""
+    bits: GreyBits = 16
+    """Bits of grey values that files store in 16: 10, 12 or 14 for such a thermal camera. Pictures of 8 bits stay as
+    they are."""
     cache: Literal["memory", "disk", "none"] = "memory"
     """Where decoded, resized images (uint8) are stored: in memory, in a memory-mapped file, or nowhere."""
     cache_dir: Path | None = None

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[int, Field(ge=0)]
+GreyBits = Annotated[int, Field(ge=9, le=16)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 AUTO = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,9 +14,12 @@ import torch
 from passerby import distributed
 from passerby.data.records import Sample
 from passerby.embedding.embeddings import Embeddings, embeddings_of
+from passerby.embedding.precision_effect import precision_effect
 from passerby.errors import EmbeddingError
 from passerby.models.encoder import Encoder
 from passerby.progress import progress_bar
+
+log = logging.getLogger("passerby")
 
 
 class Embedder(Protocol):
@@ -43,6 +47,7 @@ def embed(
     batch_size: int = 128,
     flip: bool = True,
     progress: bool = True,
+    measure_precision: bool = True,
 ) -> Embeddings:
     """Encode the images of samples.
 
@@ -52,6 +57,8 @@ def embed(
         batch_size: images a forward pass.
         flip: average the vectors of an image and of its mirror image.
         progress: show a bar on stderr.
+        measure_precision: an encoder in bfloat16 or int8: rank a part of the images by it and in float32, and put what
+            differs into the log and the notes.
 
     Returns:
         Embeddings in the order of `samples`.
@@ -62,6 +69,10 @@ def embed(
     """
     if not samples:
         raise EmbeddingError("embed: expected at least one sample, found none")
+    notes: tuple[str, ...] = ()
+    if isinstance(encoder, Encoder) and encoder.exact is not None and measure_precision:
+        notes = (str(precision_effect(encoder, samples, batch_size=batch_size, flip=flip)),)
+        log.info("%s", notes[0])
     vectors = np.empty((len(samples), encoder.dim), dtype=np.float32)
     done = 0
     with progress_bar("embed", len(samples), quiet=not progress) as bar:
@@ -69,7 +80,7 @@ def embed(
             vectors[done : done + len(encoded)] = encoded
             done += len(encoded)
             bar.advance(len(encoded))
-    return embeddings_of(vectors, samples, fingerprint=encoder.fingerprint)
+    return embeddings_of(vectors, samples, fingerprint=encoder.fingerprint, notes=notes)
 
 
 def encode_in_order(
@@ -98,10 +109,10 @@ def embed_together(
     """As `embed`, by all processes of a training together: each encodes every so many-th batch, all get all vectors.
 
     Batches are the same ones as in a single process, and so are the vectors. Every process must call this, with the
-    same weights.
+    same weights. What less than float32 does is left to the caller to measure.
     """
     if distributed.world_size() == 1:
-        return embed(encoder, samples, batch_size=batch_size, flip=flip, progress=progress)
+        return embed(encoder, samples, batch_size=batch_size, flip=flip, progress=progress, measure_precision=False)
     starts = range(0, len(samples), batch_size)
     dealt = [
         [
@@ -114,7 +125,9 @@ def embed_together(
     own = [samples[i] for i in dealt[distributed.rank()]]
     encoded = np.empty((0, encoder.dim), np.float32)
     if own:
-        encoded = embed(encoder, own, batch_size=batch_size, flip=flip, progress=progress).vectors
+        encoded = embed(
+            encoder, own, batch_size=batch_size, flip=flip, progress=progress, measure_precision=False
+        ).vectors
     vectors = np.empty((len(samples), encoder.dim), dtype=np.float32)
     for rows, part in zip(dealt, distributed.gather_rows(torch.from_numpy(encoded)), strict=True):
         vectors[rows] = part.numpy()

@@ -48,7 +48,7 @@ def frame_quality(
     size = encoder.preprocessing
     found: list[Float64] = []
     with progress_bar(f"weigh frames ({quality})", len(samples), quiet=not progress) as bar:
-        for images in prepared_batches([s.path for s in samples], size.height, size.width, batch_size):
+        for images in prepared_batches([s.path for s in samples], size.height, size.width, batch_size, bits=size.bits):
             found.append(_sharpness(images) if quality == "sharpness" else _norm(encoder, images))
             bar.advance(len(images))
     return np.concatenate(found)

@@ -16,7 +16,8 @@ from passerby.errors import EmbeddingError
 from passerby.evaluation.camera_means import check_camera_statistics
 from passerby.evaluation.closed_set.protocols import check_settings, evaluate_embeddings
 from passerby.evaluation.closed_set.result import Report
-from passerby.models.encoder import Encoder
+from passerby.evaluation.engine_of_settings import facts_of, run_as
+from passerby.evaluation.precision_cost import precision_cost
 
 
 def evaluate(
@@ -31,7 +32,7 @@ def evaluate(
     """Embed a dataset's queries and gallery, and score them.
 
     Args:
-        encoder: a `passerby.Encoder`.
+        encoder: a `passerby.Encoder`; it runs on the engine, with the threads and in the precision of the settings.
         data: its `query` and `gallery` are used.
         settings: how to evaluate; None: the defaults of `passerby.config.EvaluationSettings`. Without a protocol: the
             dataset's own.
@@ -42,7 +43,9 @@ def evaluate(
 
     Raises:
         EmbeddingError: the dataset has no query or no gallery, or camera statistics of another encoder.
-        ConfigError: an unknown setting, protocol, metric or AP definition.
+        ConfigError: an unknown setting, protocol, metric or AP definition; an engine or precision that this machine or
+            this encoder has not.
+        WeightsError, MissingExtraError: the engine cannot run the encoder, or is not installed.
     """
     for name in ("query", "gallery"):
         if not getattr(data, name):
@@ -53,11 +56,32 @@ def evaluate(
     chosen = with_changes(settings, changes)
     check_settings(chosen, chosen.protocol or data.protocol, device)
     check_camera_statistics(chosen.camera_statistics, encoder.fingerprint)
+    running, query, gallery = embed_test(encoder, data, chosen, progress=progress)
+    return score_dataset(running, data, query, gallery, chosen, device=device, progress=progress)
+
+
+def embed_test(
+    encoder: Embedder, data: ReIDDataset, settings: EvaluationSettings, *, progress: bool = True
+) -> tuple[Embedder, Embeddings, Embeddings]:
+    """Embed a dataset's queries and gallery as the settings say.
+
+    Returns:
+        The encoder on the engine that ran, the queries, and the gallery; their notes say what less than float32 does.
+    """
+    running = run_as(encoder, settings, data)
     query, gallery = (
-        embed(encoder, part, batch_size=chosen.batch_size, flip=chosen.flip, progress=progress)
+        embed(
+            running,
+            part,
+            batch_size=settings.batch_size,
+            flip=settings.flip,
+            progress=progress,
+            measure_precision=False,
+        )
         for part in (data.query, data.gallery)
     )
-    return score_dataset(encoder, data, query, gallery, chosen, device=device, progress=progress)
+    cost = precision_cost(running, data, query, gallery, settings)
+    return running, query, replace(gallery, notes=(*gallery.notes, cost)) if cost else gallery
 
 
 def score_dataset(
@@ -86,13 +110,9 @@ def score_dataset(
     quality = (f"frames weighted by their {settings.pooling}",) if weights else ()
     return replace(
         report,
-        settings={**report.settings, "flip": settings.flip, "batch_size": settings.batch_size, **_engine_of(encoder)},
-        notes=(*data.notes, *report.notes, *quality),
+        settings={**report.settings, "flip": settings.flip, "batch_size": settings.batch_size, **facts_of(encoder)},
+        notes=(*data.notes, *report.notes, *quality, *gallery.notes),
     )
-
-
-def _engine_of(encoder: Embedder) -> dict[str, str]:
-    return {"engine": encoder.engine.name} if isinstance(encoder, Encoder) else {}
 
 
 def score(

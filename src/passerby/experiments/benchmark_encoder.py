@@ -13,9 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from passerby.errors import MissingExtraError, WeightsError
+from passerby.errors import ConfigError, MissingExtraError, WeightsError
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.engines.graph_engine import GraphEngine
+from passerby.models.engines.precision import lower_precision
+from passerby.models.engines.threads import usable_threads
 from passerby.models.engines.timing import seconds_of_each
 from passerby.models.export.encoder_export import export
 from passerby.models.export.writers import FILES
@@ -65,7 +67,9 @@ class SpeedReport:
         return "\n".join([*lines, *self.absent])
 
 
-def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, rounds: int = 5) -> SpeedReport:
+def bench_encoder(
+    folder: str | os.PathLike[str], *, batch_size: int = 32, rounds: int = 5, threads: int | None = None
+) -> SpeedReport:
     """Run every engine in turn, several rounds, on the same random batch.
 
     Graphs that `passerby export` has not put into the encoder's folder are made for the occasion and thrown away.
@@ -74,21 +78,29 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
         folder: any encoder that `load_encoder` takes.
         batch_size: images in a batch.
         rounds: how often each engine runs; interleaved, so that all see the same machine.
+        threads: of each engine; None: as many as this process may use.
 
     Raises:
         WeightsError: no encoder there.
+        ConfigError: less than one thread, image or round.
     """
-    reference = load_encoder(folder)
+    for name, value in (("batch_size", batch_size), ("rounds", rounds)):
+        if value < 1:
+            raise ConfigError(f"{name}: expected at least 1, found {value}")
+    reference = load_encoder(folder, threads=threads)
     first = reference.engine.name
     ways: dict[str, Callable[[Tensor], Tensor]] = {first: reference.encode_batch}
-    if first == "torch":
-        ways["torch bf16"] = _in_bf16(reference)
     absent = []
+    if first == "torch":
+        try:
+            ways["torch bf16"] = lower_precision(reference, "bfloat16").encode_batch
+        except ConfigError as error:  # emulated, it takes twenty times as long as all others together
+            absent.append(f"torch bf16: {error}")
     for engine, to in (("onnxruntime", "onnx"), ("openvino", "openvino")):
         if engine == first:
             continue
         try:
-            ways[engine] = _graph(folder, reference, engine, to)
+            ways[engine] = _graph(folder, reference, engine, to, threads)
         except (WeightsError, MissingExtraError) as error:
             absent.append(f"{engine}: {error}")
     size = (reference.preprocessing.height, reference.preprocessing.width)
@@ -108,23 +120,17 @@ def bench_encoder(folder: str | os.PathLike[str], *, batch_size: int = 32, round
         for name, times in seconds.items()
     ]
     measured.sort(key=lambda e: -e.images_per_second)
-    return SpeedReport(tuple(measured), tuple(absent), batch_size, torch.get_num_threads())
+    return SpeedReport(tuple(measured), tuple(absent), batch_size, threads or usable_threads())
 
 
-def _graph(folder: str | os.PathLike[str], reference: Encoder, engine: str, to: str) -> Callable[[Tensor], Tensor]:
+def _graph(
+    folder: str | os.PathLike[str], reference: Encoder, engine: str, to: str, threads: int | None
+) -> Callable[[Tensor], Tensor]:
     try:
-        return load_encoder(folder, engine=engine).encode_batch
+        return load_encoder(folder, engine=engine, threads=threads).encode_batch
     except WeightsError:  # not exported yet, or from other weights
         if reference.engine.name != "torch":
             raise
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
             file = export(folder, to, out=Path(temporary) / FILES[to]).path
-            return GraphEngine(file, engine, reference.preprocessing)
-
-
-def _in_bf16(encoder: Encoder) -> Callable[[Tensor], Tensor]:
-    def run(images: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
-            return encoder.encode_batch(images)
-
-    return run
+            return GraphEngine(file, engine, reference.preprocessing, threads=threads or 0)

@@ -11,6 +11,7 @@ from passerby.errors import GalleryError, GalleryRequestError
 from passerby.gallery.images_or_vectors import (
     VectorEncoder,
     encode_pictures,
+    grey_bits,
     looks_like_vectors,
     mean_vector,
     read_pictures,
@@ -93,7 +94,7 @@ class EncoderVectors:
             raise GalleryRequestError(
                 f"{self._store.location}: opened without an encoder; images need one, vectors do not"
             )
-        pictures = read_pictures(images_or_vectors)
+        pictures = read_pictures(images_or_vectors, bits=grey_bits(self._encoder))
         return EncodedInput(encode_pictures(self._encoder, pictures), pictures)
 
     def read_one_of(self, images: Any, vectors: Any, expected: str) -> EncodedInput:

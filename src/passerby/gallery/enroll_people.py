@@ -13,7 +13,7 @@ from passerby.array_types import Float32, UInt8
 from passerby.errors import ImageError, UsageError
 from passerby.gallery.argument_checks import Camera, camera_name
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.images_or_vectors import thumbnail
+from passerby.gallery.images_or_vectors import grey_bits, thumbnail
 from passerby.gallery.people_files import PersonPicture, read_people
 from passerby.gallery.times import Moment, to_seconds
 from passerby.images.decode import read_image
@@ -129,7 +129,7 @@ def _encode(
             batch: list[UInt8] = []
             for picture in pictures[start : start + _BATCH]:
                 try:
-                    batch.append(read_image(picture.path))
+                    batch.append(read_image(picture.path, bits=grey_bits(gallery.encoder)))
                     rows.append(picture)
                 except ImageError as error:
                     bad.append(str(error))

@@ -11,7 +11,7 @@ import simplejpeg
 
 from passerby.array_types import Float32, UInt8
 from passerby.errors import GalleryRequestError, ImageError
-from passerby.images.decode import decode_image, read_image, resize_image
+from passerby.images.decode import GREY_BITS, decode_image, read_image, resize_image
 
 THUMBNAIL_BYTES = 4000
 """Every stored thumbnail fits this many bytes, so that slots can be reused (see stores/sqlite/slots.py)."""
@@ -88,8 +88,15 @@ def _to_numpy(vectors: Any) -> Any:
         raise GalleryRequestError(f"vectors: expected numbers [n, D] ({error})") from None
 
 
-def read_pictures(images: Any) -> list[UInt8]:
+def grey_bits(encoder: VectorEncoder | None) -> int:
+    """Bits of grey values in files of 16, as the encoder reads them; a caller's own encoder may say nothing of it."""
+    return int(getattr(getattr(encoder, "preprocessing", None), "bits", GREY_BITS))
+
+
+def read_pictures(images: Any, *, bits: int = GREY_BITS) -> list[UInt8]:
     """RGB uint8 [H, W, 3] arrays from one image or several: paths, encoded bytes, arrays, or a uint8 tensor.
+
+    `bits` as of `passerby.images.decode.read_image`.
 
     Raises:
         ImageError: an image cannot be read.
@@ -105,7 +112,7 @@ def read_pictures(images: Any) -> list[UInt8]:
     ):
         images = [images]
     try:
-        pictures = [_read_picture(image, position) for position, image in enumerate(images)]
+        pictures = [_read_picture(image, position, bits) for position, image in enumerate(images)]
     except TypeError as error:
         raise GalleryRequestError(
             f"expected an image or a list of images, found {type(images).__name__} ({error})"
@@ -115,11 +122,11 @@ def read_pictures(images: Any) -> list[UInt8]:
     return pictures
 
 
-def _read_picture(image: Any, position: int) -> UInt8:
+def _read_picture(image: Any, position: int, bits: int) -> UInt8:
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return decode_image(bytes(image), name=f"image {position}")
+        return decode_image(bytes(image), name=f"image {position}", bits=bits)
     if isinstance(image, (str, os.PathLike)):
-        return read_image(image)
+        return read_image(image, bits=bits)
     if hasattr(image, "detach"):
         return read_pictures(image)[0]
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from passerby.array_types import UInt8
 from passerby.errors import DataError, ImageError, StorageError
 from passerby.files import cache_folder
-from passerby.images.decode import decoding_threads, read_image
+from passerby.images.decode import GREY_BITS, decoding_threads, read_image
 from passerby.images.resize import resize_into
 from passerby.progress import progress_bar
 
@@ -45,6 +45,7 @@ class ImageStore:
         cache_dir: folder of that file (default: `passerby/images` in the user's cache folder).
         progress: show a progress bar while decoding.
         threads: decoding threads (default: the processor's cores, at most 8).
+        bits: as of `read_image`.
 
     Raises:
         ImageError: images that cannot be read, the first five by name ("none": at the fetch that meets them).
@@ -62,11 +63,13 @@ class ImageStore:
         cache_dir: Path | None = None,
         progress: bool = True,
         threads: int | None = None,
+        bits: int = GREY_BITS,
     ) -> None:
         if not paths:
             raise DataError("there are no images to read: the list of paths is empty")
         self.paths = list(paths)
         self.height, self.width = height, width
+        self.bits = bits
         self.pixels: UInt8 | None = None
         """All images, uint8 [n, height, width, 3]; None with cache="none"."""
         self._pool = ThreadPoolExecutor(threads or decoding_threads(), thread_name_prefix="decode")
@@ -122,7 +125,7 @@ class ImageStore:
         errors = []
         for place, index in enumerate(indices):
             try:
-                read_into(self.paths[index], out[place])
+                read_into(self.paths[index], out[place], bits=self.bits)
             except ImageError as error:
                 errors.append(error)
         return errors
@@ -225,13 +228,13 @@ class _PixelFile:
             os.fsync(sums.fileno())
 
 
-def read_into(path: Path, out: UInt8) -> None:
-    """Decode an image and resize it into `out` [height, width, 3].
+def read_into(path: Path, out: UInt8, *, bits: int = GREY_BITS) -> None:
+    """Decode an image and resize it into `out` [height, width, 3]; `bits` as of `read_image`.
 
     Raises:
         ImageError: it cannot be read.
     """
-    image = read_image(path, buffer=out)
+    image = read_image(path, buffer=out, bits=bits)
     if image.shape != out.shape:
         resize_into(image.copy() if np.may_share_memory(image, out) else image, out)
     elif not np.may_share_memory(image, out):
@@ -244,7 +247,8 @@ def default_cache_dir() -> Path:
 
 
 def _content_key(store: ImageStore) -> str:
-    digest = hashlib.sha256(f"{_FORMAT} {store.height} {store.width}\n".encode())
+    depth = "" if store.bits == GREY_BITS else f" {store.bits}"
+    digest = hashlib.sha256(f"{_FORMAT} {store.height} {store.width}{depth}\n".encode())
     errors = []
     for path in store.paths:
         try:

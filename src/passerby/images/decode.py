@@ -37,6 +37,8 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 # A person crop has some 10^4 to 10^6 pixels. The bound stops decompression bombs before memory is taken.
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 64 * 2**20
+GREY_BITS = 16
+"""Bits of a grey value in a file of 16 bits, where nobody says that the camera has fewer."""
 _ONE_READ = 64 * 2**10
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _EXIF_MARK = b"Exif\x00\x00"
@@ -54,7 +56,9 @@ def decoding_threads() -> int:
     return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
-def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, buffer: UInt8 | None = None) -> UInt8:
+def read_image(
+    path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, buffer: UInt8 | None = None, bits: int = GREY_BITS
+) -> UInt8:
     """Decode an image file to RGB.
 
     Args:
@@ -62,12 +66,15 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, bu
             (animations, MPO) the first is read.
         max_pixels: refuse larger pictures before decoding them.
         buffer: contiguous memory that the decoder may use; the result is a view of it where the picture fits.
+        bits: of grey values that a file stores in 16, of which the highest eight are taken; 12 for a thermal camera
+            of 12 bits. Pictures of 8 bits stay as they are.
 
     Returns:
         uint8 array [H, W, 3], RGB, with the EXIF orientation applied.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, not an image in one of `FORMATS`, or too large.
+        ImageError: the file is missing, empty, truncated, not an image in one of `FORMATS`, or too large, or has grey
+            values of more than `bits` bits.
     """
     name = os.fspath(path)
     try:
@@ -76,7 +83,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, bu
         raise ImageError(f"{name}: no such image file") from None
     except OSError as error:
         raise ImageError(f"{name}: cannot be read ({error.strerror})") from error
-    return decode_image(data, name=name, max_pixels=max_pixels, buffer=buffer)
+    return decode_image(data, name=name, max_pixels=max_pixels, buffer=buffer, bits=bits)
 
 
 def _read_bounded(name: str) -> bytes:
@@ -102,12 +109,18 @@ def _read_bounded(name: str) -> bytes:
 
 
 def decode_image(
-    data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS, buffer: UInt8 | None = None
+    data: bytes,
+    *,
+    name: str = "image",
+    max_pixels: int = MAX_PIXELS,
+    buffer: UInt8 | None = None,
+    bits: int = GREY_BITS,
 ) -> UInt8:
-    """Decode image bytes to RGB uint8 [H, W, 3]; `name` is what error messages call them, `buffer` as in `read_image`.
+    """Decode image bytes to RGB uint8 [H, W, 3]; `name` is what error messages call them, the rest as in `read_image`.
 
     Raises:
-        ImageError: empty, truncated, not an image in one of `FORMATS`, or more than `max_pixels` pixels.
+        ImageError: empty, truncated, not an image in one of `FORMATS`, more than `max_pixels` pixels, or grey values of
+            more than `bits` bits.
     """
     if not data:
         raise ImageError(f"{name}: the file is empty (0 bytes)")
@@ -118,8 +131,8 @@ def decode_image(
         if decoded is not None:
             return decoded
     if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
-        return _decode_with_pillow(data, name, max_pixels, (*FORMATS, *_heic_format(name)))
-    return _decode_with_pillow(data, name, max_pixels)
+        return _decode_with_pillow(data, name, max_pixels, bits, (*FORMATS, *_heic_format(name)))
+    return _decode_with_pillow(data, name, max_pixels, bits)
 
 
 def _heic_format(name: str) -> tuple[str, ...]:
@@ -148,13 +161,15 @@ def _decode_plain_jpeg(data: bytes, name: str, max_pixels: int, buffer: UInt8 | 
     return decoded
 
 
-def _decode_with_pillow(data: bytes, name: str, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> UInt8:
+def _decode_with_pillow(
+    data: bytes, name: str, max_pixels: int, bits: int, formats: tuple[str, ...] = FORMATS
+) -> UInt8:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours, and stricter
             warnings.simplefilter("ignore", UserWarning)  # about damaged metadata; what cannot be read is refused below
             with Image.open(io.BytesIO(data), formats=formats) as image:
-                return pixels_of_image(image, name=name, max_pixels=max_pixels)
+                return pixels_of_image(image, name=name, max_pixels=max_pixels, bits=bits)
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name}: not a readable image (it begins with {data[:_SHOWN]!r}; formats read: {', '.join(FORMATS)})"
@@ -163,23 +178,27 @@ def _decode_with_pillow(data: bytes, name: str, max_pixels: int, formats: tuple[
         raise ImageError(f"{name}: not a readable image ({str(error) or type(error).__name__})") from error
 
 
-def pixels_of_image(image: Image.Image, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> UInt8:
+def pixels_of_image(
+    image: Image.Image, *, name: str = "image", max_pixels: int = MAX_PIXELS, bits: int = GREY_BITS
+) -> UInt8:
     """A picture that Pillow has opened as RGB uint8 [H, W, 3], upright where its EXIF data say how it was held.
 
     Raises:
         ImageError: it has more than `max_pixels` pixels, or grey values of unknown range.
     """
     _check_size(image.height, image.width, name, max_pixels)
-    return np.asarray(_to_rgb(ImageOps.exif_transpose(image), name), dtype=np.uint8)
+    return np.asarray(_to_rgb(ImageOps.exif_transpose(image), name, bits), dtype=np.uint8)
 
 
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    """RGB in 8 bits: of 16 bits the high byte is kept (Pillow would clip), floating-point 0..1 becomes 0..255."""
+def _to_rgb(image: Image.Image, name: str, bits: int) -> Image.Image:
+    """RGB in 8 bits: of more the highest eight are kept (Pillow would clip), floating-point 0..1 becomes 0..255."""
     if image.mode.startswith("I"):
         levels = np.asarray(image).astype(np.int64)
-        if levels.min() < 0 or levels.max() >= 2**16:
-            raise ImageError(f"{name}: grey values from {levels.min()} to {levels.max()}; expected 0 to 65,535")
-        return Image.fromarray((levels >> 8).astype(np.uint8)).convert("RGB")
+        if levels.min() < 0 or levels.max() >= 2**bits:
+            raise ImageError(
+                f"{name}: grey values from {levels.min()} to {levels.max()}; expected 0 to {2**bits - 1:,}, {bits} bits"
+            )
+        return Image.fromarray((levels >> (bits - 8)).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         shares = np.asarray(image, np.float64)
         if not (np.isfinite(shares).all() and shares.min() >= 0.0 and shares.max() <= 1.0):

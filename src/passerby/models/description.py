@@ -12,6 +12,7 @@ licence = "Apache-2.0"
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,8 +20,13 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from passerby.config.encoder import EncoderSettings
+from passerby.config.settings_group import GreyBits
 from passerby.errors import WeightsError
-from passerby.models.sources import GRAPHS
+from passerby.models.hub import find_in_hub
+from passerby.models.sources import DESCRIPTIONS, GRAPHS, is_hub_name, kind_of
+
+DESCRIPTION_FILE = "encoder.json"
+FOREIGN_FILE = "encoder.toml"
 
 
 class ForeignModel(BaseModel):
@@ -42,6 +48,8 @@ class ForeignModel(BaseModel):
     """Subtracted after scaling; zeros and ones leave the input as it is."""
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Divided by after that."""
+    bits: GreyBits = 16
+    """Bits of grey values that files store in 16: 10, 12 or 14 for such a thermal camera."""
     output: str | None = None
     """Name of the output to read, where there are several."""
     backbone: str | None = None
@@ -91,3 +99,41 @@ def read_description(path: Path) -> ForeignModel:
         ) from error
     except ValueError as error:
         raise WeightsError(f"{path}: not a model description ({error})") from error
+
+
+def description_path(folder: str | os.PathLike[str]) -> Path:
+    """The file that describes an encoder, given its folder, its run's folder, or the file itself (or a bare model).
+
+    Raises:
+        WeightsError: there is none.
+    """
+    if is_hub_name(folder):
+        return description_path(find_in_hub(os.fspath(folder)).source)
+    given = Path(folder)
+    if kind_of(given) != "described" or (given.is_file() and given.suffix in DESCRIPTIONS):
+        return given
+    for place in (given, given / "encoder"):
+        for name in (DESCRIPTION_FILE, FOREIGN_FILE):
+            if (place / name).is_file():
+                return place / name
+    state = "holds no encoder.json (nor encoder/encoder.json)" if given.is_dir() else "is no folder"
+    raise WeightsError(
+        f"{given}: {state}; expected an encoder's folder or a finished training run's (`passerby train`), "
+        "a .toml or .json file that describes a foreign model, a graph (.onnx, .xml), a checkpoint (.pth, .pt, "
+        ".safetensors), or the name of a known encoder (hub:NAME)"
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object in a file.
+
+    Raises:
+        WeightsError: it cannot be read, or is something else.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content

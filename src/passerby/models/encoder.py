@@ -18,30 +18,30 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from passerby.config import InputConfig, ModelConfig
+from passerby.config.engine import PrecisionName
 from passerby.errors import ConfigError, ImageError, WeightsError, unknown_name
 from passerby.files import replace_file, replace_folder
-from passerby.models.calibrated_threshold import check_threshold
-from passerby.models.description import read_description
+from passerby.models.calibrated_threshold import THRESHOLD_FILE, check_threshold, read_calibration, threshold_path
+from passerby.models.description import DESCRIPTION_FILE, description_path, read_description, read_json
 from passerby.models.engines.engine import ENGINES, Engine
 from passerby.models.engines.graph_engine import GraphEngine
 from passerby.models.engines.preprocessing import Preprocessing
+from passerby.models.engines.threads import check_threads
 from passerby.models.engines.torch_engine import TorchEngine
 from passerby.models.fingerprint import architecture_of, fingerprint_of_weights
+from passerby.models.graph_loading import described_file, find_graph
 from passerby.models.hub import find_in_hub
 from passerby.models.image_batches import prepared_batches
 from passerby.models.image_inputs import Images, as_list, crop_box, pixels_of
-from passerby.models.loading import LoadedModel, load_checkpoint, load_graph
+from passerby.models.loading import load_checkpoint
 from passerby.models.model import ReIDModel, build_model
-from passerby.models.sources import DESCRIPTIONS, EncoderSource, encoder_source, is_hub_name, kind_of
+from passerby.models.sources import EncoderSource, encoder_source, is_hub_name, kind_of
 from passerby.models.weights.checkpoints import read_checkpoint
 
 log = logging.getLogger("passerby")
 
 FORMAT = 1
 WEIGHTS_FILE = "weights.safetensors"
-DESCRIPTION_FILE = "encoder.json"
-FOREIGN_FILE = "encoder.toml"
-THRESHOLD_FILE = "threshold.json"
 EXPORTED = {"onnxruntime": "encoder.onnx", "openvino": "encoder.xml"}
 
 
@@ -54,6 +54,8 @@ class Encoder:
         preprocessing: input size and normalisation.
         provenance: where it comes from: configuration, data fingerprint, versions, licence note.
         calibration: what `passerby calibrate` found, {} before.
+        precision: arithmetic of the network: "float32", or what `lower_precision` made of it.
+        exact: the encoder in float32 that `lower_precision` was given; None: this one is exact.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class Encoder:
         model_config: Mapping[str, Any],
         provenance: Mapping[str, Any],
         calibration: Mapping[str, Any] | None = None,
+        precision: PrecisionName = "float32",
+        exact: Encoder | None = None,
     ) -> None:
         self.engine = engine
         self.preprocessing = preprocessing
@@ -73,6 +77,8 @@ class Encoder:
         self.model_config = dict(model_config)
         self.provenance = dict(provenance)
         self.calibration = dict(calibration or {})
+        self.precision: PrecisionName = precision
+        self.exact = exact
 
     @classmethod
     def from_model(
@@ -90,7 +96,9 @@ class Encoder:
             model_config: how it was built; `weights` is left out of what is stored.
             provenance: anything JSON can hold.
         """
-        preprocessing = Preprocessing(height=input.height, width=input.width, mean=input.mean, std=input.std)
+        preprocessing = Preprocessing(
+            height=input.height, width=input.width, mean=input.mean, std=input.std, bits=input.bits
+        )
         architecture = architecture_of(model_config)
         return cls(
             TorchEngine(model, preprocessing),
@@ -104,7 +112,7 @@ class Encoder:
     def fingerprint(self) -> str:
         """Hash of weights and preprocessing; another one once the weights of a torch model have changed."""
         version = self._weights_version()
-        if version != self._fingerprinted:
+        if version != self._fingerprinted and self.exact is None:
             state = self.model.state_dict()
             self._fingerprint = fingerprint_of_weights(state, self.preprocessing, self.model_config)
             self._fingerprinted = version
@@ -169,7 +177,7 @@ class Encoder:
         if batch_size < 1:
             raise ImageError(f"batch_size: expected at least 1, found {batch_size}")
         size = self.preprocessing
-        for batch in prepared_batches(as_list(images), size.height, size.width, batch_size):
+        for batch in prepared_batches(as_list(images), size.height, size.width, batch_size, bits=size.bits):
             yield self.encode_batch(batch, flip=flip).cpu().numpy()
 
     def encode_boxes(
@@ -240,7 +248,9 @@ class Encoder:
         return f"Encoder({name}, {size}, {self.dim}-d, {self.engine.name}, fingerprint {self.fingerprint})"
 
 
-def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **given: Any) -> Encoder:
+def load_encoder(
+    folder: str | os.PathLike[str], engine: str | None = None, *, threads: int | None = None, **given: Any
+) -> Encoder:
     """Read anybody's encoder: a trained run, a described model, a bare graph, a public checkpoint, a hub's name.
 
     Args:
@@ -251,6 +261,8 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **gi
         engine: "torch", "onnxruntime" or "openvino". The latter two run what `passerby export` put into the folder
             (encoder.onnx, encoder.xml). "auto": the fastest of all here, as measured once and remembered. None: torch;
             for graphs the one that their file needs.
+        threads: of the engine; None: the fastest number where it was measured ("auto"), else all that this process
+            may use.
         **given: what a model file does not say itself, by the names of `EncoderSettings`: `height`, `width`,
             `colors`, `scale`, `mean`, `std` and `output` of a graph; `backbone`, `last_stride` and `map_pooling` of a
             checkpoint, and its preprocessing where it is not the usual one (256 x 128, ImageNet's mean and std).
@@ -258,41 +270,37 @@ def load_encoder(folder: str | os.PathLike[str], engine: str | None = None, **gi
     Raises:
         WeightsError: no encoder there, a damaged one, weights that are not the ones described, something missing that
             a file does not say, or something given that would do nothing.
-        ConfigError: an unknown engine or setting.
+        ConfigError: an unknown engine or setting, or less than one thread.
         MissingExtraError: the engine is not installed.
     """
+    check_threads(threads)
     if engine == "auto":
         from passerby.models.engines.choice import pick_encoder  # it stands above encoders
 
-        return pick_encoder(encoder_source(folder, given), engine)[0]
+        return pick_encoder(encoder_source(folder, given), engine, threads=threads)[0]
     if engine is not None and engine not in ENGINES:
         raise ConfigError(unknown_name("engine", engine, ENGINES))
     source = encoder_source(folder, given)
+    graph = find_graph(source, engine, threads or 0)
+    if graph is not None:
+        return Encoder(**vars(graph))
     if is_hub_name(source):
-        if source.place.startswith("hub:"):
-            source.allow((), "the hub's entry says everything")
         found = find_in_hub(source.place)
-        encoder = load_encoder(found.source, engine, **source.settings.given())
+        encoder = load_encoder(found.source, engine, threads=threads, **source.settings.given())
         encoder.provenance |= found.provenance
         encoder.calibration = {**found.calibration, **encoder.calibration}
         return encoder
-    kind = kind_of(source)
-    if kind != "described":
-        loaded = (load_graph if kind == "graph" else load_checkpoint)(source, engine)
-        return _encoder_of(loaded, Path(source))
+    if kind_of(source) == "checkpoint":
+        loaded = load_checkpoint(source, engine, threads=threads or 0)
+        return Encoder(**{**vars(loaded), "calibration": read_calibration(Path(source), loaded.fingerprint)})
+    described = described_file(source)
+    if described is not None:
+        return _load_described_checkpoint(*described, engine, threads or 0)
     path = description_path(source)
-    description = {} if path.suffix == ".toml" else _read_json(path)
-    source.allow((), f"{path} describes the encoder")
-    if path.suffix == ".toml" or "file" in description:
-        return _load_foreign(path, engine)
-    return _load_own(path, description, engine)
+    return _load_own(path, read_json(path), engine, threads or 0)
 
 
-def _encoder_of(loaded: LoadedModel, description: Path) -> Encoder:
-    return Encoder(**vars(loaded), calibration=_read_calibration(description, loaded.fingerprint))
-
-
-def _load_own(path: Path, description: Mapping[str, Any], engine: str | None) -> Encoder:
+def _load_own(path: Path, description: Mapping[str, Any], engine: str | None, threads: int) -> Encoder:
     if description.get("format") != FORMAT:
         raise WeightsError(
             f"{path}: expected format {FORMAT}, found {description.get('format')!r}: "
@@ -305,21 +313,21 @@ def _load_own(path: Path, description: Mapping[str, Any], engine: str | None) ->
     except (KeyError, ValidationError) as error:
         raise WeightsError(f"{path}: not an encoder's description ({error})") from error
     if engine in (None, "torch"):
-        loaded: Engine = _load_torch(path, config, preprocessing, description)
+        loaded: Engine = _load_torch(path, config, preprocessing, description, threads)
     else:
-        loaded = _load_exported(path.parent, str(engine), preprocessing, fingerprint)
+        loaded = _load_exported(path.parent, str(engine), preprocessing, fingerprint, threads)
     return Encoder(
         loaded,
         preprocessing,
         fingerprint=fingerprint,
         model_config=description["model"],
         provenance=description.get("provenance", {}),
-        calibration=_read_calibration(path),
+        calibration=read_calibration(path),
     )
 
 
 def _load_torch(
-    path: Path, config: ModelConfig, preprocessing: Preprocessing, description: Mapping[str, Any]
+    path: Path, config: ModelConfig, preprocessing: Preprocessing, description: Mapping[str, Any], threads: int
 ) -> TorchEngine:
     weights = path.parent / WEIGHTS_FILE
     state = read_checkpoint(weights)
@@ -334,17 +342,19 @@ def _load_torch(
         model.load_state_dict(state)
     except (RuntimeError, ConfigError) as error:
         raise WeightsError(f"{weights}: not the weights of {config.backbone} ({error})") from error
-    return TorchEngine(model.eval(), preprocessing, fuse=True)
+    return TorchEngine(model.eval(), preprocessing, fuse=True, threads=threads)
 
 
-def _load_exported(folder: Path, engine: str, preprocessing: Preprocessing, fingerprint: str) -> GraphEngine:
+def _load_exported(
+    folder: Path, engine: str, preprocessing: Preprocessing, fingerprint: str, threads: int
+) -> GraphEngine:
     graph = folder / EXPORTED[engine]
     if not graph.is_file():
         raise WeightsError(
             f"{folder}: holds no {graph.name} for the engine {engine!r}; make it with "
             f"`passerby export {folder} --to {'onnx' if engine == 'onnxruntime' else 'openvino'}`"
         )
-    loaded = GraphEngine(graph, engine, preprocessing)
+    loaded = GraphEngine(graph, engine, preprocessing, threads=threads)
     found = loaded.metadata.get("fingerprint")
     if found != fingerprint:
         raise WeightsError(
@@ -353,63 +363,13 @@ def _load_exported(folder: Path, engine: str, preprocessing: Preprocessing, fing
     return loaded
 
 
-def _load_foreign(path: Path, engine: str | None) -> Encoder:
+def _load_described_checkpoint(path: Path, model: EncoderSource, engine: str | None, threads: int) -> Encoder:
     foreign = read_description(path)
-    model = path.parent / foreign.file
-    if not Path(foreign.file).is_absolute() and not model.resolve().is_relative_to(path.parent.resolve()):
-        raise WeightsError(
-            f"{path}: file = {foreign.file!r} lies outside the description's folder; expected it beside it"
-        )
-    source = EncoderSource(str(model), foreign.settings)
-    if kind_of(source) == "checkpoint":
-        loaded = load_checkpoint(source, engine)
-    else:
-        loaded = load_graph(source, engine, described=True)
-    encoder = Encoder(**vars(loaded), calibration=_read_calibration(path))
+    loaded = load_checkpoint(model, engine, threads=threads)
+    encoder = Encoder(**{**vars(loaded), "calibration": read_calibration(path)})
     encoder.model_config |= {"backbone": foreign.name} if foreign.name else {}
     encoder.provenance |= {"licence": foreign.licence, "source": foreign.source}
     return encoder
-
-
-def description_path(folder: str | os.PathLike[str]) -> Path:
-    """The file that describes an encoder, given its folder, its run's folder, or the file itself (or a bare model).
-
-    Raises:
-        WeightsError: there is none.
-    """
-    if is_hub_name(folder):
-        return description_path(find_in_hub(os.fspath(folder)).source)
-    given = Path(folder)
-    if kind_of(given) != "described" or (given.is_file() and given.suffix in DESCRIPTIONS):
-        return given
-    for place in (given, given / "encoder"):
-        for name in (DESCRIPTION_FILE, FOREIGN_FILE):
-            if (place / name).is_file():
-                return place / name
-    state = "holds no encoder.json (nor encoder/encoder.json)" if given.is_dir() else "is no folder"
-    raise WeightsError(
-        f"{given}: {state}; expected an encoder's folder or a finished training run's (`passerby train`), "
-        "a .toml or .json file that describes a foreign model, a graph (.onnx, .xml), a checkpoint (.pth, .pt, "
-        ".safetensors), or the name of a known encoder (hub:NAME)"
-    )
-
-
-def _threshold_path(description: Path) -> Path:
-    """threshold.json; beside a foreign model's own description file, or a bare model, NAME.threshold.json."""
-    if description.name in (DESCRIPTION_FILE, FOREIGN_FILE):
-        return description.parent / THRESHOLD_FILE
-    return description.with_name(f"{description.stem}.{THRESHOLD_FILE}")
-
-
-def _read_calibration(description: Path, fingerprint: str | None = None) -> dict[str, Any]:
-    """The calibration beside an encoder; of a bare file, only one of the same preprocessing (`fingerprint`)."""
-    path = _threshold_path(description)
-    found = _read_json(path) if path.is_file() else {}
-    check_threshold(found, path)
-    if fingerprint is not None and found.get("encoder", fingerprint) != fingerprint:
-        log.warning("%s: of the encoder %s, and not used: this one is %s", path, found["encoder"], fingerprint)
-        return {}
-    return found
 
 
 def save_threshold(folder: str | os.PathLike[str], calibration: Mapping[str, Any]) -> None:
@@ -423,19 +383,9 @@ def save_threshold(folder: str | os.PathLike[str], calibration: Mapping[str, Any
     if not isinstance(calibration.get("value"), (int, float)):
         raise ConfigError(f"calibration: expected a number under 'value', found {calibration.get('value')!r}")
     check_threshold(calibration, "calibration")
-    with replace_file(_threshold_path(description_path(folder))) as temporary:
+    with replace_file(threshold_path(description_path(folder))) as temporary:
         _write_json(temporary, calibration)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor
 
 from passerby.config import ModelConfig
 from passerby.models.engines.preprocessing import Preprocessing
-from passerby.models.graph_files import files_of_graph
 
 _YOUNGER = ("last_pool", "tail", "fc_end")
 """Settings that the first encoders did not have: left out at their defaults, so that those keep their fingerprint."""
@@ -47,18 +45,4 @@ def fingerprint_of_weights(
         tensor = state[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:32]
-
-
-def fingerprint_of_file(model: Path, preprocessing: Preprocessing) -> str:
-    """SHA-256 (32 hex digits) of a foreign model's preprocessing and of every file that holds weights of it.
-
-    Raises:
-        WeightsError: a file is missing.
-        MissingExtraError: as `files_of_graph`.
-    """
-    digest = hashlib.sha256(json.dumps(preprocessing.model_dump(mode="json"), sort_keys=True).encode())
-    for file in files_of_graph(model):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:32]

@@ -15,17 +15,18 @@ from passerby.images.decode import read_image, resize_image
 from passerby.models.described_encoder import DescribedEncoder
 from passerby.models.engines.graph_engine import GraphEngine
 from passerby.models.engines.graph_output import unit_rows
+from passerby.models.graph_loading import LoadedModel
 
 
 class GraphEncoder:
     """What a gallery needs of an encoder: `encode`, `dim`, `fingerprint`, `threshold`.
 
     Args:
-        described: the encoder's folder.
         engine: its graph, opened.
+        described: what is known of it: an encoder's folder, or what `find_graph` read.
     """
 
-    def __init__(self, described: DescribedEncoder, engine: GraphEngine) -> None:
+    def __init__(self, engine: GraphEngine, described: DescribedEncoder | LoadedModel) -> None:
         self.engine = engine
         self.preprocessing = described.preprocessing
         self.fingerprint = described.fingerprint
@@ -60,13 +61,12 @@ class GraphEncoder:
 
     def _batch(self, images: Sequence[Any], flip: bool) -> Float32:
         size = (self.preprocessing.height, self.preprocessing.width)
-        ready = np.stack([resize_image(_pixels(image), *size) for image in images]).transpose(0, 3, 1, 2)
+        ready = np.stack([resize_image(self._pixels(image), *size) for image in images]).transpose(0, 3, 1, 2)
         vectors = self.engine.vectors(ready)
         if not flip:
             return vectors
         # each view is a unit vector first, as in `Encoder.encode_batch`
         return unit_rows(vectors + self.engine.vectors(ready[..., ::-1]), self.engine.path)
 
-
-def _pixels(image: Any) -> UInt8:
-    return image if isinstance(image, np.ndarray) else read_image(image)
+    def _pixels(self, image: Any) -> UInt8:
+        return image if isinstance(image, np.ndarray) else read_image(image, bits=self.preprocessing.bits)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from passerby.array_types import Float64, UInt8
 from passerby.errors import ImageError
-from passerby.images.decode import pixels_of_image, read_image
+from passerby.images.decode import GREY_BITS, pixels_of_image, read_image
 
 ImagePath: TypeAlias = str | os.PathLike[str]
 Images: TypeAlias = ImagePath | UInt8 | Image.Image | Tensor | Sequence[ImagePath | UInt8 | Image.Image]
@@ -35,16 +35,16 @@ def as_list(images: Images) -> Any:
     return list(images)
 
 
-def pixels_of(item: Any) -> UInt8:
-    """One image of any accepted kind as RGB uint8 [H, W, 3].
+def pixels_of(item: Any, *, bits: int = GREY_BITS) -> UInt8:
+    """One image of any accepted kind as RGB uint8 [H, W, 3]; `bits` as of `read_image`.
 
     Raises:
         ImageError: it cannot be read, or is of another kind.
     """
     if isinstance(item, (str, os.PathLike)):
-        return read_image(item)
+        return read_image(item, bits=bits)
     if isinstance(item, Image.Image):
-        return pixels_of_image(item)
+        return pixels_of_image(item, bits=bits)
     array = item.permute(1, 2, 0).cpu().numpy() if isinstance(item, Tensor) and item.ndim == 3 else item
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         found = f"{array.dtype} {tuple(array.shape)}" if hasattr(array, "dtype") else type(array).__name__

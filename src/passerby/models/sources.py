@@ -15,7 +15,7 @@ from passerby.errors import WeightsError
 GRAPHS = (".onnx", ".xml")
 DESCRIPTIONS = (".toml", ".json")
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".tar", ".safetensors")
-OF_GRAPHS = frozenset({"height", "width", "colors", "scale", "mean", "std", "output"})
+OF_GRAPHS = frozenset({"height", "width", "colors", "scale", "mean", "std", "bits", "output"})
 OF_CHECKPOINTS = frozenset(EncoderSettings.model_fields) - {"output"}
 
 

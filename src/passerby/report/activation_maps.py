@@ -73,8 +73,10 @@ def activation_maps(encoder: Encoder, images: Sequence[ImageSource]) -> list[Act
     if not images:
         return []
     height, width = encoder.preprocessing.height, encoder.preprocessing.width
+    bits = encoder.preprocessing.bits
     pixels = [
-        resize_image(image if isinstance(image, np.ndarray) else read_image(image), height, width) for image in images
+        resize_image(image if isinstance(image, np.ndarray) else read_image(image, bits=bits), height, width)
+        for image in images
     ]
     features = _feature_maps(encoder, torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2))
     norms = torch.linalg.vector_norm(features.float(), dim=1).cpu().numpy()

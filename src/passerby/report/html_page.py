@@ -11,6 +11,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -23,7 +24,7 @@ from PIL import Image
 from passerby.array_types import UInt8
 from passerby.errors import ImageError
 from passerby.files import replace_file
-from passerby.images.decode import read_image
+from passerby.images.decode import GREY_BITS, read_image
 from passerby.report.figures import DARK, LIGHT, Theme, to_svg
 
 PictureSource: TypeAlias = str | os.PathLike[str] | UInt8
@@ -154,6 +155,7 @@ def render_page(
     *,
     notes: Sequence[str] = (),
     footer: str = "",
+    bits: int = GREY_BITS,
 ) -> str:
     """Write the page as HTML.
 
@@ -164,6 +166,7 @@ def render_page(
         sections: the page's parts, in order.
         notes: paragraphs below the numbers.
         footer: the last line.
+        bits: of grey values in picture files of 16, as of `read_image`.
 
     Returns:
         a complete HTML document that refers to nothing outside itself.
@@ -183,16 +186,17 @@ def render_page(
         footer=footer,
         light=lambda draw: to_svg(draw(theme=LIGHT)),
         dark=lambda draw: to_svg(draw(theme=DARK)),
-        thumbnail=thumbnail,
+        thumbnail=partial(thumbnail, bits=bits),
     )
 
 
-def thumbnail(source: PictureSource | None, *, height: int = THUMBNAIL_HEIGHT) -> str | None:
+def thumbnail(source: PictureSource | None, *, height: int = THUMBNAIL_HEIGHT, bits: int = GREY_BITS) -> str | None:
     """A picture as a data URI of a small JPEG.
 
     Args:
         source: an image file or RGB uint8 [H, W, 3].
         height: pixels; smaller pictures keep their size, and wide ones are at most as wide as high.
+        bits: as of `read_image`.
 
     Returns:
         the data URI, or None where there is no such picture or it cannot be read.
@@ -200,7 +204,7 @@ def thumbnail(source: PictureSource | None, *, height: int = THUMBNAIL_HEIGHT) -
     if source is None or (isinstance(source, str) and not source):
         return None
     try:
-        pixels = source if isinstance(source, np.ndarray) else read_image(source)
+        pixels = source if isinstance(source, np.ndarray) else read_image(source, bits=bits)
     except ImageError:
         return None
     image = Image.fromarray(pixels)

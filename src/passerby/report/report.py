@@ -13,22 +13,21 @@ import numpy as np
 import torch
 
 from passerby.config import load_recipe
-from passerby.config.engine import EngineName
 from passerby.config.evaluation import EvaluationSettings, with_changes
 from passerby.data.dataset_of_config import load_configured
 from passerby.data.records import ReIDDataset
-from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.protocols import check_settings, exclusion
 from passerby.evaluation.closed_set.result import Report
-from passerby.evaluation.evaluate import score_dataset
+from passerby.evaluation.engine_of_settings import facts_of, load_for
+from passerby.evaluation.evaluate import embed_test, score_dataset
 from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
 from passerby.evaluation.open_set.thresholds import Threshold
+from passerby.images.decode import GREY_BITS
 from passerby.models.described_encoder import described_encoder
 from passerby.models.encoder import Encoder, load_encoder
-from passerby.models.engines.choice import pick_encoder
 from passerby.report.camera_names import CameraNames
 from passerby.report.figure_data import as_evaluated, collect_evidence, left_out_by
 from passerby.report.html_page import Section, render_page, write_page
@@ -122,7 +121,7 @@ def write_report(
             {
                 "encoder": query.fingerprint or (encoder.fingerprint if encoder is not None else ""),
                 **described,
-                "engine": encoder.engine.name if isinstance(encoder, Encoder) else "",
+                **facts_of(encoder),
                 "dimensions": query.vectors.shape[1],
                 "notes": tuple(dict.fromkeys((*query.notes, *gallery.notes))),
                 "written by": _versions(),
@@ -138,6 +137,7 @@ def write_report(
         scores.tiles(reports, open_set, threshold),
         [part for part in parts if part is not None],
         notes=notes,
+        bits=encoder.preprocessing.bits if isinstance(encoder, Encoder) else GREY_BITS,
         footer=f"Written by passerby {__version__}. Everything on this page is inside this one file.",
     )
     return write_page(path, html)
@@ -149,7 +149,6 @@ def report(
     out: str | os.PathLike[str] | None = None,
     *,
     settings: EvaluationSettings | None = None,
-    engine: EngineName | None = None,
     seed: int = 0,
     progress: bool = True,
     **changes: Any,
@@ -164,7 +163,6 @@ def report(
         out: the .html file; default: report.html in `run`, if that is a folder.
         settings: how to evaluate; default: as the run's recipe says. Without a protocol: the dataset's own.
             Re-ranked results are shown beside the plain ones, by "k_reciprocal" where nothing else is set.
-        engine: what runs the encoder, as for `load_encoder`.
         seed: of the random choices.
         progress: show bars on stderr.
         **changes: single settings by name, instead of those of `settings`; `rerank=None` shows only plain results.
@@ -192,11 +190,9 @@ def report(
     if chosen.rerank is None and "rerank" not in changes:
         chosen = with_changes(chosen, {"rerank": "k_reciprocal"})
     check_settings(chosen, chosen.protocol or data.protocol)
-    encoder, _ = pick_encoder(run, engine, images=len(data.query) + len(data.gallery))
-    query, gallery = (
-        embed(encoder, part, batch_size=chosen.batch_size, flip=chosen.flip, progress=progress)
-        for part in (data.query, data.gallery)
-    )
+    loaded = load_for(run, chosen, images=len(data.query) + len(data.gallery))
+    running, query, gallery = embed_test(loaded, data, chosen, progress=progress)
+    encoder = cast(Encoder, running)
     plain = score_dataset(encoder, data, query, gallery, with_changes(chosen, {"rerank": None}), progress=progress)
     reports = {"plain": plain}
     if chosen.rerank is not None:

@@ -20,6 +20,7 @@ import torch
 from passerby.array_types import Float32, UInt8
 from passerby.images.decode import resize_image
 from passerby.models.encoder import Encoder
+from passerby.models.engines.preprocessing import Preprocessing
 from passerby.service.errors import ServiceError
 
 
@@ -81,6 +82,11 @@ class BatchingEncoder:
     def calibration(self) -> Mapping[str, Any]:
         """What `passerby calibrate` found for the encoder."""
         return self._encoder.calibration
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Of the encoder."""
+        return self._encoder.preprocessing
 
     @property
     def waiting(self) -> int:

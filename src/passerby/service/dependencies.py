@@ -122,4 +122,5 @@ def require_identity(gallery: Gallery, name: str) -> None:
 
 def open_images(context: ServiceContext, uploads: Sequence[bytes]) -> list[UInt8]:
     """Decode uploads, each checked before."""
-    return [open_image(data, i, max_pixels=context.limits.pixels) for i, data in enumerate(uploads)]
+    bits, most = context.encoder.preprocessing.bits, context.limits.pixels
+    return [open_image(data, i, max_pixels=most, bits=bits) for i, data in enumerate(uploads)]

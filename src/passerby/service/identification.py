@@ -174,7 +174,8 @@ class IdentificationPipeline:
             for position, data in enumerate(pending.task.images):
                 if pending.answer.done():
                     return None
-                ready.append(self._encoder.prepare([open_image(data, position, max_pixels=self._pixels)]))
+                picture = open_image(data, position, max_pixels=self._pixels, bits=self._encoder.preprocessing.bits)
+                ready.append(self._encoder.prepare([picture]))
         return torch.cat(ready)
 
     def _on_encoded(self, pending: _Pending, done: Future[Float32]) -> None:

@@ -32,6 +32,7 @@ def serve(
     keys: str | os.PathLike[str] | None = None,
     read_only: bool = False,
     engine: str = "auto",
+    threads: int | None = None,
     tls_certificate: str | os.PathLike[str] | None = None,
     tls_key: str | os.PathLike[str] | None = None,
     webhooks: str | os.PathLike[str] | None = None,
@@ -52,6 +53,7 @@ def serve(
         read_only: refuse every change; the audit is then written to the log on stderr only.
         engine: where `encoder` is a folder: "torch", "onnxruntime" or "openvino"; "auto": the fastest here of torch and
             of those for which `passerby export` put a file into the folder, by a short measurement that is logged.
+        threads: of the engine, where `encoder` is a folder; None: the fastest number.
         tls_certificate: PEM file; with `tls_key`, the service uses HTTPS.
         tls_key: PEM file.
         webhooks: JSON file of where new sightings are sent (see `passerby.service.webhooks.read_webhooks`).
@@ -79,7 +81,9 @@ def serve(
 
     limits = limits or Limits()
     tls = _checked_files(keys, tls_certificate, tls_key)
-    ready, speeds = pick_encoder(encoder, engine) if isinstance(encoder, (str, os.PathLike)) else (encoder, {})
+    ready, speeds = (
+        pick_encoder(encoder, engine, threads=threads) if isinstance(encoder, (str, os.PathLike)) else (encoder, {})
+    )
     token = new_token() if keys is None else ""
     listener = listen(host, port)
     with listener:

@@ -8,7 +8,7 @@ import simplejpeg
 
 from passerby.array_types import UInt8
 from passerby.errors import ImageError
-from passerby.images.decode import decode_image
+from passerby.images.decode import GREY_BITS, decode_image
 from passerby.service.errors import ServiceError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -31,8 +31,10 @@ def pixels_to_decode(data: bytes, position: int, *, max_pixels: int) -> int:
     return width * height * max(1, -(-scans // _USUAL_SCANS))
 
 
-def open_image(data: bytes, position: int, *, max_pixels: int) -> UInt8:
+def open_image(data: bytes, position: int, *, max_pixels: int, bits: int = GREY_BITS) -> UInt8:
     """Decode one uploaded JPEG, PNG or WebP to RGB uint8 [H, W, 3]; messages name it by `position` (from 0).
+
+    `bits` as of `passerby.images.decode.read_image`.
 
     Raises:
         ServiceError: 415 another format, or animated; 413 more than `max_pixels`; 422 damaged.
@@ -40,7 +42,7 @@ def open_image(data: bytes, position: int, *, max_pixels: int) -> UInt8:
     name = f"image {position}"
     pixels_to_decode(data, position, max_pixels=max_pixels)
     try:
-        return decode_image(data, name=name, max_pixels=max_pixels)
+        return decode_image(data, name=name, max_pixels=max_pixels, bits=bits)
     except ImageError as error:
         raise ServiceError(422, str(error)) from error
     except MemoryError as error:  # Pillow raises it for some crafted files

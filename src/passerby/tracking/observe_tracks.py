@@ -9,7 +9,7 @@ import numpy as np
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.images_or_vectors import thumbnail
+from passerby.gallery.images_or_vectors import grey_bits, thumbnail
 from passerby.gallery.result_types import Sighting
 from passerby.images.decode import read_image
 from passerby.progress import progress_bar
@@ -61,7 +61,8 @@ def observe_tracks(
 def _tracklet(track: PictureTrack, gallery: Gallery, views: int) -> Tracklet:
     count = len(track.pictures)
     chosen = np.unique(np.linspace(0, count - 1, min(views, count)).round().astype(np.int64))
-    pictures = [read_image(track.pictures[place].path) for place in chosen.tolist()]
+    bits = grey_bits(gallery.encoder)
+    pictures = [read_image(track.pictures[place].path, bits=bits) for place in chosen.tolist()]
     vectors = gallery.encode(pictures)
     numbers = [picture.frame for picture in track.pictures]
     known = [number for number in numbers if number is not None]

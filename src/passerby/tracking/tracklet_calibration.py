@@ -16,7 +16,8 @@ from passerby.embedding.camera_statistics import measure_camera_statistics
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import EmbeddingError
 from passerby.files import replace_file
-from passerby.models.encoder import Encoder, description_path
+from passerby.models.description import description_path
+from passerby.models.encoder import Encoder
 
 CALIBRATION_FILE = "tracklets.json"
 """Beside an encoder's weights; beside the description NAME.toml of a foreign model it is NAME.tracklets.json."""

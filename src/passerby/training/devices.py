@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
@@ -47,15 +45,3 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         # measured with OSNet x0.25: 7.0 s a step instead of 0.4 s
         log.warning("run.precision: this processor has no bfloat16 and emulates it, many times slower than float32")
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
-
-
-@contextmanager
-def cpu_threads(count: int) -> Iterator[None]:
-    """While it lasts, torch uses so many threads on the CPU; 0 leaves torch's choice."""
-    before = torch.get_num_threads()
-    if count:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -30,9 +30,9 @@ class Journal:
         self._append({"kind": "epoch", "epoch": epoch + 1, "losses": losses, **numbers})
         self._show({f"loss/{name}": value for name, value in losses.items()} | numbers, epoch)
 
-    def evaluation(self, epoch: int, **numbers: float) -> None:
-        """Write what the held-out identities say after a 0-based epoch."""
-        self._append({"kind": "evaluation", "epoch": epoch + 1, **numbers})
+    def evaluation(self, epoch: int, *, engine: str, **numbers: float) -> None:
+        """Write what the held-out identities say after a 0-based epoch, and which engine ran the encoder."""
+        self._append({"kind": "evaluation", "epoch": epoch + 1, "engine": engine, **numbers})
         self._show({f"held-out/{name}": value for name, value in numbers.items()}, epoch)
 
     def close(self) -> None:

@@ -6,16 +6,40 @@ import logging
 import math
 from pathlib import Path
 
+import torch
+
+from passerby import distributed
 from passerby.config.evaluation import EvaluationSettings
 from passerby.data.records import ReIDDataset
 from passerby.embedding.embed import embed_together
+from passerby.errors import ConfigError
 from passerby.evaluation.evaluate import score_dataset
+from passerby.evaluation.precision_cost import precision_cost
 from passerby.models.encoder import Encoder
+from passerby.models.engines.choice import AUTO, TRIAL_FROM, on_engine
+from passerby.models.engines.precision import lower_precision
 from passerby.training.journal import Journal
 
 log = logging.getLogger("passerby")
 
 _FEW_QUERIES = 50
+
+
+def check_engine(rules: EvaluationSettings, device: torch.device) -> None:
+    """Refuse, before a training, what its evaluations cannot be run with.
+
+    Raises:
+        ConfigError: int8, which is fitted to a finished encoder; a graph's engine while the network is on a GPU.
+    """
+    if rules.precision == "int8":
+        raise ConfigError(
+            "evaluation.precision: int8 is fitted to a finished encoder; train with float32 or bfloat16, and then: "
+            "passerby evaluate RUN --precision int8"
+        )
+    if rules.engine in ("onnxruntime", "openvino") and device.type != "cpu":
+        raise ConfigError(
+            f"evaluation.engine: {rules.engine} computes on the CPU, and this training is on {device}; leave it at auto"
+        )
 
 
 class Judge:
@@ -40,6 +64,8 @@ class Judge:
         self._people = people
         self._rules = rules
         self._journal = journal
+        self._engine: str = "torch" if rules.engine == AUTO and rules.pooling == "norm" else rules.engine
+        self._threads = rules.threads
         self.best = -math.inf
         self.best_epoch = -1
         self.start = math.nan
@@ -57,14 +83,19 @@ class Judge:
             epochs: how many it was trained.
         """
         rules = self._rules
+        running = self._running(encoder)
         query, gallery = (
-            embed_together(encoder, part, batch_size=rules.batch_size, flip=rules.flip, progress=False)
+            embed_together(running, part, batch_size=rules.batch_size, flip=rules.flip, progress=False)
             for part in (self._people.query, self._people.gallery)
         )
         if self._journal is None:
             return
-        report = score_dataset(encoder, self._people, query, gallery, rules, progress=False)
-        self._journal.evaluation(epochs - 1, mAP=report.mAP, rank1=report.rank(1), queries=report.queries)
+        report = score_dataset(running, self._people, query, gallery, rules, progress=False)
+        self._journal.evaluation(
+            epochs - 1, mAP=report.mAP, rank1=report.rank(1), queries=report.queries, engine=running.engine.name
+        )
+        if cost := precision_cost(running, self._people, query, gallery, rules):
+            log.info("%s", cost)
         when = f"epoch {epochs}" if epochs else "before training"
         log.info(
             "%s, held-out identities: mAP %.3f, rank-1 %.3f (%d queries)",
@@ -78,6 +109,19 @@ class Judge:
         if report.mAP > self.best:
             self.best, self.best_epoch = report.mAP, epochs
             encoder.save(self._folder / "encoder")
+
+    def _running(self, encoder: Encoder) -> Encoder:
+        """The encoder on the engine of the rules; its weights are of this minute, so its graph is not kept."""
+        rules = self._rules
+        if rules.precision != "float32":
+            return lower_precision(encoder, rules.precision, engine=rules.engine, threads=rules.threads)
+        images = len(self._people.query) + len(self._people.gallery)
+        if distributed.world_size() > 1 and self._engine == AUTO:  # all processes must choose alike
+            images = 0
+        running = on_engine(encoder, self._engine, images=images, threads=self._threads, keep=False)
+        if images >= TRIAL_FROM and self._engine == AUTO:
+            self._engine, self._threads = running.engine.name, running.engine.threads or self._threads
+        return running
 
     def conclude(self) -> str:
         """What the held-out people say in the end; warns where training made nothing better."""

@@ -26,6 +26,7 @@ from passerby.errors import ConfigError, DataError, UsageError
 from passerby.evaluation.closed_set.protocols import check_settings
 from passerby.files import replace_file
 from passerby.images.cache import ImageStore
+from passerby.models.engines.torch_engine import cpu_threads
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
 from passerby.progress import duration
@@ -38,7 +39,7 @@ from passerby.training.checkpoint import (
     save_checkpoint,
 )
 from passerby.training.collapse import warn_of_collapse
-from passerby.training.devices import choose_device, choose_precision, cpu_threads
+from passerby.training.devices import choose_device, choose_precision
 from passerby.training.display import training_display
 from passerby.training.distillation import read_teacher
 from passerby.training.epoch_losses import EpochLosses
@@ -46,7 +47,7 @@ from passerby.training.fitting import check_files, check_fitting, check_full_siz
 from passerby.training.growing import estimate_statistics, image_size, is_switch
 from passerby.training.interruption import Interruption
 from passerby.training.journal import Journal
-from passerby.training.judging import Judge
+from passerby.training.judging import Judge, check_engine
 from passerby.training.objective import Objective
 from passerby.training.objective_terms import check_terms
 from passerby.training.optim import (
@@ -161,6 +162,7 @@ def _train(
     log.info("%s", describe_split(given, config, data))
     training, validation = split_held_out(config.data, data)
     check_settings(config.evaluation, config.evaluation.protocol or validation.protocol)
+    check_engine(config.evaluation, device)
     if config.evaluation.camera_statistics not in (None, OF_THE_TEST):
         raise ConfigError(
             f"evaluation.camera_statistics: {config.evaluation.camera_statistics} belongs to one encoder, and a "
@@ -280,6 +282,7 @@ def _train(
                         cache=size.cache,
                         cache_dir=size.cache_dir,
                         progress=main,
+                        bits=size.bits,
                     ),
                     labels,
                     camids,

@@ -61,7 +61,7 @@ def test_scans_of_a_jpeg_count_as_passes() -> None:
 def test_decoding_ends_when_nobody_waits(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
 
-    def slow(data: bytes, position: int, *, max_pixels: int) -> np.ndarray:
+    def slow(data: bytes, position: int, *, max_pixels: int, bits: int) -> np.ndarray:
         decoded.append(position)
         time.sleep(0.2)
         return np.zeros((8, 4, 3), np.uint8)

@@ -85,7 +85,7 @@ def files_of(tmp_path, ending):
 
 
 def no_decoding(monkeypatch):
-    def refuse(*_arguments):
+    def refuse(*_arguments, **_more):
         raise AssertionError("decoded again")
 
     monkeypatch.setattr(images_module, "read_into", refuse)
@@ -141,7 +141,7 @@ def test_only_the_damaged_block_is_decoded_again(samples, tmp_path, monkeypatch)
     damage_byte(files_of(tmp_path, "pixels")[0])
     decoded = []
     real = images_module.read_into
-    monkeypatch.setattr(images_module, "read_into", lambda path, out: (decoded.append(path), real(path, out)))
+    monkeypatch.setattr(images_module, "read_into", lambda path, out, **_: (decoded.append(path), real(path, out)))
     stored(samples, "disk", tmp_path)
     assert sorted(decoded) == sorted(s.path for s in samples[3:6])
 
@@ -150,7 +150,7 @@ def test_an_interrupted_build_goes_on(samples, tmp_path, monkeypatch):
     real = images_module.read_into
     decoded: list[Path] = []
 
-    def stop_after_seven(path, out):
+    def stop_after_seven(path, out, **_):
         if len(decoded) == 7:
             raise KeyboardInterrupt
         decoded.append(path)
@@ -161,7 +161,7 @@ def test_an_interrupted_build_goes_on(samples, tmp_path, monkeypatch):
         stored(samples, "disk", tmp_path, threads=1)
     assert files_of(tmp_path, "pixels") == []
     decoded.clear()
-    monkeypatch.setattr(images_module, "read_into", lambda path, out: (decoded.append(path), real(path, out)))
+    monkeypatch.setattr(images_module, "read_into", lambda path, out, **_: (decoded.append(path), real(path, out)))
     store = stored(samples, "disk", tmp_path, threads=1)
     assert len(decoded) == N - 6  # two blocks of three were whole
     assert np.abs(store.fetch(np.arange(N)).astype(int) - expected(samples)).max() <= 1
@@ -169,7 +169,7 @@ def test_an_interrupted_build_goes_on(samples, tmp_path, monkeypatch):
 
 def test_two_builders_at_once_decode_everything_once(samples, tmp_path, monkeypatch):
     real, decoded = images_module.read_into, []
-    monkeypatch.setattr(images_module, "read_into", lambda path, out: (decoded.append(path), real(path, out)))
+    monkeypatch.setattr(images_module, "read_into", lambda path, out, **_: (decoded.append(path), real(path, out)))
     with ThreadPoolExecutor(2) as pool:
         stores = list(pool.map(lambda _: stored(samples, "disk", tmp_path), range(2)))
     assert len(decoded) == N

@@ -72,7 +72,7 @@ def test_torch_where_nothing_was_exported(folder: Path) -> None:
 
 
 def test_the_fastest_is_chosen(folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(_: Any, engine: str) -> Any:
+    def load(_: Any, engine: str, threads: int | None) -> Any:
         if engine == "onnxruntime":
             raise WeightsError("not exported")
         return Slow({"torch": 0.03, "openvino": 0.001}[engine], clock)

@@ -11,19 +11,22 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.unit.models.test_foreign import write_model
 
-from passerby.cli import run
 from passerby.config import InputConfig, ModelConfig
+from passerby.config.encoder import EncoderSettings
+from passerby.errors import ConfigError
 from passerby.models.described_encoder import described_encoder
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.engines import choice as choosing
 from passerby.models.engines import engine_cache
-from passerby.models.engines.choice import TRIAL_FROM, pick_encoder
+from passerby.models.engines.choice import TRIAL_FROM, on_engine, pick_encoder
 from passerby.models.engines.engine_cache import EngineChoice, remember_choice, remembered_choice
 from passerby.models.engines.graph_choice import exported_graph, graph_at_hand, open_remembered
 from passerby.models.export.encoder_export import export
 from passerby.models.graph_encoder import GraphEncoder
 from passerby.models.model import build_model
+from passerby.models.sources import EncoderSource
 
 
 def make(folder: Path, seed: int = 0) -> Encoder:
@@ -140,7 +143,7 @@ def test_openvino_reads_what_an_onnx_file_says_about_itself(exported: Path) -> N
     described = described_encoder(exported)
     assert described is not None
     choice = EngineChoice("openvino", 1, str(exported / "encoder.onnx"))
-    engine = open_remembered(described, choice)
+    engine = open_remembered(described.fingerprint, described.preprocessing, choice)
     assert engine is not None
     assert engine.preprocessing is None
 
@@ -153,19 +156,48 @@ def test_one_picture_needs_no_torch(exported: Path, tmp_path: Path) -> None:
     assert engine is not None
     crops = list(np.random.default_rng(0).integers(0, 256, (3, 90, 41, 3), dtype=np.uint8))
     for flip in (True, False):
-        ours = GraphEncoder(described, engine).encode(crops, flip=flip, batch_size=2)
+        ours = GraphEncoder(engine, described).encode(crops, flip=flip, batch_size=2)
         np.testing.assert_allclose(ours, load_encoder(exported).encode(crops, flip=flip), atol=1e-5)
-    picture, gallery = tmp_path / "a.png", tmp_path / "g.gallery"
-    Image.fromarray(crops[0]).save(picture)
-    assert run(["enroll", str(gallery), "ann", str(picture), "--encoder", str(exported), "--engine", "torch"]) == 0
+
+
+def without_torch(words: list[str]) -> str:
+    """What a command prints in a process of its own, which must not have imported torch."""
     program = (
         "import sys; from passerby.cli import run; "
-        f"code = run(['identify', {str(gallery)!r}, {str(picture)!r}, '--encoder', {str(exported)!r}, '--json']); "
-        "sys.exit(code or (9 if 'torch' in sys.modules else 0))"
+        f"code = run({words!r}); sys.exit(code or (9 if 'torch' in sys.modules else 0))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)[0]["matches"][0]["distance"] < 1e-4
+    assert done.returncode == 0, (words, done.returncode, done.stderr)
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["export", "cache", "description", "bare graph", "verify"])
+def test_commands_on_one_picture_load_no_torch(kind: str, exported: Path, tmp_path: Path) -> None:
+    if kind == "verify":
+        rows = np.eye(4, dtype=np.float32)
+        np.savez(tmp_path / "v.npz", vector=rows, pid=np.array([1, 1, 2, 2]), camid=np.array([0, 1, 0, 1]))
+        without_torch(["verify", str(tmp_path / "v.npz"), str(tmp_path / "v.npz"), "--fpr", "0.5"])
+        return
+    encoder: list[str] = [str(exported)]
+    if kind == "cache":
+        make(tmp_path / "e")  # the same weights, and so the same fingerprint, without an export in its folder
+        described = described_encoder(tmp_path / "e")
+        assert described is not None
+        target = engine_cache.cached_graph(described.fingerprint)
+        target.parent.mkdir(parents=True)
+        target.write_bytes((exported / "encoder.onnx").read_bytes())
+        encoder = [str(tmp_path / "e")]
+    elif kind in ("description", "bare graph"):
+        write_model(tmp_path)
+        (tmp_path / "m.toml").write_text('file = "model.onnx"\nheight = 8\nwidth = 4\nscale = 1.0\ncolors = "BGR"\n')
+        bare = [str(tmp_path / "model.onnx"), "--height", "8", "--width", "4", "--scale", "1", "--colors", "BGR"]
+        encoder = [str(tmp_path / "m.toml")] if kind == "description" else bare
+    picture, gallery = tmp_path / "a.png", tmp_path / "g.gallery"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 41, 3), dtype=np.uint8)).save(picture)
+    without_torch(["enroll", str(gallery), "ann", str(picture), "--encoder", *encoder])
+    said = without_torch(["identify", str(gallery), str(picture), "--encoder", *encoder, "--json"])
+    assert json.loads(said)[0]["matches"][0]["distance"] < 1e-4
 
 
 def test_everything_but_a_trained_folder_has_one_engine(tmp_path: Path) -> None:
@@ -174,3 +206,53 @@ def test_everything_but_a_trained_folder_has_one_engine(tmp_path: Path) -> None:
     assert described_encoder(tmp_path) is None
     (tmp_path / "encoder.json").write_text('{"format": 7}')
     assert described_encoder(tmp_path) is None
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fastest")
+def test_weights_of_the_moment_leave_nothing_in_the_cache(exported: Path, cache: Path) -> None:
+    encoder = load_encoder(exported)
+    placed = on_engine(encoder, images=TRIAL_FROM, keep=False)
+    assert (placed.engine.name, placed.fingerprint) == ("onnxruntime", encoder.fingerprint)
+    assert not cache.exists()
+    assert on_engine(encoder, images=1) is encoder
+    described = described_encoder(exported)
+    assert described is not None
+    remember_choice(encoder.fingerprint, EngineChoice("onnxruntime", 1, str(exported / "encoder.onnx")))
+    assert on_engine(encoder, images=1).engine.name == "onnxruntime", "what was found once counts everywhere"
+
+
+@pytest.mark.slow
+def test_the_number_of_threads_that_was_asked_for(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr(choosing, "measure", lambda ways: tried.extend(ways) or {n: float(len(n)) for n in ways})
+    chosen, _ = pick_encoder(exported, images=TRIAL_FROM, threads=3)
+    assert set(tried) == {"torch", "onnxruntime, 3 threads", "openvino, 3 threads"}
+    assert chosen.engine.threads == 3
+    assert pick_encoder(exported, images=1, threads=3)[0].engine.threads == 3
+    described = described_encoder(exported)
+    assert described is not None
+    assert remembered_choice(described.fingerprint) is None, "any number of threads is another question"
+    at_hand = graph_at_hand(described, 2)
+    assert at_hand is not None
+    assert at_hand.threads == 2
+    before = torch.get_num_threads()
+    on_torch = load_encoder(exported, "torch", threads=2)
+    assert on_torch.engine.threads == 2
+    on_torch.encode(np.zeros((1, 64, 32, 3), np.uint8))
+    assert torch.get_num_threads() == before
+    with pytest.raises(ConfigError, match="expected at least 1, found 0"):
+        load_encoder(exported, threads=0)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fastest")
+def test_a_checkpoint_is_put_on_the_fastest_engine_too(cache: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    model = build_model(ModelConfig(backbone="tiny:osnet_x0_25"))
+    torch.save(model.state_dict(), tmp_path / "net.pth")
+    given = EncoderSource(str(tmp_path / "net.pth"), EncoderSettings(backbone="tiny:osnet_x0_25", height=64, width=32))
+    assert pick_encoder(given, images=1)[0].engine.name == "torch"
+    assert pick_encoder(given, images=TRIAL_FROM)[0].engine.name == "onnxruntime"
+    assert pick_encoder(given, images=1)[0].engine.name == "onnxruntime"

@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.unit.models.test_foreign import write_model
 
 from passerby.config import InputConfig, ModelConfig
 from passerby.data.datasets import load_dataset
 from passerby.data.synthetic.dataset import draw_dataset
 from passerby.errors import ConfigError, MissingExtraError, WeightsError
 from passerby.evaluation.evaluate import evaluate
+from passerby.experiments import benchmark_encoder
 from passerby.experiments.benchmark_encoder import bench_encoder
 from passerby.experiments.export_ranking import export
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.models.engines import precision
 from passerby.models.export import check, writers
 from passerby.models.export.exporters import quiet
 from passerby.models.export.form import ExportForm
@@ -128,10 +131,39 @@ def test_a_graph_of_other_weights_is_refused(exported: Path, tmp_path: Path) -> 
         load_encoder(tmp_path / "other", engine="onnxruntime")
 
 
+def test_the_bench_of_a_description_times_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("openvino")
+    write_model(tmp_path)
+    (tmp_path / "graph.toml").write_text('file = "model.onnx"\nheight = 8\nwidth = 4\n')
+    report = bench_encoder(tmp_path / "graph.toml", batch_size=2, rounds=1)
+    assert {e.name for e in report.engines} == {"onnxruntime", "openvino"}
+    assert report.absent == ()
+    monkeypatch.setattr(precision, "_processor_flags", set)
+    monkeypatch.setattr(benchmark_encoder, "_graph", refuse_graph)
+    torch.save(build_model(CONFIG).state_dict(), tmp_path / "net.pth")
+    description = 'file = "net.pth"\nbackbone = "tiny:osnet_x0_25"\nheight = 64\nwidth = 32\n'
+    (tmp_path / "checkpoint.toml").write_text(description)
+    report = bench_encoder(tmp_path / "checkpoint.toml", batch_size=2, rounds=1)
+    assert [e.name for e in report.engines] == ["torch"]
+    said = str(report)
+    assert "torch bf16: precision: this processor" in said
+    assert "onnxruntime: no graph" in said
+    for wrong in ({"batch_size": 0}, {"rounds": 0}, {"threads": 0}):
+        with pytest.raises(ConfigError, match="expected at least 1, found 0"):
+            bench_encoder(tmp_path / "graph.toml", **wrong)
+
+
+def refuse_graph(*_: object) -> None:
+    raise WeightsError("no graph")
+
+
 @pytest.mark.slow
-def test_the_bench_ranks_what_the_folder_holds(exported: Path) -> None:
-    report = bench_encoder(exported, batch_size=2, rounds=1)
+def test_the_bench_ranks_what_the_folder_holds(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "_processor_flags", lambda: {"avx512_bf16"})
+    report = bench_encoder(exported, batch_size=2, rounds=1, threads=1)
     assert {e.name for e in report.engines} == {"torch", "torch bf16", "onnxruntime", "openvino"}
+    assert report.threads == 1
     assert report.fastest == report.engines[0].name
     assert "ratio" in str(report)
     assert report.to_dict()["fastest"] == report.fastest

@@ -12,7 +12,7 @@ import pytest
 from passerby.cli import run
 from passerby.errors import WeightsError
 from passerby.models.encoder import load_encoder
-from passerby.models.fingerprint import fingerprint_of_file
+from passerby.models.file_fingerprint import fingerprint_of_file
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

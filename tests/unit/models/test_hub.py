@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import threading
 import types
@@ -31,6 +32,7 @@ class Server:
     def __init__(self, content: bytes) -> None:
         self.content = content
         self.break_after: int | None = None
+        self.always_break_after: int | None = None
         self.ranges = True
         self.asked: list[tuple[str, str | None]] = []
         outer = self
@@ -48,6 +50,7 @@ class Server:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 stop, outer.break_after = outer.break_after, None
+                stop = outer.always_break_after if stop is None else stop
                 self.wfile.write(body if stop is None else body[:stop])
                 self.close_connection = True
 
@@ -198,6 +201,56 @@ def test_every_entry_can_be_read() -> None:
             assert laws is not None
             assert laws.laws[-1].people == 750
             assert laws.at(50).threshold(0.01) > laws.at(500).threshold(0.01)
+
+
+def test_get_prints_the_name_and_the_folder(
+    content: bytes, server: Server, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    know(monkeypatch, entry_of(content, address=f"{server.address}/net.onnx"))
+    for _ in range(2):  # fetched, and there already
+        assert run(["hub", "get", "hub:net"]) == 0
+        out, err = capsys.readouterr()
+        assert out == f"hub:net: {place}\n"
+        assert "error" not in err
+    assert len(server.asked) == 1
+    assert run(["hub", "get", "net", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"name": "net", "folder": str(place)}
+    assert run(["hub", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["net", "MIT", "yes", "yes"]
+    assert run(["hub", "get", "nett"]) == 2
+    assert "did you mean 'net'" in capsys.readouterr().err
+
+
+def test_a_download_that_always_breaks_is_kept_for_the_next_time(
+    content: bytes, server: Server, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    know(monkeypatch, entry_of(content, address=f"{server.address}/net.onnx"))
+    server.always_break_after = 30
+    assert run(["hub", "get", "net"]) == 1
+    assert "run it again to go on" in capsys.readouterr().err
+    assert (place / "net.onnx.part").read_bytes() == content[:90], "three tries of 30 bytes each"
+    server.always_break_after = None
+    assert run(["hub", "get", "net"]) == 0
+    assert server.asked[-1] == ("/net.onnx", "bytes=90-")
+    assert (place / "net.onnx").read_bytes() == content
+
+
+def test_the_wrong_size_is_refused_without_a_checksum(
+    content: bytes, server: Server, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know(monkeypatch, entry_of(content, address=f"{server.address}/net.onnx", sha256="", size=len(content) + 1))
+    with pytest.raises(NetworkError, match=f"expected {len(content) + 1:,} bytes, found {len(content):,}"):
+        hub.hub_get("net", progress=False)
+    assert list(place.iterdir()) == []
+
+
+def test_a_mirror_that_has_not_the_file_names_itself(
+    content: bytes, server: Server, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    know(monkeypatch, entry_of(content, name="absent.onnx", address="https://example.org/absent.onnx"))
+    monkeypatch.setenv("PASSERBY_HUB_URL", server.address)
+    assert run(["hub", "get", "net"]) == 1
+    assert f"{server.address}/net/absent.onnx: cannot be fetched" in capsys.readouterr().err
 
 
 def test_an_unknown_name_names_the_nearest() -> None:

@@ -7,7 +7,7 @@ def test_rows_that_a_resumed_run_repeats_are_dropped(tmp_path: Path) -> None:
     journal = Journal(tmp_path, 0)
     for epoch in range(3):
         journal.epoch(epoch, {"total": 1.0 - epoch}, lr=0.1)
-    journal.evaluation(2, mAP=0.5)
+    journal.evaluation(2, mAP=0.5, engine="torch")
     journal.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "epo')  # killed while writing

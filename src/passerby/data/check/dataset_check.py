@@ -19,6 +19,7 @@ from passerby.data.readers.table import READERS
 from passerby.data.readers.tree import NOT_READ, is_image_name, is_litter
 from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample
 from passerby.errors import DataError
+from passerby.images.decode import GREY_BITS
 
 _TINY = 8  # pixels
 _Parts = Mapping[str, Sequence[Sample]]
@@ -49,6 +50,7 @@ def check_dataset(
     *,
     images: bool = True,
     progress: bool = True,
+    bits: int = GREY_BITS,
     **arguments: Any,
 ) -> CheckReport:
     """Tell whether what lies at `root` is the dataset, whole and sound.
@@ -58,6 +60,7 @@ def check_dataset(
         root: as for `load_dataset`.
         images: decode every image; finds unreadable, odd and duplicate ones.
         progress: show a progress bar.
+        bits: of grey values that files store in 16 (`input.bits` of a recipe).
         **arguments: arguments of the reader.
 
     Returns:
@@ -76,7 +79,7 @@ def check_dataset(
     else:
         rows, parts, dataset = _benchmark(benchmark, Path(root).expanduser(), arguments, findings)
     _files_beside(parts, findings)
-    facts = inspect_images(_paths(parts), progress=progress) if images else {}
+    facts = inspect_images(_paths(parts), progress=progress, bits=bits) if images else {}
     if facts:
         _pixels(facts, findings)
         _duplicates(parts, dataset, facts, findings)
@@ -226,7 +229,7 @@ def _pixels(facts: _Facts, findings: _Findings) -> None:
     if flat:
         findings.warn(
             f"black or of one colour: {number_of(len(flat), 'image')}, {some(flat)} (so look pictures of 10 or 12 bits "
-            "in files of 16: scale them to the whole range)"
+            "in files of 16: say how many with --bits here and --input.bits in a training, or scale them)"
         )
     good = {path: (f.width, f.height) for path, f in facts.items() if not f.problem}
     usual, often = next(iter(Counter(good.values()).most_common(1)), ((0, 0), 0))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 
 from passerby.array_types import UInt8
 from passerby.errors import ImageError
-from passerby.images.decode import read_image
+from passerby.images.decode import GREY_BITS, read_image
 from passerby.progress import progress_bar
 
 _CHUNK = 256
@@ -56,10 +57,10 @@ def difference_hash(image: UInt8) -> bytes:
     return np.packbits(values[:, 1:] > values[:, :-1]).tobytes()
 
 
-def inspect_image(path: Path) -> ImageFacts:
+def inspect_image(path: Path, *, bits: int = GREY_BITS) -> ImageFacts:
     """Decode one file and describe it; a file that cannot be read is described, not raised."""
     try:
-        image = read_image(path)
+        image = read_image(path, bits=bits)
     except ImageError as error:
         return ImageFacts(0, 0, b"", b"", str(error))
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, key=str(image.shape).encode()).digest()
@@ -67,18 +68,20 @@ def inspect_image(path: Path) -> ImageFacts:
     return ImageFacts(image.shape[1], image.shape[0], digest, difference_hash(image), flat=flat)
 
 
-def inspect_images(paths: Sequence[Path], *, progress: bool = True) -> dict[Path, ImageFacts]:
+def inspect_images(paths: Sequence[Path], *, progress: bool = True, bits: int = GREY_BITS) -> dict[Path, ImageFacts]:
     """`inspect_image` for many files, on all cores.
 
     Args:
         paths: image files.
         progress: show a progress bar.
+        bits: as of `read_image`.
     """
     chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
     facts: dict[Path, ImageFacts] = {}
     bar = progress_bar("looking at images", len(paths)) if progress else nullcontext()
+    look = partial(inspect_image, bits=bits)
     with bar as shown, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for chunk, found in zip(chunks, pool.map(lambda c: [inspect_image(p) for p in c], chunks), strict=True):
+        for chunk, found in zip(chunks, pool.map(lambda c: list(map(look, c)), chunks), strict=True):
             facts.update(zip(chunk, found, strict=True))
             if shown is not None:
                 shown.advance(len(chunk))

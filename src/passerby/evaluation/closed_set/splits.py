@@ -74,9 +74,12 @@ def average_splits(reports: Sequence[Report]) -> Report:
 
 
 def _rules(report: Report) -> dict[str, Any]:
-    """What must agree among splits: all settings but how many images pass the network at once."""
+    """What must agree among splits: all settings but those of how the same vectors are computed."""
     plain = {name: getattr(report, name) for name in ("protocol", "ap_definition", "metric", "rerank")}
-    return plain | {name: value for name, value in report.settings.items() if name not in (*plain, "ap", "batch_size")}
+    return plain | {name: value for name, value in report.settings.items() if name not in (*plain, "ap", *_HOW)}
+
+
+_HOW = ("batch_size", "engine", "threads")
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def calibrate(
     draws: int = 10,
     progress: bool = True,
     engine: EngineName | None = None,
+    threads: int | None = None,
 ) -> Threshold:
     """Choose the threshold for a false accept rate and write it into the encoder's folder, with its provenance.
 
@@ -69,6 +70,7 @@ def calibrate(
         draws: how often the people are halved.
         progress: show bars on stderr.
         engine: what runs the encoder, as for `load_encoder`.
+        threads: of the engine, as for `load_encoder`.
 
     Returns:
         The threshold; galleries opened with this encoder use it.
@@ -85,7 +87,7 @@ def calibrate(
             "to enrol and half as impostors. Hold out more identities (data.held_out_identities) or name other people, "
             "each with at least two images (`passerby calibrate ENCODER --people FOLDER`)"
         )
-    model, _ = pick_encoder(encoder, engine, images=len(data.query) + len(data.gallery))
+    model, _ = pick_encoder(encoder, engine, images=len(data.query) + len(data.gallery), threads=threads)
     query = embed(model, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(model, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
     threshold = calibrate_on_people(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from passerby.config.engine import EngineName
 from passerby.experiments.compare.comparison_table import Comparison, summarise
 from passerby.experiments.compare.plan import plan_trainings
 from passerby.experiments.compare.result_files import write_files
@@ -25,7 +26,7 @@ def compare(
     common: Mapping[str, Any] | None = None,
     images: int | None = None,
     vary: Mapping[str, Sequence[Any]] | None = None,
-    engine: str | None = None,
+    engine: EngineName | None = None,
 ) -> Comparison:
     """Train recipes under equal conditions and evaluate them on the test set, once, at the end.
 
@@ -41,8 +42,7 @@ def compare(
             that recipe and `common` say.
         vary: settings by dotted name with the values to try, one at a time, beside each recipe as it is: the tables of
             papers. {"objective.lin.weight": [0.2, 0.6]} adds the rows "lin weight=0.2" and "lin weight=0.6".
-        engine: runs the trained encoders on the test set: "openvino" or "onnxruntime" (exported first, and checked
-            against torch) are faster on a CPU than torch, the default.
+        engine: runs the trained encoders on the test set; None: as `evaluation.engine` of each recipe says.
 
     Returns:
         The table.

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from passerby.config import Config, EvaluationSettings
+from passerby.config.engine import EngineName
+from passerby.config.evaluation import with_changes
 from passerby.errors import TrainingError
 from passerby.evaluation.closed_set.result import PerQuery, Report
 from passerby.evaluation.evaluate import evaluate
 from passerby.files import replace_file
-from passerby.models.encoder import Encoder, load_encoder
-from passerby.models.export.encoder_export import export
 from passerby.training.checkpoint import load_checkpoint
 from passerby.training.run import Run
 
@@ -49,29 +49,30 @@ class Trial:
     curve: tuple[list[int], list[float]]
 
 
-def run_trial(config: Config, seed: int, folder: Path, engine: str | None) -> Trial:
+def run_trial(config: Config, seed: int, folder: Path, engine: EngineName | None = None) -> Trial:
     """Train and evaluate, or go on where that stopped; a finished trial is read from its folder.
 
     Args:
         config: the recipe.
         seed: of the training.
         folder: of the run.
-        engine: runs the trained encoder on the test set; None: torch.
+        engine: runs the trained encoder on the test set; None: as the recipe says.
 
     Raises:
         ConfigError: the folder holds a training with other settings.
         TrainingError: the training failed.
     """
     config = config.model_copy(update={"run": config.run.model_copy(update={"seed": seed})})
+    rules = config.evaluation if engine is None else with_changes(config.evaluation, {"engine": engine})
     done = folder / _RESULT
     saved: dict[str, Any] = {}
     if done.exists():
         load_checkpoint(folder, config)  # refuses a training with other settings
         saved = json.loads(done.read_text("utf-8"))
-    if not _evaluated_as(config.evaluation, saved):
+    if not _evaluated_as(rules, saved):
         peak = saved["peak_gib"] if saved else _train(config, folder)
         run = Run.open(folder)
-        report = evaluate(_encoder(run, engine), run.data, settings=config.evaluation)
+        report = evaluate(run.encoder, run.data, settings=rules)
         with replace_file(done) as temporary:
             temporary.write_text(json.dumps({"peak_gib": peak, **report.to_dict(per_query=True)}), "utf-8")
         saved = json.loads(done.read_text("utf-8"))
@@ -91,18 +92,11 @@ def run_trial(config: Config, seed: int, folder: Path, engine: str | None) -> Tr
 
 def _evaluated_as(settings: EvaluationSettings, saved: Mapping[str, Any]) -> bool:
     """Whether a saved report is by these settings; one of 0.1 does not say, and is made again."""
-    wanted = settings.model_dump(mode="json", exclude={"batch_size"})
+    wanted = settings.model_dump(mode="json", exclude={"batch_size", "engine", "threads"})
     if settings.protocol is None:  # the dataset's own
         del wanted["protocol"]
-    was = saved.get("settings", {})
+    was = {"precision": "float32", **saved.get("settings", {})} if saved else {}
     return all(name in was and was[name] == value for name, value in wanted.items())
-
-
-def _encoder(run: Run, engine: str | None) -> Encoder:
-    if engine is None or engine == "torch":
-        return run.encoder
-    export(run.path, {"onnxruntime": "onnx"}.get(engine, engine))
-    return load_encoder(run.path, engine)
 
 
 def _train(config: Config, folder: Path) -> float:

@@ -5,9 +5,10 @@ Every engine takes RGB uint8 batches of the encoder's input size and gives unit 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ENGINES = ("torch", "onnxruntime", "openvino")
 
@@ -17,6 +18,7 @@ class Engine(Protocol):
 
     name: str
     dim: int
+    threads: int
 
     def __call__(self, images: Tensor) -> Tensor:
         """RGB uint8 [n, 3, height, width] -> float32 [n, dim] with rows of unit length."""

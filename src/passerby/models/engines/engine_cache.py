@@ -22,7 +22,6 @@ from passerby.version import __version__
 MOST_ENCODERS = 16
 """Encoders whose graphs are kept; those that were used longest ago go first."""
 GRAPH = "encoder.onnx"
-_CHOICE = "choice.json"
 _PACKAGES = ("torch", "onnxruntime", "openvino")
 
 
@@ -57,6 +56,11 @@ def cached_graph(fingerprint: str) -> Path:
     return engine_cache_dir() / fingerprint / __version__ / GRAPH
 
 
+def _choice_file(fingerprint: str, threads: int | None) -> Path:
+    name = "choice.json" if threads is None else f"choice-{threads}-threads.json"
+    return engine_cache_dir() / fingerprint / name
+
+
 def machine_key() -> str:
     """Hash of what decides speed: processor, usable threads, versions of the engines and of passerby."""
     versions = []
@@ -77,9 +81,14 @@ def _processor() -> str:
         return platform.processor()
 
 
-def remembered_choice(fingerprint: str) -> EngineChoice | None:
-    """The choice for this encoder on this machine, if there is one that still holds."""
-    file = engine_cache_dir() / fingerprint / _CHOICE
+def remembered_choice(fingerprint: str, threads: int | None = None) -> EngineChoice | None:
+    """The choice for this encoder on this machine, if there is one that still holds.
+
+    Args:
+        fingerprint: of the encoder.
+        threads: the number that was asked for; None: any.
+    """
+    file = _choice_file(fingerprint, threads)
     try:
         choice = EngineChoice(**json.loads(file.read_text("utf-8")))
         if choice.machine != machine_key() or (choice.graph and not Path(choice.graph).is_file()):
@@ -90,14 +99,18 @@ def remembered_choice(fingerprint: str) -> EngineChoice | None:
     return choice
 
 
-def remember_choice(fingerprint: str, choice: EngineChoice) -> None:
+def remember_choice(fingerprint: str, choice: EngineChoice, threads: int | None = None) -> None:
     """Keep a choice, and no more encoders than `MOST_ENCODERS`.
+
+    Args:
+        fingerprint: of the encoder.
+        choice: what was found.
+        threads: the number that was asked for; None: any.
 
     Raises:
         StorageError: the cache folder cannot be written.
     """
-    folder = engine_cache_dir() / fingerprint
-    with replace_file(folder / _CHOICE) as temporary:
+    with replace_file(_choice_file(fingerprint, threads)) as temporary:
         temporary.write_text(json.dumps({**asdict(choice), "machine": machine_key()}, indent=2) + "\n", "utf-8")
     others = sorted(_folders(), key=_last_used, reverse=True)
     for old in others[MOST_ENCODERS:]:
@@ -110,8 +123,7 @@ def _folders() -> list[Path]:
 
 
 def _last_used(folder: Path) -> float:
-    file = folder / _CHOICE
-    return (file if file.exists() else folder).stat().st_mtime
+    return max(entry.stat().st_mtime for entry in (*folder.glob("choice*.json"), folder))
 
 
 def cache_size() -> tuple[int, int]:

@@ -61,6 +61,8 @@ class GraphEngine:
     ) -> None:
         self.name = engine
         self.threads = threads
+        self._output = output
+        self._described = preprocessing
         self.path = Path(path)
         if not self.path.is_file():
             raise WeightsError(f"{self.path}: no such model file")
@@ -77,6 +79,10 @@ class GraphEngine:
         self.preprocessing = _outside(self.metadata, preprocessing)
         self._input, self.dim = self._first_that_works(preprocessing)
         self._say_what_is_not_applied()
+
+    def with_threads(self, threads: int) -> GraphEngine:
+        """The same graph, opened again with another number of threads (0: as many as this process may use)."""
+        return GraphEngine(self.path, self.name, self._described, output=self._output, threads=threads)
 
     def __call__(self, images: Tensor) -> Tensor:
         """See `Engine`."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from passerby.array_types import Float32, UInt8
+from passerby.config.settings_group import GreyBits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +31,14 @@ class Preprocessing(BaseModel):
     """Pixels are divided by this first: 255 gives 0..1, 1 keeps 0..255."""
     colors: Literal["RGB", "BGR"] = "RGB"
     """Order of the network's input channels (and of `mean` and `std`)."""
+    bits: GreyBits = 16
+    """Bits of grey values that files store in 16; it decides how files are decoded, before pixels are uint8."""
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual_bits(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Encoders of before, and most of after, know no bits: their files and fingerprints stay what they are."""
+        content: dict[str, Any] = serialize(self)
+        return {name: value for name, value in content.items() if name != "bits" or value != 16}
 
     def __call__(self, images: Tensor) -> Tensor:
         """RGB [n, 3, height, width], uint8 or float in 0..255 -> float32, normalised, channels last."""

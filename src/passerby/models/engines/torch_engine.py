@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,6 +12,20 @@ from torch import Tensor
 from passerby.models.engines.batch_norm_fusion import fused
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.models.model import ReIDModel
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """While it lasts, torch uses so many threads on the CPU; 0 leaves torch's choice."""
+    if count == 0:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class TorchEngine:
@@ -19,15 +36,27 @@ class TorchEngine:
         preprocessing: its input.
         fuse: run a copy with folded batch norms, remade when the weights change. Not for a model in training, whose
             weights somebody may change behind the back of torch's version counters (`parameter.data`).
+        threads: on a CPU; 0: torch's own number.
+        dtype: arithmetic of the network: torch.bfloat16 runs it under autocast, vectors stay float32.
     """
 
     name = "torch"
 
-    def __init__(self, model: ReIDModel, preprocessing: Preprocessing, *, fuse: bool = False) -> None:
+    def __init__(
+        self,
+        model: ReIDModel,
+        preprocessing: Preprocessing,
+        *,
+        fuse: bool = False,
+        threads: int = 0,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.model = model
         self.preprocessing = preprocessing
         self.dim = model.dim
         self.fuse = fuse
+        self.threads = threads
+        self.dtype = dtype
         self._copy: tuple[list[tuple[int, int]], ReIDModel] | None = None
 
     @property
@@ -44,14 +73,16 @@ class TorchEngine:
     def __call__(self, images: Tensor) -> Tensor:
         """See `Engine`."""
         pixels = self.preprocessing(images.to(self.device, non_blocking=True))
-        if self.fuse:
-            return F.normalize(self._fused()(pixels).embedding)
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            return F.normalize(self.model(pixels).embedding)
-        finally:
-            self.model.train(was_training)
+        exact = self.dtype == torch.float32
+        with cpu_threads(self.threads), nullcontext() if exact else torch.autocast(self.device.type, self.dtype):
+            if self.fuse:
+                return F.normalize(self._fused()(pixels).embedding.float())
+            was_training = self.model.training
+            self.model.eval()
+            try:
+                return F.normalize(self.model(pixels).embedding.float())
+            finally:
+                self.model.train(was_training)
 
     def _fused(self) -> ReIDModel:
         state = self.weights_version()

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from passerby.array_types import UInt8
 from passerby.errors import ConfigError, WeightsError, unknown_name
 from passerby.files import replace_file
-from passerby.models.encoder import description_path, load_encoder
+from passerby.models.description import description_path
+from passerby.models.encoder import Encoder, load_encoder
 from passerby.models.export.check import (
     LEAST_LIKENESS,
     RESIZED_TOLERANCE,
@@ -58,7 +61,11 @@ def export(
         raise ConfigError("int8 needs images (some hundred images like those in use) to measure activations on")
     source = load_encoder(encoder, engine="torch")
     folder = description_path(encoder).parent
-    pictures = [pixels_of(item) for item in as_list(images)] if images is not None else random_pictures(source)
+    pictures = (
+        [pixels_of(item, bits=source.preprocessing.bits) for item in as_list(images)]
+        if images is not None
+        else random_pictures(source)
+    )
     if not pictures:
         raise ConfigError("images: expected at least one image to check the export on")
     if int8:
@@ -67,6 +74,25 @@ def export(
     target = Path(out) if out is not None else folder / name
     if target.is_dir():
         target = target / name
+    return write_checked(source, to, target, form=form, pictures=pictures)
+
+
+def write_checked(
+    source: Encoder, to: str, target: Path, *, form: ExportForm | None = None, pictures: Sequence[UInt8] = ()
+) -> Export:
+    """Write an encoder that is in memory, and keep the file only if it computes what PyTorch computes.
+
+    Args:
+        source: on torch, on the CPU.
+        to: a name of `FILES`.
+        target: the file to write or replace.
+        form: what it takes and gives; None: the form that `load_encoder` runs.
+        pictures: RGB uint8 [H, W, 3] each, to compare on; none: random ones.
+
+    Raises:
+        MissingExtraError, WeightsError, StorageError: as of `export`.
+    """
+    form, pictures = form or ExportForm(), pictures or random_pictures(source)
     with tempfile.TemporaryDirectory(prefix="passerby-export-") as temporary:
         file = Path(temporary) / FILES[to]
         WRITERS[to](source, file, form)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 
+from passerby.images.decode import GREY_BITS
 from passerby.models.encoder import Encoder
 from passerby.models.engines.opened_graph import METADATA
 from passerby.models.export.exporters import import_exporter, quiet
@@ -40,6 +41,7 @@ def metadata_of(encoder: Encoder, form: ExportForm) -> dict[str, str]:
         "scale": str(size.scale),
         "mean": json.dumps(size.mean),
         "std": json.dumps(size.std),
+        **({} if size.bits == GREY_BITS else {"bits": str(size.bits)}),
         "colors": size.colors if not form.normalizes else "RGB",
         "precision": form.precision,
         "output": f"vectors: float32 [{form.batch or 'batch'}, dim], "
