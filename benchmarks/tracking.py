@@ -1,6 +1,7 @@
 """Tracking on films with truth: identities against the truth, and time against the detector alone.
 
-    python -m benchmarks.tracking --data FOLDER --people people.parquet [--film pets terrace] [--detect]
+    python -m benchmarks.tracking --data FOLDER --people people.parquet [--film pets terrace]
+        [--detect person-detection-0200 yolox_nano] [--crop-seconds 1 0.5] [--camera-statistics 5]
 
 FOLDER holds `film/` (films, truth, detections, detectors) and `weights/openvino/`. PEOPLE is a Parquet file of
 `passerby embed` with labelled people whom the encoder was not trained on: the law of distances is fitted to them and
@@ -12,9 +13,11 @@ seconds on one core.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +26,9 @@ import torch
 import passerby as pb
 from passerby.config.tracking import TrackingSettings
 from passerby.tracking.boxes.box import Box
+from passerby.tracking.camera_means import join_people
 from passerby.tracking.detections import box_overlap
+from passerby.tracking.detectors.detector import GraphDetector
 from passerby.tracking.films import read_frames
 from passerby.tracking.result import TrackedFilm, TrackingResult, fill_gaps, identity_rows
 
@@ -33,7 +38,7 @@ SCENES = {
         "truth": ("truth/PETS09-S2L1/gt_person.txt",),
         "boxes": ("detections/PETS09-S2L1_person-detection-0200_512x512.txt",),
         "settings": {"rate": 7.0},
-        "side": 512,
+        "sides": {"person-detection-0200": 512, "yolox_nano": 416},
     },
     "terrace": {
         "films": ("films/terrace1-c0.mp4", "films/terrace1-c1.mp4"),
@@ -43,9 +48,10 @@ SCENES = {
             "detections/terrace1-c1_person-detection-0200_256_every2nd.txt",
         ),
         "settings": {"every": 2},
-        "side": 256,
+        "sides": {"person-detection-0200": 256, "yolox_nano": 416},
     },
 }
+DETECTORS = {"person-detection-0200": "person-detection-0200.xml", "yolox_nano": "yolox_nano.onnx"}
 SCORE = 0.3
 
 
@@ -54,7 +60,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--film", nargs="+", choices=SCENES, default=list(SCENES))
     parser.add_argument("--people", type=Path, required=True)
-    parser.add_argument("--detect", action="store_true")
+    parser.add_argument("--detect", nargs="*", choices=DETECTORS, help="detectors; without a name the first")
+    parser.add_argument("--crop-seconds", nargs="+", type=float, default=[pb.TrackingSettings().crop_seconds])
+    parser.add_argument(
+        "--camera-statistics", nargs="+", type=int, default=[], help="join again with these minimums of people"
+    )
     parser.add_argument("--frames", type=int, default=100, help="frames on which the detector alone is timed")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -63,9 +73,44 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         encoder = pb.load_encoder(describe_encoder(Path(folder), options.data))
         law = pb.calibrate_tracklets(pb.Embeddings.from_parquet(options.people))
-        law = pb.TrackletCalibration(law.same_camera, law.other_camera, encoder.fingerprint, law.people, law.source)
-        for name in options.film:
-            measure(name, options, encoder, law, Path(folder))
+        law = replace(law, fingerprint=encoder.fingerprint)
+        chosen = [None] if options.detect is None else options.detect or list(DETECTORS)[:1]
+        for name, model in itertools.product(options.film, chosen):
+            detector = None if model is None else Remembered(load_detector(options.data, name, model, Path(folder)))
+            for seconds in options.crop_seconds:
+                settings = pb.TrackingSettings(**SCENES[name]["settings"], crop_seconds=seconds)
+                print(f"== {name}: {model or 'ready boxes'}, one crop in {seconds:g} s")
+                measure(name, options, encoder, law, settings, detector, Path(folder))
+
+
+class Remembered:
+    """A detector that finds people once in each picture of a sequence, and says it again when that is shown again."""
+
+    def __init__(self, detector: GraphDetector) -> None:
+        self.detector, self.threshold = detector, detector.threshold
+        self._found: list[pb.Detections] = []
+        self._shown = 0
+        self.remembers = False
+
+    def __call__(self, image: np.ndarray) -> pb.Detections:
+        """RGB picture -> boxes."""
+        if not self.remembers:
+            self._found.append(self.detector(image))
+            return self._found[-1]
+        self._shown += 1
+        return self._found[self._shown - 1]
+
+    def again(self) -> None:
+        """The same pictures come from here on."""
+        self.remembers, self._shown = True, 0
+
+
+def load_detector(data: Path, scene: str, model: str, folder: Path) -> GraphDetector:
+    """On one thread, at the size that suits the films."""
+    description = folder / f"{model}.toml"
+    side, file = SCENES[scene]["sides"][model], (data / "film/detectors" / DETECTORS[model]).resolve()
+    description.write_text(f'file = "{file}"\nwidth = {side}\nheight = {side}\n')
+    return pb.load_detector(description, threads=1)
 
 
 def describe_encoder(folder: Path, data: Path) -> Path:
@@ -77,32 +122,38 @@ def describe_encoder(folder: Path, data: Path) -> Path:
 
 
 def measure(
-    name: str, options: argparse.Namespace, encoder: pb.Encoder, law: pb.TrackletCalibration, folder: Path
+    name: str,
+    options: argparse.Namespace,
+    encoder: pb.Encoder,
+    law: pb.TrackletCalibration,
+    settings: TrackingSettings,
+    detector: Remembered | None,
+    folder: Path,
 ) -> None:
     scene = SCENES[name]
     place = options.data / "film"
     films = [place / film for film in scene["films"]]
-    settings = pb.TrackingSettings(**scene["settings"])
-    detector = None
-    if options.detect:
-        description = folder / f"{name}.toml"
-        model = (place / "detectors/person-detection-0200.xml").resolve()
-        description.write_text(f'file = "{model}"\nwidth = {scene["side"]}\nheight = {scene["side"]}\n')
-        detector = pb.load_detector(description, threads=1)
-    boxes = None if options.detect else [certain(place / file, folder) for file in scene["boxes"]]
+    boxes = None if detector else [certain(place / file, folder) for file in scene["boxes"]]
     start = time.process_time()
     result = pb.track(films, encoder=encoder, detector=detector, boxes=boxes, calibration=law, settings=settings)
     spent = time.process_time() - start
     truth = {film.stem: place / file for film, file in zip(films, scene["truth"], strict=True)}
-    print(f"== {name}: {law}\n{result}\n{result.evaluate(truth)}")
+    print(f"{result}\n{result.evaluate(truth)}")
     print(f"ceiling of these tracklets\n{with_true_identities(result, truth, settings).evaluate(truth)}")
+    for minimum in options.camera_statistics if len(films) > 1 else ():
+        changed = settings.model_copy(update={"camera_statistics": True, "camera_minimum": minimum})
+        joined, notes = join_people(result.tracklets, law, changed)
+        again = with_identities(result, joined + 1, changed)
+        print(f"camera statistics: {'; '.join(notes)}\n{again.evaluate(truth)}")
     looked = sum(-(-film.frames // settings.every) for film in result.films)
     vectors = sum(len(t.vectors) for t in result.tracklets)
     per_frame = f"{1000 * spent / looked:.1f} ms of processor time a frame that was looked at"
-    print(f"{vectors:,} vectors, {looked:,} frames; {per_frame}")
+    print(f"{vectors:,} vectors, {looked:,} frames; {per_frame}", flush=True)
+    if detector is not None and not detector.remembers:
+        alone = detector_alone(films[0], detector.detector, options.frames, settings.every)
+        print(f"detector and decoding alone: {1000 * alone:.1f} ms; ratio {spent / looked / alone:.2f}", flush=True)
     if detector is not None:
-        alone = detector_alone(films[0], detector, options.frames, settings.every)
-        print(f"detector and decoding alone: {1000 * alone:.1f} ms; ratio {spent / looked / alone:.2f}")
+        detector.again()
 
 
 def certain(file: Path, folder: Path) -> Path:
@@ -130,6 +181,11 @@ def with_true_identities(result: TrackingResult, truth: dict[str, Path], setting
         for tracklet, people in votes.items():
             values, counts = np.unique(people, return_counts=True)
             identities[tracklet] = values[counts.argmax()]
+    return with_identities(result, identities, settings)
+
+
+def with_identities(result: TrackingResult, identities: np.ndarray, settings: TrackingSettings) -> TrackingResult:
+    """The result with other identities of its tracklets."""
     films = tuple(relabelled(film, identities, settings) for film in result.films)
     return TrackingResult(films, result.tracklets, identities, result.decided, result.fingerprint)
 

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,33 @@ def test_a_detector_may_be_a_function(films: list[DrawnFilm], encoder: Encoder) 
 
     found = pb.track(films[0].film, encoder=encoder, detector=detect, threshold=0.5, progress=False)
     assert found.evaluate({"camera0": films[0].truth}).idf1 > 0.8
+
+
+def test_camera_means_are_said_in_the_notes(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder) -> None:
+    sources = [film.film for film in films]
+    law = pb.TrackletCalibration.of_threshold(0.5)
+    both = replace(law, centered_same_camera=law.same_camera, centered_other_camera=law.other_camera)
+    found = pb.track(sources, encoder=encoder, boxes=boxes, calibration=both, camera_statistics=True, progress=False)
+    assert "off, 2 of 2 cameras saw fewer than 50 people" in found.notes[1]
+    options = {"camera_statistics": True, "camera_minimum": 2, "progress": False}
+    found = pb.track(sources, encoder=encoder, boxes=boxes, calibration=both, **options)
+    assert "camera statistics, version 1" in found.notes[1]
+    assert "saw fewer" not in found.notes[1]
+    with pytest.raises(EmbeddingError, match="no law for them"):
+        pb.track(sources, encoder=encoder, boxes=boxes, threshold=0.5, **options)
+    with pytest.raises(ConfigError, match="single camera"):
+        pb.track(sources[0], encoder=encoder, boxes=boxes[0], calibration=both, **options)
+
+
+def test_boxes_outside_the_picture_are_nobody(films: list[DrawnFilm], encoder: Encoder, tmp_path: Path) -> None:
+    own = films[0].truth.read_text()
+    file = tmp_path / "boxes.txt"
+    file.write_text(f"{own}5,99,-60,10,50,90,1\n6,99,320,10,50,90,1\n7,98,10,-90,50,90,1\n8,97,10,180,50,90,1\n")
+    found = pb.track(films[0].film, encoder=encoder, boxes=file, threshold=0.5, progress=False)
+    assert found.films[0].skipped == {"boxes outside the picture": 4}
+    file.write_text("5,99,-60,10,50,90,1\n")
+    with pytest.raises(DataError, match=r"nobody was tracked \(1 boxes outside the picture\)"):
+        pb.track(films[0].film, encoder=encoder, boxes=file, threshold=0.5, progress=False)
 
 
 def test_refusals(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path) -> None:

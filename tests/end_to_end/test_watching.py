@@ -112,8 +112,46 @@ def test_a_film_goes_on_where_it_was_left(
     assert second[-1]["frames"] == 60
     frames = [frame for line in second if line["event"] == "sighting" for frame in line["frames"]]  # type: ignore
     assert min(frames) > 30
+    skipped = second[-1]["skipped"]
+    assert isinstance(skipped, dict)
+    assert set(skipped) == {
+        "boxes in frames that were watched before",
+        "boxes in frames that were not looked at (every 2)",
+    }
     assert run([*words[:-4], "--camera", "door", *words[-4:], *resume]) == 2
     assert "name another file" in capsys.readouterr().err
+
+
+def test_settings_of_joining_do_nothing_here_and_are_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run([*words, "--tracking.camera-statistics", "--tracking.fill-seconds", "1"]) == 2
+    assert "camera_statistics, fill_seconds would do nothing" in capsys.readouterr().err
+    assert not (tmp_path / "people.gallery").exists()
+
+
+def test_a_glimpse_gets_no_verdict(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "glimpse.txt").write_text("21,5,100,40,40,100,0.9\n23,5,100,40,40,100,0.9\n")
+    own = [str(tmp_path / "glimpse.txt") if word.endswith("camera0.txt") else word for word in words]
+    assert run(own) == 0
+    [seen] = [line for line in events(capsys.readouterr().out) if line["event"] == "sighting"]
+    assert (seen["boxes"], seen["crops"], seen["identity"]) == (2, 0, None)
+    assert run([*own, "--least-boxes", "2"]) == 0
+    [seen] = [line for line in events(capsys.readouterr().out) if line["event"] == "sighting"]
+    assert seen["identity"] == "unknown-1"
+    assert run([*own, "--least-boxes", "0"]) == 2
+    assert "expected 1 or more" in capsys.readouterr().err
+
+
+def test_boxes_of_frames_that_were_left_out_are_not_called_broken(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming_frames, "_LATE", -1e9)  # always behind the clock
+    assert run([*words, "--speed", "1000"]) == 0
+    skipped = events(capsys.readouterr().out)[-1]["skipped"]
+    assert isinstance(skipped, dict)
+    assert "boxes in frames that were left out or are broken" in skipped
+    assert "boxes in broken frames" not in skipped
 
 
 class FakeClock:

@@ -34,6 +34,7 @@ def watch(
     start: Annotated[float | None, Parameter(metavar="SECONDS")] = None,
     speed: Annotated[float | None, Parameter(metavar="X")] = None,
     piece_seconds: Annotated[float, Parameter(metavar="SECONDS")] = 10.0,
+    least_boxes: Annotated[int, Parameter(metavar="N")] = 3,
     threshold: AcceptBelow = None,
     far: AskedRate = None,
     resume: Annotated[Path | None, Parameter(metavar="FILE")] = None,
@@ -62,6 +63,7 @@ def watch(
         start: Moment of the first frame, seconds (default: 0 for films, the clock for cameras).
         speed: Seconds of film in a second of the clock, as if it were a camera (default: as fast as possible).
         piece_seconds: Longest time to a verdict.
+        least_boxes: A piece of a track with fewer boxes gets no verdict.
         threshold: see `AcceptBelow`.
         far: see `AskedRate`.
         resume: File that says how far the film was watched: read if it exists, written with every sighting.
@@ -76,13 +78,13 @@ def watch(
     """
     if threshold is not None and far is not None:
         raise UsageError("--far does nothing beside --threshold: give one of the two")
-    from passerby.config.tracking import tracking_settings
+    from passerby.config.tracking import watching_settings
     from passerby.tracking.films import is_folder
     from passerby.tracking.watch import WatchCounts
     from passerby.tracking.watch import watch as watch_film
 
     is_folder(source)  # before a gallery is made
-    chosen, counts = tracking_settings(None, given(tracking)), WatchCounts()
+    chosen, counts = watching_settings(None, given(tracking)), WatchCounts()
     encoding = source_of(encoder, reading)
     with (
         open_gallery(
@@ -100,6 +102,7 @@ def watch(
             start=start,
             speed=speed,
             piece_seconds=piece_seconds,
+            least_boxes=least_boxes,
             threshold=threshold,
             resume=resume,
             retry_seconds=retry_seconds,

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from passerby.config.settings_group import Settings
 from passerby.errors import ConfigError, unknown_name
+
+_OF_JOINING = ("prior", "travel_times", "camera_statistics", "camera_minimum", "fill_seconds", "flip")
+"""Settings that `passerby.watch` does not read."""
 
 
 class TrackingSettings(Settings):
@@ -41,10 +44,20 @@ class TrackingSettings(Settings):
     """Probability, before looking, that two tracklets show one person."""
     travel_times: Path | None = None
     """CSV (from,to,seconds) or TOML file: least seconds from one camera's view to another's, 0 where they overlap."""
+    camera_statistics: bool = False
+    """Join again after each camera's mean vector, over the people that the first joining found, is subtracted."""
+    camera_minimum: int | None = Field(None, ge=2)
+    """Of camera_statistics: people that a camera must have seen for its mean to be subtracted (default: 50)."""
     fill_seconds: float = Field(2.0, ge=0)
     """Gaps of an identity in one camera up to this long are filled by straight lines; 0: none."""
     flip: bool = False
     """Average the vectors of each crop and of its mirror image, at twice the cost."""
+
+    @model_validator(mode="after")
+    def _minimum_of_what_is_measured(self) -> TrackingSettings:
+        if self.camera_minimum is not None and not self.camera_statistics:
+            raise ValueError("camera_minimum does nothing without camera_statistics")
+        return self
 
 
 def tracking_settings(settings: TrackingSettings | None, changes: Mapping[str, Any]) -> TrackingSettings:
@@ -61,3 +74,19 @@ def tracking_settings(settings: TrackingSettings | None, changes: Mapping[str, A
         return TrackingSettings(**{**given, **changes})
     except ValueError as error:
         raise ConfigError(f"tracking: {error}") from None
+
+
+def watching_settings(settings: TrackingSettings | None, changes: Mapping[str, Any]) -> TrackingSettings:
+    """The same for `passerby.watch`, which reads fewer of them.
+
+    Raises:
+        ConfigError: as `tracking_settings`, or one that would do nothing.
+    """
+    chosen, usual = tracking_settings(settings, changes), TrackingSettings()
+    idle = [name for name in _OF_JOINING if getattr(chosen, name) != getattr(usual, name)]
+    if idle:
+        raise ConfigError(
+            f"watch: {', '.join(idle)} would do nothing, for the gallery says at once who somebody is; leave it out "
+            "(it is for passerby track)"
+        )
+    return chosen

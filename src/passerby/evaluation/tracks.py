@@ -84,7 +84,7 @@ class TrackReport:
         true_identities: in the truth.
         boxes: boxes in the result.
         true_boxes: in the truth.
-        films: IDF1, MOTA and switches of each film on its own, by name.
+        films: IDF1, MOTA, HOTA and switches of each film on its own, by name.
         online: where verdicts came one after the other: how soon and how many.
         notes: what else should be known.
     """
@@ -119,7 +119,8 @@ class TrackReport:
         if len(self.films) > 1:
             counts += f", over {len(self.films)} films with common identities (MTMC)"
         films = [
-            f"  {name}: IDF1 {100 * one['idf1']:.1f}  MOTA {100 * one['mota']:.1f}  switches {one['switches']:g}"
+            f"  {name}: IDF1 {100 * one['idf1']:.1f}  MOTA {100 * one['mota']:.1f}  HOTA {100 * one['hota']:.1f}  "
+            f"switches {one['switches']:g}"
             for name, one in self.films.items()
         ]
         more = [*(films if len(films) > 1 else []), *([str(self.online)] if self.online else []), *self.notes]
@@ -152,6 +153,10 @@ def compare_tracks(result: Mapping[str, TrackRows], truth: Mapping[str, TrackRow
     names = sorted(truth)
     numbers = [_numbering([given[name] for name in names]) for given in (result, truth)]
     pairs = {name: _film_data(result[name], truth[name], *numbers) for name in names}
+    # HOTA divides by how often each identity was seen, and so knows only those of the film
+    own = {
+        name: _film_data(result[name], truth[name], *(_numbering([g[name]]) for g in (result, truth))) for name in names
+    }
     quiet = {"PRINT_CONFIG": False, "THRESHOLD": OVERLAP}
     clear, identity, hota = metrics.CLEAR(quiet), metrics.Identity(quiet), metrics.HOTA()
     joined = _in_a_row(list(pairs.values()))
@@ -162,6 +167,7 @@ def compare_tracks(result: Mapping[str, TrackRows], truth: Mapping[str, TrackRow
         name: {
             "idf1": float(identity.eval_sequence(pairs[name])["IDF1"]),
             "mota": float(single[name]["MOTA"]),
+            "hota": float(np.mean(hota.eval_sequence(own[name])["HOTA"])),
             "switches": int(single[name]["IDSW"]),
         }
         for name in names

@@ -28,6 +28,7 @@ from passerby.service.routes import (
     observations,
     sightings,
     system,
+    tracklets,
 )
 from passerby.service.routes import gallery as gallery_routes
 from passerby.service.webhooks import Webhook, read_webhooks
@@ -37,6 +38,7 @@ ROUTERS = (
     identify.router,
     identities.router,
     observations.router,
+    tracklets.router,
     sightings.router,
     events.router,
     gallery_routes.router,

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from passerby.service.errors import MAX_FIELD_NAME, ServiceError, validation_message
-from passerby.service.schemas import MOST_OBSERVATIONS
+from passerby.service.schemas import LISTS, MOST_OBSERVATIONS
 
 _DEPTH = 8  # an object, its vectors, one of them: three
 _LONGEST_NUMBER = 100  # characters; a double needs 25
@@ -51,6 +51,7 @@ def bounds_of(model: type[BaseModel], *, vectors: int, dim: int) -> Bounds:
     values = 2 * len(model.model_fields) + 2
     if "vectors" in model.model_fields:
         values += vectors * (dim + 1)
+        values += vectors * len(LISTS & model.model_fields.keys())
     values += MOST_OBSERVATIONS * len({"observations", "sightings"} & model.model_fields.keys())
     return Bounds(_TEXT_BYTES + values * _BYTES_EACH, values, len(model.model_fields))
 

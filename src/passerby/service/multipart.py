@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 from python_multipart.multipart import parse_options_header
 
 from passerby.service.errors import MAX_FIELD_NAME, ServiceError, validation_message
+from passerby.service.schemas import LISTS
 
 IMAGES = "images"
 _TIME_FIELDS = frozenset({"after", "before", "time", "end", "expires"})
@@ -37,7 +39,10 @@ def describe_form(fields: type[BaseModel]) -> dict[str, Any]:
     }
     schema["properties"] = {IMAGES: images, **schema["properties"]}
     schema["required"] = [IMAGES, *schema.get("required", [])]
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    content: dict[str, Any] = {"schema": schema}
+    if lists := LISTS & fields.model_fields.keys():
+        content["encoding"] = {name: {"contentType": "application/json"} for name in sorted(lists)}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": content}}}
 
 
 def parse_form(body: bytes, boundary: bytes, fields: type[Fields], most: int) -> tuple[Fields, list[bytes]]:
@@ -121,14 +126,27 @@ def _name(head: bytes) -> str:
     raise ServiceError(400, "a part of the form has no name")
 
 
-def _text(name: str, content: bytes) -> str | float:
+def _text(name: str, content: bytes) -> Any:
     if len(content) > _TEXT_BYTES:
         raise ServiceError(422, f"body.{name[:MAX_FIELD_NAME]}: more than {_TEXT_BYTES:,} bytes")
     try:
         text = content.decode()
     except UnicodeDecodeError:
         raise ServiceError(422, f"body.{name[:MAX_FIELD_NAME]}: not UTF-8 text") from None
+    if name in LISTS and text:
+        return _list(name, text)
     return _time(text) if name in _TIME_FIELDS else text
+
+
+def _list(name: str, text: str) -> list[Any]:
+    """A list, written as JSON; its entries are checked with the other fields."""
+    try:
+        found = from_json(text, allow_inf_nan=False)  # has a bound of depth
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise ServiceError(422, f"body.{name}: expected a list in JSON, with one entry a picture")
+    return found
 
 
 def _time(text: str) -> str | float:

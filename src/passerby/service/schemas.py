@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
@@ -29,6 +29,11 @@ Vectors: TypeAlias = Annotated[
     list[Annotated[list[Component], Field(min_length=1, max_length=16_384, fail_fast=True)]],
     Field(min_length=1, max_length=4096, fail_fast=True),  # one wrong number is enough: not an error for each
 ]
+Pixels: TypeAlias = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Entry = TypeVar("Entry")
+PerPicture: TypeAlias = Annotated[list[Entry], Field(max_length=4096, fail_fast=True)] | None
+LISTS = frozenset({"times", "frames", "scores", "boxes"})
+"""Fields that are lists with one entry a picture or vector."""
 MOST_OBSERVATIONS = 10_000
 MAX_INTEGER = 2**63 - 1
 """The largest id that SQLite stores."""
@@ -90,6 +95,41 @@ class ObserveRequest(_RequestBody):
 
 class ObserveVectorsRequest(ObserveRequest):
     """Identify by vectors, else enrol as a new unknown."""
+
+    vectors: Vectors
+
+
+class TrackletFields(_RequestBody):
+    """What is known of one person's passage before a camera: lists have one entry a picture (or vector), in order."""
+
+    camera: Name
+    times: Annotated[list[When], Field(min_length=1, max_length=4096, fail_fast=True)] = Field(
+        description="moments of the pictures, none before the one in front of it"
+    )
+    frames: PerPicture[Annotated[int, Field(ge=0, le=MAX_INTEGER)]] = Field(
+        None, description="their numbers in the film, ascending"
+    )
+    scores: PerPicture[Annotated[float, Field(ge=0, le=1)]] = Field(
+        None, description="how well each shows the person: of the detector, less where others hide the person"
+    )
+    source: Source = Field("", description="film that it is from")
+    keep: bool = False
+    threshold: Distance | None = None
+    least_quality: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="below it there is no verdict; default: as in tracking"
+    )
+
+
+class TrackletRequest(TrackletFields):
+    """A tracklet of pictures: crops of the person, or whole frames with `boxes`."""
+
+    boxes: PerPicture[Annotated[list[Pixels], Field(min_length=4, max_length=4)]] = Field(
+        None, description="left, top, right, bottom of the person, in pixels of the frame; then the pictures are frames"
+    )
+
+
+class TrackletVectorsRequest(TrackletFields):
+    """A tracklet of vectors of this gallery's encoder."""
 
     vectors: Vectors
 
@@ -407,6 +447,20 @@ class ObserveResponse(BaseModel):
     observations: list[int]
     sighting: int
     answer: IdentifyResponse
+
+
+class TrackletResponse(BaseModel):
+    """What observing a tracklet did; a poor one is not stored and gets no verdict instead of a wrong one."""
+
+    decided: bool
+    quality: float = Field(description="mean quality of the pictures used, times how much they agree; 0 to 1")
+    used: int = Field(description="pictures (or vectors) that were compared")
+    skipped: dict[str, int] = Field(description="the others, by reason")
+    identity: str | None
+    new: bool | None
+    observations: list[int]
+    sighting: int | None
+    answer: IdentifyResponse | None
 
 
 class IdentitySummary(BaseModel):

@@ -125,15 +125,11 @@ class CropSampler:
         if frame.time - stretch.begin >= self.settings.crop_seconds / 2:  # more to choose from costs next to nothing
             self._keep_best(stretch)
             stretch.begin = frame.time
-        left, top, right, bottom = (round(float(side)) for side in detections.xyxy[row])
-        pixels = image[max(top, 0) : bottom, max(left, 0) : right] if right > 0 and bottom > 0 else image[:0]
-        if pixels.shape[0] < self.settings.min_height or not pixels.size:
+        crop = cut_crop(image, detections.xyxy[row], score=float(detections.scores[row]), overlap=overlap)
+        if crop is None or crop.pixels.shape[0] < self.settings.min_height:
             return ()
-        height, width = image.shape[:2]
-        whole = left > _BORDER and top > _BORDER and right < width - _BORDER and bottom < height - _BORDER
-        quality = float(np.clip(detections.scores[row], 0, 1)) * (1 - overlap) * (1.0 if whole else _CUT_BY_BORDER)
-        if stretch.best is None or quality > stretch.best.quality:
-            stretch.best = PickedCrop(track, frame.index, frame.time, quality, pixels.copy())
+        if stretch.best is None or crop.quality > stretch.best.quality:
+            stretch.best = PickedCrop(track, frame.index, frame.time, crop.quality, crop.pixels.copy())
         return ()
 
     def _keep_best(self, stretch: _Stretch) -> None:
@@ -142,6 +138,37 @@ class CropSampler:
             stretch.best = None
         if len(stretch.picked) >= 4 * self.settings.crops:  # so that a person who stands for hours costs no memory
             stretch.picked = _best_of(stretch.picked, 2 * self.settings.crops)
+
+
+@dataclass(frozen=True, eq=False)
+class CutCrop:
+    """What a box shows.
+
+    Attributes:
+        pixels: RGB uint8 [h, w, 3], a view of the picture.
+        quality: 0 to 1, see `PickedCrop`.
+    """
+
+    pixels: UInt8
+    quality: float
+
+
+def cut_crop(image: UInt8, box: Float32, *, score: float = 1.0, overlap: float = 0.0) -> CutCrop | None:
+    """The part of a picture that a box shows; None where they have nothing in common.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        box: [4], left, top, right, bottom in pixels.
+        score: of the detector; taken as 0 or 1 beyond these.
+        overlap: IoU with the box of somebody else.
+    """
+    left, top, right, bottom = (round(float(side)) for side in box)
+    pixels = image[max(top, 0) : bottom, max(left, 0) : right] if right > 0 and bottom > 0 else image[:0]
+    if not pixels.size:
+        return None
+    height, width = image.shape[:2]
+    whole = left > _BORDER and top > _BORDER and right < width - _BORDER and bottom < height - _BORDER
+    return CutCrop(pixels, min(max(score, 0.0), 1.0) * (1 - overlap) * (1.0 if whole else _CUT_BY_BORDER))
 
 
 def _best_of(crops: list[PickedCrop], count: int) -> list[PickedCrop]:

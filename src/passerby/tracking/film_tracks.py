@@ -148,15 +148,19 @@ def box_source(
     return _Detecting(detector, found, settings) if detector is not None else _FromFile(boxes, found, settings)
 
 
-def count_boxes_of_missing_frames(source: BoxSource, last: int) -> None:
-    """Count the boxes of a file whose frames did not come.
+def count_boxes_of_missing_frames(
+    source: BoxSource, last: int, *, first: int = 1, reason: str = "boxes in broken frames"
+) -> None:
+    """Count the boxes of a file whose frames were not looked at.
 
     Args:
         source: of `box_source`.
         last: number of the last frame that came.
+        first: number of the first frame that was wanted.
+        reason: why frames between them are missing.
     """
     if isinstance(source, _FromFile):
-        source.count_rest(last)
+        source.count_rest(first, last, reason)
 
 
 class _Detecting:
@@ -206,7 +210,10 @@ class _FromFile:
         )
 
     def __call__(self, frame: Frame, image: UInt8) -> Detections:
-        boxes = self._by_frame.pop(frame.index, [])
+        height, width = image.shape[:2]
+        given = self._by_frame.pop(frame.index, [])
+        boxes = [b for b in given if b.x < width and b.y < height and b.x + b.width > 0 and b.y + b.height > 0]
+        _count(self._found, "boxes outside the picture", len(given) - len(boxes))
         detections = Detections.of(
             [(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes],
             [1.0 if box.confidence is None else box.confidence for box in boxes],
@@ -220,12 +227,13 @@ class _FromFile:
         _count(self._found, "boxes that no track took", int((followed.tracks < 0).sum()))
         return followed
 
-    def count_rest(self, last: int) -> None:
-        """Boxes of frames that did not come."""
-        late = sum(len(boxes) for index, boxes in self._by_frame.items() if index > last)
-        inside = sum(map(len, self._by_frame.values())) - late
-        _count(self._found, "boxes after the last frame of the film", late)
-        _count(self._found, "boxes in broken frames", inside)
+    def count_rest(self, first: int, last: int, reason: str) -> None:
+        """Boxes of frames that were not looked at."""
+        before = sum(len(boxes) for index, boxes in self._by_frame.items() if index < first)
+        after = sum(len(boxes) for index, boxes in self._by_frame.items() if index > last)
+        _count(self._found, "boxes in frames that were watched before", before)
+        _count(self._found, "boxes after the last frame of the film", after)
+        _count(self._found, reason, sum(map(len, self._by_frame.values())) - before - after)
 
 
 def _count(found: FilmTracks, reason: str, count: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from passerby.array_types import Bool, Float64, Int64
+from passerby.embedding.camera_statistics import CameraStatistics
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import MissingExtraError
 from passerby.tracking.tracklet_calibration import TrackletCalibration, log_ratios
@@ -25,6 +26,7 @@ def stitch(
     least_quality: float = 0.0,
     prior: float = 0.5,
     travel_times: TravelTimes | None = None,
+    statistics: CameraStatistics | None = None,
 ) -> Int64:
     """Number tracklets so that those of one person have one number, [n], from 0 in the order of their first moment.
 
@@ -44,6 +46,8 @@ def stitch(
         least_quality: see above, 0 to 1.
         prior: probability, before looking, that two tracklets show one person.
         travel_times: least seconds from one camera to another; the cameras' times are of one clock.
+        statistics: means of the cameras, by name, that are subtracted from vectors before they are compared; the
+            calibration is then one of such vectors (`TrackletCalibration.of_centered_vectors`).
     """
     count = len(tracklets)
     if not count:
@@ -59,6 +63,8 @@ def stitch(
         rows = np.flatnonzero(seen)
         stacked = np.array([vector for vector in vectors if vector is not None], np.float64)
         cameras = np.array([t.camera for t in tracklets])[rows]
+        if statistics is not None:
+            stacked = statistics.apply(stacked.astype(np.float32), cameras.tolist()).astype(np.float64)
         ratios = log_ratios(calibration, 1 - stacked @ stacked.T, cameras[:, None] == cameras[None])
         cost[np.ix_(rows, rows)] = -ratios
     groups = _continue_tracks(tracklets, cost, seen, apart)

@@ -19,11 +19,11 @@ from passerby.errors import ConfigError, DataError
 from passerby.models.encoder import Encoder, load_encoder
 from passerby.progress import ProgressBar, progress_bar
 from passerby.tracking.boxes.reading import read_boxes
+from passerby.tracking.camera_means import check_camera_statistics, join_people
 from passerby.tracking.detectors.detector import Detector, load_detector
 from passerby.tracking.film_tracks import FilmTracks, follow_film
 from passerby.tracking.films import film_info, is_folder, picture_size
 from passerby.tracking.result import TrackedFilm, TrackingResult, fill_gaps, identity_rows
-from passerby.tracking.stitching import stitch
 from passerby.tracking.tracklet_calibration import TrackletCalibration, find_calibration
 from passerby.tracking.tracklets import make_tracklets
 from passerby.tracking.travel_times import TravelTimes, check_cameras, read_travel_times
@@ -92,6 +92,7 @@ def track(
         check_cameras(times, names)
     model = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
     law = _calibration(model, None if isinstance(encoder, Encoder) else encoder, threshold, calibration)
+    check_camera_statistics(chosen, names, law)
     finder = load_detector(detector) if isinstance(detector, (str, os.PathLike)) else detector
     files = _boxes_of_films(sources, names, boxes, first_frame)
     infos = [film_info(source, rate=chosen.rate) for source in sources]
@@ -214,12 +215,9 @@ def _join(
         raise DataError(
             f"{', '.join(film.source for film in followed)}: nobody was tracked ({reasons or 'no person was detected'})"
         )
-    joined = stitch(
-        tracklets, law, least_quality=settings.least_quality, prior=settings.prior, travel_times=travel_times
-    )
+    joined, notes = join_people(tracklets, law, settings, travel_times=travel_times)
     identities = joined + 1
     decided = np.array([t.vector is not None and t.quality >= settings.least_quality for t in tracklets])
-    notes = [f"joined by {law}"]
     if travel_times is not None:
         notes.append(f"travel times between {', '.join(sorted({c for pair in travel_times for c in pair}))}")
     notes += _films_at_once(followed)

@@ -6,12 +6,13 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from passerby.array_types import Bool, Float32, Float64, Int64
+from passerby.embedding.camera_statistics import measure_camera_statistics
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import EmbeddingError
 from passerby.files import replace_file
@@ -56,6 +57,9 @@ class TrackletCalibration:
         fingerprint: of the encoder.
         people: that it was fitted to.
         source: where the law comes from, in words.
+        centered_same_camera: for two tracklets of one camera, from whose vectors their cameras' means are subtracted;
+            None: too few people to say.
+        centered_other_camera: the same, for tracklets of two cameras.
     """
 
     same_camera: DistanceLaw
@@ -63,6 +67,22 @@ class TrackletCalibration:
     fingerprint: str
     people: int
     source: str
+    centered_same_camera: DistanceLaw | None = None
+    centered_other_camera: DistanceLaw | None = None
+
+    def of_centered_vectors(self) -> TrackletCalibration:
+        """The calibration of vectors from which each camera's mean is subtracted.
+
+        Raises:
+            EmbeddingError: there is none.
+        """
+        own, other = self.centered_same_camera, self.centered_other_camera
+        if own is None or other is None:
+            raise EmbeddingError(
+                f"camera statistics change what a distance means, and this calibration ({self.source}) has no law for "
+                "them; calibrate_tracklets fits one where two cameras saw at least 50 labelled people each"
+            )
+        return replace(self, same_camera=own, other_camera=other)
 
     def __str__(self) -> str:
         return (
@@ -107,7 +127,11 @@ class TrackletCalibration:
         try:
             content = json.loads(Path(path).read_text("utf-8"))
             own, other = (DistanceLaw(**content.pop(name)) for name in ("same_camera", "other_camera"))
-            return cls(own, other, **content)
+            centered = [
+                None if (law := content.pop(name, None)) is None else DistanceLaw(**law)
+                for name in ("centered_same_camera", "centered_other_camera")
+            ]
+            return cls(own, other, **content, centered_same_camera=centered[0], centered_other_camera=centered[1])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EmbeddingError(f"{path}: not a calibration of tracklets ({error})") from None
 
@@ -179,7 +203,9 @@ def calibrate_tracklets(embeddings: Embeddings, *, crops: int = 4, seed: int = 0
     A person's images under one camera, in the order of their times, are cut into two pieces; up to `crops` images of a
     piece, evenly spread, are averaged into the vector of a pseudo-tracklet. The log-likelihood ratio of distances of
     one person's pieces against two people's is fitted by logistic regression in which both kinds weigh the same
-    (Brümmer, du Preez, Computer Speech & Language 20, 2006), for pieces of one camera and of two cameras apart.
+    (Brümmer, du Preez, Computer Speech & Language 20, 2006), for pieces of one camera and of two cameras apart. Where
+    enough people were seen by each camera, the same is done with their cameras' means subtracted
+    (`measure_camera_statistics`).
 
     Args:
         embeddings: vectors with persons, cameras and, if known, times.
@@ -189,21 +215,29 @@ def calibrate_tracklets(embeddings: Embeddings, *, crops: int = 4, seed: int = 0
     Raises:
         EmbeddingError: no person with pieces in one camera, or in two cameras.
     """
+    own, other = _laws(embeddings, crops, seed)
+    statistics = measure_camera_statistics(embeddings, groups=np.where(embeddings.pids > 0, embeddings.pids, -1))
+    centered = _laws(statistics.map(embeddings), crops, seed) if statistics.active else (None, None)
+    people = len(np.unique(embeddings.pids[embeddings.pids > 0]))
+    return TrackletCalibration(own, other, embeddings.fingerprint, people, f"fitted to {people:,} people", *centered)
+
+
+def _laws(embeddings: Embeddings, crops: int, seed: int) -> tuple[DistanceLaw, DistanceLaw]:
+    """Of pieces of one camera and of two."""
     vectors, people, cameras = _pieces(embeddings, crops)
     distance = 1 - vectors @ vectors.T
     upper = np.triu(np.ones(distance.shape, bool), 1)
     same_person, same_camera = people[:, None] == people[None], cameras[:, None] == cameras[None]
     laws = []
     for chosen, what in ((same_camera, "one camera"), (~same_camera, "two cameras")):
-        same, other = distance[upper & chosen & same_person], distance[upper & chosen & ~same_person]
-        if not len(same) or not len(other):
+        same, different = distance[upper & chosen & same_person], distance[upper & chosen & ~same_person]
+        if not len(same) or not len(different):
             raise EmbeddingError(
-                f"calibrating tracklets: {len(same)} pairs of one person and {len(other)} of two people under {what}; "
-                "expected some of both (people with at least two images a camera, in at least two cameras)"
+                f"calibrating tracklets: {len(same)} pairs of one person and {len(different)} of two people under "
+                f"{what}; expected some of both (people with at least two images a camera, in at least two cameras)"
             )
-        laws.append(_fit(_some(same, seed), _some(other, seed)))
-    count = len(np.unique(people))
-    return TrackletCalibration(laws[0], laws[1], embeddings.fingerprint, count, f"fitted to {count:,} people")
+        laws.append(_fit(_some(same, seed), _some(different, seed)))
+    return laws[0], laws[1]
 
 
 def _pieces(embeddings: Embeddings, crops: int) -> tuple[Float32, Int64, Int64]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from passerby.config.tracking import TrackingSettings, tracking_settings
+from passerby.config.tracking import TrackingSettings, watching_settings
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, GalleryError
 from passerby.gallery.gallery import Gallery
@@ -57,6 +57,7 @@ def watch(
     start: float | None = None,
     speed: float | None = None,
     piece_seconds: float = 10.0,
+    least_boxes: int = 3,
     threshold: float | None = None,
     resume: str | os.PathLike[str] | None = None,
     retry_seconds: float = 5.0,
@@ -87,6 +88,7 @@ def watch(
         speed: seconds of film in a second of the clock, to treat a film like a camera; default: as fast as possible.
             Where looking for people is slower than a camera or this clock, frames are left out and counted.
         piece_seconds: longest time to a verdict.
+        least_boxes: a piece of fewer boxes gets no verdict: a glimpse makes unknown people out of known ones.
         threshold: as for `Gallery.observe`.
         resume: file that says how far the film was watched: read if it exists, written with every sighting. People in
             sight when a watch is killed have no sighting from it.
@@ -103,16 +105,19 @@ def watch(
         Sightings in the order in which they end.
 
     Raises:
-        ConfigError: both or neither of detector and boxes, an unknown setting, or `resume` or `speed` with a camera.
+        ConfigError: both or neither of detector and boxes, an unknown setting or one that only `track` reads, or
+            `resume` or `speed` with a camera.
         DataError: the film cannot be read, or a camera was given up.
         GalleryError: no threshold, or no encoder.
     """
-    chosen = tracking_settings(settings, changes)
+    chosen = watching_settings(settings, changes)
     is_folder(film)  # refuses what does not exist
     if (detector is None) == (boxes is None):
         raise ConfigError("watch: give a detector or boxes, one of the two")
     if not piece_seconds > 0:
         raise ConfigError(f"watch: piece_seconds={piece_seconds}; expected a time above 0")
+    if least_boxes < 1:
+        raise ConfigError(f"watch: least_boxes={least_boxes}; expected 1 or more")
     if gallery.encoder is None:
         raise GalleryError(f"{gallery.location}: opened without an encoder; watching needs the vectors of crops")
     seen = WatchCounts() if counts is None else counts
@@ -134,7 +139,7 @@ def watch(
     tracks = FilmTracks.empty(film, camera, film_info(film, rate=chosen.rate), chosen)
     file = None if boxes is None else read_boxes(boxes, first_frame=first_frame, size=lambda: picture_size(film))
     detect = box_source(tracks, chosen, detector=finder, boxes=file)
-    pieces = OpenPieces(camera, os.fspath(film), gallery.encoder, chosen, piece_seconds, thumbnails)
+    pieces = OpenPieces(camera, os.fspath(film), gallery.encoder, chosen, piece_seconds, thumbnails, least_boxes)
 
     def verdict(tracklet: Tracklet, now: float) -> WatchedSighting:
         good = len(tracklet.vectors) > 0 and tracklet.quality >= chosen.least_quality
@@ -155,7 +160,8 @@ def watch(
         yield verdict(tracklet, now)
     if place is not None and seen.frames:
         WatchedSoFar(os.fspath(film), camera, seen.frames).save(place)
-    count_boxes_of_missing_frames(detect, seen.frames)
+    missing = "boxes in frames that were left out or are broken" if frames.late else "boxes in broken frames"
+    count_boxes_of_missing_frames(detect, seen.frames, first=frames.after + 1, reason=missing)
     _close(seen, frames, tracks)
 
 

@@ -136,19 +136,34 @@ WRONG = {
     "boxes.json": [
         ("{", "cannot be read as JSON"),
         ("{}", "expected a COCO file"),
-        ('[{"image_id": 1, "bbox": [1, 2]}]', "annotation 1: expected an object with bbox"),
+        ('[{"image_id": 1, "bbox": [1, 2]}]', "annotation 1: expected bbox"),
+        ('[{"image_id": 1, "bbox": null}]', "annotation 1: expected bbox"),
+        ('{"images": {"id": 1}, "annotations": []}', "images: expected a list of objects"),
+        ('{"images": ["a"], "annotations": []}', "images: expected a list of objects"),
+        ('{"images": [{"file_name": "1.jpg"}], "annotations": []}', "images, entry 1: expected an object with id"),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', "categories, entry 1: .* with name"),
+        (
+            '{"images": [{"id": 1, "frame": 1}], "annotations": [{"image_id": [1], "bbox": [1, 2, 3, 4]}]}',
+            "none of the",
+        ),
+        ('[{"image_id": 1, "bbox": [1, 2, 3, 4], "score": "high"}]', "annotation 1, score: .'high'.; expected finite"),
+        ("[" * 100_000, "cannot be read as JSON"),
         ('{"images": [{"id": 1, "video_id": 1}, {"id": 2, "video_id": 2}], "annotations": []}', "2 films"),
     ],
     "boxes.xml": [
         ("<annotations><image/></annotations>", "image id None"),
         ("<a/>", "expected CVAT 1.1 for video"),
+        ("<annotations><meta/></annotations>", "found <annotations> with <meta>"),
         ("<a", "cannot be read as XML"),
     ],
     "boxes.jsonl": [
         ("{}\n", "row 1: frame None"),
         ('{"frame": 1}\n', "row 1: expected bbox"),
         ("{\n", "row 1: not JSON"),
+        ("[" * 100_000, "row 1: not JSON"),
+        (f'{{"frame": 1, "x": "{"y" * 1000}"}}', r"row 1: expected bbox .{,400}y\.\.\.$"),
     ],
+    "empty.txt": [("", "no boxes; expected lines like"), ("\n\n", "no boxes; expected lines like")],
     "boxes.txt": [("0 1 Pedestrian 0 0 0 1 2 3 4\n0 1 Pedestrian\n", "row 2: .* is not like")],
 }
 
@@ -247,6 +262,61 @@ def test_numbered_classes(tmp_path: Path) -> None:
     found = read_boxes(file)
     assert [box.track for box in found.boxes] == [4]
     assert found.skipped == {"labelled '2', not a person": 1}
+
+
+COCO_OF = {"images": [{"id": 1, "frame": 1}], "categories": [{"id": 1, "name": "person"}]}
+BOX, OTHER = {"image_id": 1, "category_id": 1, "bbox": [4, 8, 16, 48]}, [40, 8, 16, 48]
+KITTI = "0 3 Pedestrian 0 0 -1.79 4 8 20 56 0 0 0 0 0 0 0"
+CVAT_BOX = '<box frame="0" xtl="4" ytl="8" xbr="20" ybr="56"{}</box>'
+NOT_COUNTED = {"marked as not to be counted": 1}
+ODD = {
+    "crowd as text.json": (json.dumps({**COCO_OF, "annotations": [{**BOX, "iscrowd": "0", "ignore": "false"}]}), {}),
+    "attribute.json": (
+        json.dumps({**COCO_OF, "annotations": [BOX, {**BOX, "bbox": OTHER, "attributes": {"ignore": True}}]}),
+        NOT_COUNTED,
+    ),
+    "no categories.json": (json.dumps({**COCO_OF, "categories": None, "annotations": [BOX]}), {}),
+    "no attributes.json": (json.dumps({**COCO_OF, "annotations": [{**BOX, "attributes": None, "score": None}]}), {}),
+    "other category.json": (
+        json.dumps({**COCO_OF, "annotations": [BOX, {**BOX, "bbox": OTHER, "category_id": 9}]}),
+        {"of the category 9, which the file does not name": 1},
+    ),
+    "named.json": (json.dumps([{**BOX, "category_id": "person", "score": -1}]), {}),
+    "marks.jsonl": (
+        '{"frame": 1, "bbox": [4, 8, 16, 48], "ignore": 0}\n{"frame": 1, "bbox": [9, 8, 16, 48], "iscrowd": 1}\n',
+        NOT_COUNTED,
+    ),
+    "classes.jsonl": ('{"frame": 1, "bbox": [4, 8, 16, 48], "class": 0.0}\n', {}),
+    "classes.csv": (
+        "frame,x,y,w,h,class\n1,4,8,16,48,0.0\n1,9,8,16,48,2.0\n",
+        {"labelled '2', not a person": 1},
+    ),
+    "score.txt": (f"{KITTI} -1\n", {}),
+    "bom.txt": (f"\ufeff{KITTI}\n", {}),
+    "tracks and images.xml": (
+        f'<annotations><image id="0"/><track id="1" label="person">{CVAT_BOX.format(">")}</track></annotations>',
+        {},
+    ),
+    "rotated.xml": (
+        f"""<annotations><track id="1" label="person">{CVAT_BOX.format(">")}</track><track id="2" label="person">
+        {CVAT_BOX.format(' rotation="45.0">')}</track></annotations>""",
+        {"a rotated box, whose sides are not those of a picture's part": 1},
+    ),
+    "ignored.xml": (
+        f"""<annotations><track id="1" label="person">{CVAT_BOX.format(">")}</track><track id="2" label="person">
+        {CVAT_BOX.format('><attribute name="ignore">true</attribute>')}</track></annotations>""",
+        NOT_COUNTED,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_entries(name: str, tmp_path: Path) -> None:
+    text, skipped = ODD[name]
+    (tmp_path / name).write_text(text)
+    found = read_boxes(tmp_path / name)
+    assert [(box.x, box.y, box.width, box.height, box.confidence) for box in found.boxes] == [(4, 8, 16, 48, None)]
+    assert found.skipped == skipped
 
 
 def test_tracks_that_do_not_fit_64_bits(tmp_path: Path) -> None:

@@ -1,19 +1,23 @@
 """Cutting tracks, joining tracklets, the law of distances, and the figures of tracks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from passerby.config.tracking import TrackingSettings
 from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.tracks import TrackRows, compare_tracks
+from passerby.tracking.camera_means import check_camera_statistics, join_people
 from passerby.tracking.camera_tracks import CameraTracks, cut_tracks, overlap_with_others
 from passerby.tracking.crop_selection import best_places
 from passerby.tracking.result import fill_gaps, identity_rows
 from passerby.tracking.stitching import stitch
 from passerby.tracking.tracklet_calibration import (
+    DistanceLaw,
     TrackletCalibration,
     calibrate_tracklets,
     calibration_path,
@@ -250,6 +254,7 @@ def test_identities_count_over_films() -> None:
     report = compare_tracks(apart, truth)
     assert report.idf1 == pytest.approx(0.5)
     assert [film["idf1"] for film in report.films.values()] == [1, 1]
+    assert [film["hota"] for film in report.films.values()] == [1, 1]
     assert report.switches == 0
     assert compare_tracks({"a": rows(), "b": rows()}, truth).idf1 == 0
     with pytest.raises(EmbeddingError, match="the same films"):
@@ -271,3 +276,71 @@ def test_gaps_are_filled_and_identities_are_once_in_a_frame() -> None:
     assert filled.filled.tolist() == [False, True, False, False]
     assert filled.tracklets.tolist() == [1, -1, 0, 0]
     assert filled.times[1] == pytest.approx(0.2)
+
+
+def far_cameras(people: int, angle: float) -> list[Tracklet]:
+    """One tracklet a person and camera; what a camera adds is as long as a person."""
+    seen = []
+    for number in range(people):
+        own = np.zeros(16)
+        own[2 + number] = 1.0
+        for place, camera in enumerate(("hall", "door")):
+            vector = own.copy()
+            vector[place] = angle
+            vector[15] = 0.05 * number
+            first = 1 + 20 * number
+            seen.append(replace(tracklet(camera, first, first + 9, np.ones(8)), vectors=unit(vector)[None]))
+    return seen
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def test_camera_means_are_subtracted_where_enough_people_were_seen() -> None:
+    """A person is as far from itself under the other camera as from others under the same one."""
+    seen = far_cameras(8, angle=1.0)
+    law = DistanceLaw(12.5, -25.0, 1, 1)
+    calibration = replace(TrackletCalibration.of_threshold(0.4), centered_same_camera=law, centered_other_camera=law)
+    plain, notes = join_people(seen, calibration, TrackingSettings())
+    assert len(set(plain.tolist())) == 16
+    assert notes == [f"joined by {calibration}"]
+    joined, notes = join_people(seen, calibration, TrackingSettings(camera_statistics=True, camera_minimum=8))
+    assert joined.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
+    assert "2 of 2 cameras have their mean subtracted" in notes[1]
+    few, notes = join_people(seen, calibration, TrackingSettings(camera_statistics=True))
+    assert few.tolist() == plain.tolist()
+    assert "off, 2 of 2 cameras saw fewer than 50 people" in notes[1]
+    poor = [replace(t, crop_quality=np.zeros(1, np.float32)) for t in seen]
+    assert (
+        "no tracklet is good enough" in join_people(poor, calibration, TrackingSettings(camera_statistics=True))[1][1]
+    )
+
+
+def test_camera_statistics_that_could_not_be_used_are_refused() -> None:
+    settings = TrackingSettings(camera_statistics=True)
+    check_camera_statistics(TrackingSettings(), ["hall"], LAW)
+    with pytest.raises(ConfigError, match=r"does nothing for a single camera \(hall\)"):
+        check_camera_statistics(settings, ["hall", "hall"], LAW)
+    with pytest.raises(EmbeddingError, match="no law for them; calibrate_tracklets fits one"):
+        check_camera_statistics(settings, ["hall", "door"], LAW)
+    with pytest.raises(ValueError, match="camera_minimum does nothing without camera_statistics"):
+        TrackingSettings(camera_minimum=5)
+
+
+def test_a_calibration_of_many_people_also_reads_vectors_without_camera_means(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    people, cameras = np.repeat(np.arange(1, 61), 8), np.tile(np.repeat([0, 1], 4), 60)
+    centers = rng.normal(size=(61, 8))[people] + 2 * np.eye(8)[cameras]
+    vectors = centers + 0.2 * rng.normal(size=centers.shape)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    found = calibrate_tracklets(Embeddings(vectors, people, cameras))
+    centered = found.of_centered_vectors()
+    assert centered.other_camera != found.other_camera
+    assert abs(centered.other_camera.slope) > abs(found.other_camera.slope)  # cameras no longer blur people
+    few = calibrate_tracklets(Embeddings(vectors[:320], people[:320], cameras[:320]))
+    assert few.centered_same_camera is None
+    place = tmp_path / "encoder.toml"
+    place.write_text('file = "a.onnx"\n')
+    assert TrackletCalibration.load(found.save(place)) == found
+    assert TrackletCalibration.load(few.save(place)) == few

@@ -47,7 +47,7 @@ async def observe(
     def task(gallery: Gallery) -> ObserveResponse:
         with context.pixels.hold(images):
             sighting = gallery.observe(open_images(context, images), **dict(fields), actor=caller.name)
-        return _response(context, sighting, request)
+        return response_of(context, sighting, request)
 
     return await context.run(task)
 
@@ -63,12 +63,13 @@ async def observe_vectors(
     fields: dict[str, Any] = body.model_dump(exclude={"vectors"})
 
     def task(gallery: Gallery) -> ObserveResponse:
-        return _response(context, gallery.observe(body.vectors, **fields, actor=caller.name), request)
+        return response_of(context, gallery.observe(body.vectors, **fields, actor=caller.name), request)
 
     return await context.run(task)
 
 
-def _response(context: ServiceContext, sighting: Sighting, request: Request) -> ObserveResponse:
+def response_of(context: ServiceContext, sighting: Sighting, request: Request) -> ObserveResponse:
+    """The answer to whoever observed; its verdict is counted."""
     found = sighting.identification
     if found is None:  # only of sightings that are read again
         raise ServiceError(500, "a sighting without the answer that it came from")

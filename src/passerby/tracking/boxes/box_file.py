@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
+from typing import Any
 
 from passerby.errors import DataError
 from passerby.tracking.boxes.box import Box
 
 PERSON_LABELS = frozenset({"person", "persons", "pedestrian", "pedestrians", "people", "human", "personsitting"})
 """Names of classes that are people, without case, blanks, hyphens and underscores."""
+
+_MARKS = ("iscrowd", "is_crowd", "crowd", "ignore", "ignored")
+_UNSET = frozenset({"", "0", "0.0", "false", "no", "none", "null"})
+_LONGEST = 200
 
 
 @dataclass
@@ -79,7 +84,23 @@ def plain(name: str) -> str:
 
 def person_number(labels: Iterable[object]) -> str:
     """Number of the class person among numbered classes: 0 where there is a 0 (COCO's 80 classes), else 1."""
-    return "0" if "0" in {str(label) for label in labels} else "1"
+    return "0" if "0" in {label_text(label) for label in labels} else "1"
+
+
+def label_text(label: object) -> str:
+    """A class as text; numbers that went through a floating-point column are whole ones again ("0.0" is "0")."""
+    return re.sub(r"^(\d+)\.0*$", r"\1", str(label).strip())
+
+
+def is_not_counted(entry: Mapping[str, Any]) -> bool:
+    """Whether an annotation is marked as a crowd or to be ignored, in any of the usual writings."""
+    return any(str(entry.get(name, "")).strip().lower() not in _UNSET for name in _MARKS)
+
+
+def brief(value: object) -> str:
+    """A value for a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def frame_of_name(name: str, where: str) -> int:
@@ -112,7 +133,7 @@ def whole_number(text: object, where: str, what: str) -> int:
             return int(value)
     except ValueError:
         pass
-    raise DataError(f"{where}: {what} {text!r}; expected a whole number")
+    raise DataError(f"{where}: {what} {brief(text)}; expected a whole number")
 
 
 def real_numbers(values: Iterable[object], where: str) -> list[float]:
@@ -127,5 +148,5 @@ def real_numbers(values: Iterable[object], where: str) -> list[float]:
     except ValueError:
         numbers = [float("nan")]
     if not all(abs(number) < float("inf") for number in numbers):
-        raise DataError(f"{where}: {given!r}; expected finite numbers")
+        raise DataError(f"{where}: {brief(given)}; expected finite numbers")
     return numbers

@@ -9,7 +9,16 @@ from typing import Any
 
 from passerby.errors import DataError
 from passerby.tracking.boxes.box import Box
-from passerby.tracking.boxes.box_file import BoxFile, frame_of_name, person_number, real_numbers, whole_number
+from passerby.tracking.boxes.box_file import (
+    BoxFile,
+    brief,
+    frame_of_name,
+    is_not_counted,
+    label_text,
+    person_number,
+    real_numbers,
+    whole_number,
+)
 from passerby.tracking.boxes.json_lines import boxes_of_entries
 
 _TRACKS = ("track_id", "instance_id", "object_id")
@@ -29,7 +38,7 @@ def read_coco(path: Path, first_frame: int | None = None) -> BoxFile:
     """
     try:
         content = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: the boxes cannot be read as JSON ({error})") from None
     found = BoxFile(path, "coco")
     if isinstance(content, dict) and isinstance(content.get("frames"), list):
@@ -40,12 +49,30 @@ def read_coco(path: Path, first_frame: int | None = None) -> BoxFile:
         return found.add(_boxes(found, content, None, {}), first_frame)
     if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
         raise DataError(f"{path}: expected a COCO file with images and annotations, or a list of results")
-    films = {image.get("video_id") for image in content["images"]}
+    images, annotations = _objects(content, "images", path), _objects(content, "annotations", path)
+    films = {str(image.get("video_id")) for image in images}
     if len(films) > 1:
         raise DataError(f"{path}: frames of {len(films)} films (video_id); expected those of one film a file")
-    frames = {image["id"]: _frame(image, path) for image in content["images"]}
-    labels = {category["id"]: str(category["name"]) for category in content.get("categories", [])}
-    return found.add(_boxes(found, content["annotations"], frames, labels), first_frame)
+    frames = {str(_key(image, "id", path, "images", n)): _frame(image, path) for n, image in enumerate(images, 1)}
+    categories = _objects(content, "categories", path) if content.get("categories") else []
+    labels = {
+        str(_key(category, "id", path, "categories", n)): str(_key(category, "name", path, "categories", n))
+        for n, category in enumerate(categories, start=1)
+    }
+    return found.add(_boxes(found, annotations, frames, labels), first_frame)
+
+
+def _objects(content: Mapping[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
+    entries = content[name]
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise DataError(f"{path}, {name}: expected a list of objects, found {brief(entries)}")
+    return entries
+
+
+def _key(entry: Mapping[str, Any], key: str, path: Path, what: str, number: int) -> Any:
+    if key not in entry:
+        raise DataError(f"{path}, {what}, entry {number}: expected an object with {key}, found {brief(entry)}")
+    return entry[key]
 
 
 def _frame(image: Mapping[str, Any], path: Path) -> int:
@@ -58,27 +85,40 @@ def _frame(image: Mapping[str, Any], path: Path) -> int:
 def _boxes(
     found: BoxFile,
     annotations: Sequence[Mapping[str, Any]],
-    frames: Mapping[Any, int] | None,
-    labels: Mapping[Any, str],
+    frames: Mapping[str, int] | None,
+    labels: Mapping[str, str],
 ) -> Iterator[Box]:
-    numbers = [entry.get("category_id") for entry in annotations if isinstance(entry, Mapping)]
-    person = int(person_number(numbers))
+    person = person_number(entry.get("category_id") for entry in annotations)
     for number, annotation in enumerate(annotations, start=1):
         where = f"{found.path}, annotation {number}"
-        if not isinstance(annotation, Mapping) or len(annotation.get("bbox", ())) != 4:
-            raise DataError(f"{where}: expected an object with bbox [x, y, width, height], found {annotation!r}")
+        box = annotation.get("bbox")
+        if not isinstance(box, list) or len(box) != 4:
+            raise DataError(f"{where}: expected bbox [x, y, width, height], found {brief(annotation)}")
         category = annotation.get("category_id")
-        label = labels.get(category) if labels else None if category in (None, person) else f"class {category}"
-        if not found.takes_label(label):
+        if labels and category is not None and str(category) not in labels:
+            found.skip(f"of the category {brief(category)}, which the file does not name")
+            continue
+        if not found.takes_label(_label(category, labels, person)):
             continue
         image = annotation.get("image_id")
-        if frames is not None and image not in frames:
-            raise DataError(f"{where}: image_id {image!r} is none of the images")
-        frame = whole_number(image, where, "image_id") if frames is None else frames[image]
-        merged = {**annotation.get("attributes", {}), **annotation}
+        if frames is not None and str(image) not in frames:
+            raise DataError(f"{where}: image_id {brief(image)} is none of the images")
+        frame = whole_number(image, where, "image_id") if frames is None else frames[str(image)]
+        more = annotation.get("attributes")
+        merged = {**(more if isinstance(more, dict) else {}), **annotation}
         track = next((whole_number(merged[name], where, name) for name in _TRACKS if merged.get(name) is not None), -1)
-        x, y, width, height = real_numbers(annotation["bbox"], where)
+        x, y, width, height = real_numbers(box, f"{where}, bbox")
         score = annotation.get("score")
-        confidence = None if score is None else real_numbers([score], where)[0]
-        ignored = bool(annotation.get("iscrowd") or annotation.get("ignore"))
-        yield Box(frame, track, x, y, width, height, confidence, number, ignored=ignored)
+        confidence = None if score is None else real_numbers([score], f"{where}, score")[0]
+        confidence = None if confidence == -1 else confidence
+        yield Box(frame, track, x, y, width, height, confidence, number, ignored=is_not_counted(merged))
+
+
+def _label(category: Any, labels: Mapping[str, str], person: str) -> str | None:
+    """Name of a class; None for people, and where nothing is said."""
+    if category is None or labels:
+        return labels.get(str(category))
+    number = label_text(category)
+    if number == person:
+        return None
+    return f"class {number}" if number.isdigit() else number

@@ -11,6 +11,7 @@ from passerby.tracking.boxes.box import Box
 from passerby.tracking.boxes.box_file import (
     BoxFile,
     frame_of_name,
+    label_text,
     person_number,
     plain,
     real_numbers,
@@ -99,7 +100,7 @@ def _places(names: list[str]) -> dict[str, int]:
 
 def _boxes(found: BoxFile, rows: list[list[str]], places: dict[str, int], *, centred: bool) -> Iterator[Box]:
     wanted = max(places.values()) + 1
-    labels = [cells[places["label"]].strip() for cells in rows if "label" in places and len(cells) >= wanted]
+    labels = [cells[places["label"]] for cells in rows if "label" in places and len(cells) >= wanted]
     person = person_number(labels)
     for row, cells in enumerate(rows, start=2):
         where = f"{found.path}, row {row}"
@@ -108,7 +109,7 @@ def _boxes(found: BoxFile, rows: list[list[str]], places: dict[str, int], *, cen
         if len(cells) < wanted:
             raise DataError(f"{where}: {len(cells)} columns; the header has {wanted}")
         cell = {what: cells[place].strip() for what, place in places.items()}
-        label = cell.get("label") or None
+        label = label_text(cell["label"]) if cell.get("label") else None
         if label != person and not found.takes_label(label):
             continue
         x, y, width, height = _sides(cell, where, centred=centred)

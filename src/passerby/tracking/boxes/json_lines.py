@@ -9,7 +9,15 @@ from typing import Any
 
 from passerby.errors import DataError
 from passerby.tracking.boxes.box import Box
-from passerby.tracking.boxes.box_file import BoxFile, person_number, real_numbers, whole_number
+from passerby.tracking.boxes.box_file import (
+    BoxFile,
+    brief,
+    is_not_counted,
+    label_text,
+    person_number,
+    real_numbers,
+    whole_number,
+)
 
 _EXAMPLE = '{"frame": 1, "track": 3, "bbox": [x, y, width, height], "score": 0.9}'
 _FRAMES = ("frame", "frame_id", "frame_index", "frame_number", "frameNumber", "frame_num", "frameId")
@@ -37,7 +45,8 @@ def read_json_lines(path: Path, first_frame: int | None = None) -> BoxFile:
 
     - A box: `frame` (or `frame_id`, ...); `bbox` [x, y, width, height], `xyxy` [x1, y1, x2, y2], `cxcywh` (centre and
       size) or an object of named sides (`bbox`, `box`, or the entry itself); optional a `track` (or `track_id`, `id`),
-      `score` or `confidence`, `label` (or `class`, `name`; of numbers 0 is a person where there is a 0, else 1).
+      `score` or `confidence`, `label` (or `class`, `name`; of numbers 0 is a person where there is a 0, else 1); what
+      is marked `ignore` or `iscrowd` is not to be counted.
     - A frame: `frame` and `objects` (or `detections`, `tracks`), a list of such boxes without `frame`.
     - DeepStream's minimal message: `id` is the frame, `objects` a list of texts
       "track|x1|y1|x2|y2|label|...".
@@ -58,7 +67,7 @@ def _entries(path: Path, lines: list[str]) -> Iterator[tuple[int, Any]]:
         if line.strip():
             try:
                 yield row, json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{path}, row {row}: not JSON ({error}); expected lines like {_EXAMPLE}") from None
 
 
@@ -82,14 +91,15 @@ def boxes_of_entries(found: BoxFile, entries: Sequence[tuple[int, Any]], what: s
     person = person_number(_first(item, _LABELS) for _, _, item in items)
     for row, frame, item in items:
         label = _first(item, _LABELS)
-        if str(label) == person or found.takes_label(None if label is None else str(label)):
+        text = None if label is None else label_text(label)
+        if text == person or found.takes_label(text):
             yield _box(item, frame, row, f"{found.path}, {what} {row}")
 
 
 def _items(entry: Any, where: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The boxes of an entry with their frame."""
     if not isinstance(entry, dict):
-        raise DataError(f"{where}: expected an object like {_EXAMPLE}, found {entry!r}")
+        raise DataError(f"{where}: expected an object like {_EXAMPLE}, found {brief(entry)}")
     objects = next((entry[name] for name in _LISTS if isinstance(entry.get(name), list)), None)
     frame = _first(entry, _FRAMES)
     if frame is None and objects is not None:
@@ -98,7 +108,7 @@ def _items(entry: Any, where: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for item in [entry] if objects is None else objects:
         parsed = _deepstream(item, where) if isinstance(item, str) else item
         if not isinstance(parsed, Mapping):
-            raise DataError(f"{where}: expected a box like {_EXAMPLE}, found {item!r}")
+            raise DataError(f"{where}: expected a box like {_EXAMPLE}, found {brief(item)}")
         yield number, parsed
 
 
@@ -109,7 +119,7 @@ def _first(item: Mapping[str, Any], names: Sequence[str]) -> Any:
 def _deepstream(text: str, where: str) -> dict[str, Any]:
     parts = text.split("|")
     if len(parts) < 5:
-        raise DataError(f"{where}: expected track|x1|y1|x2|y2|label, found {text!r}")
+        raise DataError(f"{where}: expected track|x1|y1|x2|y2|label, found {brief(text)}")
     return {"track": parts[0], "xyxy": parts[1:5], "label": parts[5] if len(parts) > 5 and parts[5] else None}
 
 
@@ -117,8 +127,9 @@ def _box(item: Mapping[str, Any], frame: int, row: int, where: str) -> Box:
     left, top, width, height = _sides(item, where)
     number, score = _first(item, _TRACKS), _first(item, _SCORES)
     track = -1 if number is None else whole_number(number, where, "track")
-    confidence = None if score is None else real_numbers([score], where)[0]
-    return Box(frame, track, left, top, width, height, None if confidence == -1 else confidence, row)
+    confidence = None if score is None else real_numbers([score], f"{where}, score")[0]
+    confidence = None if confidence == -1 else confidence
+    return Box(frame, track, left, top, width, height, confidence, row, ignored=is_not_counted(item))
 
 
 def _sides(item: Mapping[str, Any], where: str) -> tuple[float, float, float, float]:
@@ -131,7 +142,7 @@ def _sides(item: Mapping[str, Any], where: str) -> tuple[float, float, float, fl
         given = _first(item, names)
         if isinstance(given, (list, tuple)) and len(given) == 4:
             return _left_top_size(real_numbers(given, where), kind)
-    raise DataError(f"{where}: expected bbox [x, y, width, height] or xyxy [x1, y1, x2, y2], found {dict(item)!r}")
+    raise DataError(f"{where}: expected bbox [x, y, width, height] or xyxy [x1, y1, x2, y2], found {brief(dict(item))}")
 
 
 def _left_top_size(sides: Sequence[float], kind: str) -> tuple[float, float, float, float]:

@@ -18,13 +18,13 @@ def read_kitti(path: Path, first_frame: int | None = None) -> BoxFile:
     """Read `frame track type truncated occluded alpha x1 y1 x2 y2 ... [score]` lines; frames count from 0.
 
     Pedestrian, Person and Person_sitting are taken; other types are counted and left out. Of 18 columns the last is a
-    score.
+    score, -1 for none.
 
     Raises:
         DataError: unreadable, or a line that is wrong (the message names it).
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: the boxes cannot be read ({error})") from None
     found = BoxFile(path, "kitti")
@@ -42,6 +42,6 @@ def _boxes(found: BoxFile, lines: list[str]) -> Iterator[Box]:
         if not found.takes_label(fields[2]):
             continue
         left, top, right, bottom = real_numbers(fields[6:10], where)
-        score = real_numbers(fields[17:18], where)[0] if len(fields) >= 18 else None
+        score = real_numbers(fields[17:18], f"{where}, score")[0] if len(fields) >= 18 else None
         frame, track = whole_number(fields[0], where, "frame"), whole_number(fields[1], where, "track")
-        yield Box(frame, track, left, top, right - left, bottom - top, score, row)
+        yield Box(frame, track, left, top, right - left, bottom - top, None if score == -1 else score, row)

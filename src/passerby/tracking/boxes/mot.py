@@ -65,7 +65,7 @@ def _fields(line: str) -> list[str]:
     separator = next((mark for mark in ";," if mark in line), None)
     text = line.replace(",", ".") if separator == ";" else line  # a decimal comma
     fields = [field.strip() for field in text.strip().split(separator)]
-    return fields[:-1] if fields[-1] == "" else fields
+    return fields[:-1] if fields and fields[-1] == "" else fields
 
 
 def _is_header(fields: Sequence[str]) -> bool:

@@ -166,7 +166,7 @@ def _is_an_object(line: str) -> bool:
     """Whether a line is a whole JSON object of boxes, and not the beginning of a larger file."""
     try:
         content = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     lists = {"images", "annotations", "frames"}
     return isinstance(content, dict) and bool(content) and not lists & content.keys()

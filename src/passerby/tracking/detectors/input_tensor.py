@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from passerby.array_types import Float32, Float64, UInt8
+from passerby.images.resize import resize_into
 
 Fit: TypeAlias = Literal["stretch", "corner", "center"]
 _PAD = 114  # the grey with which the YOLO family fills what the picture leaves of the input
@@ -68,8 +68,9 @@ def to_input(image: UInt8, wanted: InputFormat) -> tuple[Float32, Placement]:
 
 
 def _resized(image: UInt8, height: int, width: int) -> UInt8:
-    # reducing_gap=None and BILINEAR antialias where the picture shrinks
-    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+    resized = np.empty((height, width, 3), np.uint8)
+    resize_into(image, resized)
+    return resized
 
 
 def _tensor(image: UInt8, wanted: InputFormat) -> Float32:

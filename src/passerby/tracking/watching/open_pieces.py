@@ -30,7 +30,8 @@ class _Piece:
 class OpenPieces:
     """Cuts the tracks of a stream into tracklets; it holds what is in sight and nothing else.
 
-    A piece ends where its track ends, overlaps another, or after `longest` seconds.
+    A piece ends where its track ends, overlaps another, or after `longest` seconds. One of fewer than `least_boxes`
+    boxes has no vectors: too little was seen to say who it is.
 
     Attributes:
         camera: its name.
@@ -39,6 +40,7 @@ class OpenPieces:
         settings: of the tracking.
         longest: seconds.
         thumbnails: keep the best crop of a tracklet as a small JPEG.
+        least_boxes: see above.
     """
 
     camera: str
@@ -47,6 +49,7 @@ class OpenPieces:
     settings: TrackingSettings
     longest: float
     thumbnails: bool = True
+    least_boxes: int = 1
     _open: dict[int, _Piece] = field(default_factory=dict, init=False)
     _sampler: CropSampler = field(init=False)
 
@@ -88,7 +91,8 @@ class OpenPieces:
 
     def _close(self, track: int) -> Tracklet:
         piece = self._open.pop(track)
-        good = [crop for crop in self._sampler.end(track) if crop.quality >= self.settings.least_quality]
+        crops, enough = self._sampler.end(track), len(piece.frames) >= self.least_boxes
+        good = [crop for crop in crops if enough and crop.quality >= self.settings.least_quality]
         dim = self.encoder.dim
         vectors = self.encoder.encode([crop.pixels for crop in good]) if good else np.zeros((0, dim))
         best = max(good, key=lambda crop: crop.quality, default=None)
