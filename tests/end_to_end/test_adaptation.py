@@ -117,7 +117,23 @@ def test_a_round_that_is_worse_is_not_kept(
     monkeypatch.setattr(adapt_module, "measure_criterion", lambda *_: measured(next(scores), 0.0))
     result = pb.adapt(encoder, crops, out=tmp_path / "out", **small)
     assert (result.best, result.encoder.fingerprint) == (0, encoder.fingerprint)
-    assert "no round was better" in str(result)
+    assert "every round was worse" in str(result)
+
+
+@pytest.mark.parametrize(("error", "kept"), [(0.01, 0), (0.05, 1)])
+def test_a_round_that_is_as_good_within_the_error_is_kept(
+    encoder: Encoder,
+    crops: tuple[Sample, ...],
+    small: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: float,
+    kept: int,
+) -> None:
+    scores = iter([0.5, 0.47])
+    measured = adapt_module.Criterion
+    monkeypatch.setattr(adapt_module, "measure_criterion", lambda *_: measured(next(scores), 0.0, error))
+    assert pb.adapt(encoder, crops, out=tmp_path / "out", **small).best == kept
 
 
 def test_an_adapted_encoder_says_where_it_comes_from(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -62,7 +63,8 @@ def adapt(
         **changes: single settings by name, instead of those of `settings`: `rounds=3`, `epochs=2`, ...
 
     Returns:
-        The rounds and the encoder that is best by the label-free criterion; the one to begin with where none is better.
+        The rounds and the encoder that is best by the label-free criterion, the latest where several are as good within
+        its error; the one to begin with where every round is worse.
 
     Raises:
         ConfigError: an unknown setting, a folder of another adaptation, or several processes.
@@ -220,6 +222,7 @@ class _Work:
             broken=found.clustering.broken,
             agreement=criterion.agreement,
             score=criterion.score,
+            error=criterion.error,
             seconds=self._seconds(),
         )
 
@@ -243,8 +246,13 @@ class _Work:
 
     @property
     def best(self) -> Round:
-        """The round with the best score, the earliest of equal ones."""
-        return max(self.rounds, key=lambda r: (r.score, -r.number))
+        """The round with the best score, the earliest of equal ones; or a later one that is as good within the error.
+
+        Each round learns from better clusters than the one before, and noise does not speak against it.
+        """
+        top = max(self.rounds, key=lambda r: (r.score, -r.number))
+        later = [r for r in self.rounds[top.number :] if top.score - r.score < math.hypot(top.error, r.error)]
+        return later[-1] if later else top
 
     def next_round(self) -> int | None:
         """Number of the round to train; None when done."""

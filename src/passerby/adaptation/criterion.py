@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,10 +31,12 @@ class Criterion:
         agreement: adjusted Rand index of two clusterings of the held-out crops, each by another half of the vector's
             dimensions, one of them of the mirror images; the mean over `SPLITS` halvings; -0.5 to 1, 0 is chance.
         broken: share of the cannot-links that its clusters broke; 0 where none are known.
+        error: standard error of the agreement over the halvings.
     """
 
     agreement: float
     broken: float
+    error: float = 0.0
 
     @property
     def score(self) -> float:
@@ -89,17 +92,22 @@ def measure_criterion(
         units = crops.by_unit(view)
         views.append(units.vectors if found.statistics is None else found.statistics.map(units).vectors)
     links = found.clustering.links
-    return Criterion(_mean_agreement(views, crops, settings), found.clustering.broken / links if links else 0.0)
+    found_by_halves = _agreements(views, crops, settings)
+    return Criterion(
+        float(np.mean(found_by_halves)),
+        found.clustering.broken / links if links else 0.0,
+        float(np.std(found_by_halves, ddof=1) / math.sqrt(SPLITS)),
+    )
 
 
-def _mean_agreement(views: list[Float32], crops: Place, settings: AdaptationSettings) -> float:
-    """Agreement of the views' clusterings, the first by one half of the dimensions, the second by the other."""
+def _agreements(views: list[Float32], crops: Place, settings: AdaptationSettings) -> list[float]:
+    """Agreements of the views' clusterings, the first by one half of the dimensions, the second by the other."""
     found = []
     for split in range(SPLITS):
         order = np.random.default_rng((settings.seed, 2, split)).permutation(views[0].shape[1])
         halves = (np.ascontiguousarray(view[:, order[part::2]]) for part, view in enumerate(views))
         found.append(agreement(*(cluster_vectors(crops, half, settings) for half in halves)))
-    return float(np.mean(found))
+    return found
 
 
 def _mirror_vectors(encoder: Encoder, place: Place, *, batch_size: int) -> Float32:

@@ -26,6 +26,7 @@ class Round:
         broken: cannot-links that its clusters broke before they were split.
         agreement: see `Criterion`.
         score: the criterion; larger is better.
+        error: standard error of the score.
         seconds: embedding, clustering, and the training before.
     """
 
@@ -37,6 +38,7 @@ class Round:
     broken: int
     agreement: float
     score: float
+    error: float
     seconds: float
 
 
@@ -47,7 +49,7 @@ class AdaptationResult:
     Attributes:
         folder: encoder/, camera_statistics.parquet in it, adaptation.json and rounds/.
         rounds: in order, the encoder to begin with first.
-        best: number of the round whose encoder was kept; 0: the one to begin with, no round was better.
+        best: number of the round whose encoder was kept; 0: the one to begin with, every round was worse.
         statistics: camera statistics of the place by the kept encoder, None where no camera is known.
         crops: how many.
     """
@@ -82,18 +84,18 @@ class AdaptationResult:
         }
 
     def __str__(self) -> str:
-        lines = ["round  clusters  outliers  agreement  score  minutes"]
+        lines = ["round  clusters  outliers  agreement  score          minutes"]
         for r in self.rounds:
             kept = "  kept" if r.number == self.best else ""
             lines.append(
-                f"{r.number:5d}  {r.clusters:8,}  {r.outliers / self.crops:8.1%}  {r.agreement:9.3f}  {r.score:5.3f}  "
-                f"{r.seconds / 60:7.1f}{kept}"
+                f"{r.number:5d}  {r.clusters:8,}  {r.outliers / self.crops:8.1%}  {r.agreement:9.3f}  "
+                f"{r.score:5.3f} ± {r.error:.3f}  {r.seconds / 60:7.1f}{kept}"
             )
         lines.append(
             str(self.statistics) if self.statistics is not None else "no camera is known: no camera statistics"
         )
         if self.best == 0 and len(self.rounds) > 1:
-            lines.append("no round was better by the criterion: the encoder is the one to begin with")
+            lines.append("every round was worse by the criterion: the encoder is the one to begin with")
         return "\n".join([*lines, f"encoder: {self.folder / 'encoder'}"])
 
 
