@@ -34,14 +34,14 @@ def test_copy_work_and_restore(name: str, place: Path, capsys: pytest.CaptureFix
     path, copy = place / "galleries" / f"{name}.gallery", place / "before.gallery"
     ask(capsys, "gallery", "backup", path, copy)
     with pb.Gallery.open(path, read_only=True) as gallery:
-        before, probe = state(gallery), gallery.vectors([1])[0]
+        before, probe, fingerprint = state(gallery), gallery.vectors([1])[0], gallery.fingerprint
 
-    with pb.Gallery.open(path) as gallery:
+    with pb.Gallery.open(path, fingerprint=fingerprint) as gallery:
         gallery.enroll("somebody-new", vectors=-probe)
         assert gallery.identify(-probe, threshold=0.01).identity == "somebody-new"
         assert len(state(gallery)) == len(before) + 1
     assert ask(capsys, "gallery", "check", path)
 
-    ask(capsys, "gallery", "restore", path, copy)
+    ask(capsys, "gallery", "restore", copy, path, "--replace")
     with pb.Gallery.open(path, read_only=True) as gallery:
         assert state(gallery) == before
