@@ -10,8 +10,8 @@ import numpy as np
 from passerby.array_types import Float32, Float64, Int64
 from passerby.progress import progress_bar
 from passerby.search.candidates import Candidates, choose, hide, no_candidates, scan_columns, scan_rows, tidy_all
-from passerby.search.counting import exact_keys
 from passerby.search.distances import row_blocks
+from passerby.search.exact_keys import exact_keys
 from passerby.search.relevance import Relevance
 from passerby.search.tiles import Tiles, bar_length, blocks, open_tiles
 

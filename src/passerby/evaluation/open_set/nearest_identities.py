@@ -15,7 +15,7 @@ from passerby.array_types import Bool, Float32, Float64, Int64
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
 from passerby.evaluation.inputs import as_cameras
 from passerby.search import arrays
-from passerby.search.counting import exact_keys
+from passerby.search.exact_keys import exact_keys
 from passerby.search.relevance import METRICS
 
 _TILE = 2**22  # distances that are held at once

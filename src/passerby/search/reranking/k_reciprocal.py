@@ -25,8 +25,8 @@ from passerby.array_types import Float32, Float64, Int32, Int64
 from passerby.config.evaluation import RerankSettings
 from passerby.config.group_validation import parse_settings
 from passerby.search import arrays
-from passerby.search.counting import exact_keys
 from passerby.search.distances import pairwise, rank_rows, row_blocks
+from passerby.search.exact_keys import exact_keys
 from passerby.search.key_discounts import Bonus
 from passerby.search.memory_need import check_memory
 from passerby.search.neighbors import neighbors
