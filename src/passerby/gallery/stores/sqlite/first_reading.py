@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -188,7 +189,7 @@ def _read_times(db: sqlite3.Connection, index: ExactIndex, slots: Int64) -> None
     """Those of the observations in `slots`; row by row, so not while threads wait for the interpreter."""
     (timed,) = db.execute("SELECT count(time) FROM observations").fetchone()
     if timed:
-        found = (time for (time,) in db.execute("SELECT time FROM observations ORDER BY slot"))
+        found = chain.from_iterable(db.execute("SELECT time FROM observations ORDER BY slot"))
         index.times[np.sort(slots)] = (
             np.fromiter(found, np.float64, len(slots)) if timed == len(slots) else np.array(list(found), np.float64)
         )
