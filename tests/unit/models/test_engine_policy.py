@@ -160,7 +160,7 @@ def test_one_picture_needs_no_torch(exported: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(ours, load_encoder(exported).encode(crops, flip=flip), atol=1e-5)
 
 
-SLOW_TO_LOAD = {"torch", "numba", "pyarrow", "scipy", "passerby.config.recipe"}
+SLOW_TO_LOAD = {"torch", "numba", "pyarrow", "scipy", "passerby.config.recipe", "passerby.models.hub_download"}
 
 
 def started_quickly(words: list[str], slow: set[str] = SLOW_TO_LOAD) -> str:
