@@ -71,13 +71,15 @@ class CalibrationRows:
         return calibrating(self.rows.identities, MOST_IDENTITIES)
 
     @cached_property
-    def most_of_one(self) -> int:
-        """So many observations (or tracklets) of an identity play impostors at most.
+    def most_of_one(self) -> int | None:
+        """So many observations (or tracklets) of an identity play impostors at most; None: all that anybody has.
 
-        All of them, unless people times observations are very many. A power of two, so that it seldom changes.
+        Fewer than all only where people times observations are very many; a power of two, so that it seldom changes.
         """
-        people = len(np.unique(self.rows.identities[self.chosen]))
-        return int(2 ** np.floor(np.log2(max(MOST_PAIRS / max(people * len(self.rows), 1), 1))))
+        _, observations = np.unique(self.rows.identities[self.chosen], return_counts=True)
+        if int(observations.sum()) * len(self.rows) <= MOST_PAIRS:
+            return None
+        return int(2 ** np.floor(np.log2(max(MOST_PAIRS / (len(observations) * len(self.rows)), 1))))
 
     def _probes(self, probes: Probes, read: ReadVectors) -> LabelledVectors:
         return _probes(self.rows, self.chosen, self.most_of_one, probes, read)
@@ -186,15 +188,17 @@ def _updated(
     return ImpostorSearches(joined, nearest)
 
 
-def _probes(rows: EnrolledRows, chosen: Bool, most: int, probes: Probes, read: ReadVectors) -> LabelledVectors:
+def _probes(rows: EnrolledRows, chosen: Bool, most: int | None, probes: Probes, read: ReadVectors) -> LabelledVectors:
     """The observations of chosen rows, or the tracklets that they make; of each identity at most so many."""
     if probes == "images":
         places = np.flatnonzero(chosen)
-        few = few_of_each(rows.identities[places], rows.ids[places], most)
-        return _labelled(rows, places[few], read)
+        if most is not None:
+            places = places[few_of_each(rows.identities[places], rows.ids[places], most)]
+        return _labelled(rows, places, read)
     images = LabelledVectors(read(rows.ids[chosen]), rows.identities[chosen], rows.cameras[chosen])
     means = pseudo_tracklets(images)
-    means = means.select(few_of_each(means.identities, means.cameras, most))
+    if most is not None:
+        means = means.select(few_of_each(means.identities, means.cameras, most))
     if rows.offsets is None or not len(means):
         return means
     return replace(means, vectors=rows.offsets.apply(means.vectors, means.cameras))

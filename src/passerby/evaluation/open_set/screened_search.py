@@ -38,8 +38,9 @@ def search_screened(
     """
     probes, enrolled = vectors
     screen = make_screen(probes, enrolled, cosine=cosine, centered=False)
-    probe_order, order = (np.arange(len(v)) if cameras is None else np.argsort(c, kind="stable")
-                          for v, c in zip(vectors, cameras or (probes, enrolled), strict=True))  # fmt: skip
+    # by camera, where that counts
+    probe_order = np.arange(len(probes)) if cameras is None else np.argsort(cameras[0], kind="stable")
+    order = np.arange(len(enrolled)) if cameras is None else np.argsort(cameras[1], kind="stable")
     prepared, squared = screen.prepare(probes, probe_order)
     prepared *= np.float32(2.0)
     slack = 2.0 * screen.slack(squared, probes.shape[1]).astype(np.float64)
