@@ -90,6 +90,19 @@ def test_a_search_that_screens_most_pairs_equals_the_slow_loop(first, second, me
         assert (found.identities[i] >= 0).sum() == len(slow)
 
 
+def test_a_law_does_not_depend_on_the_order_of_rows():
+    """Near people come in pairs, each the other's impostor: equal distances of people who weigh differently."""
+    draw = np.random.default_rng(3)
+    for _ in range(20):
+        halves = draw.uniform(0.7, 1.2, 40)
+        impostors = ImpostorDistances(np.repeat(halves, 2), draw.integers(0, 12, 80), 11)
+        wanted = fit_impostor_law(impostors)
+        for _ in range(4):
+            order = draw.permutation(80)
+            other = ImpostorDistances(impostors.distances[order], impostors.identities[order], 11)
+            assert fit_impostor_law(other) == wanted
+
+
 def test_few_rows_of_each_identity_follow_from_its_own_rows_alone():
     draw = np.random.default_rng(2)
     identities, numbers = draw.integers(0, 20, 300), np.arange(1000, 1300)
