@@ -10,17 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
 from passerby.gallery import changes
+from passerby.gallery.means_in_force import means_in_force
 from passerby.gallery.sightings import own_observations
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import SightingWhere
 from passerby.search.jaccard import jaccard_similarity
 from passerby.search.linking import Join, join_groups
+
+if TYPE_CHECKING:
+    from passerby.embedding.camera_statistics import CameraStatistics
 
 LEAST_SIMILARITY = 0.4
 _K1, _K2 = 6, 2
@@ -88,9 +93,14 @@ class Tracklet:
     anchor: bool
 
 
-def without_camera_means(tracklets: Sequence[Tracklet]) -> Float32:
-    """Unit vectors [n, D] without the mean of their camera, where at least 50 identities were seen by it."""
+def without_camera_means(tracklets: Sequence[Tracklet], means: CameraStatistics | None = None) -> Float32:
+    """Unit vectors [n, D] without the mean of their camera: as the gallery compares, where it subtracts means.
+
+    Elsewhere without those of the tracklets, where at least 50 identities were seen by a camera.
+    """
     vectors = np.stack([one.vector for one in tracklets])
+    if means is not None:
+        return means.apply(vectors, [one.camera or "" for one in tracklets])
     owners, cameras = np.array([one.owner for one in tracklets]), np.array([one.camera or "" for one in tracklets])
     for camera in np.unique(cameras):
         rows = cameras == camera
@@ -123,7 +133,7 @@ def consolidate(store: Store, *, least: float, apply: bool, actor: str) -> Conso
     tracklets, presence = tracklets_of(store, unknown)
     if len(tracklets) < 2:
         return Consolidation((), (), len(unknown))
-    pairs = jaccard_similarity(without_camera_means(tracklets), k1=_K1, k2=_K2)
+    pairs = jaccard_similarity(without_camera_means(tracklets, means_in_force(store)), k1=_K1, k2=_K2)
     joined, target = _joined(tracklets, join_groups(
         pairs, range(len(tracklets)), seen_at_once(presence), least=least
     ))  # fmt: skip

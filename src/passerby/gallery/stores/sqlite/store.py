@@ -358,6 +358,11 @@ class SqliteStore:
         with self._reading():
             return self._memory.identities.get(identity)
 
+    def relatives(self, identities: Iterable[int]) -> Mapping[int, IdentityRecord]:
+        """Those of these identities that there are, and all that were merged into them, by id."""
+        with self._reading():
+            return self._memory.relatives(identities)
+
     def names(self, identities: Iterable[int]) -> dict[int, str]:
         """Names of those of these identities that there are."""
         with self._reading():
