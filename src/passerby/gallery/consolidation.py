@@ -8,8 +8,8 @@ not identities: one that `observe` gave to the wrong unknown goes to the right o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,7 @@ from passerby.gallery import changes
 from passerby.gallery.means_in_force import means_in_force
 from passerby.gallery.sightings import own_observations
 from passerby.gallery.stores.protocol import Store
-from passerby.gallery.stores.rows import SightingWhere
+from passerby.gallery.stores.rows import IdentityRecord, SightingWhere
 from passerby.search.jaccard import jaccard_similarity
 from passerby.search.linking import Join, join_groups
 
@@ -145,7 +145,8 @@ def consolidate(store: Store, *, least: float, apply: bool, actor: str) -> Conso
         len(unknown),
     )
     if apply:
-        _apply(store, [(one, goals[id(one)]) for one in moved], joined, actor)
+        living = {identity: records[identity] for identity in unknown}
+        _apply(store, living, [(one, goals[id(one)]) for one in moved], joined, actor)
     return result
 
 
@@ -180,17 +181,29 @@ def _joined(
 
 
 def _apply(
-    store: Store, moved: Sequence[tuple[Tracklet, int | None]], joined: Sequence[tuple[int, int, float]], actor: str
+    store: Store,
+    records: Mapping[int, IdentityRecord],
+    moved: Sequence[tuple[Tracklet, int | None]],
+    joined: Sequence[tuple[int, int, float]],
+    actor: str,
 ) -> None:
-    """Move tracklets, then merge identities: one batch, which is undone as one."""
+    """Move tracklets, then merge each identity into the one that stays: one batch, which is undone as one.
+
+    A store need not show a transaction its own changes, so it is noted here who has what by now.
+    """
     batch = int(moved[0][0].owner) if moved else joined[0][1] if joined else 0
+    now = dict(records)
+    columns = store.observations(sorted(records))
+    held = {identity: columns.ids[columns.identities == identity] for identity in records}
     for one, goal in moved:
         if goal is not None and _final(joined, one.owner) != goal:
             changes.reassign(store, one.owner, goal, one.observations, one.sighting, actor, batch=batch)
+            held[one.owner] = np.setdiff1d(held[one.owner], one.observations)
+            held[goal] = np.union1d(held[goal], one.observations)
     for into, other, _ in joined:
-        target, source = store.identity(into), store.identity(other)
-        if target is not None and source is not None:
-            changes.merge(store, target, source, actor, batch=batch)
+        target, source = now[_final(joined, into)], now[other]
+        changes.merge(store, target, source, actor, batch=batch, observations=held[other])
+        now[target.id] = replace(target, expires=changes.earlier_date(target, source))
 
 
 def tracklets_of(store: Store, identities: Sequence[int]) -> tuple[list[Tracklet], list[tuple[int, str, float, float]]]:
