@@ -188,7 +188,7 @@ def measure(options: argparse.Namespace, encoder: Encoder, service: Service) -> 
         f"p99 / p50 = {p99 / p50:.1f}   (goal below 5)   {dict(statuses)}"
     )
 
-    overload(options, encoder, service, bodies)
+    overload(options, encoder, service, bodies, 3 * rate / options.images)
     memory(service, bodies, options)
 
 
@@ -225,8 +225,10 @@ def full_load(service: Service, bodies: list[bytes], clients: int, seconds: floa
     return statuses[200] / (time.perf_counter() - began), statuses
 
 
-def open_load(service: Service, bodies: list[bytes], rate: float, seconds: float) -> tuple[list[float], Counter[int]]:
-    """Seconds from the moment a request was due, at random moments of a given mean rate."""
+def open_load(
+    service: Service, bodies: list[bytes], rate: float, seconds: float, clients: int = 64
+) -> tuple[list[float], Counter[int]]:
+    """Seconds from the moment a request was due, at random moments of a given mean rate, over so many connections."""
     moments = np.cumsum(np.random.default_rng(1).exponential(1 / rate, int(rate * seconds)))
     latencies: list[float] = []
     statuses: Counter[int] = Counter()
@@ -248,7 +250,160 @@ def open_load(service: Service, bodies: list[bytes], rate: float, seconds: float
                 statuses[status] += 1
         connection.close()
 
-    in_threads(64, client)
+    in_threads(clients, client)
+    return latencies, statuses
+
+
+def overload(
+    options: argparse.Namespace, encoder: Encoder, service: Service, bodies: list[bytes], offered: float
+) -> None:
+    """Three times as many requests a second as can be served, over many connections."""
+    ratios, costs, offers, found = [], [], [], Counter[int]()
+    open_load(service, bodies, offered, options.seconds, options.overload_clients)
+    before = service.memory()
+    for _ in range(options.rounds):
+        own, own_cost = alone(encoder, options.seconds)
+        used, began = service.processor_seconds(), time.perf_counter()
+        _, statuses = open_load(service, bodies, offered, options.seconds, options.overload_clients)
+        rate = statuses[200] / (time.perf_counter() - began)
+        cost = (service.processor_seconds() - used) / (statuses[200] * options.images)
+        ratios.append(rate * options.images / own)
+        costs.append(own_cost / cost)
+        offers.append(statuses.total() / statuses[200])
+        found += statuses
+    asked = statistics.median(offers)
+    print(f"overload ({options.overload_clients} connections, {asked:.1f} times what was served):")
+    ratio, cost = statistics.median(ratios), statistics.median(costs)
+    print(f"  service / encoder alone = {ratio:.2f}, by processor time {cost:.2f}   (goal 0.85)")
+    print(f"  {dict(found)}   (goal: nothing but 200 and 503)")
+    time.sleep(2)
+    print(f"  memory: {before:.0f} MiB before, {service.memory():.0f} MiB after")
+
+
+def memory(self) -> float:
+        """Resident MiB of the service."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024  # type: ignore[index]
+
+    def processor_seconds(self) -> float:
+        """Processor time of the service so far, all threads."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        """Let it finish."""
+        self.process.terminate()
+        self.process.wait(60)
+        self.log.close()
+
+
+def body_of(images: int, rng: np.random.Generator) -> bytes:
+    """A form of JPEG crops of the usual size (128 x 64)."""
+    parts = []
+    for _ in range(images):
+        coarse = rng.integers(0, 256, (16, 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+        data = simplejpeg.encode_jpeg(np.ascontiguousarray(coarse), quality=90)
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="images"; filename="x"\r\n\r\n'
+        parts.append(head.encode() + data + b"\r\n")
+    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def measure(options: argparse.Namespace, encoder: Encoder, service: Service) -> None:
+    rng = np.random.default_rng(0)
+    bodies = [body_of(options.images, rng) for _ in range(64)]
+    service.enroll(encoder.dim, 100)
+    name = f"{options.backbone} {options.height}x{options.width}, {encoder.engine.name}"
+    print(f"{name}, flip averaged, {options.images} image(s) a request, {os.cpu_count()} cores, 1,000 observations")
+    alone(encoder, 2)
+    full_load(service, bodies, options.clients, 2)
+    rounds = []
+    for _ in range(options.rounds):
+        own, own_cost = alone(encoder, options.seconds)
+        before = service.processor_seconds()
+        rate, statuses = full_load(service, bodies, options.clients, options.seconds)
+        cost = (service.processor_seconds() - before) / (statuses[200] * options.images)
+        rounds.append((own, rate * options.images, own_cost, cost))
+        print(
+            f"  encoder alone {own:6.1f} images/s, {own_cost * 1e3:5.1f} ms of processor each   "
+            f"service {rounds[-1][1]:6.1f} images/s, {cost * 1e3:5.1f} ms   {dict(statuses)}"
+        )
+    rate = statistics.median(row[1] for row in rounds)
+    print(f"throughput: service / encoder alone = {statistics.median(r[1] / r[0] for r in rounds):.2f}   (goal 0.85)")
+    print(
+        f"processor time: encoder alone / service = {statistics.median(r[2] / r[3] for r in rounds):.2f}   (goal 0.85)"
+    )
+
+    offered = 0.7 * rate / options.images
+    latencies, statuses = open_load(service, bodies, offered, max(options.seconds, 200 / offered))
+    p50, p99 = np.percentile(latencies, [50, 99]) * 1e3
+    print(
+        f"70 % load ({offered:.1f} requests/s): p50 {p50:.0f} ms, p99 {p99:.0f} ms, "
+        f"p99 / p50 = {p99 / p50:.1f}   (goal below 5)   {dict(statuses)}"
+    )
+
+    overload(options, encoder, service, bodies, 3 * rate / options.images)
+    memory(service, bodies, options)
+
+
+def alone(encoder: Encoder, seconds: float) -> tuple[float, float]:
+    """Images per second, and processor seconds per image, of the encoder on full batches with nothing around it."""
+    size = encoder.preprocessing
+    batch = torch.randint(0, 256, (BATCH, 3, size.height, size.width), dtype=torch.uint8)
+    began, cost, done = time.perf_counter(), time.process_time(), 0
+    while time.perf_counter() - began < seconds:
+        encoder.encode_batch(batch, flip=True)
+        done += BATCH
+    return done / (time.perf_counter() - began), (time.process_time() - cost) / done
+
+
+def full_load(service: Service, bodies: list[bytes], clients: int, seconds: float) -> tuple[float, Counter[int]]:
+    """Answers (200) per second when every client sends again at once; and all statuses."""
+    statuses: Counter[int] = Counter()
+    lock = threading.Lock()
+    end = time.perf_counter() + seconds
+
+    def client(number: int) -> None:
+        connection, own = service.connect(), Counter[int]()
+        while time.perf_counter() < end:
+            status = service.identify(connection, bodies[number % len(bodies)])
+            own[status] += 1
+            if status == 503:
+                time.sleep(0.2)  # a polite client waits; Retry-After asks for a second
+        connection.close()
+        with lock:
+            statuses.update(own)
+
+    began = time.perf_counter()
+    in_threads(clients, client)
+    return statuses[200] / (time.perf_counter() - began), statuses
+
+
+def open_load(
+    service: Service, bodies: list[bytes], rate: float, seconds: float, clients: int = 64
+) -> tuple[list[float], Counter[int]]:
+    """Seconds from the moment a request was due, at random moments of a given mean rate, over so many connections."""
+    moments = np.cumsum(np.random.default_rng(1).exponential(1 / rate, int(rate * seconds)))
+    latencies: list[float] = []
+    statuses: Counter[int] = Counter()
+    lock = threading.Lock()
+    left = iter(moments.tolist())
+    began = time.perf_counter() + 0.2
+
+    def client(number: int) -> None:
+        connection = service.connect()
+        while True:
+            with lock:
+                due = next(left, None)
+            if due is None:
+                break
+            time.sleep(max(0.0, began + due - time.perf_counter()))
+            status = service.identify(connection, bodies[number % len(bodies)])
+            with lock:
+                latencies.append(time.perf_counter() - began - due)
+                statuses[status] += 1
+        connection.close()
+
+    in_threads(clients, client)
     return latencies, statuses
 
 

@@ -92,7 +92,8 @@ def json_body(model: type[Model]) -> Any:
     async def read(request: Request, context: Context) -> Model:
         check_content_type(request.headers.get("content-type", ""))
         bounds = bounds_of(model, vectors=context.limits.images, dim=context.encoder.dim)
-        checked = await context.parse(partial(parse_json, await request.body(), model, bounds))
+        content = await request.body()
+        checked = await context.parse(partial(parse_json, content, model, bounds), len(content))
         vectors: Sequence[Sequence[float]] = getattr(checked, "vectors", ())
         if len(vectors) > context.limits.images:
             raise ServiceError(413, f"{len(vectors)} vectors are more than the limit of {context.limits.images}")
@@ -109,7 +110,9 @@ def form_body(fields: type[Model]) -> Any:
 
     async def read(request: Request, context: Context) -> tuple[Model, list[bytes]]:
         boundary = boundary_of(request.headers.get("content-type", ""))
-        return await context.parse(partial(parse_form, await request.body(), boundary, fields, context.limits.images))
+        content = await request.body()
+        task = partial(parse_form, content, boundary, fields, context.limits.images)
+        return await context.parse(task, len(content))
 
     return Depends(read)
 

@@ -234,3 +234,24 @@ def test_chunks_that_are_too_small_close_the_connection(start: Start) -> None:
     while held.held:
         time.sleep(0.005)
     assert service.client().get("/health").status_code == 200
+
+
+def test_at_overload_a_request_is_refused_before_its_body_is_read(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passerby.service.request_bodies.LINGER_SECONDS", 0.1)
+    service = start(limits=Limits(rate=0, requests=3))
+    context = service.app.state.context
+    parsed: list[object] = []
+    monkeypatch.setattr(context, "parse", lambda task, size: parsed.append(task))
+    context.running = 3
+    head = b"POST /v1/identify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer reader-token\r\n"
+    form = b"Content-Type: multipart/form-data; boundary=b\r\n"
+    with begin(service, head + form + b"Content-Length: 9000000\r\n\r\n") as connection:  # and it never comes
+        status, headers, _ = answer_of(connection)
+    assert (status, headers["connection"], headers["retry-after"]) == (503, "close", "1")
+    small = service.client("reader-token").post("/v1/identify", content=b"x" * 5000, headers={"Content-Type": "x/y"})
+    assert (small.status_code, "connection" in small.headers, parsed) == (503, False, [])
+    assert service.client("reader-token").get("/v1/gallery").status_code == 200
+    assert service.client("writer-token").post("/v1/forget", json={"identity": "x"}).status_code == 403
+    context.running = 0
