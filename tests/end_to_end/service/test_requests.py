@@ -258,3 +258,13 @@ def test_at_overload_a_request_is_refused_before_its_body_is_read(
     assert service.client("reader-token").get("/v1/gallery").status_code == 200
     assert service.client("writer-token").post("/v1/forget", json={"identity": "x"}).status_code == 403
     context.running = 0
+
+
+def test_parameters_that_no_endpoint_reads_are_refused(start: Start) -> None:
+    client = start().client("reader-token")
+    answer = client.get("/v1/identities", params={"camara": "door"})
+    assert (answer.status_code, "query.camara: no such parameter" in answer.text) == (422, True)
+    assert "camera" in answer.json()["detail"]
+    assert client.get("/v1/identities", params={"camera": "door", "limit": 3}).status_code == 200
+    assert client.get("/v1/gallery?x=1").status_code == 422
+    assert client.get("/health?x=1").status_code == 200
