@@ -53,7 +53,11 @@ class OverwrittenFile:
         mark = head[slice(*_SALTS)] + head[slice(*_COPIED)]
         if self._stamp() != before:
             return False  # copying began meanwhile; the next look tells
-        if self._known is not None and before != self._known[0] and (mark == self._known[1] or self._noted_otherwise(mark)):
+        if (
+            self._known is not None
+            and before != self._known[0]
+            and (mark == self._known[1] or self._noted_otherwise(mark))
+        ):
             self._found = True
         else:
             self._known = before, mark
