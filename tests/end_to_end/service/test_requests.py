@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.end_to_end.service.harness import Running, files, person
+from tests.end_to_end.service.harness import Running, files
 
 from passerby.service import multipart
 from passerby.service.limits import Limits

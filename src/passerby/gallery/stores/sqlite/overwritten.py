@@ -5,9 +5,9 @@ shared memory how far it has come. So a file whose size or modification time cha
 in place, as `cp backup people.gallery` does. Its log belongs to what is no longer there: writing it back would leave a
 mixture of the two, which cannot be opened.
 
-Other processes copy pages, too, while this one does not look. So whoever has copied some leaves a note of the file as it
-is then, in an extended attribute, which a copy over the file does not change. What nobody can tell apart is a copy that
-begins after the last look before pages are copied back, and ends before the note.
+Other processes copy pages, too, while this one does not look. So whoever has copied some leaves a note of the file as
+it is then, in an extended attribute, which a copy over the file does not change. What nobody can tell apart is a copy
+that begins after the last look before pages are copied back, and ends before the note.
 """
 
 from __future__ import annotations
