@@ -207,9 +207,9 @@ class MilvusStore:
         with self.transaction():
             if version < 2:
                 self._make_names_unique()
-            for record in self.identities().values():
-                if record.merged_into is not None or plain_key(record.name) != record.name:
-                    self.put_identity(record)  # its row says into whom it was merged, and finds all writings
+            for known in self.identities().values():
+                if known.merged_into is not None or plain_key(known.name) != known.name:
+                    self.put_identity(known)  # its row says into whom it was merged, and finds all writings
             for record in sightings_of_the_log(self.events(), self.identities(), self.observations()):
                 self.sightings.add(record, None, None)
             self._records.write("format", 0, {"version": _VERSION}, new=not found)
