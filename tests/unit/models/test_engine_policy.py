@@ -160,11 +160,14 @@ def test_one_picture_needs_no_torch(exported: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(ours, load_encoder(exported).encode(crops, flip=flip), atol=1e-5)
 
 
-def without_torch(words: list[str]) -> str:
-    """What a command prints in a process of its own, which must not have imported torch."""
+SLOW_TO_LOAD = {"torch", "numba", "pyarrow", "scipy", "passerby.config.recipe", "passerby.models.hub_download"}
+
+
+def started_quickly(words: list[str], slow: set[str] = SLOW_TO_LOAD) -> str:
+    """What a command prints in a process of its own, which must not have imported what takes long to load."""
     program = (
-        "import sys; from passerby.cli import run; "
-        f"code = run({words!r}); sys.exit(code or (9 if 'torch' in sys.modules else 0))"
+        f"import sys; from passerby.cli import run; code = run({words!r}); loaded = {slow!r} & set(sys.modules); "
+        "print(*loaded, file=sys.stderr); sys.exit(code or (9 if loaded else 0))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, (words, done.returncode, done.stderr)
@@ -173,11 +176,12 @@ def without_torch(words: list[str]) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["export", "cache", "description", "bare graph", "verify"])
-def test_commands_on_one_picture_load_no_torch(kind: str, exported: Path, tmp_path: Path) -> None:
+def test_commands_on_one_picture_load_nothing_slow(kind: str, exported: Path, tmp_path: Path) -> None:
     if kind == "verify":
         rows = np.eye(4, dtype=np.float32)
         np.savez(tmp_path / "v.npz", vector=rows, pid=np.array([1, 1, 2, 2]), camid=np.array([0, 1, 0, 1]))
-        without_torch(["verify", str(tmp_path / "v.npz"), str(tmp_path / "v.npz"), "--fpr", "0.5"])
+        files = str(tmp_path / "v.npz")
+        started_quickly(["verify", files, files, "--fpr", "0.5"], {"torch", "numba"})
         return
     encoder: list[str] = [str(exported)]
     if kind == "cache":
@@ -195,9 +199,11 @@ def test_commands_on_one_picture_load_no_torch(kind: str, exported: Path, tmp_pa
         encoder = [str(tmp_path / "m.toml")] if kind == "description" else bare
     picture, gallery = tmp_path / "a.png", tmp_path / "g.gallery"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 41, 3), dtype=np.uint8)).save(picture)
-    without_torch(["enroll", str(gallery), "ann", str(picture), "--encoder", *encoder])
-    said = without_torch(["identify", str(gallery), str(picture), "--encoder", *encoder, "--json"])
+    started_quickly(["enroll", str(gallery), "ann", str(picture), "--encoder", *encoder])
+    said = started_quickly(["identify", str(gallery), str(picture), "--encoder", *encoder, "--json"])
     assert json.loads(said)[0]["matches"][0]["distance"] < 1e-4
+    for words in (["list", str(gallery)], ["observations", str(gallery), "ann"], ["calibration", str(gallery)]):
+        started_quickly(["gallery", *words])
 
 
 def test_everything_but_a_trained_folder_has_one_engine(tmp_path: Path) -> None:
