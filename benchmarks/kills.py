@@ -324,8 +324,9 @@ def difference(state: State, expected: State) -> str:
 
 
 def check_holds(path: Path, expected: State, what: str) -> None:
-    if not holds(found(path), expected):
-        raise SystemExit(f"{what} does not hold what it should")
+    there = found(path)
+    if not holds(there, expected):
+        raise SystemExit(f"{what} does not hold what it should: {difference(there, expected) or 'other vectors'}")
 
 
 class Killing:

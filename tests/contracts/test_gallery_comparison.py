@@ -12,6 +12,7 @@ from tests.contracts.galleries import DIM, STORES, open_gallery, people
 
 from passerby.embedding.camera_statistics import measure_camera_statistics
 from passerby.embedding.embeddings import Embeddings
+from passerby.embedding.tracklet import Tracklet
 from passerby.errors import GalleryError
 from passerby.evaluation.open_set import cohort_searches
 from passerby.evaluation.open_set.impostor_distances import impostor_distances
@@ -189,6 +190,54 @@ def test_observe_compares_in_the_same_way(gallery: Gallery) -> None:
     assert seen.p_value == asked.p_value
     assert seen.identification is not None
     assert seen.identification.threshold == asked.threshold
+
+
+def seen(gallery: Gallery, people: range) -> None:
+    """Each picture of these people is a sighting of somebody new."""
+    for person in people:
+        for image in range(IMAGES + 1):
+            gallery.observe(CROWD[person, image], camera=CAMERAS[SEEN_BY[person, image]], time=image, threshold=0.001)
+
+
+def test_past_sightings_are_compared_in_the_same_way(gallery: Gallery) -> None:
+    gallery.set_sightings(keep_vectors=True)
+    people = range(ENROLLED, ENROLLED + 4)
+    seen(gallery, people)
+    plain = {one.sighting.id: one.distance for one in gallery.find_sightings(CROWD[ENROLLED, 5])}
+    gallery.set_comparison(camera_means=True)
+    rows = mapped(CROWD[people, : IMAGES + 1].reshape(-1, DIM), SEEN_BY[people, : IMAGES + 1].reshape(-1))
+    for camera in (1, -1):
+        probe = CROWD[ENROLLED, 5]
+        given = probe if camera < 0 else tracklet_of(probe, CAMERAS[camera])
+        found = gallery.find_sightings(given)
+        expected = np.linalg.norm(mapped(probe[None], np.array([camera])) - rows, axis=1)
+        assert [one.distance for one in found] == pytest.approx(np.sort(expected), abs=1e-5)
+    assert {one.sighting.id: one.distance for one in found} != plain
+
+
+def tracklet_of(vector: np.ndarray, camera: str) -> Tracklet:
+    one = np.ones(1, np.int64)
+    return Tracklet(
+        camera, one, np.zeros(1), np.zeros((1, 4), np.float32), np.ones(1, np.float32), vector[None], one,
+        np.ones(1, np.float32),
+    )  # fmt: skip
+
+
+def test_unknowns_are_consolidated_in_the_same_way(gallery: Gallery) -> None:
+    people = range(ENROLLED, ENROLLED + 8)  # too few for means of their own
+    seen(gallery, people)
+    owner = {
+        f"unknown-{1 + (IMAGES + 1) * place + image}": person
+        for place, person in enumerate(people)
+        for image in range(IMAGES + 1)
+    }
+
+    def right() -> int:
+        return sum(owner[pair.into] == owner[pair.other] for pair in gallery.consolidate().joined)
+
+    plain = right()
+    gallery.set_comparison(camera_means=True)
+    assert right() > plain + 4
 
 
 def test_too_few_people_are_refused_and_nothing_is_changed(tmp_path: Path) -> None:

@@ -386,6 +386,27 @@ def test_unknowns_that_are_one_person_are_consolidated(gallery: Gallery) -> None
         gallery.consolidate(least=0)
 
 
+def test_observations_and_retention_dates_go_along_when_many_become_one(gallery: Gallery) -> None:
+    crowd = people(4, 8, seed=4, spread=0.03)
+    for person in range(4):
+        for view in range(8):  # without sightings' vectors: known by their observations
+            gallery.observe(crowd[person, view], camera="hall", time=100.0 * person + view, threshold=1e-3)
+    gallery.update("unknown-6", expires=NOON)
+    before = {one.id: one.identity for one in gallery.observations()}
+    found = gallery.consolidate(apply=True)
+    assert len(found.joined) > 12  # some of them by way of others
+    assert sum(one.observations for one in gallery.identities()) == 4 + 4 * 8
+    owners = {one.identity for one in gallery.observations()}
+    assert owners == {one.name for one in gallery.identities()}
+    whose = [gallery.identify(crowd[0, view], threshold=0.5).identity for view in range(8)]
+    assert gallery.describe("unknown-6").expires == gallery.describe(str(whose[5])).expires == NOON
+    for name in set(whose):
+        assert gallery.describe(str(name)).observations == whose.count(name)
+    gallery.undo()
+    assert {one.id: one.identity for one in gallery.observations()} == before
+    assert [one.name for one in gallery.identities() if one.expires is not None] == ["unknown-6"]
+
+
 def test_a_sighting_that_was_given_to_the_wrong_unknown_is_moved(gallery: Gallery) -> None:
     crowd = people(8, 8, seed=4, spread=0.03)
     gallery.set_sightings(keep_vectors=True)

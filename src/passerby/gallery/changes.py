@@ -142,7 +142,15 @@ def set_far(store: Store, far: float, actor: str) -> None:
     write_event(store, "far", None, actor, detail={"old": settings.far, "new": far})
 
 
-def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: str, *, batch: int | None = None) -> int:
+def merge(
+    store: Store,
+    target: IdentityRecord,
+    source: IdentityRecord,
+    actor: str,
+    *,
+    batch: int | None = None,
+    observations: Int64 | None = None,
+) -> int:
     """Move all observations and sightings of `source` to `target`; the earlier of two retention dates holds for both.
 
     Args:
@@ -151,6 +159,7 @@ def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: s
         source: becomes a second name of `target`.
         actor: who asked, for the log.
         batch: number of the changes that are undone together, if there are others.
+        observations: of `source`, ascending, where this transaction has moved some; default: those that it had before.
 
     Returns:
         The entry of the log.
@@ -160,18 +169,23 @@ def merge(store: Store, target: IdentityRecord, source: IdentityRecord, actor: s
     """
     if target.id == source.id:
         raise GalleryRequestError(f"{store.location}: {target.name!r} cannot be merged into itself")
-    moved = store.observations([source.id]).ids
+    moved = store.observations([source.id]).ids if observations is None else observations
     seen = sightings_of(store, [source.id])
     store.move_observations(moved, target.id)
     store.sightings.move(seen, target.id)
     store.put_identity(replace(source, merged_into=target.id))
-    dates = [date for date in (target.expires, source.expires) if date is not None]
-    if dates and min(dates) != target.expires:
-        store.put_identity(replace(target, expires=min(dates)))
+    expires = earlier_date(target, source)
+    if expires != target.expires:
+        store.put_identity(replace(target, expires=expires))
     detail = {"moved": ranges_of(moved), "sightings": ranges_of(seen), "expires": target.expires}
     if batch is not None:
         detail["batch"] = batch
     return write_event(store, "merge", target.id, actor, other=source.id, detail=detail)
+
+
+def earlier_date(one: IdentityRecord, other: IdentityRecord) -> float | None:
+    """The retention date that holds for two identities together."""
+    return min((date for date in (one.expires, other.expires) if date is not None), default=None)
 
 
 def reassign(

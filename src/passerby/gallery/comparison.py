@@ -14,6 +14,7 @@ import numpy as np
 
 from passerby.errors import GalleryError, GalleryRequestError
 from passerby.gallery.changes import write_event
+from passerby.gallery.means_in_force import means_in_force
 from passerby.gallery.stores.protocol import Settings, Store
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Comparison:
 def comparison_of(store: Store) -> Comparison:
     """How the gallery compares now."""
     settings = store.settings()
-    means = store.camera_statistics(settings.camera_means) if settings.camera_means else None
+    means = means_in_force(store)
     counts = () if means is None else zip(means.cameras, means.counts.tolist(), strict=True)
     return Comparison(settings.camera_means, settings.cohort, tuple(counts))
 

@@ -8,19 +8,24 @@ not identities: one that `observe` gave to the wrong unknown goes to the right o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
 from passerby.gallery import changes
+from passerby.gallery.means_in_force import means_in_force
 from passerby.gallery.sightings import own_observations
 from passerby.gallery.stores.protocol import Store
-from passerby.gallery.stores.rows import SightingWhere
+from passerby.gallery.stores.rows import IdentityRecord, SightingWhere
 from passerby.search.jaccard import jaccard_similarity
 from passerby.search.linking import Join, join_groups
+
+if TYPE_CHECKING:
+    from passerby.embedding.camera_statistics import CameraStatistics
 
 LEAST_SIMILARITY = 0.4
 _K1, _K2 = 6, 2
@@ -88,9 +93,14 @@ class Tracklet:
     anchor: bool
 
 
-def without_camera_means(tracklets: Sequence[Tracklet]) -> Float32:
-    """Unit vectors [n, D] without the mean of their camera, where at least 50 identities were seen by it."""
+def without_camera_means(tracklets: Sequence[Tracklet], means: CameraStatistics | None = None) -> Float32:
+    """Unit vectors [n, D] without the mean of their camera: as the gallery compares, where it subtracts means.
+
+    Elsewhere without those of the tracklets, where at least 50 identities were seen by a camera.
+    """
     vectors = np.stack([one.vector for one in tracklets])
+    if means is not None:
+        return means.apply(vectors, [one.camera or "" for one in tracklets])
     owners, cameras = np.array([one.owner for one in tracklets]), np.array([one.camera or "" for one in tracklets])
     for camera in np.unique(cameras):
         rows = cameras == camera
@@ -123,7 +133,7 @@ def consolidate(store: Store, *, least: float, apply: bool, actor: str) -> Conso
     tracklets, presence = tracklets_of(store, unknown)
     if len(tracklets) < 2:
         return Consolidation((), (), len(unknown))
-    pairs = jaccard_similarity(without_camera_means(tracklets), k1=_K1, k2=_K2)
+    pairs = jaccard_similarity(without_camera_means(tracklets, means_in_force(store)), k1=_K1, k2=_K2)
     joined, target = _joined(tracklets, join_groups(
         pairs, range(len(tracklets)), seen_at_once(presence), least=least
     ))  # fmt: skip
@@ -135,7 +145,8 @@ def consolidate(store: Store, *, least: float, apply: bool, actor: str) -> Conso
         len(unknown),
     )
     if apply:
-        _apply(store, [(one, goals[id(one)]) for one in moved], joined, actor)
+        living = {identity: records[identity] for identity in unknown}
+        _apply(store, living, [(one, goals[id(one)]) for one in moved], joined, actor)
     return result
 
 
@@ -170,17 +181,29 @@ def _joined(
 
 
 def _apply(
-    store: Store, moved: Sequence[tuple[Tracklet, int | None]], joined: Sequence[tuple[int, int, float]], actor: str
+    store: Store,
+    records: Mapping[int, IdentityRecord],
+    moved: Sequence[tuple[Tracklet, int | None]],
+    joined: Sequence[tuple[int, int, float]],
+    actor: str,
 ) -> None:
-    """Move tracklets, then merge identities: one batch, which is undone as one."""
+    """Move tracklets, then merge each identity into the one that stays: one batch, which is undone as one.
+
+    A store need not show a transaction its own changes, so it is noted here who has what by now.
+    """
     batch = int(moved[0][0].owner) if moved else joined[0][1] if joined else 0
+    now = dict(records)
+    columns = store.observations(sorted(records))
+    held = {identity: columns.ids[columns.identities == identity] for identity in records}
     for one, goal in moved:
         if goal is not None and _final(joined, one.owner) != goal:
             changes.reassign(store, one.owner, goal, one.observations, one.sighting, actor, batch=batch)
+            held[one.owner] = np.setdiff1d(held[one.owner], one.observations)
+            held[goal] = np.union1d(held[goal], one.observations)
     for into, other, _ in joined:
-        target, source = store.identity(into), store.identity(other)
-        if target is not None and source is not None:
-            changes.merge(store, target, source, actor, batch=batch)
+        target, source = now[_final(joined, into)], now[other]
+        changes.merge(store, target, source, actor, batch=batch, observations=held[other])
+        now[target.id] = replace(target, expires=changes.earlier_date(target, source))
 
 
 def tracklets_of(store: Store, identities: Sequence[int]) -> tuple[list[Tracklet], list[tuple[int, str, float, float]]]:

@@ -307,8 +307,8 @@ class Gallery:
         """Compare in another way from now on; what is None stays. Both are off by default. Logged, can be undone.
 
         Stored vectors stay as they are. Every distance changes with the camera means, and with either the calibration:
-        the gallery calibrates itself anew, without the encoder's laws. `find_sightings` and `consolidate` go on
-        comparing vectors as they are.
+        the gallery calibrates itself anew, without the encoder's laws. `find_sightings` and `consolidate` subtract the
+        same means; a cohort, which judges a nearest distance, has no part in them.
 
         Args:
             camera_means: True measures the mean of what each camera saw of the enrolled people, and subtracts it from
@@ -811,10 +811,13 @@ class Gallery:
     ) -> FoundSightings:
         """Rank all past sightings by likeness to a probe, of known people and unknown; changes nothing.
 
-        It needs the sightings' vectors, which a gallery stores after `set_sightings(keep_vectors=True)`.
+        It needs the sightings' vectors, which a gallery stores after `set_sightings(keep_vectors=True)`. They are
+        compared as `identify` compares: without camera means, where these are subtracted (`set_comparison`). A cohort
+        changes verdicts only, and here there is none.
 
         Args:
-            probe: as for `identify`, or a `Tracklet`.
+            probe: as for `identify`, or a `Tracklet`, which says its camera. Of other probes it is not known: the mean
+                of all cameras is subtracted.
             camera: only sightings by this camera, or these.
             after: see `sightings`.
             before: see `sightings`.
@@ -823,9 +826,9 @@ class Gallery:
         Raises:
             GalleryError: no sighting has a vector, or the probe is of another encoder.
         """
-        views = probe.vector if isinstance(probe, Tracklet) else probe
+        views, seen_by = (probe.vector, camera_name(probe.camera)) if isinstance(probe, Tracklet) else (probe, None)
         row = mean_vector(self._inputs.read(views).vectors)
-        return find_sightings(self._store, row, sighting_filter(None, camera, after, before), top=top)
+        return find_sightings(self._store, row, seen_by, sighting_filter(None, camera, after, before), top=top)
 
     def export_sightings(
         self,

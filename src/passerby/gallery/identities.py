@@ -84,7 +84,7 @@ def new_unknown(store: Store) -> IdentityRecord:
 
 def summaries(store: Store, identities: Sequence[int] | None = None) -> list[Identity]:
     """Identities with what is known of their observations and sightings, in the order in which they were made."""
-    records = store.identities()
+    records = store.identities() if identities is None else store.relatives(identities)
     columns = store.observations(identities)
     sightings = store.sightings.summaries(identities)
     distances = store.sightings.recent_distances(identities, newest=drift.NEWEST)

@@ -10,6 +10,7 @@ import numpy as np
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
 from passerby.gallery.argument_checks import Camera, camera_name
+from passerby.gallery.means_in_force import means_in_force
 from passerby.gallery.result_types import FoundSighting, FoundSightings, Sighting
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import SightingRecord, SightingWhere
@@ -74,8 +75,10 @@ def own_observations(record: SightingRecord, observations: Int64) -> Int64:
     return observations[first:last] if record.first_observation else observations[:0]
 
 
-def find_sightings(store: Store, probe: Float32, where: SightingWhere, *, top: int) -> FoundSightings:
-    """The sightings most like a probe [1, D], among those that pass a filter and have a vector.
+def find_sightings(
+    store: Store, probe: Float32, camera: str | None, where: SightingWhere, *, top: int
+) -> FoundSightings:
+    """The sightings most like a probe [1, D] of a camera, among those that pass a filter and have a vector.
 
     Raises:
         GalleryError: `top` is less than 1, or the gallery keeps no vectors of sightings and has none.
@@ -89,7 +92,9 @@ def find_sightings(store: Store, probe: Float32, where: SightingWhere, *, top: i
             f"{store.location}: stores no vectors of sightings, so that past ones cannot be searched; "
             "set_sightings(keep_vectors=True) stores those from now on"
         )
-    ((ids, distances),) = store.sightings.search(probe, _with_vector(where), top=top)
+    means = means_in_force(store)
+    compared = probe if means is None else means.apply(probe, [camera or ""])
+    ((ids, distances),) = store.sightings.search(compared, _with_vector(where), top=top, means=means)
     apart = dict(zip(ids.tolist(), distances.tolist(), strict=True))
     found = answer_of(store, store.sightings.get(list(apart)))
     results = tuple(FoundSighting(sighting, apart[sighting.id]) for sighting in found)

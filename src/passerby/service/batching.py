@@ -1,6 +1,7 @@
 """Dynamic batching: images of many requests that wait when the encoder is free go through it together.
 
 There is no artificial delay: an idle encoder starts at once, a busy one takes what arrived meanwhile as its next batch.
+A batch is of 1, 2, 4, 8, ... images where requests are of one each: torch keeps memory for every size that it has seen.
 """
 
 from __future__ import annotations
@@ -166,10 +167,16 @@ class BatchingEncoder:
         """Whole jobs, as many as fit one pass (at least one); none when closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closed)
+            most = _power_of_two(min(self._waiting, self._batch))
             taken: list[_Job] = []
             count = 0
-            while self._jobs and (not taken or count + len(self._jobs[0].images) <= self._batch):
+            while self._jobs and (not taken or count + len(self._jobs[0].images) <= most):
                 taken.append(self._jobs.popleft())
                 count += len(taken[-1].images)
             self._waiting -= count
             return taken
+
+
+def _power_of_two(count: int) -> int:
+    """The largest that is not above `count`; 1 for less."""
+    return 1 << max(count.bit_length() - 1, 0)

@@ -37,6 +37,7 @@ AuditReads: TypeAlias = Literal["nothing", "pictures", "everything"]
 """Which readings are written to the audit; identifications and changes always are."""
 _DECODER_THREADS = 4
 _PARSER_THREADS = 2
+_SMALL_BODY = 16 * 1024  # bytes: a crop; none of so many takes more than some milliseconds, whatever is in it
 _LOOK_SECONDS = 60.0
 _QUERY_THREADS = 8  # tasks that only read do not wait behind those that encode
 
@@ -139,8 +140,17 @@ class ServiceContext:
         """Run a task that only reads, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._queries, self._with_gallery, task)
 
-    async def parse(self, task: Callable[[], T]) -> T:
-        """Parse the body of a request in a thread: few at once, so that the event loop has its turn between them."""
+    async def parse(self, task: Callable[[], T], size: int) -> T:
+        """Parse the body of a request in a thread: few at once, so that the event loop has its turn between them.
+
+        What is so small that a thread would cost more than the parsing is parsed at once.
+
+        Args:
+            task: parses it.
+            size: bytes of the body.
+        """
+        if size <= _SMALL_BODY:
+            return task()
         return await asyncio.get_running_loop().run_in_executor(self._parsers, task)
 
     async def identify(self, task: IdentificationTask) -> bytes:
@@ -165,9 +175,18 @@ class ServiceContext:
             self.made.add(answer.request)
         return [answer.model_dump_json().encode() for answer in answers]
 
+    @property
+    def full(self) -> bool:
+        """Whether no other request that encodes or changes something can be worked on now."""
+        return self.running >= self.limits.requests
+
+    def too_many(self) -> ServiceError:
+        """The answer to one that comes all the same."""
+        return ServiceError(503, "too many requests are being worked on", retry_after=1)
+
     def _start(self) -> None:
-        if self.running >= self.limits.requests:
-            raise ServiceError(503, "too many requests are being worked on", retry_after=1)
+        if self.full:
+            raise self.too_many()
         self.running += 1
 
     def _with_gallery(self, task: Callable[[Gallery], T]) -> T:

@@ -14,7 +14,7 @@ from passerby.array_types import UInt8
 from passerby.gallery.gallery import Gallery
 from passerby.service.api_keys import Key
 from passerby.service.context import ServiceContext
-from passerby.service.errors import ServiceError
+from passerby.service.errors import MAX_FIELD_NAME, ServiceError
 from passerby.service.json_bodies import bounds_of, check_content_type, parse_json
 from passerby.service.multipart import boundary_of, parse_form
 from passerby.service.schemas import ErrorResponse
@@ -46,9 +46,20 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 async def get_context(request: Request) -> ServiceContext:
-    """The context of the service that the request came to."""
+    """The context of the service that the request came to; 422 where its address has a parameter that nobody reads."""
+    if request.query_params and hasattr(request.state, "caller"):  # what needs no key may be asked with anything
+        _check_query(request)
     context: ServiceContext = request.app.state.context
     return context
+
+
+def _check_query(request: Request) -> None:
+    """A misspelled filter must not be taken for none."""
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    for name in request.query_params:
+        if name not in known:
+            expected = f"this endpoint knows {', '.join(sorted(known))}" if known else "this endpoint has none"
+            raise ServiceError(422, f"query.{name[:MAX_FIELD_NAME]}: no such parameter; {expected}")
 
 
 Context: TypeAlias = Annotated[ServiceContext, Depends(get_context)]
@@ -92,7 +103,8 @@ def json_body(model: type[Model]) -> Any:
     async def read(request: Request, context: Context) -> Model:
         check_content_type(request.headers.get("content-type", ""))
         bounds = bounds_of(model, vectors=context.limits.images, dim=context.encoder.dim)
-        checked = await context.parse(partial(parse_json, await request.body(), model, bounds))
+        content = await request.body()
+        checked = await context.parse(partial(parse_json, content, model, bounds), len(content))
         vectors: Sequence[Sequence[float]] = getattr(checked, "vectors", ())
         if len(vectors) > context.limits.images:
             raise ServiceError(413, f"{len(vectors)} vectors are more than the limit of {context.limits.images}")
@@ -109,7 +121,9 @@ def form_body(fields: type[Model]) -> Any:
 
     async def read(request: Request, context: Context) -> tuple[Model, list[bytes]]:
         boundary = boundary_of(request.headers.get("content-type", ""))
-        return await context.parse(partial(parse_form, await request.body(), boundary, fields, context.limits.images))
+        content = await request.body()
+        task = partial(parse_form, content, boundary, fields, context.limits.images)
+        return await context.parse(task, len(content))
 
     return Depends(read)
 

@@ -18,6 +18,7 @@ from passerby.service.asgi import App, Message, Receive, Scope, Send
 from passerby.service.authentication import token_of
 from passerby.service.context import ServiceContext
 from passerby.service.errors import ServiceError
+from passerby.service.idempotency import UNCHANGING
 from passerby.service.page_files import PAGE
 from passerby.service.request_bodies import ClientDisconnected, RequestBody, close_if_unread
 from passerby.service.request_head import check_request_head
@@ -26,6 +27,7 @@ from passerby.service.security_headers import SECURITY_HEADERS as SECURITY_HEADE
 OPEN_PATHS = frozenset({*PAGE, "/health", "/ready", "/openapi.json"})
 """Paths without a key: the page (not the data it shows), liveness, and the description of the API."""
 _ENCODED = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+_SMALL_BODY = 64 * 1024  # bytes, which have mostly arrived with the headers
 _CLIENT_CLOSED_REQUEST = 499  # nginx's status for the log of a request that got no answer
 
 
@@ -89,9 +91,20 @@ class RequestMiddleware:
             state["caller"] = key
             self._context.rates.count(key)
         takes_body = scope["method"] == "POST" and scope["path"] in self._paths_with_body
+        if takes_body and scope["path"] in UNCHANGING and self._context.full:
+            await self._refuse(request_body)
         body = await request_body.read() if takes_body else b""
         state["body"] = body
         await self._app(scope, _receive_again(body, receive), send)
+
+    async def _refuse(self, request_body: RequestBody) -> None:
+        """503 before anything is parsed. A small body is taken in, so that the connection can go on.
+
+        Requests that change something come as far as the answers that are kept of them.
+        """
+        if request_body.declared <= _SMALL_BODY and not request_body.chunked:
+            await request_body.read()
+        raise self._context.too_many()
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         """Count and log an answer."""

@@ -57,12 +57,14 @@ class RequestBody:
         self, headers: Mapping[bytes, bytes], receive: Receive, in_flight: BodiesInFlight, limits: Limits
     ) -> None:
         declared = headers.get(b"content-length", b"0").lstrip(b"0")
-        self._declared = int(declared[:20]) if declared.isdigit() else 0
+        self.declared = int(declared[:20]) if declared.isdigit() else 0
+        """Bytes that it should have; 0: none, or nobody knows (`chunked`)."""
+        self.chunked = b"transfer-encoding" in headers
         self._receive = receive
         self._in_flight = in_flight
         self._limits = limits
         self.size = 0
-        self.unread = bool(declared) or b"transfer-encoding" in headers
+        self.unread = bool(declared) or self.chunked
         """Whether there is more of it than was read."""
         self.refused = False
         """Whether reading it failed: too large, too slow, or too much beside others."""
@@ -76,8 +78,8 @@ class RequestBody:
         """
         limit, seconds = self._limits.body_bytes, self._limits.body_seconds
         self.refused = True  # until it is there
-        if self._declared > limit:
-            raise ServiceError(413, f"a body of {self._declared:,} bytes is more than the limit of {limit:,}")
+        if self.declared > limit:
+            raise ServiceError(413, f"a body of {self.declared:,} bytes is more than the limit of {limit:,}")
         parts = []
         self.unread = True  # an empty body is read, too
         try:

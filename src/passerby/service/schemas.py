@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
 
 from passerby.gallery.events import Event
 from passerby.gallery.result_types import FoundSightings, Identification, Identity, Match, Observation, Sighting
@@ -17,8 +26,9 @@ from passerby.service.verdict import Verdict, verdict_of
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text: TypeAlias = Annotated[str, StringConstraints(max_length=4000)]
 Source: TypeAlias = Annotated[str, StringConstraints(max_length=1000)]
+
 Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
-Component: TypeAlias = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False)]
+Component: TypeAlias = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False, strict=True)]
 Distance: TypeAlias = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
 When: TypeAlias = Annotated[
     Annotated[Number, Tag("number")] | Annotated[str, StringConstraints(min_length=1, max_length=40), Tag("text")],
@@ -40,9 +50,18 @@ MAX_INTEGER = 2**63 - 1
 
 
 class _RequestBody(BaseModel):
-    """An unknown field is an error."""
+    """An unknown field is an error; and true is no 1, nor false a distance of 0, though Python has it so."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool):
+            kind = cls.model_fields[info.field_name or ""].annotation
+            if bool not in (kind, *get_args(kind)):
+                raise ValueError(f"expected no {str(value).lower()}")
+        return value
 
 
 class IdentifyRequest(_RequestBody):

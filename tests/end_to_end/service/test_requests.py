@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.end_to_end.service.harness import Running, files, person
+from tests.end_to_end.service.harness import Running, files
 
 from passerby.service import multipart
 from passerby.service.limits import Limits
@@ -65,11 +65,14 @@ def test_the_role_is_checked_before_the_body(start: Start) -> None:
     assert answer.status_code == 403
 
 
+LONG_JSON = b'{"vectors": [[1]]}' + b" " * 20_000  # what is shorter is parsed at once
+
+
 @pytest.mark.parametrize(
     ("module", "parser", "path", "sent"),
     [
-        (json, "loads", "/v1/identify/vectors", {"json": {"vectors": [[1]]}}),
-        (multipart, "_parts", "/v1/identify", {"files": files(person(1)), "data": {"top": "0"}}),
+        (json, "loads", "/v1/identify/vectors", {"content": LONG_JSON, "headers": AS_JSON}),
+        (multipart, "_parts", "/v1/identify", {"files": files(bytes(20_000)), "data": {"top": "0"}}),
     ],
 )
 def test_others_are_answered_while_a_body_is_parsed(
@@ -234,3 +237,34 @@ def test_chunks_that_are_too_small_close_the_connection(start: Start) -> None:
     while held.held:
         time.sleep(0.005)
     assert service.client().get("/health").status_code == 200
+
+
+def test_at_overload_a_request_is_refused_before_its_body_is_read(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passerby.service.request_bodies.LINGER_SECONDS", 0.1)
+    service = start(limits=Limits(rate=0, requests=3))
+    context = service.app.state.context
+    parsed: list[object] = []
+    monkeypatch.setattr(context, "parse", lambda task, size: parsed.append(task))
+    context.running = 3
+    head = b"POST /v1/identify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer reader-token\r\n"
+    form = b"Content-Type: multipart/form-data; boundary=b\r\n"
+    with begin(service, head + form + b"Content-Length: 9000000\r\n\r\n") as connection:  # and it never comes
+        status, headers, _ = answer_of(connection)
+    assert (status, headers["connection"], headers["retry-after"]) == (503, "close", "1")
+    small = service.client("reader-token").post("/v1/identify", content=b"x" * 5000, headers={"Content-Type": "x/y"})
+    assert (small.status_code, "connection" in small.headers, parsed) == (503, False, [])
+    assert service.client("reader-token").get("/v1/gallery").status_code == 200
+    assert service.client("writer-token").post("/v1/forget", json={"identity": "x"}).status_code == 403
+    context.running = 0
+
+
+def test_parameters_that_no_endpoint_reads_are_refused(start: Start) -> None:
+    client = start().client("reader-token")
+    answer = client.get("/v1/identities", params={"camara": "door"})
+    assert (answer.status_code, "query.camara: no such parameter" in answer.text) == (422, True)
+    assert "camera" in answer.json()["detail"]
+    assert client.get("/v1/identities", params={"camera": "door", "limit": 3}).status_code == 200
+    assert client.get("/v1/gallery?x=1").status_code == 422
+    assert client.get("/health?x=1").status_code == 200

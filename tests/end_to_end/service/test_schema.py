@@ -33,13 +33,15 @@ def app(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def test_answers_match_the_openapi_description(app: Any) -> None:
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
-    checks = schemathesis.checks
+    """By all checks of schemathesis but one: that what fits the description is a picture cannot be described."""
+    refusals = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429"]  # 413: more values than it takes
+    checks = {"negative_data_rejection": {"expected-statuses": refusals}}
+    config = schemathesis.Config.from_dict({"checks": checks})
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=config)
+    known = schemathesis.checks
     promised = [
-        checks.not_a_server_error,
-        *checks.CHECKS.get_by_names(
-            ["status_code_conformance", "content_type_conformance", "response_schema_conformance"]
-        ),
+        known.not_a_server_error,
+        *(check for check in known.CHECKS.get_all() if check.__name__ != "positive_data_acceptance"),
     ]
     tried = []
     for found in schema.get_all_operations():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,89 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.contracts.galleries import people, picture
+from tests.contracts.test_gallery_names import write_names_to_file
 
 from passerby.errors import GalleryRequestError, PasserbyError
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.images_or_vectors import thumbnail
 from passerby.gallery.migrate import migrate
-from passerby.gallery.stores.names import name_hint
-from passerby.gallery.stores.sqlite.checksums import sum_everything
-from passerby.gallery.stores.sqlite.text_slots import read_text, write_text
 
 PEOPLE = people(8, 3)
 
 
 def names(gallery: Gallery) -> list[str]:
     return [identity.name for identity in gallery.identities()]
-
-
-@pytest.mark.parametrize(
-    ("stored", "asked"),
-    [("José", "José"), ("Ada", " Ada\t"), ("Ada", "A\u200bda\ufeff"), ("1", "01"), ("007", "7.0"), ("7", 7)],
-)
-def test_one_name_in_any_writing(tmp_path: Path, stored: str, asked: str | int) -> None:
-    with Gallery.open(tmp_path / "people.gallery") as gallery:
-        gallery.enroll(stored, vectors=PEOPLE[0])
-        gallery.enroll(asked, vectors=PEOPLE[0])
-        gallery.enroll_many([asked, stored, f" {stored} "], PEOPLE[0])
-        assert len(gallery) == 1
-        gallery.enroll("Somebody Else", vectors=PEOPLE[1])
-        with pytest.raises(GalleryRequestError, match="already"):
-            gallery.rename("Somebody Else", str(asked))
-        assert gallery.rename(stored, str(asked)).observations == 3 * 3
-        gallery.forget(asked)
-        assert names(gallery) == ["Somebody Else"]
-
-
-def test_new_names_of_one_call_are_one_person(tmp_path: Path) -> None:
-    with Gallery.open(tmp_path / "people.gallery") as gallery:
-        gallery.enroll_many(["1", "01", "1.0"], PEOPLE[0])
-        assert names(gallery) == ["1"]
-
-
-def write_names(path: Path, *writings: str) -> None:
-    """The identities 1, 2, ... get these names, as an older version would have stored them."""
-    with sqlite3.connect(path) as db:
-        for number, name in enumerate(writings, 1):
-            slot, data = db.execute(
-                "SELECT text, data FROM identities JOIN texts ON slot = text WHERE id = ?", (number,)
-            ).fetchone()
-            write_text(db, {**read_text(data, ""), "name": name}, slot)
-            db.execute("UPDATE identities SET name_hint = ? WHERE id = ?", (name_hint(name), number))
-        sum_everything(db)
-    db.close()
-
-
-@pytest.mark.parametrize("name", [" Ada ", "A\u200bda", "José", "0007"])
-def test_names_of_older_versions_are_found(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "people.gallery"
-    with Gallery.open(path) as gallery:
-        gallery.enroll("x", vectors=PEOPLE[0])
-    write_names(path, name)
-    with Gallery.open(path) as gallery:
-        assert gallery.describe(name).name == name
-        gallery.enroll(name, vectors=PEOPLE[0])
-        gallery.update(name, notes="n")
-        assert names(gallery) == [name]
-        gallery.check()
-        gallery.forget(name)
-        assert not len(gallery)
-
-
-def test_two_of_one_name_in_an_older_gallery_are_told_apart(tmp_path: Path) -> None:
-    path = tmp_path / "people.gallery"
-    with Gallery.open(path) as gallery:
-        gallery.enroll("x", vectors=PEOPLE[0])
-        gallery.enroll("y", vectors=PEOPLE[1])
-    write_names(path, "1", "01")
-    with Gallery.open(path) as gallery:
-        with pytest.raises(GalleryRequestError, match="'1', '01'"):
-            gallery.forget("001")
-        gallery.update("01", notes="n")
-        with pytest.raises(GalleryRequestError, match=r"'0?1' already"):
-            migrate(path, tmp_path / "copy.gallery")
-        gallery.merge("1", "01")
-        assert names(gallery) == ["1"]
 
 
 @pytest.mark.parametrize("moment", [1e300, -1e300, float("inf"), float("nan"), 10**400])
@@ -177,10 +105,10 @@ def test_a_migration_is_checked_like_an_enrolment(tmp_path: Path) -> None:
     path = tmp_path / "people.gallery"
     with Gallery.open(path) as gallery:
         gallery.enroll("x", vectors=PEOPLE[0])
-    write_names(path, "a\nb")
+    write_names_to_file(path, "a\nb")
     with pytest.raises(GalleryRequestError, match="identity 1 cannot be copied"):
         migrate(path, tmp_path / "copy.gallery")
-    write_names(path, " A\u200bda ")
+    write_names_to_file(path, " A\u200bda ")
     migrate(path, tmp_path / "copy2.gallery")
     with Gallery.open(tmp_path / "copy2.gallery") as gallery:
         assert names(gallery) == ["Ada"]

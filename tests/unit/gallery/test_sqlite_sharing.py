@@ -531,3 +531,94 @@ def test_the_first_error_of_a_reading_is_the_one_that_is_raised(
             gallery.enroll("Eve", vectors=np.ones(DIM))
         monkeypatch.undo()
         assert [i.name for i in gallery.identities()] == ["Ada", "Bob"]
+
+
+# -- a copy over the file at the moment when pages are written back ---------------------------------------------------
+
+
+def copy_over(source: Path, target: Path) -> None:
+    """As `cp` does, from another process: closing the file here would drop the locks of this one."""
+    subprocess.run([sys.executable, "-c", COPY, source, target], check=True)
+
+
+COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
+FORGET = """
+import sys
+from passerby.gallery.gallery import Gallery
+with Gallery.open(sys.argv[1]) as gallery:
+    assert gallery.forget("p1").pending == ""
+"""
+
+
+@posix
+def test_a_copy_after_another_process_has_written_back_is_noticed(tmp_path: Path) -> None:
+    path, backup = tmp_path / "people.gallery", tmp_path / "backup.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.enroll_many(["p0", "p1"], PEOPLE[:2, 0])
+        gallery.backup(backup)
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, "-c", FORGET, path], check=True, env=env)
+        if not has_attributes(path):
+            pytest.skip("no extended attributes here: nobody can say what another process has left")
+        copy_over(backup, path)
+        with pytest.raises(StorageError, match="overwritten"):
+            gallery.enroll("p3", vectors=PEOPLE[3, 0])
+        with pytest.raises(StorageError, match="overwritten"):
+            gallery.identities()
+    assert path.read_bytes() == backup.read_bytes()  # and nothing was written over it
+
+
+def has_attributes(path: Path) -> bool:
+    return bool(hasattr(os, "listxattr") and os.listxattr(path))
+
+
+@posix
+def test_what_another_process_has_written_back_is_no_copy(tmp_path: Path) -> None:
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        for turn in range(2):
+            gallery.enroll_many(["p0", "p1"], PEOPLE[:2, 0])
+            env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+            subprocess.run([sys.executable, "-c", FORGET, path], check=True, env=env)
+            assert [identity.name for identity in gallery.identities()] == ["p0"]
+            gallery.enroll(f"p{turn}", vectors=PEOPLE[turn, 0])
+        gallery.check()
+
+
+@posix
+def test_a_copy_between_the_change_and_its_writing_back_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, backup = tmp_path / "people.gallery", tmp_path / "backup.gallery"
+    monkeypatch.setattr("passerby.gallery.stores.sqlite.store.PAGES_IN_LOG", 50)
+    vectors = np.random.default_rng(0).standard_normal((1000, 512))
+    with Gallery.open(path) as gallery:
+        gallery.enroll("p0", vectors=vectors[0])
+        gallery.backup(backup)
+        real = SqliteStore._check_before_commit
+
+        def copied(store: SqliteStore) -> None:
+            real(store)
+            copy_over(backup, path)
+
+        monkeypatch.setattr(SqliteStore, "_check_before_commit", copied)
+        with pytest.raises(StorageError, match="overwritten"):
+            gallery.enroll_many([f"n{i % 50}" for i in range(1000)], vectors)
+    assert path.read_bytes() == backup.read_bytes()
+    with Gallery.open(path) as gallery:
+        assert [identity.name for identity in gallery.identities()] == ["p0"]
+
+
+def test_a_long_log_is_written_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("passerby.gallery.stores.sqlite.store.PAGES_IN_LOG", 50)
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.enroll("p0", vectors=np.ones(512))
+        before = path.stat().st_size
+        gallery.enroll_many([f"n{i % 50}" for i in range(1000)], np.random.default_rng(0).standard_normal((1000, 512)))
+        assert path.stat().st_size > before + 2 * 2**20
+        log = path.with_name(path.name + "-wal")
+        size = log.stat().st_size
+        for number in range(100):
+            gallery.log("looked", number=number)
+        assert log.stat().st_size == size  # it starts anew

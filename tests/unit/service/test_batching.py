@@ -82,7 +82,14 @@ def test_waiting_images_are_encoded_in_one_batch_and_returned_to_their_requests(
     answers = together(encoder, inner, requests)
     for images, rows in zip(requests, answers, strict=True):
         np.testing.assert_array_equal(rows, [[image[0, 0, 0]] * 3 for image in images])
-    assert inner.sizes == [1, 6, 6]  # 1 + 3 + 2 fit into 8, with 5 they would not
+    assert inner.sizes == [1, 6, 5, 1]  # 1 + 3 + 2 fit into 8, with 5 they would not; and 5 is more than 4
+    encoder.close()
+
+
+def test_batches_have_few_sizes(inner: Brightness) -> None:
+    encoder = wrapped(inner)
+    together(encoder, inner, [[flat(i)] for i in range(15)])
+    assert inner.sizes == [1, 8, 4, 2, 1]
     encoder.close()
 
 

@@ -14,7 +14,15 @@ from pydantic import BaseModel, ValidationError
 from passerby.service import json_bodies, schemas
 from passerby.service.errors import ServiceError
 from passerby.service.json_bodies import Bounds, bounds_of, check_structure, parse_json
-from passerby.service.schemas import EnrollVectorsRequest, ForgetRequest, IdentifyVectorsRequest, SplitRequest
+from passerby.service.schemas import (
+    EnrollVectorsRequest,
+    FarRequest,
+    ForgetRequest,
+    IdentifyVectorsRequest,
+    KeepSightingsRequest,
+    SplitRequest,
+    ThresholdRequest,
+)
 
 MODELS = [
     schemas.IdentifyVectorsRequest,
@@ -156,3 +164,21 @@ def test_counts_are_those_of_what_is_built(value: Any, indent: int | None, ascii
     if values:
         with pytest.raises(ServiceError):
             check_structure(body, Bounds(10**9, values // 2, 10**9), IdentifyVectorsRequest)
+
+
+@pytest.mark.parametrize(
+    ("model", "content"),
+    [
+        (ThresholdRequest, {"threshold": False}),
+        (IdentifyVectorsRequest, {"vectors": [[True, 0.5]]}),
+        (IdentifyVectorsRequest, {"vectors": [[0.5]], "top": True}),
+        (IdentifyVectorsRequest, {"vectors": [[0.5]], "after": False}),
+        (FarRequest, {"far": True}),
+        (KeepSightingsRequest, {"templates_per_camera": True}),
+        (KeepSightingsRequest, {"expire_after": True}),
+    ],
+)
+def test_truth_values_are_no_numbers(model: type[BaseModel], content: dict[str, object]) -> None:
+    with pytest.raises(ServiceError) as caught:
+        parse_json(json.dumps(content).encode(), model, bounds_of(model, vectors=4, dim=4))
+    assert caught.value.status == 422

@@ -105,8 +105,14 @@ class SightingStore(Protocol):
     def vector(self, sighting: int) -> Float32 | None:
         """The unit vector [D] of a sighting, if one was stored."""
 
-    def search(self, probes: Float32, where: SightingWhere, *, top: int) -> list[tuple[Int64, npt.NDArray[np.float64]]]:
-        """For each probe [q, D] the ids of the nearest sightings that have a vector, and their distances."""
+    def search(
+        self, probes: Float32, where: SightingWhere, *, top: int, means: CameraStatistics | None = None
+    ) -> list[tuple[Int64, npt.NDArray[np.float64]]]:
+        """For each probe [q, D] the ids of the nearest sightings that have a vector, and their distances.
+
+        `means`, which a store without camera statistics is never given, are subtracted from the sightings' vectors; of
+        the probes they were.
+        """
 
 
 class Store(Protocol):
@@ -137,6 +143,9 @@ class Store(Protocol):
 
     def identity(self, identity: int) -> IdentityRecord | None:
         """One identity by id."""
+
+    def relatives(self, identities: Iterable[int]) -> Mapping[int, IdentityRecord]:
+        """Those of these identities that there are, and all that were merged into them, by id."""
 
     def names(self, identities: Iterable[int]) -> dict[int, str]:
         """Names of those of these identities that there are."""

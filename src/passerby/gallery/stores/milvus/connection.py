@@ -65,6 +65,18 @@ class Connection:
             iterator.close()
         return rows
 
+    def some(self, collection: str, condition: str, fields: Sequence[str], most: int) -> list[dict[str, Any]]:
+        """At most so many of the rows that match, whichever."""
+        rows = self.client.query(
+            collection, filter=condition, output_fields=list(fields), limit=most, consistency_level="Strong"
+        )
+        return [dict(row) for row in rows]
+
+    def count(self, collection: str, condition: str) -> int:
+        """How many rows match."""
+        rows = self.client.query(collection, filter=condition, output_fields=["count(*)"], consistency_level="Strong")
+        return int(rows[0]["count(*)"])
+
     def by_ids(
         self, collection: str, ids: Sequence[int] | Sequence[str], fields: Sequence[str]
     ) -> list[dict[str, Any]]:

@@ -122,7 +122,4 @@ class ObservationRows:
         """How many observations pass a filter."""
         if not self.exist:
             return 0
-        rows = self._client.query(
-            self._name, filter=condition(where), output_fields=["count(*)"], consistency_level="Strong"
-        )
-        return int(rows[0]["count(*)"])
+        return self._connection.count(self._name, condition(where))

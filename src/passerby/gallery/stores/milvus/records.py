@@ -10,6 +10,7 @@ from typing import Any
 from passerby.errors import GalleryRequestError
 from passerby.gallery.stores.milvus.connection import ROWS_AT_ONCE, Connection
 from passerby.gallery.stores.milvus.filters import name_keys, text_key
+from passerby.gallery.stores.milvus.newest import Rows
 from passerby.plain_names import plain_key
 
 
@@ -34,6 +35,13 @@ class Records:
         self.flush()
         rows = self._connection.query(self._name, condition, ["number", "body"])
         return [(row["number"], json.loads(row["body"])) for row in sorted(rows, key=lambda row: int(row["number"]))]
+
+    def newest(self, condition: str, count: int) -> list[tuple[int, dict[str, Any]]]:
+        """`bodies` of the records with the largest numbers, so many of them."""
+        self.flush()
+        rows = Rows(self._connection, self._name, condition, "number").first(count, ["number", "body"])
+        numbered = sorted(rows, key=lambda row: int(row["number"]))[max(0, len(rows) - count) :]
+        return [(row["number"], json.loads(row["body"])) for row in numbered]
 
     def bodies_where_in(self, condition: str, field: str, values: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
         """`bodies` of the records that match and whose field is one of these values, however many."""
@@ -75,7 +83,7 @@ class Records:
                 if old
                 else partial(self._client.delete, self._name, ids=[key])
             )
-        if name is not None and (known is None or known["name_key"] != row["name_key"]):
+        if name is not None and (known is None or json.loads(known["body"])["name"] != name):
             self._named[number] = name
         self._pending[key] = row
 

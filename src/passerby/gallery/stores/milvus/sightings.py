@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,17 @@ from passerby.errors import NotInGalleryError, StorageError
 from passerby.gallery.drift import NEWEST_OF_CAMERA, has_camera_drifted
 from passerby.gallery.stores.milvus.connection import MAX_LIMIT, ROWS_AT_ONCE, Connection
 from passerby.gallery.stores.milvus.filters import EVERYTHING, stored_time, text_key
+from passerby.gallery.stores.milvus.newest import Rows
 from passerby.gallery.stores.milvus.schema import make_sightings
 from passerby.gallery.stores.rows import CameraSightings, SightingRecord, SightingSummary, SightingWhere
 from passerby.gallery.times import FIRST_DATE
 
+if TYPE_CHECKING:
+    from passerby.embedding.camera_statistics import CameraStatistics
+
 _COLUMNS = ["id", "identity", "body", "has_vector"]
+_WHEN_AND_WHERE = ["identity", "camera_key", "start", "end"]
+_NO_TIME = stored_time(math.nan) / 2  # what is not above it is not known
 
 
 class MilvusSightings:
@@ -62,6 +68,8 @@ class MilvusSightings:
         self._dim = dim
         self._erased = erased
         self._clear_event = clear_event
+        self._last = 0
+        self._cameras: dict[int, str | None] = {}
         self.exist = bool(self._client.has_collection(self._name))
 
     def _use(self) -> AbstractContextManager[None]:
@@ -91,10 +99,26 @@ class MilvusSightings:
 
     def select(self, where: SightingWhere, *, newest: int | None = None) -> list[SightingRecord]:
         """Those that pass, or the newest so many of them, by (start, id); those without a time come first."""
+        if not self.exist:
+            return []
         with self._use():
-            rows = self._connection.query(self._name, _condition(where), _COLUMNS) if self.exist else []
+            if newest is None:
+                rows = self._connection.query(self._name, _condition(where), _COLUMNS)
+            else:
+                rows = self._newest(_condition(where), newest)
         records = sorted((_record(row) for row in rows), key=_order)
         return records if newest is None else records[max(0, len(records) - newest) :]
+
+    def _newest(self, condition: str, wanted: int) -> list[dict[str, Any]]:
+        """The newest so many rows, and some others."""
+        found = self._rows_by("start", f"({condition}) and start > {_NO_TIME!r}", then="id").first(wanted, _COLUMNS)
+        if len(found) < wanted:
+            timeless = self._rows_by("id", f"({condition}) and start <= {_NO_TIME!r}")
+            found += timeless.first(wanted - len(found), _COLUMNS)
+        return found
+
+    def _rows_by(self, field: str, condition: str, *, oldest: bool = False, then: str = "") -> Rows:
+        return Rows(self._connection, self._name, condition, field, oldest=oldest, then=then)
 
     def get(self, sightings: Sequence[int]) -> list[SightingRecord]:
         """Sightings by id, in the order asked for."""
@@ -116,29 +140,66 @@ class MilvusSightings:
         if not self.exist:
             return 0
         with self._use():
-            rows = self._client.query(
-                self._name, filter=_condition(where), output_fields=["count(*)"], consistency_level="Strong"
-            )
-        return int(rows[0]["count(*)"])
+            return self._connection.count(self._name, _condition(where))
 
     def summaries(self, identities: Sequence[int] | None = None) -> dict[int, SightingSummary]:
-        """Of each of these identities that has sightings, or of all."""
-        found: dict[int, list[SightingRecord]] = {}
-        for record in self.select(SightingWhere(None if identities is None else frozenset(identities))):
-            found.setdefault(record.identity, []).append(record)
+        """Of each of these identities that has sightings, or of all; those of all read a few numbers of each sighting.
+
+        Those of some read no more rows where an identity has more sightings.
+        """
+        if not self.exist or (identities is not None and not len(identities)):
+            return {}
+        where = SightingWhere(None if identities is None else frozenset(identities))
+        with self._use():
+            if identities is not None and self._connection.count(self._name, _condition(where)) > ROWS_AT_ONCE:
+                found = {identity: self._summary(identity) for identity in sorted(where.identities or ())}
+                return {identity: summary for identity, summary in found.items() if summary.count}
+            return self._summaries_of_rows(self._connection.query(self._name, _condition(where), _WHEN_AND_WHERE))
+
+    def _summaries_of_rows(self, rows: Sequence[dict[str, Any]]) -> dict[int, SightingSummary]:
+        found: dict[int, list[dict[str, Any]]] = {}
+        for row in rows:
+            found.setdefault(row["identity"], []).append(row)
         return {
             identity: SightingSummary(
-                len(records),
-                frozenset(record.camera for record in records if record.camera is not None),
-                min((record.start for record in records if record.start is not None), default=None),
-                max((record.end for record in records if record.end is not None), default=None),
+                len(own),
+                self._camera_names({row["camera_key"] for row in own}),
+                min((row["start"] for row in own if row["start"] > _NO_TIME), default=None),
+                max((row["end"] for row in own if row["end"] > _NO_TIME), default=None),
             )
-            for identity, records in found.items()
+            for identity, own in found.items()
         }
 
+    def _summary(self, identity: int) -> SightingSummary:
+        own = f"identity == {identity}"
+        count = self._connection.count(self._name, own)
+        first = self._rows_by("start", f"{own} and start > {_NO_TIME!r}", oldest=True, then="id").first(1, ["start"])
+        last = self._rows_by("end", f"{own} and end > {_NO_TIME!r}", then="id").first(1, ["end"])
+        cameras: set[int] = set()
+        while others := self._connection.some(
+            self._name, f"{own} and camera_key not in {sorted(cameras)}" if cameras else own, ["camera_key"], 1
+        ):
+            cameras.add(int(others[0]["camera_key"]))
+        return SightingSummary(
+            count,
+            self._camera_names(cameras),
+            min((float(row["start"]) for row in first), default=None),
+            max((float(row["end"]) for row in last), default=None),
+        )
+
+    def _camera_names(self, keys: Iterable[int]) -> frozenset[str]:
+        for key in set(keys) - self._cameras.keys():
+            (row,) = self._connection.some(self._name, f"camera_key == {key}", ["body"], 1)
+            self._cameras[key] = json.loads(row["body"])["camera"]
+        return frozenset(name for key in keys if (name := self._cameras[key]) is not None)
+
     def last_id(self) -> int:
-        """The largest id that was given to a sighting; 0: none was."""
-        return max((record.id for record in self.select(SightingWhere())), default=0)
+        """The largest id that was given to a sighting, as far as this process knows or it is there; 0: none was."""
+        if self.exist:
+            with self._use():
+                newer = self._rows_by("id", f"id > {self._last}").first(1, ["id"])
+            self._last = max((int(row["id"]) for row in newer), default=self._last)
+        return self._last
 
     def by_camera(self, where: SightingWhere) -> list[CameraSightings]:
         """Counts of each camera, by its name."""
@@ -160,12 +221,30 @@ class MilvusSightings:
 
     def recent_distances(self, identities: Sequence[int] | None = None, *, newest: int) -> dict[int, list[float]]:
         """Distances of the newest sightings of each identity, in the order in which they were stored."""
-        found: dict[int, list[float]] = {}
-        records = self.select(SightingWhere(None if identities is None else frozenset(identities)))
-        for record in sorted(records, key=lambda record: record.id):
-            if record.distance is not None and not record.new:
-                found.setdefault(record.identity, []).append(record.distance)
-        return {identity: distances[-newest:] for identity, distances in found.items()}
+        if not self.exist or (identities is not None and not len(identities)):
+            return {}
+        where = SightingWhere(None if identities is None else frozenset(identities))
+        with self._use():
+            if identities is not None and self._connection.count(self._name, _condition(where)) > ROWS_AT_ONCE:
+                found = {identity: self._recent_distances(identity, newest) for identity in identities}
+                return {identity: distances for identity, distances in found.items() if distances}
+        by_identity: dict[int, list[SightingRecord]] = {}
+        for record in self.select(where):
+            by_identity.setdefault(record.identity, []).append(record)
+        distances = {identity: _distances(records)[-newest:] for identity, records in by_identity.items()}
+        return {identity: values for identity, values in distances.items() if values}
+
+    def _recent_distances(self, identity: int, newest: int) -> list[float]:
+        """Those of one identity, from the newest sightings backwards."""
+        found: list[float] = []
+        condition = f"identity == {identity}"
+        while len(found) < newest:
+            rows = self._rows_by("id", condition).first(newest, _COLUMNS)
+            if not rows:
+                break
+            found = _distances([_record(row) for row in rows]) + found
+            condition = f"identity == {identity} and id < {min(row['id'] for row in rows)}"
+        return found[-newest:]
 
     def move(self, sightings: Int64, identity: int) -> None:
         """Give sightings to another identity."""
@@ -220,7 +299,9 @@ class MilvusSightings:
         (row,) = self._rows([int(sighting)], ["id", "has_vector", "vector"])
         return np.asarray(row["vector"], np.float32) if row["has_vector"] else None
 
-    def search(self, probes: Float32, where: SightingWhere, *, top: int) -> list[tuple[Int64, npt.NDArray[np.float64]]]:
+    def search(
+        self, probes: Float32, where: SightingWhere, *, top: int, means: CameraStatistics | None = None
+    ) -> list[tuple[Int64, npt.NDArray[np.float64]]]:
         """For each probe [q, D] the ids of the nearest sightings that have a vector, and their distances; exact."""
         if not self.exist:
             return [(np.zeros(0, np.int64), np.zeros(0)) for _ in probes]
@@ -276,7 +357,7 @@ def _condition(where: SightingWhere) -> str:
     if where.after is not None:
         conditions.append(f"end >= {where.after!r}")
     if where.before is not None:
-        conditions.append(f"start <= {where.before!r} and start > {stored_time(math.nan) / 2!r}")
+        conditions.append(f"start <= {where.before!r} and start > {_NO_TIME!r}")
     if where.started_after is not None:
         conditions.append(f"start >= {where.started_after!r}")
     if where.newer_than is not None:

@@ -36,7 +36,7 @@ from passerby.gallery.stores.milvus.schema import open_records
 from passerby.gallery.stores.milvus.search import MilvusSearch
 from passerby.gallery.stores.milvus.sightings import MilvusSightings
 from passerby.gallery.stores.milvus.sightings_of_the_log import sightings_of_the_log
-from passerby.gallery.stores.names import free_name
+from passerby.gallery.stores.names import check_one_writing, free_name
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.plain_names import plain_key
@@ -160,6 +160,17 @@ class MilvusStore:
             found = self._records.bodies(f'key == "identity:{int(identity)}"')
             return IdentityRecord(**found[0][1]) if found else None
 
+    def relatives(self, identities: Iterable[int]) -> Mapping[int, IdentityRecord]:
+        """Those of these identities that there are, and all that were merged into them, by id."""
+        found: dict[int, IdentityRecord] = {}
+        with self._connection.use():
+            bodies = self._records.bodies_where_in('kind == "identity"', "number", [int(i) for i in identities])
+            while bodies:
+                new = {number: IdentityRecord(**body) for number, body in bodies if number not in found}
+                found.update(new)
+                bodies = self._records.bodies_where_in('kind == "identity"', "other", sorted(new))
+        return dict(sorted(found.items()))
+
     def names(self, identities: Iterable[int]) -> dict[int, str]:
         """Names of those of these identities that there are."""
         wanted = [int(i) for i in identities]
@@ -176,11 +187,15 @@ class MilvusStore:
                 for _, body in self._records.bodies_where_in('kind == "identity"', "name_key", name_keys(names))
             ]
         exact = {record.name: record for record in reversed(records)}
-        written = {plain_key(record.name): record for record in reversed(records)}
+        writings: dict[str, list[IdentityRecord]] = {}
+        for record in records:
+            writings.setdefault(plain_key(record.name), []).append(record)
         for name in names:
-            record = exact.get(name) or written.get(plain_key(name))
-            if record is not None:
-                found[name] = record
+            written = writings.get(plain_key(name), [])
+            if name not in exact:
+                check_one_writing(self.location, name, [record.name for record in written])
+            if written:
+                found[name] = exact.get(name) or written[0]
         return found
 
     def _migrate(self) -> None:
@@ -192,6 +207,9 @@ class MilvusStore:
         with self.transaction():
             if version < 2:
                 self._make_names_unique()
+            for known in self.identities().values():
+                if known.merged_into is not None or plain_key(known.name) != known.name:
+                    self.put_identity(known)  # its row says into whom it was merged, and finds all writings
             for record in sightings_of_the_log(self.events(), self.identities(), self.observations()):
                 self.sightings.add(record, None, None)
             self._records.write("format", 0, {"version": _VERSION}, new=not found)
@@ -220,7 +238,13 @@ class MilvusStore:
         """Store a new identity (`id` 0) or replace one; its id."""
         stored = record if record.id else replace(record, id=self._new_ids(1))
         self._records.write(
-            "identity", stored.id, asdict(stored), identity=stored.id, name=stored.name, new=not record.id
+            "identity",
+            stored.id,
+            asdict(stored),
+            identity=stored.id,
+            other=stored.merged_into,
+            name=stored.name,
+            new=not record.id,
         )
         return stored.id
 
@@ -364,7 +388,8 @@ class MilvusStore:
             condition = 'kind == "event"'
             if identity is not None:
                 condition += f" and (identity == {int(identity)} or other == {int(identity)})"
-            return [Event(**body) for _, body in reversed(self._records.bodies(condition))][:limit]
+            found = self._records.bodies(condition) if limit is None else self._records.newest(condition, limit)
+            return [Event(**body) for _, body in reversed(found)]
 
     def pair_judgements(self) -> list[Event]:
         """Entries of the log with the action "pair" that were not undone, oldest first."""

@@ -32,6 +32,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = ON")
             db.execute("PRAGMA temp_store = MEMORY")
+            db.execute("PRAGMA wal_autocheckpoint = 0")  # pages are copied back after a look at the file
             db.execute(f"PRAGMA mmap_size = {2**40}")
             db.execute("PRAGMA schema_version").fetchone()
         except BaseException:

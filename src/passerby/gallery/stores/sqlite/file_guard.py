@@ -151,8 +151,12 @@ class FileGuard:
 
     def remember_file(self) -> None:
         """Know the file as it is now, after SQLite has written to it."""
-        if not self._closed:
-            self._is_overwritten()
+        if not self._closed and not self._is_overwritten() and self._overwritten is not None and self._writable:
+            self._overwritten.note()
+
+    def pages_in_log(self) -> int:
+        """Pages in the log that are not in the file yet, or more; 0 where there is no log."""
+        return 0 if self._overwritten is None else self._overwritten.frames()
 
     @contextmanager
     def turn(self, seconds: float) -> Iterator[None]:

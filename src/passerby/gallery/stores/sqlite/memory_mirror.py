@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Bool, Float32, Int64
-from passerby.errors import DamagedGalleryError, GalleryRequestError, NotInGalleryError
+from passerby.errors import DamagedGalleryError, NotInGalleryError
+from passerby.gallery.stores.names import check_one_writing
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite.camera_means import statistics_of
@@ -179,13 +180,20 @@ class Memory:
         if name in self.names:
             return self.names[name]
         found = sorted(self.writings.get(plain_key(name), ()))
-        if len(found) > 1:
-            writings = ", ".join(repr(self.identities[identity].name) for identity in found)
-            raise GalleryRequestError(
-                f"{self.location}: {name!r} is the name of several identities ({writings}), which an older version "
-                "told apart by how it is written; write it as one of them, and merge or rename the others"
-            )
+        check_one_writing(self.location, name, [self.identities[identity].name for identity in found])
         return found[0] if found else None
+
+    def relatives(self, identities: Iterable[int]) -> dict[int, IdentityRecord]:
+        """Those of these identities that there are, and all that were merged into them, by id."""
+        found = {i for i in identities if i in self.identities}
+        for identity in self.merged:
+            line, one = [identity], identity
+            while one not in found and (into := self.merged.get(one)) is not None:
+                one = into
+                line.append(one)
+            if one in found:
+                found.update(line)
+        return {i: self.identities[i] for i in sorted(found)}
 
     def _read_changed_observations(self, db: sqlite3.Connection) -> None:
         rows = db.execute(  # names the index, or else SQLite goes through all rows to have them in order

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from passerby.gallery.stores.sqlite.slots import DTYPES, camera_codes, erase_thu
 from passerby.gallery.stores.sqlite.text_slots import erase_text, read_text, write_text
 from passerby.gallery.times import FIRST_DATE
 from passerby.search.nearest_rows import NearestRows
+
+if TYPE_CHECKING:
+    from passerby.embedding.camera_statistics import CameraStatistics
 
 _CHUNK = 4096
 _COLUMNS = (
@@ -245,26 +248,30 @@ class SqliteSightings:
             row = db.execute("SELECT data FROM sighting_vectors WHERE slot = ?", (slot,)).fetchone()
             return None if row is None else self._decode([row[0]])[0]
 
-    def search(self, probes: Float32, where: SightingWhere, *, top: int) -> list[tuple[Int64, npt.NDArray[np.float64]]]:
+    def search(
+        self, probes: Float32, where: SightingWhere, *, top: int, means: CameraStatistics | None = None
+    ) -> list[tuple[Int64, npt.NDArray[np.float64]]]:
         """For each probe [q, D] the ids of the nearest sightings that have a vector, and their distances; exact.
 
         The vectors are read piece by piece and not kept: nothing of them stays in memory.
         """
         nearest = NearestRows(probes, top)
         with self._reading() as db:
-            for ids, vectors in self._vectors(db, where):
-                nearest.add(ids, vectors)
+            for ids, vectors, cameras in self._vectors(db, where):
+                nearest.add(ids, vectors if means is None else means.apply(vectors, cameras))
         return nearest.results()
 
-    def _vectors(self, db: sqlite3.Connection, where: SightingWhere) -> Iterator[tuple[Int64, Float32]]:
+    def _vectors(self, db: sqlite3.Connection, where: SightingWhere) -> Iterator[tuple[Int64, Float32, list[str]]]:
+        """Ids, vectors and cameras ("": none) of the sightings that pass and have a vector, piece by piece."""
         condition, values = _condition(where)
         rows = db.execute(
-            "SELECT s.id, v.data FROM sightings s JOIN sighting_vectors v ON v.slot = s.vector "
+            "SELECT s.id, v.data, coalesce(c.name, '') FROM sightings s JOIN sighting_vectors v ON v.slot = s.vector "
             f"LEFT JOIN cameras c ON c.id = s.camera WHERE {condition}",
             values,
         )
         while chunk := rows.fetchmany(_CHUNK):
-            yield np.array([row[0] for row in chunk], np.int64), self._decode([row[1] for row in chunk])
+            ids, vectors = np.array([row[0] for row in chunk], np.int64), self._decode([row[1] for row in chunk])
+            yield ids, vectors, [row[2] for row in chunk]
 
     def _decode(self, data: Sequence[bytes]) -> Float32:
         settings = self._settings()
@@ -297,7 +304,7 @@ class SqliteSightings:
                 raise DamagedGalleryError(f"{self._location}: damaged: {lost:,} sightings of nobody")
             self.select(SightingWhere())
             found = 0
-            for ids, vectors in self._vectors(db, SightingWhere(with_vector=True)):
+            for ids, vectors, _ in self._vectors(db, SightingWhere(with_vector=True)):
                 wrong = np.flatnonzero(~(np.abs(np.einsum("ij,ij->i", vectors, vectors) - 1) < 0.01))
                 if len(wrong):
                     raise DamagedGalleryError(

@@ -71,6 +71,9 @@ ERASURE_PENDING = (
     "erased bytes; the next change, the next opening or `purge` empties it"
 )
 
+PAGES_IN_LOG = 1000
+"""So many pages in the write-ahead log are written back into the file after a change."""
+
 
 class SqliteStore:
     """A gallery in one SQLite file: one object for each file of a process (see sharing.py).
@@ -243,7 +246,16 @@ class SqliteStore:
                 finally:
                     self._depth = 0
                 self._check_log()
+                self._copy_back(self._db)
                 self._follow_commit()
+
+    def _copy_back(self, db: sqlite3.Connection) -> None:
+        """Write a long log back into the file, if that is still the one that the log belongs to."""
+        if self.file_fault() == OVERWRITTEN:
+            self._check_file()
+        if self._guard.pages_in_log() >= PAGES_IN_LOG:
+            with suppress(sqlite3.OperationalError):  # a full disk: the change is in the log, which goes on
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _follow_commit(self) -> None:
         """What comes after COMMIT is not part of the change, which is on the disk: a failure must not deny it."""
@@ -357,6 +369,11 @@ class SqliteStore:
         """One identity by id."""
         with self._reading():
             return self._memory.identities.get(identity)
+
+    def relatives(self, identities: Iterable[int]) -> Mapping[int, IdentityRecord]:
+        """Those of these identities that there are, and all that were merged into them, by id."""
+        with self._reading():
+            return self._memory.relatives(identities)
 
     def names(self, identities: Iterable[int]) -> dict[int, str]:
         """Names of those of these identities that there are."""
@@ -646,6 +663,7 @@ class SqliteStore:
                 db.execute("ROLLBACK")
             raise
         self._check_log()
+        self._copy_back(db)
 
     def events(self, identity: int | None = None, *, limit: int | None = None) -> list[Event]:
         """The log, newest first."""
