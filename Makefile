@@ -19,14 +19,17 @@ $(VENV)/.installed: pyproject.toml
 demo: env
 	$(BIN)/passerby demo --out demo
 
-test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+SUITE := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+test: env
+	$(SUITE)
+
+# with `make check test` the fast tests run once: they are part of the suite
 check: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(if $(filter test,$(MAKECMDGOALS)),,$(SUITE) -m "not slow")
 
 docs: env
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs site
