@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.data.check.dataset_check import check_dataset
+from passerby.data.check.dataset_check import CheckReport, check_dataset
 from passerby.data.layouts.write import write_layout
 from passerby.errors import DataError
 
@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
     return write_layout("market1501", tmp_path / "data", draw=blobs) / "Market-1501-v15.09.15"
 
 
-def check(root: Path):
+def check(root: Path) -> CheckReport:
     report = check_dataset("market1501", root, progress=False)
     json.dumps(report.to_dict())
     return report

@@ -1,6 +1,7 @@
 """Embedding in shards: interrupted, shared out, joined."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ def test_shards_go_on_after_an_interruption(tmp_path: Path) -> None:
     encoder = CoordinateEncoder()
     encode = encoder.encode
 
-    def fails(images, **rest):
+    def fails(images: Any, **rest: Any) -> np.ndarray:
         if images[0] == samples[8].path:
             raise KeyboardInterrupt
         return encode(images, **rest)

@@ -103,7 +103,9 @@ def test_few_images_stay_on_torch(folder: Path, data: ReIDDataset, cache: Path) 
     assert not cache.exists()
 
 
-def test_a_recipe_names_the_engine_and_a_flag_replaces_it(folder: Path, people: Path, capsys, tmp_path: Path) -> None:
+def test_a_recipe_names_the_engine_and_a_flag_replaces_it(
+    folder: Path, people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     given = {"evaluation": {"engine": "torch", "threads": 2, "precision": "float32"}}
     config = parse_config(given, where="test")
     assert (config.evaluation.engine, config.evaluation.threads) == ("torch", 2)
@@ -146,7 +148,9 @@ def test_bfloat16_says_what_it_does_to_the_ranking(folder: Path, data: ReIDDatas
 
 
 @pytest.mark.usefixtures("bfloat16")
-def test_bfloat16_in_embeddings_and_on_the_command_line(folder: Path, people: Path, tmp_path: Path, capsys) -> None:
+def test_bfloat16_in_embeddings_and_on_the_command_line(
+    folder: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["embed", str(folder), "--data.name", str(people), "--out", str(tmp_path), "--precision", "bfloat16"]
     assert run([*words, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
@@ -160,7 +164,7 @@ def test_bfloat16_in_embeddings_and_on_the_command_line(folder: Path, people: Pa
 
 
 def test_a_processor_without_bfloat16_refuses_it(
-    folder: Path, people: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    folder: Path, people: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(precision, "_processor_flags", lambda: {"avx2"})
     with pytest.raises(ConfigError, match="does not compute in bfloat16"):

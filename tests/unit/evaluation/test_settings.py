@@ -79,7 +79,7 @@ def test_images_are_embedded_as_the_settings_say() -> None:
     calls = []
 
     class Watched(CoordinateEncoder):
-        def encode(self, images, *, batch_size=128, flip=True):
+        def encode(self, images: Any, *, batch_size: int = 128, flip: bool = True) -> np.ndarray:
             calls.append((batch_size, flip))
             return super().encode(images, batch_size=batch_size, flip=flip)
 

@@ -1,6 +1,7 @@
 """Images are prepared ahead, in threads, and none of it shows in the vectors."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_an_encoder_that_gives_other_shapes_is_refused(paths: list[Path]) -> Non
     class Wrong:
         dim, fingerprint = 4, ""
 
-        def encode(self, images, *, batch_size=128, flip=True):
+        def encode(self, images: Any, *, batch_size: int = 128, flip: bool = True) -> np.ndarray:
             return np.zeros((len(images), 3), np.float32)
 
     with pytest.raises(EmbeddingError, match=r"\[2, 4\].*\[2, 3\]"):
