@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from passerby.errors import ConfigError, EmbeddingError
 from passerby.losses import LOSSES
 
 LABELS = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4])
-SIGNATURES = {
+SIGNATURES: dict[str, tuple[str, dict[str, Any]]] = {
     "softmax": ("SoftmaxLoss", {"label_smoothing": 0.0, "bias": False}),
     "sphere_softmax": ("SphereSoftmaxLoss", {"scale": 14.0}),
     "verification": ("VerificationLoss", {"negatives_per_positive": 1}),

@@ -380,7 +380,7 @@ def test_answers_are_sent_at_once(start: Start) -> None:
     service = start()
     assert service.client().get("/health").status_code == 200
     (connection,) = service.server.server_state.connections  # kept alive
-    accepted = connection.transport.get_extra_info("socket")  # type: ignore[union-attr]
+    accepted = connection.transport.get_extra_info("socket")
     assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 

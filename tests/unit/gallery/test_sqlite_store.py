@@ -652,7 +652,7 @@ def test_float16_halves_the_file_and_hardly_moves_distances(tmp_path: Path) -> N
     answers = {}
     for storage in ("float32", "float16"):
         path = tmp_path / f"{storage}.gallery"
-        with Gallery.open(path, storage=storage) as gallery:  # type: ignore[arg-type]
+        with Gallery.open(path, storage=storage) as gallery:
             gallery.enroll_many(names, rows)
             answers[storage] = gallery.identify_many(people(20, 1, seed=2, dim=256)[:, 0])
         sizes[storage] = path.stat().st_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -237,7 +238,12 @@ def test_weights_of_the_moment_leave_nothing_in_the_cache(exported: Path, cache:
 @pytest.mark.slow
 def test_the_number_of_threads_that_was_asked_for(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
-    monkeypatch.setattr(choosing, "measure", lambda ways: tried.extend(ways) or {n: float(len(n)) for n in ways})
+
+    def every(ways: Iterable[str]) -> dict[str, float]:
+        tried.extend(ways)
+        return {name: float(len(name)) for name in ways}
+
+    monkeypatch.setattr(choosing, "measure", every)
     chosen, _ = pick_encoder(exported, images=TRIAL_FROM, threads=3)
     assert set(tried) == {"torch", "onnxruntime, 3 threads", "openvino, 3 threads"}
     assert chosen.engine.threads == 3

@@ -45,7 +45,7 @@ def fake_timm(monkeypatch: pytest.MonkeyPatch) -> None:
 
     names = ["map", "channels last", "class token", "tokens", "pooled", "fixed size"]
     module = SimpleNamespace(is_model=lambda n: n in names, list_models=lambda: names, create_model=create_model)
-    monkeypatch.setitem(sys.modules, "timm", module)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "timm", module)
 
 
 @pytest.mark.parametrize(
