@@ -7,7 +7,7 @@ import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -63,6 +63,15 @@ class TinyEncoder:
         centred = np.asarray(rows) - 127.0
         unit: np.ndarray = centred / np.linalg.norm(centred, axis=1, keepdims=True)
         return unit.astype(np.float32)
+
+
+def threshold_of(
+    gallery: Gallery, kind: Literal["identify", "observe"] = "identify", far: float | None = None
+) -> float:
+    """The threshold that there must be."""
+    threshold = gallery.calibration(kind, far=far).threshold
+    assert threshold is not None
+    return threshold
 
 
 def open_gallery(folder: Path, name: str, encoder: Any = None, **arguments: Any) -> Gallery:

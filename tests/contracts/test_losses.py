@@ -72,7 +72,8 @@ def test_signature(name: str) -> None:
     optional = [key for key in parameters if key not in required]
     assert optional[: len(defaults)] == list(defaults)
     assert {key: parameters[key].default for key in defaults} == defaults
-    assert LOSSES[name].reads == ("embedding" if name in READS_EMBEDDING else "feature")
+    loss: Any = LOSSES[name]
+    assert loss.reads == ("embedding" if name in READS_EMBEDDING else "feature")
 
 
 @each_name
@@ -226,7 +227,7 @@ def test_wrong_arguments_are_refused(name: str, arguments: dict[str, object], sa
 
 
 def test_centers_move_by_the_papers_rule() -> None:
-    loss = Variant("center").build()
+    loss: Any = Variant("center").build()
     old, x = loss.centers.clone(), points()
     expected = Variant("center").formula(x, LABELS, loss)
     assert loss(x, LABELS).item() == pytest.approx(expected)

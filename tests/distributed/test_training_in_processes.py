@@ -167,9 +167,7 @@ def test_other_numbers_of_processes_go_on(
     expected, found = _all_rows(tmp_path / "whole"), _all_rows(tmp_path / "killed")
     assert expected.keys() == found.keys()
     for name, tensor in expected.items():
-        torch.testing.assert_close(
-            found[name], tensor, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
-        )
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-5, msg=partial("{}: {}".format, name))
 
 
 def test_held_out_people_and_look_alikes_are_those_of_one_process(root: Path, tmp_path: Path) -> None:

@@ -104,9 +104,9 @@ def test_what_is_written_agrees(result: pb.TrackingResult, tmp_path: Path) -> No
         table = list(csv.DictReader(file))
     columns = pq.read_table(result.folder / "tracks.parquet").to_pylist()
     assert len(table) == len(columns) == sum(map(len, mot.values())) == sum(len(film.rows) for film in result.films)
-    for name, lines in mot.items():
+    for name, rows in mot.items():
         own = [row for row in table if row["film"] == name]
-        assert [line.split(",")[:2] for line in lines] == [[row["frame"], row["identity"]] for row in own]
+        assert [line.split(",")[:2] for line in rows] == [[row["frame"], row["identity"]] for row in own]
     assert [str(row["identity"]) for row in columns] == [row["identity"] for row in table]
     vectors = pb.Embeddings.from_parquet(result.folder / "tracklets.parquet")
     assert vectors.fingerprint == "stripes"

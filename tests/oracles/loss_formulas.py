@@ -95,7 +95,7 @@ def verification(x: Points, y: Labels, loss: Loss) -> float:
     if not same or not different:
         return mean(same + different)
     ratio = loss.negatives_per_positive
-    return (mean(same) + ratio * mean(different)) / (1 + ratio)
+    return float((mean(same) + ratio * mean(different)) / (1 + ratio))
 
 
 def contrastive(x: Points, y: Labels, loss: Loss) -> float:
@@ -271,7 +271,7 @@ def center_invariant(x: Points, y: Labels, loss: Loss) -> float:
     lengths = [dot(c, c) for c in centers]
     invariance = mean([(lengths[label] - mean(lengths)) ** 2 / 4 for label in y])
     pull = mean([dist(p, centers[label], squared=True) / 2 for p, label in zip(x, y, strict=True)])
-    return loss.center_weight * pull + loss.invariance_weight * invariance
+    return float(loss.center_weight * pull + loss.invariance_weight * invariance)
 
 
 def range_loss(x: Points, y: Labels, loss: Loss) -> float:
@@ -284,7 +284,7 @@ def range_loss(x: Points, y: Labels, loss: Loss) -> float:
             intra += len(ranges) / sum(1 / d for d in ranges)
     gaps = [dist(a, b, loss.squared) for a, b in combinations(means, 2)]
     inter = relu(loss.margin - min(gaps)) if gaps else 0.0
-    return loss.alpha * intra + loss.beta * inter
+    return float(loss.alpha * intra + loss.beta * inter)
 
 
 FORMULAS: dict[str, Callable[[Points, Labels, nn.Module], float]] = {

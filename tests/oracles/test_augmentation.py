@@ -61,7 +61,7 @@ def slow(image: np.ndarray, draw: Draw, i: int, augmenter: Augmenter) -> np.ndar
 
 def slow_color(x: np.ndarray, brightness: float, contrast: float, saturation: float) -> np.ndarray:
     def gray(pixel: np.ndarray) -> float:
-        return 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]
+        return float(0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2])
 
     x = np.clip(x * brightness, 0, 255)
     mean = np.mean([gray(pixel) for row in x for pixel in row])

@@ -9,7 +9,8 @@ from passerby.search.reranking.query_expansion import augment_gallery, expand_qu
 
 
 def unit(x: np.ndarray) -> np.ndarray:
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+    made: np.ndarray = x / np.linalg.norm(x, axis=-1, keepdims=True)
+    return made
 
 
 def slow(vector: np.ndarray, others: np.ndarray, neighbors: int, alpha: float) -> np.ndarray:

@@ -132,8 +132,8 @@ def test_impostor_distances_equal_the_slow_loop(
         slow = slow_two(rows, rows, i, "euclidean", narrow, owner)
         np.testing.assert_allclose(found.distances[i], padded(slow)[0], atol=1e-6)
     if not pairs:
-        narrow, wide = (search_nearest_identities(rows, rows, exclude_camera=kind) for kind in (True, False))
-        kept = chosen_distances(rows, rows, narrow if exclude_camera else None, wide)
+        apart, wide = (search_nearest_identities(rows, rows, exclude_camera=kind) for kind in (True, False))
+        kept = chosen_distances(rows, rows, apart if exclude_camera else None, wide)
         np.testing.assert_array_equal(kept.distances, found.distances)
         assert kept.conservative == pytest.approx(found.conservative)
 
@@ -174,7 +174,7 @@ def slow_p(impostors: ImpostorDistances, d: float) -> float:
         ys = [(power(x, k), weight[p]) for x, p in rows]
         mean = sum(w * y for y, w in ys)
         second, third = (sum(w * (y - mean) ** i for y, w in ys) for i in (2, 3))
-        return third / second**1.5
+        return float(third / second**1.5)
 
     grid = [i / 2 for i in range(-8, 9)]
     best = min(grid, key=lambda k: abs(skewness(k) - 1.1395))
@@ -192,7 +192,7 @@ def slow_p(impostors: ImpostorDistances, d: float) -> float:
     share = sum(weight[p] for x, p in rows if x <= d)
     p = min(1.0, ((n * share - 3) + math.sqrt((n * share - 3) ** 2 + 12 * n * tail)) / (2 * n))
     assert p == pytest.approx(1.0 if p == 1 else (n * p * share + 3 * tail) / (n * p + 3))  # lambda e + (1 - lambda) t
-    return 1 - (1 - p) ** ((impostors.searched + 1) / impostors.searched)
+    return float(1 - (1 - p) ** ((impostors.searched + 1) / impostors.searched))
 
 
 @pytest.mark.parametrize(("seed", "people"), [(0, 12), (1, 60), (2, 200)])
@@ -230,6 +230,7 @@ def test_laws_of_small_galleries_are_the_mean_over_all_of_them() -> None:
         slow = min((distance(rows.vectors[i], rows.vectors[j], "euclidean") for j in allowed), default=math.inf)
         assert distances[i, p] == pytest.approx(slow, abs=1e-6)
     laws = fit_held_out_laws(rows)
+    assert laws is not None
     assert [law.identities for law in laws.laws] == [10, 14]
     small = laws.at(10)
     for d in np.quantile(distances.min(axis=1), [0.5, 0.7, 0.9]):

@@ -1,5 +1,6 @@
 """Ranking and scores against slow loops, on worlds full of ties, junk, single cameras and missing matches."""
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal
@@ -30,7 +31,7 @@ Exclude = Literal["same_id_same_camera", "same_camera", "none"]
 def key(q: np.ndarray, g: np.ndarray, metric: Metric) -> float:
     """Distance in float64, term by term (exact for the small whole numbers drawn here)."""
     if metric == "euclidean":
-        return sum((float(a) - float(b)) ** 2 for a, b in zip(q, g, strict=True)) ** 0.5
+        return math.sqrt(sum((float(a) - float(b)) ** 2 for a, b in zip(q, g, strict=True)))
     dot, qq, gg = (sum(float(a) * float(b) for a, b in zip(x, y, strict=True)) for x, y in ((q, g), (q, q), (g, g)))
     return 1 - dot / (qq * gg) ** 0.5 if qq * gg > 0 else 1.0
 
@@ -270,7 +271,12 @@ def test_an_accelerator_computes_in_full_precision_for_a_search_and_no_longer(mo
         return compute
 
     monkeypatch.setattr(products, "torch_product", watched)
-    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda name: (settings.append(name), precision(name)))
+
+    def noted(name: str) -> None:
+        settings.append(name)
+        precision(name)
+
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", noted)
     before = torch.get_float32_matmul_precision()
     precision("high")
     try:

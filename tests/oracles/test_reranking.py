@@ -141,8 +141,10 @@ def test_it_helps_where_people_form_clusters() -> None:
     plain = pb.evaluate_embeddings(q, g, qp, gp)
     assert pb.evaluate_embeddings(q, g, qp, gp, rerank="k_reciprocal").mAP > plain.mAP
     cosine = pb.evaluate_embeddings(q * 3, g, qp, gp, rerank="k_reciprocal", metric="cosine")
-    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (q, g)]
-    assert cosine.mAP == pytest.approx(pb.evaluate_embeddings(*unit, qp, gp, rerank="k_reciprocal").mAP, abs=1e-9)
+    unit_q, unit_g = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (q, g))
+    assert cosine.mAP == pytest.approx(
+        pb.evaluate_embeddings(unit_q, unit_g, qp, gp, rerank="k_reciprocal").mAP, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -375,8 +376,8 @@ def test_images_below_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         found = images_below(tmp_path / "crops")
     assert [str(s.path.relative_to(tmp_path / "crops")) for s in found] == ["a.png", "b/c.gif", "b/d.jfif"]
     assert "not read: 3 file(s) by extension (.csv: 2, .raw: 1): b/e.raw, f.csv, g.csv" in caplog.text
-    for path in found:
-        path.path.unlink()
+    for one in found:
+        one.path.unlink()
     with pytest.raises(DataError, match=r"no image below it; not read: 3 file\(s\)"):
         images_below(tmp_path / "crops")
 
@@ -458,7 +459,7 @@ def test_nobody_seen_twice_is_noted_or_refused(table: Table) -> None:
         ({"test_share": 2.0}, "between 0 and 1"),
     ],
 )
-def test_wrong_arguments(argument: dict[str, object], message: str, table: Table, tmp_path: Path) -> None:
+def test_wrong_arguments(argument: dict[str, Any], message: str, table: Table, tmp_path: Path) -> None:
     file = table("path,pid", "a.png,1", "b.png,2")
     with pytest.raises(DataError, match=message):
         load_dataset(file, **argument)

@@ -5,6 +5,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def tree(tmp_path: Path) -> Tree:
     return write
 
 
-def load(name: str, root: Path, **arguments: object) -> ReIDDataset:
+def load(name: str, root: Path, **arguments: Any) -> ReIDDataset:
     return load_dataset(name, root, verify=False, **arguments)
 
 
@@ -112,6 +113,7 @@ def test_multi_query_pools_the_drawn_boxes(tree: Tree) -> None:
     single, pooled = load("market1501", root), load("market1501", root, multi_query=True)
     assert len(pooled.query) == 3 * len(single.query)
     for sample in pooled.query:
+        assert sample.tracklet is not None
         query = single.query[sample.tracklet]
         assert (query.pid, query.camid) == (sample.pid, sample.camid)
         assert sample.path.parent.name == "gt_bbox"
@@ -375,7 +377,9 @@ def test_threedpes_as_tracklets(tree: Tree) -> None:
         for tracklet in {s.tracklet for s in part}:
             frames = [s for s in part if s.tracklet == tracklet]
             assert len({(s.pid, s.camid) for s in frames}) == 1
-            assert [s.time for s in frames] == sorted(s.time for s in frames)
+            times = [s.time for s in frames if s.time is not None]
+    assert len(times) == len(frames)
+    assert times == sorted(times)
     everyone = {s.path for s in (*data.train, *data.query, *data.gallery)}
     assert all(s.tracklet is not None for s in data.train)
     assert len(everyone) == len(data.train) + len(data.query) + len(data.gallery)
@@ -391,7 +395,8 @@ def test_ethz_as_tracklets(tree: Tree) -> None:
     assert len(first.query) + len(first.gallery) == len(images.query) + len(images.gallery)
     for pid in {s.pid for s in first.query}:
         asks, answers = ([s for s in part if s.pid == pid] for part in (first.query, first.gallery))
-        assert max(s.time for s in asks) < min(s.time for s in answers)
+        asked, answered = ([s.time for s in part if s.time is not None] for part in (asks, answers))
+        assert max(asked) < min(answered)
         assert len({s.tracklet for s in asks}) == len({s.tracklet for s in answers}) == 1
         assert asks[0].tracklet != answers[0].tracklet
     for wrong in ({"shots": 2}, {"split": 2}):
@@ -407,10 +412,10 @@ def test_tracklets_of_ethz_and_3dpes_are_evaluated_as_video(tree: Tree) -> None:
     for name in ("3dpes", "ethz"):
         data = load(name, tree(name), tracklets=True)
         vectors = [np.eye(64, dtype=np.float32)[[s.pid % 64 for s in part]] for part in (data.query, data.gallery)]
-        sides = [
-            Embeddings(v, [s.pid for s in part], [s.camid for s in part], tracklets=[s.tracklet for s in part])
-            for v, part in zip(vectors, (data.query, data.gallery), strict=True)
-        ]
+        sides = []
+        for v, part in zip(vectors, (data.query, data.gallery), strict=True):
+            pids, camids, tracklets = (np.array([getattr(s, n) for s in part]) for n in ("pid", "camid", "tracklet"))
+            sides.append(Embeddings(v, pids, camids, tracklets=tracklets))
         report = score(*sides, protocol=data.protocol)
         assert report.queries == len({s.tracklet for s in data.query})
         assert report.skipped == 0

@@ -30,7 +30,7 @@ def slow_distance(a: int, b: int, linkage: str) -> float:
 
 def sampler(**settings: Any) -> HardIdentitySampler:
     values = {"kind": "hard_identity", "identities": 4, "images": 2, **settings}
-    made = make_sampler(SamplerConfig.model_validate(values), LABELS, CAMERAS, seed=1)
+    made = make_sampler(SamplerConfig.model_validate(values), LABELS, CAMERAS.tolist(), seed=1)
     assert isinstance(made, HardIdentitySampler)
     return made
 
@@ -62,7 +62,7 @@ def test_a_batch_is_an_anchor_and_identities_of_its_list() -> None:
 def test_lists_are_as_long_as_asked_or_four_times_p_minus_one() -> None:
     small, usual = (
         sampler(candidates=3),
-        make_sampler(SamplerConfig(kind="hard_identity", identities=2, images=2), LABELS, CAMERAS, seed=0),
+        sampler(identities=2, images=2),
     )
     for s, length in ((small, 3), (usual, 4)):
         s.update(FEATURES, LABELS)
@@ -71,7 +71,7 @@ def test_lists_are_as_long_as_asked_or_four_times_p_minus_one() -> None:
 
 def test_before_the_first_search_batches_are_plain_and_an_epoch_keeps_its_length() -> None:
     s = sampler()
-    plain = make_sampler(SamplerConfig(identities=4, images=2), LABELS, CAMERAS, seed=1)
+    plain = make_sampler(SamplerConfig(identities=4, images=2), LABELS, CAMERAS.tolist(), seed=1)
     assert s.look_alikes == {}
     assert s.closest_pairs() == []
     np.testing.assert_array_equal(s.epoch_batches(0), plain.epoch_batches(0))

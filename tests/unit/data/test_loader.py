@@ -159,7 +159,7 @@ def test_the_share_of_waiting_is_measured(samples: list[Sample], monkeypatch: py
 
 
 def test_leaving_early_stops_the_thread(samples: list[Sample]) -> None:
-    batches = train_loader(samples).epoch(0)
+    batches: Any = train_loader(samples).epoch(0)  # a generator
     next(batches)
     assert [t for t in threading.enumerate() if t.name == "batches"]
     batches.close()

@@ -36,7 +36,7 @@ def sampler_of(
 ) -> Any:
     labels, cameras, p, k = world
     config = SamplerConfig(kind=kind, identities=p, images=k, epoch=epoch)
-    return make_sampler(config, labels, cameras, seed=seed, rank=rank, world_size=world_size)
+    return make_sampler(config, labels, cameras.tolist(), seed=seed, rank=rank, world_size=world_size)
 
 
 def searched(kind: Any, world: World, **arguments: Any) -> Any:

@@ -1,6 +1,7 @@
 """Drawn datasets: the same from the same seed, shaped like Market-1501, finished where they were left."""
 
 import hashlib
+import importlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,11 +11,11 @@ import numpy as np
 import pytest
 
 from passerby.data.datasets import load_dataset
-from passerby.data.synthetic import dataset as synthetic
 from passerby.data.synthetic.dataset import MARKER, draw_dataset
 from passerby.errors import DataError, StorageError
 from passerby.images.decode import read_image
 
+synthetic: Any = importlib.import_module("passerby.data.synthetic.dataset")
 SMALL: dict[str, Any] = {
     "identities": 7, "train_identities": 4, "cameras": 3, "images_per_camera": 2, "distractors": 4, "progress": False,
 }  # fmt: skip
@@ -68,7 +69,8 @@ def test_drawing_again_does_nothing(drawn: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_interrupted_drawing_goes_on(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = synthetic.draw_person, []
+    real = synthetic.draw_person
+    calls: list[int] = []
 
     def stop_after_nine(*arguments: Any) -> Any:
         if len(calls) == 9:
@@ -81,7 +83,12 @@ def test_an_interrupted_drawing_goes_on(drawn: Path, tmp_path: Path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         draw_dataset(folder, **SMALL)
     assert json.loads((folder / MARKER).read_text())["complete"] is False
-    monkeypatch.setattr(synthetic, "draw_person", lambda *a: (calls.append(1), real(*a))[1])
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(synthetic, "draw_person", counted)
     draw_dataset(folder, **SMALL)
     assert hashes(folder) == hashes(drawn)
     assert len(calls) == 7 * 3 * 2

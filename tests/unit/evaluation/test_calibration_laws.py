@@ -12,12 +12,11 @@ import passerby as pb
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import EmbeddingError
 from passerby.evaluation.open_set.calibration import (
-    LAWS,
     calibrate_on_people,
     describe_calibration,
     laws_of_people,
-    stored_laws,
 )
+from passerby.evaluation.open_set.encoder_impostor_laws import LAWS, stored_laws
 from passerby.evaluation.open_set.error_rates import SIZES, far_at_size
 from passerby.evaluation.open_set.impostor_distances import impostor_distances
 from passerby.evaluation.open_set.impostor_fit import fit_impostor_law
@@ -45,6 +44,8 @@ def test_laws_of_both_kinds_are_kept_as_json() -> None:
     content = json.loads(json.dumps({**OLD, LAWS: {kind: law.to_list() for kind, law in laws.items()}}))
     identify, observe = (stored_laws(content, kind) for kind in ("identify", "observe"))
     assert identify == laws["identify"]
+    assert identify is not None
+    assert observe is not None
     assert observe.at(20).threshold(0.05) < identify.at(20).threshold(0.05)
     assert "galleries of every size" in describe_calibration(content)
 

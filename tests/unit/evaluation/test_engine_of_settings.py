@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,7 +219,7 @@ def test_rankings_that_agree_and_that_do_not() -> None:
 
 
 def test_frames_weighted_by_the_network_keep_torch(folder: Path, data: ReIDDataset) -> None:
-    tracks = {
+    tracks: dict[str, Any] = {
         name: tuple(replace(s, tracklet=s.pid * 10 + s.camid) for s in data.part(name)) for name in ("query", "gallery")
     }
     video = ReIDDataset("tracks", protocol="video", **tracks)

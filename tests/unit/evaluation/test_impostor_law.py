@@ -38,10 +38,16 @@ def law_of(rows: LabelledVectors, **options: Any) -> ImpostorLaw:
     return fit_impostor_law(impostor_distances(rows), **options)
 
 
+def held_out_laws(rows: LabelledVectors) -> HeldOutLaws:
+    laws = fit_held_out_laws(rows)
+    assert laws is not None
+    return laws
+
+
 def rate_of(threshold: float, enrolled: LabelledVectors, others: LabelledVectors) -> float:
     keys = 2 - 2 * others.vectors.astype(np.float64) @ enrolled.vectors.astype(np.float64).T
     keys[others.cameras[:, None] == enrolled.cameras] = np.inf
-    return (np.sqrt(np.maximum(keys.min(axis=1), 0)) < threshold).mean()
+    return float((np.sqrt(np.maximum(keys.min(axis=1), 0)) < threshold).mean())
 
 
 laws = st.builds(
@@ -210,7 +216,7 @@ def test_the_interval_is_of_people_and_narrows() -> None:
 
 def test_an_encoders_laws_help_small_galleries() -> None:
     """Of 12 people, the gallery alone is far more uncertain than with laws from 80 others of the same kind."""
-    encoder = fit_held_out_laws(people_of(100, 80))
+    encoder = held_out_laws(people_of(100, 80))
     alone, helped = [], []
     for seed in range(12):
         found = impostor_distances(people_of(seed, 12))
@@ -233,9 +239,9 @@ def test_an_encoders_law_counts_as_its_people_where_the_gallery_agrees() -> None
         at = np.linspace(blend.threshold(0.005), blend.threshold(0.3), 40)
         own, theirs, mixed = (np.log(one.p_value(at)) for one in (law, foreign, blend))
         apart = np.abs(own - theirs) > 0.2
-        return np.median(((mixed - theirs) / (own - theirs))[apart]) if apart.any() else np.nan
+        return float(np.median(((mixed - theirs) / (own - theirs))[apart])) if apart.any() else math.nan
 
-    few, many = fit_held_out_laws(people_of(100, 50)), fit_held_out_laws(people_of(100, 200))
+    few, many = held_out_laws(people_of(100, 50)), held_out_laws(people_of(100, 200))
     of_few, of_many = np.array([(share_of_own(few, seed), share_of_own(many, seed)) for seed in range(8)]).T
     assert np.nanmedian(of_few) == pytest.approx(20 / (20 + 50 * 0.9), abs=0.05)
     assert np.nanmin(of_many) == pytest.approx(20 / (20 + 200 * 0.9), abs=0.05)
@@ -243,7 +249,7 @@ def test_an_encoders_law_counts_as_its_people_where_the_gallery_agrees() -> None
 
 
 def test_an_encoders_laws_give_way_to_another_place_and_to_many_people() -> None:
-    encoder = fit_held_out_laws(people_of(100, 80))
+    encoder = held_out_laws(people_of(100, 80))
     found = impostor_distances(people_of(0, 60, dim=12))  # everybody nearer to everybody
     law = fit_impostor_law(found)
     blend = blend_with_encoder(law, found, encoder)
@@ -255,7 +261,7 @@ def test_an_encoders_laws_give_way_to_another_place_and_to_many_people() -> None
 
 
 def test_without_people_the_encoders_law_stands_alone() -> None:
-    encoder = fit_held_out_laws(people_of(100, 80))
+    encoder = held_out_laws(people_of(100, 80))
     nobody = impostor_distances(people_of(0, 1))
     law = blend_with_encoder(fit_impostor_law(nobody), nobody, encoder)
     assert (law.source, law.identities) == ("encoder", 1)
@@ -266,7 +272,7 @@ def test_without_people_the_encoders_law_stands_alone() -> None:
 
 
 def test_laws_survive_json() -> None:
-    encoder = fit_held_out_laws(people_of(100, 30))
+    encoder = held_out_laws(people_of(100, 30))
     again = HeldOutLaws.from_list(json.loads(json.dumps(encoder.to_list())))
     assert again == encoder
     law = law_of(people_of(0, 30))

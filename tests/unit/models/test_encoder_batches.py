@@ -39,7 +39,12 @@ def test_batches_hold_the_pixels_of_a_plain_loop_in_order(
 ) -> None:
     monkeypatch.setattr("passerby.models.image_batches.decoding_threads", lambda: threads)
     seen: list[torch.Tensor] = []
-    monkeypatch.setattr(encoder, "encode_batch", lambda batch, flip: seen.append(batch) or torch.zeros(len(batch), 1))
+
+    def noted(batch: torch.Tensor, flip: bool) -> torch.Tensor:
+        seen.append(batch)
+        return torch.zeros(len(batch), 1)
+
+    monkeypatch.setattr(encoder, "encode_batch", noted)
     encoder.encode(paths, batch_size=4)
     assert [len(batch) for batch in seen] == [4, 4, 3]
     slow = np.stack([resize_image(read_image(path), 64, 32) for path in paths])

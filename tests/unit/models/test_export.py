@@ -199,7 +199,8 @@ def test_an_export_that_differs_is_not_written(tmp_path: Path, monkeypatch: pyte
 
     def slightly_off(images: torch.Tensor) -> torch.Tensor:
         vectors = Portable(encoder.model, encoder.preprocessing).eval()(images)
-        return vectors.detach() + 5e-4
+        moved: torch.Tensor = vectors.detach() + 5e-4
+        return moved
 
     monkeypatch.setitem(writers.WRITERS, "onnx", wrong)
     monkeypatch.setattr(check, "_runner", lambda *_: slightly_off)
