@@ -575,6 +575,14 @@ class HistoryResponse(BaseModel):
     events: list[HistoryEvent]
 
 
+class ComparisonResponse(BaseModel):
+    """How the gallery compares: version of the camera means (0: none), whether relative to a cohort, and in words."""
+
+    camera_means: int
+    cohort: bool
+    text: str
+
+
 class GalleryResponse(BaseModel):
     """The gallery, its encoder's calibration, and what the caller may do."""
 
@@ -582,6 +590,7 @@ class GalleryResponse(BaseModel):
     observations: int
     dim: int
     encoder: str
+    comparison: ComparisonResponse
     threshold: float | None
     band: tuple[float, float] | None
     calibrated_threshold: float | None

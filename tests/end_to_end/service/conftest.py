@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from tests.end_to_end.service.harness import KEYS, Running, files, launch, person
-from tests.end_to_end.service.page_driver import CHROMIUM
+from tests.end_to_end.service.page_driver import CHROMIUM, settled
 
 from passerby.config import InputConfig, ModelConfig
 from passerby.models.encoder import Encoder
@@ -59,6 +59,7 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="the page is driven with playwright (dev dependency)"
     )
+    playwright.expect.set_options(timeout=30_000)  # milliseconds: 5 s are too few where cores are shared
     with playwright.sync_playwright() as driver:
         # a container's user may have no sandbox of its own; the page is ours
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -89,6 +90,7 @@ def page(browser: Any, service: Running) -> Iterator[Any]:
     page.on("request", lambda r: None if r.url.startswith((service.url, "blob:")) else outside.append(r.url))
     page.goto(f"{service.url}/#key=admin-token")
     page.wait_for_selector("#view-sightings:not([hidden])")
+    settled(page)
     yield page
     context.close()
     assert errors == []

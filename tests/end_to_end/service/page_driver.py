@@ -18,10 +18,16 @@ MARKS = [
 ]
 
 
+def settled(page: Any) -> None:
+    """Wait until nothing that the page asked the service for is underway: lists are replaced when it comes."""
+    page.wait_for_selector("body:not(.busy)")
+
+
 def view(page: Any, name: str) -> None:
     """Go to a view of the page by its link."""
     page.click(f"nav a[href='#{name}']")
     page.wait_for_selector(f"#view-{name}:not([hidden])")
+    settled(page)
 
 
 def choose(page: Any, *seeds: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.end_to_end.service.harness import Running
 from tests.end_to_end.service.page_driver import MARKS, axe_errors, identify, observe, view
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the page is driven with playwright (dev dependency)")
+expect = pytest.importorskip("playwright.sync_api", reason="the page is driven with playwright (dev dependency)").expect
 pytestmark = MARKS
 
 
@@ -18,7 +18,7 @@ def test_the_key_is_stored_in_the_tab_only(page: Any, service: Running) -> None:
     assert page.evaluate("sessionStorage.getItem('passerby-key')") == "admin-token"
     assert page.evaluate("localStorage.length + document.cookie.length") == 0
     page.click("#sign-out")
-    assert page.is_visible("#view-sign-in")
+    expect(page.locator("#view-sign-in")).to_be_visible()
     assert page.evaluate("sessionStorage.length") == 0
     page.fill("#key", "wrong")
     page.keyboard.press("Enter")
@@ -26,14 +26,14 @@ def test_the_key_is_stored_in_the_tab_only(page: Any, service: Running) -> None:
     page.fill("#key", "reader-token")
     page.keyboard.press("Enter")
     page.wait_for_selector("#view-sightings:not([hidden])")
-    assert "read" in page.inner_text("#caller-line")
-    assert not page.is_visible("#audit-link")
+    expect(page.locator("#caller-line")).to_contain_text("read", use_inner_text=True)
+    expect(page.locator("#audit-link")).to_be_hidden()
     identify(page, 1)
-    assert page.locator("#answer-actions button").count() == 0
+    expect(page.locator("#answer-actions button")).to_have_count(0)
     view(page, "people")
     page.click("#people-list a")
     page.wait_for_selector("#person-templates li")
-    assert page.locator("#person-actions button, #person-templates input").count() == 0
+    expect(page.locator("#person-actions button, #person-templates input")).to_have_count(0)
 
 
 def test_every_control_can_be_reached_by_keyboard(page: Any) -> None:
@@ -49,9 +49,9 @@ def test_every_control_can_be_reached_by_keyboard(page: Any) -> None:
     assert wanted | {"Confirm ada…", "Not ada", "Compare with grace, rank 2", "Try another threshold"} <= set(reached)
     page.focus("text=Confirm ada…")
     page.keyboard.press("Enter")
-    assert page.is_visible("#dialog")
+    expect(page.locator("#dialog")).to_be_visible()
     page.keyboard.press("Escape")
-    assert not page.is_visible("#dialog")
+    expect(page.locator("#dialog")).to_be_hidden()
     assert page.evaluate("document.activeElement.textContent") == "Confirm ada…"
 
 
@@ -169,8 +169,8 @@ def test_pictures_are_shown_whole_and_enlarged(page: Any, service: Running) -> N
     box = image.bounding_box()
     assert box["height"] == pytest.approx(2 * box["width"], rel=0.02)
     page.click("#lanes button.shot")
-    assert page.is_visible("#viewer")
+    expect(page.locator("#viewer")).to_be_visible()
     assert page.locator("#viewer-image").bounding_box()["height"] > 2 * box["height"]
-    assert "unknown-1" in page.inner_text("#viewer-title")
+    expect(page.locator("#viewer-title")).to_contain_text("unknown-1", use_inner_text=True)
     page.click("#viewer-close")
-    assert not page.is_visible("#viewer")
+    expect(page.locator("#viewer")).to_be_hidden()

@@ -8,7 +8,7 @@ import pytest
 from tests.end_to_end.service.harness import Running, files, person
 from tests.end_to_end.service.page_driver import MARKS, actions_of, choose, identify, view
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the page is driven with playwright (dev dependency)")
+expect = pytest.importorskip("playwright.sync_api", reason="the page is driven with playwright (dev dependency)").expect
 pytestmark = MARKS
 
 
@@ -23,11 +23,11 @@ def set_threshold_at_distance(service: Running, seed: int) -> float:
 
 def test_identifying_deciding_and_enrolling(page: Any, service: Running) -> None:
     assert identify(page, 1) == "✓ Known: ada"
-    assert page.locator("#candidates li").count() == 2
+    expect(page.locator("#candidates li")).to_have_count(2)
     page.wait_for_selector("#compare figure:nth-child(2) img")
-    assert page.locator("#compare figure").count() == 2
-    assert "camera door" in page.inner_text("#compare figure:nth-child(2)")
-    assert "1 May 2026, 14:01:00 CEST" in page.inner_text("#candidates li >> nth=0")
+    expect(page.locator("#compare figure")).to_have_count(2)
+    expect(page.locator("#compare figure:nth-child(2)")).to_contain_text("camera door", use_inner_text=True)
+    expect(page.locator("#candidates li >> nth=0")).to_contain_text("1 May 2026, 14:01:00 CEST", use_inner_text=True)
     page.click("[aria-label='Compare with grace, rank 2']")
     page.click("text=Not grace")
     page.wait_for_selector("#candidates li:nth-child(2) >> text=Not this person")
@@ -35,39 +35,39 @@ def test_identifying_deciding_and_enrolling(page: Any, service: Running) -> None
     page.check("#confirm-add")
     page.click("#dialog-ok")
     page.wait_for_selector("#dialog", state="hidden")
-    assert "Confirmed: ada; 1 template added" in page.inner_text("#outcome")
-    assert "Confirmed" in page.inner_text("#candidates li >> nth=0")
-    assert "3 templates" in page.inner_text("#gallery-line")
+    expect(page.locator("#outcome")).to_contain_text("Confirmed: ada; 1 template added", use_inner_text=True)
+    expect(page.locator("#candidates li >> nth=0")).to_contain_text("Confirmed", use_inner_text=True)
+    expect(page.locator("#gallery-line")).to_contain_text("3 templates", use_inner_text=True)
     page.click("#enrol-button")
     page.keyboard.type("Hedy <b>Lamarr</b>")
     page.keyboard.press("Enter")
     page.wait_for_selector("#dialog", state="hidden")
-    assert "Enrolled: Hedy <b>Lamarr</b>" in page.inner_text("#outcome")
+    expect(page.locator("#outcome")).to_contain_text("Enrolled: Hedy <b>Lamarr</b>", use_inner_text=True)
     assert actions_of(service.client()) == ["enroll", "enroll", "confirm", "reject", "identify", "enroll", "enroll"]
     view(page, "people")
     page.wait_for_selector("text=Hedy <b>Lamarr</b>")
-    assert page.locator("b").count() == 0
+    expect(page.locator("b")).to_have_count(0)
 
 
 def test_other_pictures_put_the_answer_away(page: Any) -> None:
     identify(page, 1)
     choose(page, 2)
-    assert not page.is_visible("#answer")
+    expect(page.locator("#answer")).to_be_hidden()
     page.set_input_files("#pictures", [{"name": "note.png", "mimeType": "image/png", "buffer": b"no picture"}])
     with page.expect_response("**/v1/identify"):
         page.click("#ask-button")
     page.wait_for_selector("#messages [role=alert]")
-    assert not page.is_visible("#answer")
-    assert page.is_visible("#answer-none")
+    expect(page.locator("#answer")).to_be_hidden()
+    expect(page.locator("#answer-none")).to_be_visible()
 
 
 def test_a_refused_file_leaves_no_answer_beside_it(page: Any) -> None:
     identify(page, 1)
     page.set_input_files("#pictures", [{"name": "note.txt", "mimeType": "text/plain", "buffer": b"no picture"}])
     page.wait_for_selector("#messages [role=alert]")
-    assert "note.txt" in page.inner_text("#messages [role=alert]")
-    assert not page.is_visible("#answer")
-    assert page.locator("#previews li").count() == 0
+    expect(page.locator("#messages [role=alert]")).to_contain_text("note.txt", use_inner_text=True)
+    expect(page.locator("#answer")).to_be_hidden()
+    expect(page.locator("#previews li")).to_have_count(0)
 
 
 def test_near_the_threshold_nobody_is_named_as_the_answer(page: Any, service: Running) -> None:
@@ -81,9 +81,9 @@ def test_near_the_threshold_nobody_is_named_as_the_answer(page: Any, service: Ru
 def test_unknown_is_not_shown_as_an_error_and_enrolling_comes_first(page: Any, service: Running) -> None:
     assert service.client().post("/v1/threshold", json={"threshold": 0.0001}).status_code == 200
     assert identify(page, 3) == "○ Unknown: nobody enrolled looks like this"
-    assert page.locator("#answer [role=alert], #answer .error").count() == 0
+    expect(page.locator("#answer [role=alert], #answer .error")).to_have_count(0)
     first = page.locator("#answer-actions button").first
-    assert first.inner_text() == "Enrol as a new person…"
+    expect(first).to_have_text("Enrol as a new person…", use_inner_text=True)
     assert first.bounding_box()["y"] < page.locator("#compare").bounding_box()["y"]
 
 
@@ -92,18 +92,18 @@ def test_headline_and_marks_follow_the_slider_together(page: Any, service: Runni
     page.click("text=Try another threshold")
     slider = page.locator("#threshold")
     assert float(slider.input_value()) == 0.2
-    assert "about 10 %" in page.inner_text("#threshold-rate")
+    expect(page.locator("#threshold-rate")).to_contain_text("about 10 %", use_inner_text=True)
     slider.fill("0")
-    assert page.inner_text("#verdict") == "○ Unknown: nobody enrolled looks like this"
-    assert page.locator("#candidates .chip.unknown").count() == 2
-    assert "not in force" in page.inner_text("#verdict-trial")
+    expect(page.locator("#verdict")).to_have_text("○ Unknown: nobody enrolled looks like this", use_inner_text=True)
+    expect(page.locator("#candidates .chip.unknown")).to_have_count(2)
+    expect(page.locator("#verdict-trial")).to_contain_text("not in force", use_inner_text=True)
     slider.fill("0.3")
-    assert page.inner_text("#verdict") == "✓ Known: ada"
-    assert page.locator("#candidates li:first-child .chip.known").count() == 1
-    assert "about 15 %" in page.inner_text("#threshold-rate")
+    expect(page.locator("#verdict")).to_have_text("✓ Known: ada", use_inner_text=True)
+    expect(page.locator("#candidates li:first-child .chip.known")).to_have_count(1)
+    expect(page.locator("#threshold-rate")).to_contain_text("about 15 %", use_inner_text=True)
     page.click("#threshold-reset")
     assert float(slider.input_value()) == 0.2
-    assert not page.is_visible("#verdict-trial")
+    expect(page.locator("#verdict-trial")).to_be_hidden()
     assert service.client().get("/v1/gallery").json()["threshold"] == 0.2
     slider.fill("0.3")
     page.click("#threshold-keep")
@@ -129,4 +129,4 @@ def test_p_values_in_words(page: Any, p: float | None, words: str) -> None:
 def test_what_the_verdict_rests_on_is_said(page: Any) -> None:
     identify(page, 1)
     assert page.inner_text("#verdict-basis").startswith("Rests on: ")
-    assert "2 templates" in page.inner_text("#verdict-basis")
+    expect(page.locator("#verdict-basis")).to_contain_text("2 templates", use_inner_text=True)

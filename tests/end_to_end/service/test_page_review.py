@@ -9,31 +9,52 @@ import pytest
 from tests.end_to_end.service.harness import Running, files, person
 from tests.end_to_end.service.page_driver import MARKS, actions_of, identify, observe, view
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the page is driven with playwright (dev dependency)")
+expect = pytest.importorskip("playwright.sync_api", reason="the page is driven with playwright (dev dependency)").expect
 pytestmark = MARKS
 
 
 def test_the_first_screen_has_the_last_sightings_by_camera_and_new_ones_appear(page: Any, service: Running) -> None:
     client = service.client()
-    assert page.is_visible("#no-sightings")
-    playwright.expect(page.locator("#live")).to_have_text("Live")
+    expect(page.locator("#no-sightings")).to_be_visible()
+    expect(page.locator("#live")).to_have_text("Live")
     observe(client, 5, "hall", "2026-05-01T12:10:00+00:00")
     page.wait_for_selector("#lanes .lane:has-text('hall') img")
-    playwright.expect(page.locator("#announcer")).to_contain_text("unknown-1, camera hall")
+    expect(page.locator("#announcer")).to_contain_text("unknown-1, camera hall")
     observe(client, 6, "yard", "2026-05-01T12:11:00+00:00")
     page.wait_for_selector("#lanes .lane:has-text('yard') img")
     page.click("#pause button")
     observe(client, 7, "yard", "2026-05-01T12:12:00+00:00")
-    playwright.expect(page.locator("#pause button")).to_have_text("Continue (1 new sighting)")
-    assert page.locator("#lanes .lane:has-text('yard') .sighting").count() == 1
+    expect(page.locator("#pause button")).to_have_text("Continue (1 new sighting)")
+    expect(page.locator("#lanes .lane:has-text('yard') .sighting")).to_have_count(1)
     page.click("#pause button")
-    assert page.locator("#lanes .lane:has-text('yard') .sighting").count() == 2
-    assert page.locator("#lanes .lane:has-text('yard') .name").first.inner_text() == "unknown-3"
+    expect(page.locator("#lanes .lane:has-text('yard') .sighting")).to_have_count(2)
+    expect(page.locator("#lanes .lane:has-text('yard') .name").first).to_have_text("unknown-3", use_inner_text=True)
     page.reload()
     page.wait_for_selector("#lanes img")
-    assert page.locator("#lanes h2").all_inner_texts() == ["yard", "hall"]
+    expect(page.locator("#lanes h2")).to_have_text(["yard", "hall"], use_inner_text=True)
     page.click("#lanes a:has-text('unknown-3')")
-    playwright.expect(page.locator("#person-name")).to_have_text("unknown-3")
+    expect(page.locator("#person-name")).to_have_text("unknown-3")
+
+
+def test_a_sighting_stored_while_the_list_is_read_is_shown_once(page: Any, service: Running) -> None:
+    client = service.client()
+
+    def answer_late(route: Any) -> None:
+        answer = route.fetch()
+        observe(client, 5, "hall", "2026-05-01T12:10:00+00:00")  # the answer lacks it
+        page.wait_for_selector("body[data-arrived]")
+        route.fulfill(response=answer)
+
+    expect(page.locator("#live")).to_have_text("Live")
+    view(page, "people")
+    page.evaluate("document.addEventListener('sightings', () => { document.body.dataset.arrived = 'yes'; })")
+    page.route("**/v1/sightings?limit=1000", answer_late, times=1)
+    view(page, "sightings")
+    cards = page.locator("#lanes .lane:has-text('hall') .sighting")
+    expect(cards).to_have_count(1)
+    shown = client.get("/v1/sightings").json()["sightings"][0]
+    page.evaluate("(one) => document.dispatchEvent(new CustomEvent('sightings', { detail: [one] }))", shown)
+    expect(cards).to_have_count(1)
 
 
 def test_duplicates_are_reviewed_with_single_keys(page: Any, service: Running) -> None:
@@ -46,21 +67,21 @@ def test_duplicates_are_reviewed_with_single_keys(page: Any, service: Running) -
     assert len(pairs) >= 2
     view(page, "review")
     page.wait_for_selector("#review-people img")
-    assert "Are these one person?" in page.inner_text("#review-title-item")
-    assert page.locator("#review-people figure").count() == 2
+    expect(page.locator("#review-title-item")).to_contain_text("Are these one person?", use_inner_text=True)
+    expect(page.locator("#review-people figure")).to_have_count(2)
     page.keyboard.press("d")
-    playwright.expect(page.locator("#messages")).to_contain_text("are different people")
-    playwright.expect(page.locator("#review-count")).to_contain_text(f"{len(pairs) - 1} pair")
+    expect(page.locator("#messages")).to_contain_text("are different people")
+    expect(page.locator("#review-count")).to_contain_text(f"{len(pairs) - 1} pair")
     assert actions_of(client)[0] == "pair"
     page.uncheck("#single-keys")
     page.keyboard.press("s")
     assert actions_of(client)[0] == "pair"
     page.check("#single-keys")
     page.keyboard.press("s")
-    playwright.expect(page.locator("#messages")).to_contain_text("Merged")
+    expect(page.locator("#messages")).to_contain_text("Merged")
     assert actions_of(client)[0] == "merge"
     page.click("#messages .message:has-text('Merged') button:has-text('Undo')")
-    playwright.expect(page.locator("#review-count")).to_contain_text(f"{len(pairs) - 1} pair")
+    expect(page.locator("#review-count")).to_contain_text(f"{len(pairs) - 1} pair")
     assert actions_of(client)[0] == "undo"
 
 
@@ -74,12 +95,12 @@ def test_unknowns_are_named_with_single_keys(page: Any, service: Running) -> Non
     for _ in range(pairs):
         before = page.inner_text("#review-title-item")
         page.keyboard.press("l")
-        playwright.expect(page.locator("#review-title-item")).not_to_have_text(before)
-    playwright.expect(page.locator("#review-title-item")).to_contain_text("Who is unknown-2?")
+        expect(page.locator("#review-title-item")).not_to_have_text(before)
+    expect(page.locator("#review-title-item")).to_contain_text("Who is unknown-2?")
     page.keyboard.press("l")
-    playwright.expect(page.locator("#review-title-item")).to_contain_text("Who is unknown-1?")
+    expect(page.locator("#review-title-item")).to_contain_text("Who is unknown-1?")
     page.keyboard.press("n")
-    assert page.is_visible("#dialog")
+    expect(page.locator("#dialog")).to_be_visible()
     page.keyboard.type("lin")
     page.keyboard.press("Enter")
     page.wait_for_selector("#dialog", state="hidden")
@@ -94,30 +115,30 @@ def test_cameras_have_counts(page: Any, service: Running) -> None:
     view(page, "cameras")
     page.wait_for_selector("#camera-rows img")
     row = page.locator("#camera-rows tr")
-    assert row.locator("th").inner_text() == "hall"
-    assert row.locator("td.number").all_inner_texts() == ["2", "1", "1"]
-    assert "14:20:00" in row.inner_text()
-    assert row.locator("[data-label=Drift]").inner_text() == "none"
+    expect(row.locator("th")).to_have_text("hall", use_inner_text=True)
+    expect(row.locator("td.number")).to_have_text(["2", "1", "1"], use_inner_text=True)
+    expect(row).to_contain_text("14:20:00", use_inner_text=True)
+    expect(row.locator("[data-label=Drift]")).to_have_text("none", use_inner_text=True)
 
 
 def test_the_audit_is_filtered_and_exported_in_words(page: Any, service: Running, tmp_path: Path) -> None:
     identify(page, 1)
     view(page, "audit")
     page.wait_for_selector("#audit-log td")
-    assert page.locator("#audit-log tbody tr").count() == 3
-    assert "not shown" in page.inner_text("#audit-count")
+    expect(page.locator("#audit-log tbody tr")).to_have_count(3)
+    expect(page.locator("#audit-count")).to_contain_text("not shown", use_inner_text=True)
     page.select_option("#audit-action", label="All actions")
-    assert "Read a picture" in page.inner_text("#audit-log")
+    expect(page.locator("#audit-log")).to_contain_text("Read a picture", use_inner_text=True)
     page.select_option("#audit-action", "")
-    assert "verdict: known" in page.inner_text("#audit-log")
+    expect(page.locator("#audit-log")).to_contain_text("verdict: known", use_inner_text=True)
     assert "request" not in page.inner_text("#audit-log tbody")
     page.select_option("#audit-action", "identify")
-    assert page.locator("#audit-log tbody tr").count() == 1
+    expect(page.locator("#audit-log tbody tr")).to_have_count(1)
     page.select_option("#audit-action", "")
     page.fill("#audit-whom", "gra")
-    assert page.locator("#audit-log tbody tr").count() == 1
+    expect(page.locator("#audit-log tbody tr")).to_have_count(1)
     page.fill("#audit-from", "2100-01-01")
-    assert page.locator("#audit-log tbody tr").count() == 0
+    expect(page.locator("#audit-log tbody tr")).to_have_count(0)
     page.fill("#audit-from", "")
     with page.expect_download() as download:
         page.click("#audit-export")

@@ -275,6 +275,15 @@ def test_open_paths_and_security_headers(start: Start) -> None:
     assert (about["role"], about["false_alarm_rate"], len(about["curve"])) == ("read", 0.01, 14)
 
 
+def test_the_gallery_says_how_it_compares(start: Start, encoder: Encoder, tmp_path: Path) -> None:
+    plain = start().client().get("/v1/gallery").json()["comparison"]
+    assert (plain["camera_means"], plain["cohort"]) == (0, False)
+    Gallery.open(tmp_path / "cohort.gallery", encoder=encoder, cohort=True).close()
+    relative = start(path=tmp_path / "cohort.gallery").client().get("/v1/gallery").json()["comparison"]
+    assert relative["cohort"]
+    assert "20 next nearest people" in relative["text"]
+
+
 def test_the_verdict_has_a_band(start: Start, encoder: Encoder) -> None:
     client = start().client()
     basis = np.eye(encoder.dim)

@@ -12,7 +12,7 @@ from passerby.service.calibration_curve import curve_of, finite_number
 from passerby.service.context import ServiceContext
 from passerby.service.dependencies import ERROR_RESPONSES, Admin, Context, Reader, WritableContext, json_body
 from passerby.service.json_bodies import describe_json
-from passerby.service.schemas import GalleryResponse, PurgeResponse, ThresholdRequest
+from passerby.service.schemas import ComparisonResponse, GalleryResponse, PurgeResponse, ThresholdRequest
 from passerby.version import __version__
 
 router = APIRouter(tags=["gallery"], responses=ERROR_RESPONSES)
@@ -56,11 +56,15 @@ async def purge(caller: Admin, context: WritableContext) -> PurgeResponse:
 def _describe(context: ServiceContext, gallery: Gallery, caller: Key) -> GalleryResponse:
     calibration = context.calibration
     impostors = finite_number(calibration.get("impostors"))
+    comparison = gallery.comparison
     return GalleryResponse(
         identities=len(gallery),
         observations=gallery.observation_count,
         dim=context.encoder.dim,
         encoder=context.encoder.fingerprint,
+        comparison=ComparisonResponse(
+            camera_means=comparison.camera_means, cohort=comparison.cohort, text=str(comparison)
+        ),
         threshold=gallery.threshold,
         band=context.band(gallery.threshold),
         calibrated_threshold=context.encoder.threshold,

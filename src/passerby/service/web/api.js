@@ -29,9 +29,16 @@ export async function call(path, { json, form, query, blob = false } = {}) {
   throw new Problem(response.status, detail);
 }
 
+let underway = 0; // tasks overlap: the page is busy until the last one ends
+
+function busy(change) {
+  underway += change;
+  document.body.classList.toggle("busy", underway > 0);
+}
+
 // Run something that talks to the service; what goes wrong is said, not swallowed.
 export async function attempt(task) {
-  document.body.classList.add("busy");
+  busy(1);
   try {
     return await task();
   } catch (problem) {
@@ -39,6 +46,6 @@ export async function attempt(task) {
     if (problem.status === 401) document.dispatchEvent(new Event("unauthorised"));
     say(problem.message, "error");
   } finally {
-    document.body.classList.remove("busy");
+    busy(-1);
   }
 }

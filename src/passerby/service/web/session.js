@@ -29,6 +29,7 @@ export async function refreshAbout() {
   state.about = await call("/v1/gallery");
   $("gallery-line").textContent =
     `${count(state.about.identities, "person", "people")}, ${count(state.about.observations, "template", "templates")}`;
+  $("comparison-line").textContent = state.about.comparison.camera_means || state.about.comparison.cohort ? state.about.comparison.text : "";
   $("caller-line").textContent =
     `signed in as ${state.about.caller} (${state.about.role}${state.about.read_only ? ", read-only gallery" : ""})`;
   $("zone-line").textContent = `times in ${ZONE}`;

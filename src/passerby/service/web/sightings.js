@@ -14,12 +14,26 @@ let paused = false;
 let waiting = []; // sightings that came while paused
 let announced = 0;
 let unsaid = [];
+const newest = { camera: 0, nowhere: 0 }; // numbers of the newest sightings shown, or held while paused: two answers
+let reading = 0; // lists being read: sightings that come meanwhile may be missing in them
+let meanwhile = [];
 
 export async function loadSightings() {
-  const [{ cameras }, recent] = await Promise.all([
-    call("/v1/cameras", { query: { newest: SHOWN } }),
-    call("/v1/sightings", { query: { limit: 1000 } }),
-  ]);
+  reading += 1;
+  try {
+    showLast(...(await Promise.all([
+      call("/v1/cameras", { query: { newest: SHOWN } }),
+      call("/v1/sightings", { query: { limit: 1000 } }),
+    ])));
+  } finally {
+    reading -= 1;
+    const held = meanwhile;
+    meanwhile = [];
+    receive(held);
+  }
+}
+
+function showLast({ cameras }, recent) {
   waiting = [];
   showPause();
   const nowhere = recent.sightings.filter((one) => one.camera == null).slice(0, SHOWN);
@@ -27,7 +41,11 @@ export async function loadSightings() {
   lanes.sort((a, b) => (b.last ?? 0) - (a.last ?? 0));
   $("lanes").replaceChildren(...lanes.map((one) => lane(one.camera, one.sightings, one.newest)));
   $("no-sightings").hidden = lanes.length > 0;
+  newest.camera = Math.max(0, ...lanes.filter((one) => one.camera != null).flatMap((one) => one.newest.map((each) => each.sighting)));
+  newest.nowhere = Math.max(0, ...nowhere.map((one) => one.sighting));
 }
+
+const answerOf = (sighting) => (sighting.camera == null ? "nowhere" : "camera");
 
 function lane(camera, total, newest) {
   const title = camera == null ? "Camera not known" : camera;
@@ -53,8 +71,15 @@ export function card(sighting) {
 
 function receive(sightings) {
   if (shownView() !== "sightings") return;
-  if (paused) waiting.push(...sightings);
-  else add(sightings);
+  if (reading) {
+    meanwhile.push(...sightings);
+    return;
+  }
+  const fresh = sightings.filter((one) => one.sighting > newest[answerOf(one)]); // the others are in the list that was read
+  if (!fresh.length) return;
+  for (const one of fresh) newest[answerOf(one)] = one.sighting;
+  if (paused) waiting.push(...fresh);
+  else add(fresh);
   showPause();
 }
 
