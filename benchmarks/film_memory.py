@@ -37,15 +37,20 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, nargs="+", default=[1, 4])
     options = parser.parse_args()
     torch.set_num_threads(1)
+    measure(options.minutes, options.cameras)
+
+
+def measure(minutes: float, cameras: list[int]) -> None:
+    """Print the memory of watching and of tracking with each number of cameras."""
     encoder = small_encoder()
-    times = max(4, round(60 * options.minutes / SECONDS))
+    times = max(4, round(60 * minutes / SECONDS))
     with tempfile.TemporaryDirectory() as folder:
-        drawn = draw_films(folder, people=PEOPLE, cameras=max(options.cameras), seconds=SECONDS, rate=RATE)
+        drawn = draw_films(folder, people=PEOPLE, cameras=max(cameras), seconds=SECONDS, rate=RATE)
         films = [(repeated(one, times), detector(one)) for one in drawn]
         print(f"{times * SECONDS / 60:.0f} min at {RATE} frames per second, {PEOPLE} people")
-        for count in options.cameras:
+        for count in cameras:
             measure_watch(films[:count], encoder, Path(folder) / f"{count}.gallery", times)
-        for count in options.cameras:
+        for count in cameras:
             measure_track(films[:count], encoder, times)
 
 

@@ -1,6 +1,6 @@
 """What a gallery's calibration costs: when first asked for, and after changes, in processor seconds.
 
-python -m benchmarks.open_set_update [--people 100000] [--dim 512] [--index-only]
+python -m benchmarks.open_set_update [--people 100000] [--dim 512] [--index-only | --searches-only]
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 
 from passerby.gallery import impostor_searches
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.impostor_searches import CalibrationRows
+from passerby.gallery.stores.enrolled_rows import EnrolledRows
 from passerby.search.index import BLOCK
 
 
@@ -76,12 +78,38 @@ def identify_alone(people: int, dim: int) -> None:
         print(f"{people:,} x {dim}: identify takes {np.median(ratios):.2f} times the product (of {len(ratios)} rounds)")
 
 
+def searches_alone(people: int, dim: int) -> None:
+    """The first searches of a calibration against the bare product of as many vectors, in memory; one vector each."""
+    draw = np.random.default_rng(0)
+    vectors = np.empty((people, dim), np.float32)
+    for start in range(0, people, 65_536):
+        part = draw.random((min(65_536, people - start), dim), dtype=np.float32) - 0.5
+        vectors[start : start + 65_536] = part / np.sqrt(np.einsum("ij,ij->i", part, part))[:, None]
+    rows = EnrolledRows(np.arange(people), np.arange(people), draw.integers(0, 6, people))
+    small = EnrolledRows(rows.ids[:20_000], rows.identities[:20_000], rows.cameras[:20_000])
+    CalibrationRows(small, {}).impostors("identify", "images", vectors.__getitem__)  # loads the compiled code
+    for kind in ("identify", "observe"):
+        found = CalibrationRows(rows, {})
+        search = seconds(lambda f=found, k=kind: f.impostors(k, "images", vectors.__getitem__))
+        probes = vectors[: len(found.searches["images"].probes)].copy()
+        out = np.empty((len(probes), 4096), np.float32)
+        blocks = [vectors[start : start + 4096] for start in range(0, people, 4096)]
+        product = seconds(lambda p=probes, o=out, b=blocks: [np.matmul(p, one.T, out=o[:, : len(one)]) for one in b])
+        print(
+            f"{kind}: {len(probes):,} of {people:,} people: {search:.1f} s, {search / product:.2f} times the product "
+            f"({2e-9 * len(probes) * people * dim / product:.0f} Gflop/s)"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--index-only", action="store_true", help="identify alone, in an index filled without the file")
+    parser.add_argument("--searches-only", action="store_true", help="the first searches of a calibration alone")
     options = parser.parse_args()
+    if options.searches_only:
+        return searches_alone(options.people, options.dim)
     if options.index_only:
         return identify_alone(options.people, options.dim)
     with tempfile.TemporaryDirectory() as folder:

@@ -220,7 +220,7 @@ def _track(folder: Path, encoder: Encoder, run: Run, seed: int) -> tuple[TrackRe
     out = folder / "tracked"
     shutil.rmtree(out, ignore_errors=True)
     sources = [film.film for film in films]
-    result = track(sources, encoder=encoder, boxes=boxes, calibration=law, out=out, film_out=True, progress=False)
+    result = track(sources, encoder=encoder, boxes=boxes, calibration=law, out=out, progress=False)
     report = result.evaluate({film.camera: film.truth for film in films})
     strip = Strip("The frame with the most people", None, tuple(_fullest_frame(film) for film in result.films))
     return report, Section("Two drawn films", text=(str(result), str(report)), strips=(strip,))

@@ -59,7 +59,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "evaluation.calibration": ("evaluation.open_set.calibration",),
     "evaluation.camera_pairs": ("evaluation.closed_set.camera_pairs",),
     "evaluation.candidates": ("search.candidates",),
-    "evaluation.counting": ("search.counting",),
+    "evaluation.counting": ("search.counting", "search.exact_keys"),
     "evaluation.embed": ("embedding.embed", "embedding.embeddings"),
     "evaluation.evidence": ("report.figure_data",),
     "evaluation.expansion": ("search.reranking.query_expansion",),

@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "passerby"
 LAYERS = (
     ("array_types", "config", "distributed", "errors", "files", "lazy", "moved_modules", "numba_jit", "plain_names",
-     "progress", "recipes", "version", "zip_files"),
+     "progress", "recipes", "small_work", "version", "zip_files"),
     ("images",),
     ("data", "losses", "models", "search"),
     ("embedding",),
@@ -26,6 +26,7 @@ LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
 SIDEWAYS = {
     ("config", "errors"), ("distributed", "errors"), ("files", "errors"), ("recipes", "config"), ("config", "recipes"),
     ("moved_modules", "lazy"), ("config", "files"), ("progress", "errors"),
+    ("config", "lazy"),
 }  # fmt: skip
 """On the lowest layer what may import what; on all others modules of one layer do not know each other."""
 FILES = {

@@ -20,6 +20,8 @@ from passerby.errors import ConfigError, DataError, EmbeddingError, ImageError
 from passerby.models.encoder import Encoder
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.tracking.films import film_info, read_frames
+from passerby.tracking.result import TrackedFilm
+from passerby.tracking.writers import folder as folder_writer
 
 av = pytest.importorskip("av")
 pytest.importorskip("trackers")
@@ -68,7 +70,6 @@ def result(
         boxes=boxes,
         threshold=0.5,
         out=out,
-        film_out=True,
         progress=False,
     )
 
@@ -127,6 +128,32 @@ def test_what_is_written_agrees(result: pb.TrackingResult, tmp_path: Path) -> No
     assert drawn[0].image.shape == (180, 320, 3)
     assert json.dumps(result.to_dict())
     assert "people in 2 film(s)" in str(result)
+
+
+def test_ctrl_c_while_films_are_drawn_keeps_the_result(
+    result: pb.TrackingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = folder_writer.write_annotated_film
+
+    def interrupted(path: Path, film: TrackedFilm, **options: object) -> None:
+        if film.name == "camera1":
+            path.write_bytes(b"half")
+            raise KeyboardInterrupt
+        drawn(path, film)
+
+    monkeypatch.setattr(folder_writer, "write_annotated_film", interrupted)
+    kept = folder_writer.write_result(result, tmp_path / "kept")
+    assert "interrupted: no film with boxes from camera1 on" in kept.notes
+    assert {path.name for path in (tmp_path / "kept").glob("*.mp4")} == {"camera0.annotated.mp4"}
+    assert "from camera1 on" in (tmp_path / "kept/report.html").read_text()
+
+
+def test_an_address_is_not_read_again_to_draw_boxes(result: pb.TrackingResult, tmp_path: Path) -> None:
+    camera = replace(result, films=tuple(replace(film, source="rtsp://hall/1") for film in result.films))
+    written = folder_writer.write_result(camera, tmp_path / "written")
+    assert "no film with boxes of rtsp://hall/1: an address cannot be read again" in written.notes
+    assert not list((tmp_path / "written").glob("*.mp4"))
+    assert not list(folder_writer.write_result(result, tmp_path / "none", films=False).folder.glob("*.mp4"))
 
 
 def test_what_is_written_is_evaluated_as_in_memory(

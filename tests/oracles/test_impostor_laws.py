@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from passerby.evaluation.open_set import nearest_identities, screened_search
 from passerby.evaluation.open_set.encoder_impostor_laws import fit_held_out_laws, identity_distances
 from passerby.evaluation.open_set.impostor_distances import (
     ImpostorDistances,
     calibrating,
     chosen_distances,
+    few_of_each,
     impostor_distances,
     pseudo_tracklets,
 )
@@ -79,6 +81,53 @@ def test_the_two_nearest_identities_equal_the_slow_loop(
         np.testing.assert_allclose(found.distances[i], padded(slow), atol=1e-6)
         assert (found.identities[i] >= 0).sum() == len(slow)
     assert (found.depth == 2).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(worlds, worlds, st.sampled_from(METRICS), st.booleans(), st.booleans())
+def test_a_search_that_screens_most_pairs_equals_the_slow_loop(first, second, metric, exclude_camera, bounded):
+    probes, enrolled = rows_of(*first), rows_of(*second)
+    plain = search_nearest_identities(probes, enrolled, metric=metric, exclude_camera=exclude_camera)
+    within = plain.distances[:, 1] if bounded else None
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, value in (
+            (nearest_identities, "_MANY", 0),
+            (nearest_identities, "_FIRST", 1),
+            (screened_search, "_ROWS", 2),
+            (screened_search, "_COLUMNS", 3),
+        ):
+            patch.setattr(module, name, value)
+        found = search_nearest_identities(probes, enrolled, metric=metric, exclude_camera=exclude_camera, within=within)
+    for i in range(len(probes)):
+        slow = slow_two(probes, enrolled, i, metric, exclude_camera)
+        np.testing.assert_allclose(found.distances[i], padded(slow), atol=1e-6)
+        assert (found.identities[i] >= 0).sum() == len(slow)
+
+
+def test_a_law_does_not_depend_on_the_order_of_rows():
+    """Near people come in pairs, each the other's impostor: equal distances of people who weigh differently."""
+    draw = np.random.default_rng(3)
+    for _ in range(20):
+        halves = draw.uniform(0.7, 1.2, 40)
+        impostors = ImpostorDistances(np.repeat(halves, 2), draw.integers(0, 12, 80), 11)
+        wanted = fit_impostor_law(impostors)
+        for _ in range(4):
+            order = draw.permutation(80)
+            other = ImpostorDistances(impostors.distances[order], impostors.identities[order], 11)
+            assert fit_impostor_law(other) == wanted
+
+
+def test_few_rows_of_each_identity_follow_from_its_own_rows_alone():
+    draw = np.random.default_rng(2)
+    identities, numbers = draw.integers(0, 20, 300), np.arange(1000, 1300)
+    few = few_of_each(identities, numbers, 4)
+    assert np.bincount(identities[few]).tolist() == np.minimum(np.bincount(identities), 4).tolist()
+    assert few_of_each(identities, numbers, 300).all()
+    some = (identities % 3 == 0)[draw.permutation(300)] | (identities == 5)
+    order = draw.permutation(np.flatnonzero(some))
+    again = set(numbers[order][few_of_each(identities[order], numbers[order], 4)].tolist())
+    assert again >= set(numbers[few & (identities == 5)].tolist())
+    assert not few_of_each(np.zeros(0, np.int64), np.zeros(0, np.int64), 3).any()
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,6 +12,7 @@ from passerby.data.datasets import load_dataset
 from passerby.data.test_split import ENOUGH_TO_TEST, drawn_share
 from passerby.errors import DataError, EmbeddingError, UsageError
 from passerby.evaluation.evaluate import evaluate
+from passerby.report.report import report
 
 
 @pytest.fixture
@@ -34,6 +35,12 @@ def test_few_people_are_all_learnt_from(folder: Path) -> None:
     assert len(held_out.query) == 6
     with pytest.raises(EmbeddingError, match=r"found none; nothing can be evaluated \(no split .*test_share = 0\.5"):
         evaluate(None, data)  # type: ignore[arg-type]  # it is not reached
+    hint = (
+        "Name people whom the encoder did not learn from .--data.name, .*test_share=1.* or train again with --data.arg"
+    )
+    for run in (lambda: evaluate(None, data), lambda: report(folder, data)):  # type: ignore[arg-type]
+        with pytest.raises(EmbeddingError, match=hint):
+            run()
     halved = load_dataset(folder, test_share=0.5)
     assert len({s.pid for s in halved.train}) == 15
 

@@ -17,7 +17,6 @@ from cyclopts import Group, Parameter
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from passerby.config.overrides import take_flags
 from passerby.errors import UsageError
 
 _PLACEHOLDERS: dict[Any, str] = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
@@ -136,6 +135,8 @@ def read_terms(words: Sequence[str], known: Sequence[str]) -> dict[str, Any]:
         UsageError: a word that is no flag, or another unknown flag.
         ConfigError: no value behind a flag.
     """
+    from passerby.config.overrides import take_flags
+
     changes, others = take_flags(words, "objective")
     if others:
         flag = others[0].partition("=")[0]

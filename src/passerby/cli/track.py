@@ -33,7 +33,7 @@ def track(
     threshold: Annotated[float | None, Parameter(metavar="D")] = None,
     calibration: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     truth: _File = (),
-    film_out: bool = False,
+    film_out: bool = True,
     thumbnails: bool = True,
     tracking: TrackingFlags = TrackingFlags(),  # noqa: B008  (frozen)
     engine: Engine = "auto",
@@ -47,7 +47,7 @@ def track(
         films: Films, folders of frames, or addresses of cameras.
         encoder: What turns crops into vectors: a run, an encoder, a description, a model file, or hub:NAME.
         out: New or empty folder for FILM.txt (MOT), tracks.csv, tracks.jsonl, tracks.parquet, tracklets.parquet,
-            result.json and report.html.
+            result.json, report.html and FILM.annotated.mp4.
         detector: OpenVINO (.xml) or ONNX (.onnx) file of a person detector, or a .toml that describes one.
         boxes: Instead of a detector: one file of boxes a film in their order, or FILM=FILE.
         cameras: Name of each film's camera (default: the films' names).
@@ -58,7 +58,7 @@ def track(
             whom the encoder was not trained on (default: tracklets.json beside the encoder, else what is known of a
             public encoder, else its threshold).
         truth: True boxes with identities, one file a film in their order, or FILM=FILE; prints IDF1, MOTA and HOTA.
-        film_out: Also write the films with boxes and numbers drawn in.
+        film_out: Write the films with boxes and numbers drawn in; there is none of a camera's address.
         thumbnails: Show small pictures of people in the report.
         tracking: Settings of tracking.
         engine: see `Engine`.

@@ -52,17 +52,32 @@ def evaluate(
             this encoder has not.
         WeightsError, MissingExtraError: the engine cannot run the encoder, or is not installed.
     """
-    for name in ("query", "gallery"):
-        if not getattr(data, name):
-            undivided = next((f" ({note})" for note in data.notes if note.startswith(NO_SPLIT)), "")
-            raise EmbeddingError(
-                f"{data.name}: expected images in its {name}, found none; nothing can be evaluated{undivided}"
-            )
+    check_test_people(data)
     chosen = with_changes(settings, changes)
     check_settings(chosen, chosen.protocol or data.protocol, device)
     check_camera_statistics(chosen.camera_statistics, encoder.fingerprint)
     running, query, gallery = embed_test(encoder, data, chosen, progress=progress)
     return score_dataset(running, data, query, gallery, chosen, device=device, progress=progress)
+
+
+def check_test_people(data: ReIDDataset) -> None:
+    """Refuse data without anybody to test on.
+
+    Raises:
+        EmbeddingError: the dataset has no query or no gallery.
+    """
+    for name in ("query", "gallery"):
+        if getattr(data, name):
+            continue
+        message = f"{data.name}: expected images in its {name}, found none; nothing can be evaluated"
+        undivided = next((note for note in data.notes if note.startswith(NO_SPLIT)), None)
+        if undivided is not None:
+            message += (
+                f" ({undivided}). Name people whom the encoder did not learn from (--data.name, with --data.arguments "
+                "test_share=1 if they have no split either), or train again with --data.arguments test_share=0.5, "
+                "which keeps half of the people for the test"
+            )
+        raise EmbeddingError(message)
 
 
 def embed_test(

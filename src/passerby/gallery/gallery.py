@@ -17,7 +17,7 @@ import numpy as np
 from passerby.array_types import Float32
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import GalleryRequestError
-from passerby.gallery import changes, enrolment, identification, identities, observing, transfer, undo
+from passerby.gallery import changes, enrolment, identification, identities, observing, undo
 from passerby.gallery.argument_checks import (
     Camera,
     camera_name,
@@ -47,7 +47,6 @@ from passerby.gallery.result_types import (
     Observation,
     Sighting,
 )
-from passerby.gallery.sighting_files import write_sightings
 from passerby.gallery.sightings import answer_of, find_sightings, sighting_filter
 from passerby.gallery.stores.opening import file_of, open_store
 from passerby.gallery.stores.protocol import Store
@@ -844,6 +843,8 @@ class Gallery:
             StorageError: the file cannot be written.
         """
         found = self.sightings(identity, camera=camera, after=after, before=before)
+        from passerby.gallery.sighting_files import write_sightings  # pyarrow takes a while to import
+
         return write_sightings(found, Path(target), thumbnail=self.sighting_thumbnail)
 
     def import_sightings(self, source: str | os.PathLike[str], *, actor: str = "") -> ImportedSightings:
@@ -1094,11 +1095,15 @@ class Gallery:
 
     def export_parquet(self, target: str | os.PathLike[str]) -> int:
         """Write identities, vectors, cameras, times and thumbnails to a Parquet file; number of observations."""
-        return transfer.export_parquet(self._store, Path(target))
+        from passerby.gallery.transfer import export_parquet
+
+        return export_parquet(self._store, Path(target))
 
     def import_parquet(self, source: str | os.PathLike[str], *, actor: str = "") -> int:
         """Add what `export_parquet` wrote; identities of the same name are joined. Number of observations."""
-        return transfer.import_parquet(self._store, Path(source), self._inputs.fingerprint, actor)
+        from passerby.gallery.transfer import import_parquet
+
+        return import_parquet(self._store, Path(source), self._inputs.fingerprint, actor)
 
     def _record(self, identity: str | int) -> IdentityRecord:
         return identities.find(self._store, identity_name(identity))

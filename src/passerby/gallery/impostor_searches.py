@@ -23,6 +23,7 @@ from passerby.evaluation.open_set.impostor_distances import (
     ImpostorDistances,
     calibrating,
     chosen_distances,
+    few_of_each,
     person_weights,
     pseudo_tracklets,
     too_few_of_other_cameras,
@@ -33,6 +34,8 @@ from passerby.gallery.stores.enrolled_rows import EnrolledRows
 ReadVectors: TypeAlias = Callable[[Int64], Float32]
 """From ids of observations to their vectors [n, D]."""
 _CHUNK = 65_536
+MOST_PAIRS = 2**32
+"""About so many pairs of an impostor's and an enrolled observation are compared at most: minutes, not hours."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,20 @@ class CalibrationRows:
         """Rows of the identities that calibrate, [n]."""
         return calibrating(self.rows.identities, MOST_IDENTITIES)
 
+    @cached_property
+    def most_of_one(self) -> int | None:
+        """So many observations (or tracklets) of an identity play impostors at most; None: all that anybody has.
+
+        Fewer than all only where people times observations are very many; a power of two, so that it seldom changes.
+        """
+        _, observations = np.unique(self.rows.identities[self.chosen], return_counts=True)
+        if int(observations.sum()) * len(self.rows) <= MOST_PAIRS:
+            return None
+        return int(2 ** np.floor(np.log2(max(MOST_PAIRS / (len(observations) * len(self.rows)), 1))))
+
+    def _probes(self, probes: Probes, read: ReadVectors) -> LabelledVectors:
+        return _probes(self.rows, self.chosen, self.most_of_one, probes, read)
+
     def impostors(self, kind: Kind, probes: Probes, read: ReadVectors) -> ImpostorDistances:
         """What impostors met; makes the searches that it needs.
 
@@ -77,7 +94,7 @@ class CalibrationRows:
         """
         made = self.searches.get(probes)
         if made is None:
-            made = ImpostorSearches(_probes(self.rows, self.chosen, probes, read), {})
+            made = ImpostorSearches(self._probes(probes, read), {})
         gallery = _labels(self.rows)
         narrow = kind == "identify"
         nearest = dict(made.nearest)
@@ -100,7 +117,7 @@ class CalibrationRows:
 
     def relative_impostors(self, kind: Kind, probes: Probes, read: ReadVectors) -> ImpostorDistances:
         """`impostors` with distances relative to a cohort; searched anew whenever it is asked for."""
-        observations = _probes(self.rows, self.chosen, probes, read)
+        observations = self._probes(probes, read)
         too_few, searched = too_few_of_other_cameras(observations, _labels(self.rows))
         fallback = too_few if kind == "identify" else np.ones(len(observations), np.bool_)
         nearest = np.full((len(observations), COHORT + 1), np.inf, np.float32)
@@ -117,17 +134,17 @@ class CalibrationRows:
             return CalibrationRows(rows, {})
         if rows.same_rows(self.rows):
             return CalibrationRows(rows, self.searches)
-        if not self.searches:
-            return CalibrationRows(rows, {})
+        changed = CalibrationRows(rows, {})
+        if not self.searches or changed.most_of_one != self.most_of_one:
+            return changed
         gone, added = _difference(self.rows, rows)
         moved = np.unique(self.rows.identities[gone])
         # what is left of an identity that lost something counts as new
         new = added | np.isin(rows.identities, moved)
         vectors = _labelled(rows, new, read)
         touched = np.union1d(moved, rows.identities[added])
-        changed = CalibrationRows(rows, {})
         for probes, made in self.searches.items():
-            changed.searches[probes] = _updated(made, rows, vectors, moved, touched, changed.chosen, probes, read)
+            changed.searches[probes] = _updated(made, changed, vectors, moved, touched, probes, read)
         return changed
 
 
@@ -145,18 +162,19 @@ def search(rows: EnrolledRows, probes: LabelledVectors, exclude_camera: bool, re
 
 def _updated(
     made: ImpostorSearches,
-    rows: EnrolledRows,
+    after: CalibrationRows,
     new: LabelledVectors,
     moved: Int64,
     touched: Int64,
-    chosen: Bool,
     probes: Probes,
     read: ReadVectors,
 ) -> ImpostorSearches:
+    rows, chosen = after.rows, after.chosen
     calibrate = np.unique(rows.identities[chosen])
     kept = np.isin(made.probes.identities, calibrate) & ~np.isin(made.probes.identities, touched)
     old = made.probes.select(kept)
-    fresh = _probes(rows, chosen & ~np.isin(rows.identities, np.unique(old.identities)), probes, read)
+    anew = chosen & ~np.isin(rows.identities, np.unique(old.identities))
+    fresh = _probes(rows, anew, after.most_of_one, probes, read)
     joined = _joined(old, fresh)
     nearest = {}
     for exclude_camera, known in made.nearest.items():
@@ -170,12 +188,17 @@ def _updated(
     return ImpostorSearches(joined, nearest)
 
 
-def _probes(rows: EnrolledRows, chosen: Bool, probes: Probes, read: ReadVectors) -> LabelledVectors:
-    """The observations of chosen rows, or the tracklets that they make."""
+def _probes(rows: EnrolledRows, chosen: Bool, most: int | None, probes: Probes, read: ReadVectors) -> LabelledVectors:
+    """The observations of chosen rows, or the tracklets that they make; of each identity at most so many."""
     if probes == "images":
-        return _labelled(rows, chosen, read)
+        places = np.flatnonzero(chosen)
+        if most is not None:
+            places = places[few_of_each(rows.identities[places], rows.ids[places], most)]
+        return _labelled(rows, places, read)
     images = LabelledVectors(read(rows.ids[chosen]), rows.identities[chosen], rows.cameras[chosen])
     means = pseudo_tracklets(images)
+    if most is not None:
+        means = means.select(few_of_each(means.identities, means.cameras, most))
     if rows.offsets is None or not len(means):
         return means
     return replace(means, vectors=rows.offsets.apply(means.vectors, means.cameras))

@@ -13,7 +13,7 @@ from passerby.gallery.stores.enrolled_rows import EnrolledRows
 
 LEAST_ROWS = 2_000
 """From so many enrolled observations on it is kept; below, computing takes less than a second."""
-_FORMAT = 1  # raise it when the same rows give other distances
+_FORMAT = 2  # raise it when the same rows give other distances
 
 
 def key_of(rows: EnrolledRows, kind: Kind, probes: Probes, means: int, cohort: bool) -> str:

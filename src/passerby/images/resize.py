@@ -13,10 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Int32, UInt8, UInt32
-from passerby.numba_jit import compiled
+from passerby.small_work import is_small
 
-_BITS = 22
-_HALF = 1 << (_BITS - 1)
+BITS = 22
+"""Of the weights, behind the point."""
+HALF = 1 << (BITS - 1)
+_CALL = 1e-4  # seconds that a call in numpy takes
+_SECONDS = 3e-9  # and for one product of a value and a weight
 Table = tuple[UInt32, Int32]
 
 
@@ -34,7 +37,13 @@ def resize_into(image: UInt8, out: UInt8) -> None:
     rows = np.ascontiguousarray(image).reshape(image.shape[0], -1)
     first, weights = _weights_of_channels(image.shape[1], width)
     first_row, row_weights = _weights(image.shape[0], height)
-    _resize(rows, first, weights, first_row, row_weights, out.reshape(height, -1))
+    products = rows.shape[0] * weights.size + height * 3 * width * len(row_weights)
+    if is_small(_CALL + products * _SECONDS):
+        plain_resize(rows, first, weights, first_row, row_weights, out.reshape(height, -1))
+        return
+    from passerby.images.compiled_resize import compiled_resize
+
+    compiled_resize(rows, first, weights, first_row, row_weights, out.reshape(height, -1))
 
 
 @lru_cache(maxsize=512)
@@ -52,7 +61,7 @@ def _weights(size: int, target: int) -> Table:
     position = first + np.arange(taps)[:, None]
     weight = np.maximum(0.0, 1.0 - np.abs((position - center + 0.5) * (1.0 / support)))
     weight *= (position >= low) & (position < high)
-    fixed = (weight / weight.sum(0) * (1 << _BITS) + 0.5).astype(np.int32)
+    fixed = (weight / weight.sum(0) * (1 << BITS) + 0.5).astype(np.int32)
     return first.astype(np.uint32), fixed
 
 
@@ -64,56 +73,16 @@ def _weights_of_channels(size: int, target: int) -> Table:
     return np.asarray(positions.reshape(-1), np.uint32), np.repeat(weights, 3, axis=1)
 
 
-@compiled
-def _resize(
+def plain_resize(
     image: UInt8, first: UInt32, weights: Int32, first_row: UInt32, row_weights: Int32,
     out: UInt8,
 ) -> None:  # fmt: skip
-    """Images as rows of interleaved channels: [h, 3 w] -> [H, 3 W]."""
-    height, width = image.shape[0], out.shape[1]
-    narrow = np.empty((height, width), np.uint8)
-    total = np.empty(width, np.int32)
-    twice = width == 2 * image.shape[1] and width > 6
-    for y in range(height):
-        source, target = image[y], narrow[y]
-        if twice:
-            _double(source, weights[:, 3], weights[:, 6], target)
-            continue
-        for j in range(width):
-            total[j] = _HALF
-        for t in range(weights.shape[0]):
-            weight = weights[t]
-            offset = np.uint32(3 * t)
-            for j in range(width):
-                total[j] += np.int32(source[first[j] + offset]) * weight[j]
-        for j in range(width):
-            target[j] = total[j] >> _BITS
-    for y in range(out.shape[0]):
-        target = out[y]
-        for j in range(width):
-            total[j] = _HALF
-        for t in range(row_weights.shape[0]):
-            source, share = narrow[first_row[y] + np.uint32(t)], row_weights[t, y]
-            for j in range(width):
-                total[j] += np.int32(source[j]) * share
-        for j in range(width):
-            target[j] = total[j] >> _BITS
-
-
-@compiled
-def _double(source: UInt8, left: Int32, right: Int32, target: UInt8) -> None:
-    """A row of twice the width, the usual 64 to 128: five times as fast, because nothing has to be looked up.
-
-    Between two source pixels lie two outputs, the nearer to the one and to the other; `left` and `right` are their
-    weights. Positions are unsigned: signed ones may wrap around and are not vectorised.
-    """
-    three = np.uint64(3)
-    for x in range(np.uint64(len(source) // 3 - 1)):
-        for c in range(three):
-            here = three * x + c
-            there = here + three * (x + np.uint64(1))
-            a, b = np.int32(source[here]), np.int32(source[here + three])
-            target[there] = (a * left[0] + b * left[1] + np.int32(_HALF)) >> np.int32(_BITS)
-            target[there + three] = (a * right[0] + b * right[1] + np.int32(_HALF)) >> np.int32(_BITS)
-    target[:3] = source[:3]
-    target[-3:] = source[-3:]
+    """`compiled_resize` in numpy: sums of whole numbers, the same in any order."""
+    total = np.full((image.shape[0], out.shape[1]), HALF, np.int32)
+    for t, weight in enumerate(weights):
+        total += np.take(image, first + np.uint32(3 * t), axis=1) * weight
+    narrow = (total >> BITS).astype(np.uint8)
+    total = np.full(out.shape, HALF, np.int32)
+    for t, weight in enumerate(row_weights):
+        total += narrow[first_row + np.uint32(t)] * weight[:, None]
+    out[:] = total >> BITS

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from passerby.config.encoder import EncoderSettings
 from passerby.errors import WeightsError, unknown_name
 from passerby.files import cache_folder
-from passerby.models.hub_files import HubFile, fetch_file, take_file, where_to_get
+from passerby.models.hub_files import HubFile, take_file, where_to_get
 from passerby.models.hugging_face import find_on_hugging_face
 from passerby.models.sources import EncoderSource, is_hub_name
 
@@ -187,6 +187,8 @@ def hub_get(name: str, *, files: Iterable[Path] = (), progress: bool = True) -> 
         if local:
             take_file(file, entry.folder, local, single=len(entry.files) == 1)
         elif not (entry.folder / file.name).is_file():
+            from passerby.models.hub_download import fetch_file
+
             fetch_file(file, entry.folder, entry.name, advice=where_to_get(entry.files, entry.folder, entry.name),
                        progress=progress)  # fmt: skip
     return entry

@@ -21,7 +21,7 @@ from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.protocols import check_settings, exclusion
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.engine_of_settings import facts_of, load_for
-from passerby.evaluation.evaluate import embed_test, score_dataset
+from passerby.evaluation.evaluate import check_test_people, embed_test, score_dataset
 from passerby.evaluation.open_set.curves import OpenSetReport
 from passerby.evaluation.open_set.enrolment import evaluate_half_enrolled
 from passerby.evaluation.open_set.thresholds import Threshold
@@ -192,6 +192,7 @@ def report(
         if config is None:
             raise ConfigError(f"{folder}: holds no config.toml that names a dataset; say which one to evaluate on")
         data = load_configured(config.data, run=folder)
+    check_test_people(data)
     of_run = config.evaluation if config is not None else None
     chosen = with_changes(of_run if settings is None else settings, changes)
     if chosen.rerank is None and "rerank" not in changes:

@@ -1,7 +1,6 @@
 """The inner loops of exact ranking.
 
-Euclidean distances are compared squared. Which of two images is nearer is decided by `exact_keys` alone, in float64;
-the same two vectors have the same key wherever they stand.
+Which of two images is nearer is decided by `passerby.search.exact_keys` alone.
 """
 
 from __future__ import annotations
@@ -13,32 +12,6 @@ from passerby.numba_jit import compiled, compiled_sums
 
 _LANES = 64  # columns that are looked at together
 _INSERTION = 64  # up to so many keys insertion sort is faster
-
-
-@compiled_sums
-def exact_keys(a: Float32, b: Float32, rows: Int64, columns: Int64, cosine: bool) -> Float64:
-    """What is compared, for the pairs (a[rows[i]], b[columns[i]]).
-
-    The squared Euclidean distance, or 1 - cosine similarity (1 for a zero vector).
-    """
-    keys = np.empty(len(rows), np.float64)
-    for i in range(len(rows)):
-        x, y = a[rows[i]], b[columns[i]]
-        if cosine:
-            xy = xx = yy = 0.0
-            for k in range(len(x)):
-                p, q = np.float64(x[k]), np.float64(y[k])
-                xy += p * q
-                xx += p * p
-                yy += q * q
-            keys[i] = 1.0 - xy / np.sqrt(xx * yy) if xx * yy > 0.0 else 1.0
-        else:
-            total = 0.0
-            for k in range(len(x)):
-                difference = np.float64(x[k]) - np.float64(y[k])
-                total += difference * difference
-            keys[i] = total
-    return keys
 
 
 @compiled

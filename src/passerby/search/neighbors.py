@@ -10,13 +10,13 @@ import numpy as np
 from passerby.array_types import Float32, Float64, Int64
 from passerby.progress import progress_bar
 from passerby.search.candidates import Candidates, choose, hide, no_candidates, scan_columns, scan_rows, tidy_all
-from passerby.search.counting import exact_keys
 from passerby.search.distances import row_blocks
+from passerby.search.exact_keys import exact_keys
 from passerby.search.relevance import Relevance
 from passerby.search.tiles import Tiles, bar_length, blocks, open_tiles
 
-_BLOCK = 768  # rows and columns of a tile
-_PAIRS = 2**20  # exact keys that are held at once
+BLOCK = 768  # rows and columns of a tile
+PAIRS = 2**20  # exact keys that are held at once
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ def neighbors(vectors: Float32, k: int, *, device: str | None = None, progress: 
     n = len(vectors)
     k = min(k, n - 1)
     rows = np.arange(n)
-    parts = blocks(rows, _BLOCK)
+    parts = blocks(rows, BLOCK)
     length = bar_length(len(parts) * (len(parts) + 1) // 2, n * n, progress=progress)
     with open_tiles(vectors, vectors, cosine=False, device=device) as tiles, progress_bar("neighbours", length) as bar:
         squared = np.concatenate([tiles.screen.prepare(vectors, part)[1] for part in parts])
         offset = tiles.screen.offsets(squared)
         found = no_candidates(n, max(k, 1), tiles.screen.slack(squared, vectors.shape[1]))
-        buffer = np.empty(_BLOCK * _BLOCK, dtype=np.float32)
+        buffer = np.empty(BLOCK * BLOCK, dtype=np.float32)
         # each block with itself first: then the columns of the other tiles already have a high cut
         pairs = [(a, a) for a in range(len(parts))] + list(combinations(range(len(parts)), 2))
         prepared = (-1, np.empty((0, 0), dtype=np.float32))
@@ -102,7 +102,7 @@ def _nearest_of(
     tidy_all(found)
     indices = np.full((len(rows), found.k), -1, dtype=np.int64)
     nearest = np.full((len(rows), found.k), np.inf)
-    for part in row_blocks(len(rows), found.scores.shape[1], _PAIRS):
+    for part in row_blocks(len(rows), found.scores.shape[1], PAIRS):
         count = found.held[part]
         inside = np.arange(found.scores.shape[1]) < count[:, None]
         columns = found.columns[part][inside].astype(np.int64)
@@ -143,7 +143,7 @@ def top_k(
     cosine = metric == "cosine"
     with open_tiles(query, gallery, cosine=cosine, device=device) as tiles, progress_bar("nearest", length) as bar:
         for queries, searched in groups:
-            for rows in blocks(queries, _BLOCK):
+            for rows in blocks(queries, BLOCK):
                 found, keys = _nearest(tiles, rows, searched, min(k, len(searched)), relevance)
                 indices[rows, : found.shape[1]] = found
                 nearest[rows, : found.shape[1]] = keys if cosine else np.sqrt(keys)
@@ -158,8 +158,8 @@ def _nearest(tiles: Tiles, rows: Int64, searched: Int64, k: int, relevance: Rele
     block = tiles.queries(rows)
     found = no_candidates(len(rows), k, block.slack)
     found.farthest_score[:] = -np.inf  # not asked for
-    buffer = np.empty(len(rows) * min(_BLOCK, len(searched)), dtype=np.float32)
-    for columns in blocks(searched, _BLOCK):
+    buffer = np.empty(len(rows) * min(BLOCK, len(searched)), dtype=np.float32)
+    for columns in blocks(searched, BLOCK):
         right = tiles.gallery_block(columns)
         scores = tiles.scores(block.doubled, right, buffer)
         if relevance is not None and relevance.exclude == "same_label_and_source":

@@ -1,7 +1,7 @@
 """Exact ranking in bounded memory: no full distance matrix, no full sort.
 
 Every pair is screened by a float32 product, tile by tile. Where the screen's error bound cannot tell which of two
-images is nearer, exact distances decide (`passerby.search.counting.exact_keys`), and between equal ones the smaller
+images is nearer, exact distances decide (`passerby.search.exact_keys`), and between equal ones the smaller
 gallery index. The result is that of a stable sort by exact distances, whatever the tiles and the number of threads.
 """
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from passerby.array_types import Float32, Float64, Int64
 from passerby.progress import ProgressBar, progress_bar
-from passerby.search.counting import add_bonus, count_rows, exact_keys, place_close, sort_within
+from passerby.search.counting import add_bonus, count_rows, place_close, sort_within
+from passerby.search.exact_keys import exact_keys
 from passerby.search.key_discounts import Bonus
 from passerby.search.relevance import Relevance
 from passerby.search.relevant_ranks import Ranks

@@ -63,12 +63,21 @@ class Screen:
         return np.nextafter(bound.astype(np.float32), np.float32(np.inf))  # an upper bound after rounding, never 0
 
 
-def make_screen(query: Float32, gallery: Float32, *, cosine: bool) -> Screen:
-    """Centre, scale and longest vector for these two sets."""
+def make_screen(query: Float32, gallery: Float32, *, cosine: bool, centered: bool = True) -> Screen:
+    """Centre, scale and longest vector for these two sets.
+
+    Args:
+        query: [n, dim].
+        gallery: [m, dim].
+        cosine: as of `Screen`.
+        centered: subtract a common centre; without it vectors of one length keep one length.
+    """
     if cosine:
         return Screen(True, np.zeros(gallery.shape[1], np.float32), 1.0, 1.0)
     some = gallery[:: max(1, len(gallery) // _CENTER_ROWS)]  # any centre is a right one
     center = some.mean(axis=0, dtype=np.float64).astype(np.float32)
+    if not centered:
+        center[:] = 0
     longest_gallery = longest_row(gallery, center)
     longest = max(longest_gallery, longest_row(query, center))
     scale = 1.0 if longest == 0 or 2.0**-20 < longest < 2.0**20 else 2.0 ** -float(np.round(np.log2(longest)))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from passerby.array_types import Bool, Float64, Int64
 from passerby.embedding.camera_statistics import CameraStatistics
 from passerby.embedding.tracklet import Tracklet
-from passerby.errors import MissingExtraError
 from passerby.tracking.tracklet_calibration import TrackletCalibration, log_ratios
 from passerby.tracking.travel_times import TravelTimes, too_soon
 
-_FORBIDDEN = 1e9  # large and finite: in average linkage it outweighs everything and still adds up
 _TOLERANCE = 1  # frames in which two boxes of one camera may be the same person's
 
 
@@ -68,9 +64,9 @@ def stitch(
         ratios = log_ratios(calibration, 1 - stacked @ stacked.T, cameras[:, None] == cameras[None])
         cost[np.ix_(rows, rows)] = -ratios
     groups = _continue_tracks(tracklets, cost, seen, apart)
-    members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
     crops = np.where(seen, [len(t.vectors) for t in tracklets], 0)
-    merged = _average_linkage(members, cost, crops, apart, limit=float(np.log(prior / (1 - prior))))
+    table, weights = _costs_of_groups(groups, cost, crops, apart)
+    merged = _average_linkage(table, weights, limit=float(np.log(prior / (1 - prior))))
     return _in_order(merged[groups], tracklets)
 
 
@@ -112,30 +108,64 @@ def _gap(first: Tracklet, second: Tracklet) -> float:
     return max(first.start, second.start) - min(first.end, second.end)
 
 
-def _average_linkage(members: Sequence[Int64], cost: Float64, crops: Int64, apart: Bool, *, limit: float) -> Int64:
-    """Cluster of each group. Groups none of whose pieces has a vector stay alone."""
-    count = len(members)
-    table = np.zeros((count, count))
-    for a in range(count):
-        for b in range(a + 1, count):
-            table[a, b] = table[b, a] = _cost_of(members[a], members[b], cost, crops, apart)
-    if count == 1:
-        return np.zeros(1, np.int64)
-    hierarchy, spatial = _scipy()
-    shift = float(table.min())  # scipy wants distances; average linkage does not mind a constant
-    table -= shift
-    np.fill_diagonal(table, 0)
-    tree = hierarchy.linkage(spatial.squareform(table, checks=False), "average")
-    return np.asarray(hierarchy.fcluster(tree, limit - shift, "distance"), np.int64) - 1
+def _costs_of_groups(groups: Int64, cost: Float64, crops: Int64, apart: Bool) -> tuple[Float64, Float64]:
+    """Mean cost of each two groups' pairs of pieces, weighted by their crops, [g, g], and the crops of each group [g].
+
+    Infinite for groups that cannot be one person, for those without a vector, and on the diagonal.
+    """
+    order = np.argsort(groups, kind="stable")
+    begins = np.flatnonzero(np.diff(groups[order], prepend=-1))
+
+    def summed(pairs: Float64) -> Float64:
+        rows: Float64 = np.add.reduceat(pairs[np.ix_(order, order)], begins, axis=0)
+        both: Float64 = np.add.reduceat(rows, begins, axis=1)
+        return both
+
+    weights = np.add.reduceat(crops[order].astype(np.float64), begins)
+    pairs = np.outer(weights, weights)
+    table = summed(cost * np.outer(crops, crops)) / np.maximum(pairs, 1)
+    table[(pairs == 0) | (summed(apart.astype(np.float64)) > 0)] = np.inf
+    np.fill_diagonal(table, np.inf)
+    return table, weights
 
 
-def _cost_of(first: Int64, second: Int64, cost: Float64, crops: Int64, apart: Bool) -> float:
-    """Mean cost of two groups' pairs of pieces, weighted by their crops; pieces without a vector have none."""
-    if apart[np.ix_(first, second)].any():
-        return _FORBIDDEN
-    weight = np.outer(crops[first], crops[second])
-    total = int(weight.sum())
-    return float((cost[np.ix_(first, second)] * weight).sum()) / total if total else _FORBIDDEN
+def _average_linkage(table: Float64, weights: Float64, *, limit: float) -> Int64:
+    """Cluster of each group [g]: the average is over all pairs of crops, however many groups a cluster was made of.
+
+    By chains of nearest neighbours (Murtagh, The Computer Journal 26, 1983): two clusters that are each other's nearest
+    are joined at once, since nothing that is joined later comes nearer to them; the same holds for a cluster whose
+    nearest is beyond the limit, which is finished.
+    """
+    table, weights = table.copy(), weights.copy()
+    label = np.arange(len(table))
+    waiting, chain = set(range(len(table))), [0]
+    while waiting:
+        last = chain[-1] if chain else min(waiting)
+        chain = chain or [last]
+        nearest = int(table[last].argmin())
+        if len(chain) > 1 and table[last, chain[-2]] <= table[last, nearest]:
+            nearest = chain[-2]  # of equally near ones, so that the chain ends
+        if table[last, nearest] > limit:
+            chain.pop()
+            waiting.remove(last)
+        elif len(chain) > 1 and nearest == chain[-2]:
+            chain = chain[:-2]
+            waiting.remove(last)
+            label[label == last] = nearest
+            _merge(table, weights, last, nearest)
+        else:
+            chain.append(nearest)
+    return label
+
+
+def _merge(table: Float64, weights: Float64, gone: int, kept: int) -> None:
+    """Make one cluster of two; the infinite cost of what cannot be joined stays infinite."""
+    total = weights[gone] + weights[kept]
+    both = (weights[gone] * table[gone] + weights[kept] * table[kept]) / total
+    both[[gone, kept]] = np.inf
+    table[kept], table[:, kept] = both, both
+    table[gone], table[:, gone] = np.inf, np.inf
+    weights[kept] = total
 
 
 def _in_order(labels: Int64, tracklets: Sequence[Tracklet]) -> Int64:
@@ -145,10 +175,3 @@ def _in_order(labels: Int64, tracklets: Sequence[Tracklet]) -> Int64:
         first[label] = min(first.get(label, (own.start, place)), (own.start, place))
     number = {label: n for n, label in enumerate(sorted(first, key=lambda label: first[label]))}
     return np.array([number[label] for label in labels.tolist()], np.int64)
-
-
-def _scipy() -> tuple[Any, Any]:
-    try:
-        return importlib.import_module("scipy.cluster.hierarchy"), importlib.import_module("scipy.spatial.distance")
-    except ImportError:
-        raise MissingExtraError("scipy", "track", "joining tracklets") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -44,7 +43,7 @@ def track(
     threshold: float | None = None,
     calibration: TrackletCalibration | None = None,
     first_frame: int | None = None,
-    film_out: bool = False,
+    film_out: bool = True,
     thumbnails: bool = True,
     progress: bool = True,
     settings: TrackingSettings | None = None,
@@ -68,7 +67,8 @@ def track(
         threshold: cosine distance below which two tracklets count as one person's; default: the calibration.
         calibration: how to read distances; default: what lies beside the encoder, else its threshold.
         first_frame: number that files of boxes give a film's first frame.
-        film_out: also write the films with boxes and numbers drawn in.
+        film_out: among them the films with boxes and numbers drawn in; the films are decoded again for it, so that
+            there is none of a camera's address.
         thumbnails: keep small pictures of people for the report.
         progress: show a bar.
         settings: everything else.
@@ -115,7 +115,7 @@ def track(
             if any(note.startswith("interrupted") for note in followed[-1].notes):
                 break
     result = _join(followed, len(sources), law, times, chosen, model)
-    return result if out is None else replace(result, folder=write_result(result, Path(out), films=film_out))
+    return result if out is None else write_result(result, Path(out), films=film_out, progress=progress)
 
 
 def _advance(bar: ProgressBar) -> Any:

@@ -215,6 +215,83 @@ def test_processes_write_while_one_copies_all_files(tmp_path: Path, elsewhere: E
     assert set(elsewhere(path)) == expected
 
 
+HOLD = """
+    import sys
+    from passerby.gallery.gallery import Gallery
+    with Gallery.open(sys.argv[1], read_only=sys.argv[2] == "read") as gallery:
+        print(len(gallery), flush=True)
+        sys.stdin.readline()
+        if sys.argv[2] == "write":
+            gallery.enroll("theirs", vectors=__import__("numpy").ones(16))
+        elif sys.argv[2] == "kill":
+            gallery.enroll("theirs", vectors=__import__("numpy").ones(16))
+            __import__("os").kill(__import__("os").getpid(), 9)
+"""
+
+
+def beside(path: Path) -> set[str]:
+    return {found.name.removeprefix(path.name) for found in path.parent.glob(path.name + "?*")}
+
+
+@posix
+def test_who_only_reads_leaves_no_file_behind(tmp_path: Path, elsewhere: Elsewhere) -> None:
+    path = tmp_path / "people.gallery"
+    elsewhere(path, "ada")
+    with Gallery.open(path, read_only=True) as gallery:
+        assert len(gallery) == 1
+        assert beside(path) == {"-wal", "-shm"}
+    assert beside(path) == set()
+
+
+@posix
+@pytest.mark.parametrize("mode", ["read", "write"])
+def test_a_log_that_another_process_uses_stays(tmp_path: Path, elsewhere: Elsewhere, mode: str) -> None:
+    path = tmp_path / "people.gallery"
+    elsewhere(path, "ada")
+    with start(HOLD, path, mode) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "1\n"
+        Gallery.open(path, read_only=True).close()
+        assert beside(path) == {"-wal", "-shm"}
+        other.communicate("\n")
+    assert other.returncode == 0
+    assert beside(path) == set()
+    assert elsewhere(path) == ["ada", *(["theirs"] if mode == "write" else [])]
+
+
+@posix
+def test_the_log_of_a_killed_process_is_kept_by_who_only_reads(tmp_path: Path, elsewhere: Elsewhere) -> None:
+    path = tmp_path / "people.gallery"
+    elsewhere(path, "ada")
+    with start(HOLD, path, "kill") as other:
+        other.communicate("\n")
+    size = path.with_name(path.name + "-wal").stat().st_size
+    assert size > 0
+    with Gallery.open(path, read_only=True) as gallery:
+        assert len(gallery) == 2
+    assert path.with_name(path.name + "-wal").stat().st_size == size
+    assert elsewhere(path) == ["ada", "theirs"]
+
+
+@posix
+def test_readers_come_and_go_while_others_write(tmp_path: Path, elsewhere: Elsewhere) -> None:
+    path = tmp_path / "people.gallery"
+    elsewhere(path, "ada")
+    reading = """
+        import sys
+        from passerby.gallery.gallery import Gallery
+        for _ in range(60):
+            with Gallery.open(sys.argv[1], read_only=True) as gallery:
+                assert len(gallery) >= 1
+    """
+    with start(reading, path) as first, start(reading, path) as second:
+        for number in range(30):
+            elsewhere(path, f"p{number}")
+    assert first.returncode == second.returncode == 0
+    assert elsewhere(path) == ["ada", *(f"p{number}" for number in range(30))]
+    assert beside(path) == set()
+
+
 def test_two_openings_are_one_store(tmp_path: Path) -> None:
     path = tmp_path / "people.gallery"
     first, second = Gallery.open(path), Gallery.open(path)

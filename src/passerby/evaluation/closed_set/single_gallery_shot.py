@@ -13,7 +13,7 @@ import numpy as np
 
 from passerby.array_types import Float32, Float64, Int64
 from passerby.numba_jit import compiled
-from passerby.search.counting import exact_keys
+from passerby.search.exact_keys import exact_keys
 from passerby.search.relevance import Relevance
 
 _PAIRS = 2**20  # exact keys that are held at once

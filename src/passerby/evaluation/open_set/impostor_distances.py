@@ -206,6 +206,17 @@ def calibrating(identities: Int64, most: int = MOST_IDENTITIES) -> Bool:
     return np.isin(identities, people[np.argpartition(_hashes(people), most)[:most]])
 
 
+def few_of_each(identities: Int64, numbers: Int64, most: int) -> Bool:
+    """Of each identity's rows the `most` with the smallest hash of their number, [n]; others' rows change nothing."""
+    order = np.lexsort((_hashes(numbers), identities))
+    ascending = identities[order]
+    first = np.flatnonzero(np.diff(ascending, prepend=ascending[:1] - 1))
+    rank = np.arange(len(order)) - np.repeat(first, np.diff(np.append(first, len(order))))
+    kept = np.zeros(len(order), dtype=np.bool_)
+    kept[order[rank < most]] = True
+    return kept
+
+
 def _different(numbers: Int64) -> Int64:
     """The different numbers, ascending; quick where they nearly ascend, as those of a gallery do."""
     ascending = np.sort(numbers, kind="stable")

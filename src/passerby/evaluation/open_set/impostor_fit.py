@@ -143,9 +143,10 @@ def written_down(grid: Float64, p: Float64) -> tuple[Float64, Float64]:
 
 
 def _ascending(impostors: ImpostorDistances) -> tuple[Float64, Float64]:
-    """Distances and weights by distance."""
-    order = np.argsort(impostors.distances, kind="stable")
-    return impostors.distances[order], person_weights(impostors.identities)[order]
+    """Distances and weights by distance; equal ones by weight, so that the order of the rows changes no last digit."""
+    weights = person_weights(impostors.identities)
+    order = np.lexsort((weights, impostors.distances))
+    return impostors.distances[order], weights[order]
 
 
 def _share(distances: Float64, weights: Float64, at: Float64) -> Float64:

@@ -15,11 +15,13 @@ from passerby.array_types import Bool, Float32, Float64, Int64
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
 from passerby.evaluation.inputs import as_cameras
 from passerby.search import arrays
-from passerby.search.counting import exact_keys
+from passerby.search.exact_keys import exact_keys
 from passerby.search.relevance import METRICS
 
 _TILE = 2**22  # distances that are held at once
 _COLUMNS = 16384  # enrolled vectors of a tile; an identity with more of them makes a longer one
+_MANY = 2**26  # pairs from which on most are only screened
+_FIRST = 4096  # enrolled vectors among which all are looked at, so that there are distances to screen by
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,10 @@ class NearestIdentities:
             metric: as in the search.
             exclude_camera: as in the search.
         """
-        new = search_nearest_identities(observations, enrolled, metric=metric, exclude_camera=exclude_camera)
+        certain_to = np.where(self.depth >= 2, self.distances[:, 1], np.inf)
+        new = search_nearest_identities(
+            observations, enrolled, metric=metric, exclude_camera=exclude_camera, within=certain_to
+        )
         keep = np.arange(2) < self.depth[:, None]
         # up to the last certain distance nothing is missing; beyond it an erased search result may have been nearer
         limit = np.where(self.depth >= 2, np.inf, np.where(self.depth == 1, self.distances[:, 0], -np.inf))
@@ -139,7 +144,12 @@ class NearestIdentities:
 
 
 def search_nearest_identities(
-    observations: LabelledVectors, enrolled: LabelledVectors, *, metric: str = "euclidean", exclude_camera: bool = True
+    observations: LabelledVectors,
+    enrolled: LabelledVectors,
+    *,
+    metric: str = "euclidean",
+    exclude_camera: bool = True,
+    within: Float64 | None = None,
 ) -> NearestIdentities:
     """The two nearest identities of each observation, its own left out.
 
@@ -148,6 +158,7 @@ def search_nearest_identities(
         enrolled: whom they are compared with, [m]; the observations themselves may be among them.
         metric: "euclidean" or "cosine".
         exclude_camera: also leave out what the observation's own camera took (a camera -1 is nobody's own).
+        within: distances beyond which nothing needs to be found, [n]; None: no bound.
 
     Raises:
         ConfigError: an unknown metric.
@@ -159,7 +170,12 @@ def search_nearest_identities(
     distances, identities = np.full((n, 2), np.inf), np.full((n, 2), -1, dtype=np.int64)
     if n and len(enrolled):
         arrays.check_same_dim(observations.vectors, enrolled.vectors, "observations", "enrolled")
-        _search(observations, enrolled, metric == "cosine", exclude_camera, distances, identities)
+        cosine = metric == "cosine"
+        if n * len(enrolled) < _MANY or len(enrolled) < 2 * _FIRST:
+            _search(observations, enrolled, cosine, exclude_camera, distances, identities)
+        else:
+            bound = np.full(n, np.inf) if within is None else within
+            _search_many(observations, enrolled, cosine, exclude_camera, distances, identities, bound)
     return NearestIdentities(distances, identities, np.full(n, 2, dtype=np.int64))
 
 
@@ -198,6 +214,34 @@ def _search(
                 np.concatenate([distances[part], found], axis=1), np.concatenate([identities[part], labels], axis=1)
             )
             distances[part], identities[part] = both.distances, both.identities
+
+
+def _search_many(
+    observations: LabelledVectors,
+    enrolled: LabelledVectors,
+    cosine: bool,
+    exclude_camera: bool,
+    distances: Float64,
+    identities: Int64,
+    within: Float64,
+) -> None:
+    """Where there is nothing to screen by yet, a few of the vectors are searched first."""
+    from passerby.evaluation.open_set.screened_search import search_screened  # needs numba
+
+    unbounded = np.flatnonzero(np.isinf(within))
+    if len(unbounded):
+        few = enrolled.select(np.arange(0, len(enrolled), len(enrolled) // _FIRST))
+        found = np.full((len(unbounded), 2), np.inf), np.full((len(unbounded), 2), -1, dtype=np.int64)
+        _search(observations.select(unbounded), few, cosine, exclude_camera, *found)
+        distances[unbounded], identities[unbounded] = found
+    search_screened(
+        (observations.vectors, enrolled.vectors),
+        (observations.identities, enrolled.identities),
+        (observations.cameras, enrolled.cameras) if exclude_camera else None,
+        within,
+        cosine=cosine,
+        nearest=(distances, identities),
+    )
 
 
 def _prepared(vectors: Float32, cosine: bool) -> tuple[Float32, Float32]:

@@ -12,7 +12,7 @@ from passerby.array_types import Float64, Int64
 from passerby.errors import EmbeddingError
 from passerby.evaluation.inputs import check_name
 from passerby.search import arrays
-from passerby.search.counting import exact_keys
+from passerby.search.exact_keys import exact_keys
 from passerby.search.relevance import METRICS
 
 

@@ -25,11 +25,11 @@ from passerby.array_types import Float32, Float64, Int32, Int64
 from passerby.config.evaluation import RerankSettings
 from passerby.config.group_validation import parse_settings
 from passerby.search import arrays
-from passerby.search.counting import exact_keys
 from passerby.search.distances import pairwise, rank_rows, row_blocks
+from passerby.search.exact_keys import exact_keys
 from passerby.search.key_discounts import Bonus
 from passerby.search.memory_need import check_memory
-from passerby.search.neighbors import neighbors
+from passerby.search.neighbors import BLOCK, PAIRS, neighbors
 from passerby.search.ranking import match_ranks
 from passerby.search.relevance import Relevance
 from passerby.search.relevant_ranks import Ranks
@@ -38,6 +38,9 @@ from passerby.search.tiles import WORKERS
 
 _ROWS = 2048  # sparse rows that are made at once
 _SPARSE_ENTRIES = 2**19  # of sparse rows that are held at once
+_ENTRIES = 2**23  # of the result that are made at a time
+_COLUMNS = 4096  # gallery vectors whose float64 distances are held at once
+_FIXED = 16 * 2**20  # bytes of threads and compiled code
 _LARGEST_SET = 3
 """Sets of averaged neighbours have about so many times k1 + 1 entries on re-ID vectors."""
 _SMALLEST_LAMBDA = 1e-4  # below, differences of D drown in the rounding of J
@@ -89,7 +92,7 @@ def rerank_k_reciprocal(
     _check_memory(len(query), len(gallery), query.shape[1], settings, result=True)
     sets = neighborhoods(np.concatenate([query, gallery]), len(query), settings, device=device, progress=progress)
     result = np.empty((len(query), len(gallery)), dtype=np.float32)
-    for rows in row_blocks(len(query), len(gallery)):
+    for rows in row_blocks(len(query), len(gallery), _ENTRIES):
         result[rows] = sets.distances(rows)
     return result
 
@@ -139,15 +142,21 @@ def rank_reranked(
 
 
 def _check_memory(queries: int, gallery: int, dim: int, settings: RerankSettings, *, result: bool) -> None:
-    """Vectors, neighbour lists, the sparse sets of all, and the [q, g] result where it is asked for."""
+    """The larger of what searching neighbours and encoding them holds, the [q, g] result, and blocks of fixed sizes."""
     n = queries + gallery
-    k = settings.k1 + 1
-    vectors = 4 * n * dim
-    lists = 16 * n * k
-    sets = 12 * n * min(_LARGEST_SET * k, n) * (2 if settings.k2 > 1 else 1)
-    need = vectors + lists + sets + (4 * queries * gallery if result else 0)
+    k, near = settings.k1 + 1, max(settings.k1, settings.k2 - 1)
+    candidates = n * (2 * near + 32)
+    entries = n * min(_LARGEST_SET * k, n)
+    lists = 16 * n * near + 4 * n * k
+    # sparse rows of sets, and twice those of their means: in parts and joined, or as they are and turned inside out
+    encoding = lists + (20 if settings.k2 > 1 else 16) * entries
+    searching = lists + 8 * n * k + 8 * candidates + 48 * n
+    blocks = 40 * min(PAIRS, candidates) + 12 * max(gallery, _SPARSE_ENTRIES) + 16 * dim * (BLOCK + _COLUMNS)
+    if result:
+        block = min(queries * gallery, _ENTRIES)
+        blocks += 12 * block + 32 * min(block, _ENTRIES // max(gallery, 1) * _COLUMNS) + 4 * queries * gallery
     check_memory(
-        need,
+        4 * n * dim + max(searching, encoding) + blocks + _FIXED,
         f"re-ranking {queries:,} queries among {gallery:,} vectors",
         "re-rank fewer queries at once or a smaller k1"
         + (", or score them without the [q, g] result (evaluate_embeddings(..., rerank=...))" if result else ""),
@@ -211,14 +220,25 @@ class Neighborhoods:
     def distances(self, rows: slice) -> Float32:
         """Re-ranked distances [rows, g]."""
         share = self.settings.lambda_value
-        plain = pairwise(self.joint[: self.queries][rows], self.joint[self.queries :], "euclidean")
-        if self.settings.blend == "normalized":
-            largest = self.largest[: self.queries][rows, None]
-            plain = np.divide(plain * plain, largest, out=np.zeros_like(plain), where=largest > 0)
+        query, gallery = self.joint[: self.queries][rows], self.joint[self.queries :]
         starts, columns, values = self.jaccard(rows)
-        jaccard = np.ones_like(plain)
-        jaccard[np.repeat(np.arange(len(plain)), np.diff(starts)), columns] = values
-        return np.asarray((1.0 - share) * jaccard + share * plain, dtype=np.float32)
+        row = np.repeat(np.arange(len(query), dtype=np.int32), np.diff(starts))
+        order = np.argsort(columns, kind="stable")
+        out = np.empty((len(query), len(gallery)), dtype=np.float32)
+        for first in range(0, len(gallery), _COLUMNS):
+            part = slice(first, first + _COLUMNS)
+            plain = pairwise(query, gallery[part], "euclidean")
+            if self.settings.blend == "normalized":
+                largest = self.largest[: self.queries][rows, None]
+                plain = np.divide(plain * plain, largest, out=np.zeros_like(plain), where=largest > 0)
+            plain *= share
+            here = order[slice(*np.searchsorted(columns, [first, first + _COLUMNS], sorter=order))]
+            near = row[here], columns[here] - first
+            known = (1.0 - share) * values[here] + plain[near]
+            plain += 1.0 - share  # J is 1 where nothing else is known
+            plain[near] = known
+            out[:, part] = plain
+        return out
 
 
 def neighborhoods(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import importlib
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,8 +25,15 @@ def identity_color(identity: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def write_annotated_film(path: Path, film: TrackedFilm) -> None:
+def write_annotated_film(
+    path: Path, film: TrackedFilm, *, advance: Callable[[int], object] = lambda frames: None
+) -> None:
     """Decode the film again and write it as H.264 (MPEG-4 where PyAV has none); filled boxes are thin.
+
+    Args:
+        path: of the new film.
+        film: what was found in it.
+        advance: called with the number of frames that were read.
 
     Raises:
         DataError: the film cannot be read any more.
@@ -40,6 +48,7 @@ def write_annotated_film(path: Path, film: TrackedFilm) -> None:
         stream.time_base = stream.codec_context.time_base = Fraction(1, _TICKS)
         last = -1
         for frame in read_frames(film.source, last=film.frames):
+            advance(1)
             if frame.image is None:
                 continue
             drawn = draw_identities(frame.image, film.rows, by_frame.get(frame.index, []))

@@ -188,13 +188,23 @@ class FileGuard:
     def close(self) -> None:
         """Close the descriptors; the log of a file that was deleted, or overwritten, goes with its content.
 
-        It is of no use to any other, and SQLite would take it for the log of what is there now.
+        It is of no use to any other, and SQLite would take it for the log of what is there now. An empty log goes, too,
+        if no other process has the file open: a connection that only reads makes one, and cannot delete it.
         """
         gone = os.fstat(self._descriptor).st_nlink == 0 or (self.file_fault() == OVERWRITTEN and self.is_last())
-        if gone and self._logs == (inode(self._log), inode(self._memory)):
+        if (gone or self._is_log_spent()) and self._logs == (inode(self._log), inode(self._memory)):
             os.unlink(self._log)
             os.unlink(self._memory)
         self.close_descriptors()
+
+    def _is_log_spent(self) -> bool:
+        """Whether the log is empty, and stays so until the descriptors are closed, since nobody can open the file."""
+        if not (self.lasting and self._writable and self._logs and self._logs[0]) or not self.is_last():
+            return False
+        try:
+            return self.file_fault() == "" and os.stat(self._log).st_size == 0
+        except OSError:
+            return False
 
     def is_last(self) -> bool:
         """Whether no other process has the file open; then none can open it before the descriptors are closed."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -125,19 +126,22 @@ def read_all(db: sqlite3.Connection, connect: Connect, index: ExactIndex, storag
             bounds = [used * part // len(readers) for part in range(len(readers) + 1)]
             with ThreadPoolExecutor(len(readers), thread_name_prefix="vectors") as pool:
                 parts = [pool.submit(vectors.read, *part) for part in zip(readers, bounds, bounds[1:], strict=False)]
-                slots = _read_columns(db, index, end)
+                slots, timed = _read_columns(db, index, end)
             for part in parts:
                 part.result()
         else:
-            slots = _read_columns(db, index, end)
+            slots, timed = _read_columns(db, index, end)
             vectors.read(db, 0, used)
-    _read_times(db, index, slots)
+    if timed:
+        _read_times(db, index, slots, timed)
     vectors.check()
 
 
 def _size(db: sqlite3.Connection, location: str) -> tuple[int, int]:
     """How many blocks of vectors there are, and the end of the slots that observations use."""
-    least, end = db.execute("SELECT coalesce(min(slot), 0), coalesce(max(slot) + 1, 0) FROM observations").fetchone()
+    # one at a time: each is then read from an end of the table, and not from all rows
+    (least,) = db.execute("SELECT coalesce(min(slot), 0) FROM observations").fetchone()
+    (end,) = db.execute("SELECT coalesce(max(slot) + 1, 0) FROM observations").fetchone()
     (blocks,) = db.execute("SELECT coalesce(max(block) + 1, 0) FROM vectors").fetchone()
     limit = blocks * VECTORS_PER_BLOCK
     if least < 0 or end > limit:
@@ -166,12 +170,14 @@ def _further(db: sqlite3.Connection, connect: Connect, count: int) -> Iterator[l
             one.close()
 
 
-def _read_columns(db: sqlite3.Connection, index: ExactIndex, end: int) -> Int64:
-    """All but the times; the slots of the rows that were read."""
+def _read_columns(db: sqlite3.Connection, index: ExactIndex, end: int) -> tuple[Int64, int]:
+    """All but the times; the slots of the rows that were read, and how many of them have a time."""
     slots = [np.zeros(0, np.int64)]
+    timed = 0
     for first in range(0, end, _ROWS):
-        rows, *lists = db.execute(
-            f"SELECT count(*), group_concat(slot), group_concat(id), group_concat(ifnull(identity, {NOBODY})), "
+        rows, times, *lists = db.execute(
+            "SELECT count(*), count(time), group_concat(slot), group_concat(id), "
+            f"group_concat(ifnull(identity, {NOBODY})), "
             "group_concat(ifnull(camera, -1)) FROM observations NOT INDEXED WHERE slot >= ? AND slot < ?",
             (first, first + _ROWS),
         ).fetchone()
@@ -181,14 +187,13 @@ def _read_columns(db: sqlite3.Connection, index: ExactIndex, end: int) -> Int64:
                 raise TypeError("something else where whole numbers belong")
             index.put(own, ids, identities, cameras, np.full(rows, np.nan))
             slots.append(own)
-    return np.concatenate(slots)
+            timed += times
+    return np.concatenate(slots), timed
 
 
-def _read_times(db: sqlite3.Connection, index: ExactIndex, slots: Int64) -> None:
+def _read_times(db: sqlite3.Connection, index: ExactIndex, slots: Int64, timed: int) -> None:
     """Those of the observations in `slots`; row by row, so not while threads wait for the interpreter."""
-    (timed,) = db.execute("SELECT count(time) FROM observations").fetchone()
-    if timed:
-        found = (time for (time,) in db.execute("SELECT time FROM observations ORDER BY slot"))
-        index.times[np.sort(slots)] = (
-            np.fromiter(found, np.float64, len(slots)) if timed == len(slots) else np.array(list(found), np.float64)
-        )
+    found = chain.from_iterable(db.execute("SELECT time FROM observations ORDER BY slot"))
+    index.times[np.sort(slots)] = (
+        np.fromiter(found, np.float64, len(slots)) if timed == len(slots) else np.array(list(found), np.float64)
+    )

@@ -18,7 +18,7 @@ from passerby.gallery.stores.sqlite.checksums import SALVAGE, block_sum
 from passerby.gallery.stores.sqlite.first_reading import Connect, read_all
 from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.slots import DTYPES, by_block
-from passerby.gallery.stores.sqlite.text_slots import read_text
+from passerby.gallery.stores.sqlite.text_slots import read_texts
 from passerby.plain_names import plain_key, plain_name
 from passerby.search.camera_offsets import CameraOffsets
 from passerby.search.index import NOBODY, ExactIndex
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from passerby.embedding.camera_statistics import CameraStatistics
 
 _REMEMBERED = 16
+_TEXTS = 1024  # that are parsed at a time
 
 
 class Memory:
@@ -137,18 +138,20 @@ class Memory:
             "LEFT JOIN texts t ON t.slot = i.text WHERE i.revision > ?",
             (self.revision,),
         )
-        for identity, text, unknown, expires, created, merged in rows:
-            texts = read_text(text, self.location)
-            self._forget_identity(identity)
-            self.names[texts["name"]] = identity
-            self.writings.setdefault(plain_key(texts["name"]), set()).add(identity)
-            if unknown:
-                self.unknown.add(identity)
-            if merged is not None:
-                self.merged[identity] = merged
-            self.identities[identity] = IdentityRecord(
-                identity, texts["name"], texts["notes"], texts["consent"], expires, bool(unknown), created, merged
-            )
+        while some := rows.fetchmany(_TEXTS):
+            texts = read_texts([row[1] for row in some], self.location)
+            for (identity, _, unknown, expires, created, merged), text in zip(some, texts, strict=True):
+                name = text["name"]
+                self._forget_identity(identity)
+                self.names[name] = identity
+                self.writings.setdefault(plain_key(name), set()).add(identity)
+                if unknown:
+                    self.unknown.add(identity)
+                if merged is not None:
+                    self.merged[identity] = merged
+                self.identities[identity] = IdentityRecord(
+                    identity, name, text["notes"], text["consent"], expires, bool(unknown), created, merged
+                )
         for (identity,) in db.execute("SELECT id FROM erased_identities WHERE revision > ?", (self.revision,)):
             self._forget_identity(identity)
             self.identities.pop(identity, None)
@@ -156,13 +159,14 @@ class Memory:
     def _forget_identity(self, identity: int) -> None:
         """Drop what finds an identity or its kind."""
         known = self.identities.get(identity)
-        if known is not None and self.names.get(known.name) == identity:
+        if known is None:
+            return
+        if self.names.get(known.name) == identity:
             del self.names[known.name]
-        if known is not None:
-            key = plain_key(known.name)
-            self.writings.get(key, set()).discard(identity)
-            if not self.writings.get(key):
-                self.writings.pop(key, None)
+        key = plain_key(known.name)
+        self.writings.get(key, set()).discard(identity)
+        if not self.writings.get(key):
+            self.writings.pop(key, None)
         self.unknown.discard(identity)
         self.merged.pop(identity, None)
 
