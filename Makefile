@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # make TORCH="torch==2.13.0+cpu" with PyTorch's CPU index as pip's extra index.
 TORCH  ?= torch==2.13.0
 
-.PHONY: demo test check docs format clean env
+.PHONY: demo test check coverage docs format clean env
 env: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
@@ -19,14 +19,21 @@ $(VENV)/.installed: pyproject.toml
 demo: env
 	$(BIN)/passerby demo --out demo
 
-test: env
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+SUITE := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+test: env
+	$(SUITE)
+
+# with `make check test` the fast tests run once: they are part of the suite
 check: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(if $(filter test,$(MAKECMDGOALS)),,$(SUITE) -m "not slow")
+
+# lines that the suite runs, those in processes of its own too; slower than `test`
+coverage: env
+	$(SUITE) --cov --cov-report=term --cov-report=html:coverage
 
 docs: env
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs site
@@ -36,4 +43,4 @@ format: env
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) demo site docs/reference .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) demo site coverage docs/reference .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -6,6 +6,8 @@ import tempfile
 # before torch, OpenBLAS and numba are imported; processes that tests start inherit it
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+# where a test asks for more threads, those that wait leave the processor to others
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # what one test finds out about an engine must not decide another, nor reach the user's cache
 os.environ["PASSERBY_CACHE"] = tempfile.mkdtemp(prefix="passerby-test-cache-")

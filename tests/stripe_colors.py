@@ -9,6 +9,7 @@ class StripeColors:
 
     name = "torch"
     dim = 24
+    threads = 1
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         width = images.shape[3]

@@ -7,7 +7,7 @@ import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -39,7 +39,8 @@ def people(identities: int, images: int, *, seed: int = 0, spread: float = 0.05,
     centres = draw.standard_normal((identities, 1, dim))
     vectors = centres / np.linalg.norm(centres, axis=2, keepdims=True)
     vectors = vectors + spread * draw.standard_normal((identities, images, dim))
-    return (vectors / np.linalg.norm(vectors, axis=2, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+    return unit.astype(np.float32)
 
 
 def picture(seed: int, height: int = 32, width: int = 16) -> np.ndarray:
@@ -60,7 +61,17 @@ class TinyEncoder:
             [stripe.mean() for stripe in np.array_split(np.asarray(image, np.float64).ravel(), DIM)] for image in images
         ]
         centred = np.asarray(rows) - 127.0
-        return (centred / np.linalg.norm(centred, axis=1, keepdims=True)).astype(np.float32)
+        unit: np.ndarray = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        return unit.astype(np.float32)
+
+
+def threshold_of(
+    gallery: Gallery, kind: Literal["identify", "observe"] = "identify", far: float | None = None
+) -> float:
+    """The threshold that there must be."""
+    threshold = gallery.calibration(kind, far=far).threshold
+    assert threshold is not None
+    return threshold
 
 
 def open_gallery(folder: Path, name: str, encoder: Any = None, **arguments: Any) -> Gallery:

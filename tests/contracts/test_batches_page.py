@@ -11,7 +11,9 @@ from passerby.config import InputConfig, SamplerConfig
 PAGE = (Path(__file__).parents[2] / "docs" / "batches.md").read_text("utf-8")
 
 
-def test_the_code_runs_and_prints_what_it_says(tmp_path, monkeypatch, capsys):
+def test_the_code_runs_and_prints_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     exec(compile(code, "docs/batches.md", "exec"), {})
@@ -26,5 +28,5 @@ def test_the_code_runs_and_prints_what_it_says(tmp_path, monkeypatch, capsys):
     "value",
     [*get_args(SamplerConfig.model_fields["kind"].annotation), *get_args(InputConfig.model_fields["cache"].annotation)],
 )
-def test_every_choice_has_its_row(value):
+def test_every_choice_has_its_row(value: str) -> None:
     assert f"\n| `{value}` |" in PAGE

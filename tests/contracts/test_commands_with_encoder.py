@@ -12,7 +12,7 @@ from passerby.cli import COMMANDS, run
 pytestmark = pytest.mark.slow
 
 TINY = (
-    "--input.height 64 --input.width 32 --model.backbone tiny:osnet_x0_25 --sampler.identities 4 --schedule.epochs 1 "
+    "--input.height 64 --input.width 32 --model.backbone tiny:resnet18 --sampler.identities 4 --schedule.epochs 1 "
     "--schedule.warmup-epochs 0 --data.held-out-identities 6"
 )
 DATA = "--data.name synthetic --data.root {0}/people"
@@ -36,7 +36,7 @@ COMMANDS_WITH_ENCODER = {
 }
 COMMON = """
 input = {height = 64, width = 32}
-model = {backbone = "tiny:osnet_x0_25"}
+model = {backbone = "tiny:resnet18"}
 sampler = {identities = 4}
 schedule = {epochs = 1, warmup_epochs = 0}
 data = {held_out_identities = 6}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -412,6 +413,7 @@ def test_thumbnails_are_kept_and_forgotten(tmp_path: Path, store: str) -> None:
 
 
 def test_what_is_not_there_is_told_apart_from_damage(gallery: Gallery) -> None:
+    ask: Callable[[], object]
     for ask in (lambda: gallery.thumbnail(1), lambda: gallery.vectors([1]), lambda: gallery.describe("Ada")):
         with pytest.raises(NotInGalleryError, match="no "):
             ask()
@@ -478,7 +480,7 @@ def test_export_and_import(tmp_path: Path, store: str) -> None:
         copy.import_parquet(Path(__file__))
 
 
-BAD_INPUT = {
+BAD_INPUT: dict[str, tuple[Callable[[Any], object], str]] = {
     "another dimension": (lambda g: g.enroll("x", vectors=np.ones((2, DIM + 1))), "16 numbers"),
     "a probe of another dimension": (lambda g: g.identify(np.ones(DIM + 1)), "16 numbers"),
     "nan": (lambda g: g.enroll("x", vectors=np.full(DIM, np.nan)), "NaN"),

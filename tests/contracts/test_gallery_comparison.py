@@ -64,7 +64,8 @@ def mapped(vectors: np.ndarray, cameras: np.ndarray) -> np.ndarray:
 
 def relative(distances: np.ndarray) -> np.ndarray:
     """r of each row of distances to other people, ascending."""
-    return np.sqrt(np.maximum(2 + distances[:, 0] ** 2 - (distances[:, 1:21] ** 2).mean(axis=1), 0))
+    found: np.ndarray = np.sqrt(np.maximum(2 + distances[:, 0] ** 2 - (distances[:, 1:21] ** 2).mean(axis=1), 0))
+    return found
 
 
 def to_people(vectors: np.ndarray, cameras: np.ndarray, own: np.ndarray, *, means: bool) -> np.ndarray:
@@ -151,6 +152,7 @@ def test_a_cohort_gives_each_probe_its_own_threshold(tmp_path: Path, store: str,
         assert [match.identity for match in answer] == [match.identity for match in before]
         assert [match.distance for match in answer] == pytest.approx([match.distance for match in before])
         assert answer.p_value == pytest.approx(law.p_value(r), rel=1e-2)
+        assert answer.p_value is not None
         assert answer.known == (answer.p_value <= 0.01)
         assert "20 next nearest people" in answer.note
     assert len({answer.threshold for answer in answers}) > 50
@@ -243,7 +245,12 @@ def test_unknowns_are_consolidated_in_the_same_way(gallery: Gallery) -> None:
 def test_too_few_people_are_refused_and_nothing_is_changed(tmp_path: Path) -> None:
     with open_gallery(tmp_path, "people.gallery") as gallery:
         fill(gallery, 199)
-        for option in ({"cohort": True}, {"camera_means": True}, {"cohort": True, "camera_means": True}):
+        options: list[dict[str, Any]] = [
+            {"cohort": True},
+            {"camera_means": True},
+            {"cohort": True, "camera_means": True},
+        ]
+        for option in options:
             with pytest.raises(GalleryError, match="200 enrolled people or more, found 199"):
                 gallery.set_comparison(**option)
         gallery.enroll("p200", vectors=CROWD[199, 0], camera="door")

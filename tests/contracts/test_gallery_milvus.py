@@ -6,6 +6,7 @@ import importlib.util
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def test_filtered_recall_is_that_of_exact_search(tmp_path: Path, name: str) -> N
     cameras = [f"camera {i % 8}" for i in range(SIZE)]
     times = [float(i) for i in range(SIZE)]
     probes = people(20, 1, seed=1, dim=DIM)[:, 0]
-    filters = [
+    filters: list[dict[str, Any]] = [
         {},
         {"exclude_camera": ["camera 1"]},
         {"exclude_camera": [f"camera {i}" for i in range(7)]},

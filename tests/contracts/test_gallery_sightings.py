@@ -43,9 +43,9 @@ def tracklet(
     vectors: np.ndarray, start: float, *, camera: str = "hall", source: str = "hall.mp4", first: int = 1, **extra: Any
 ) -> Tracklet:
     n = len(vectors)
-    frames = np.arange(first, first + n)
+    frames, times = np.arange(first, first + n), (start + 0.5 * np.arange(n)).astype(np.float64)
     return Tracklet(
-        camera, frames, start + 0.5 * np.arange(n), np.zeros((n, 4), np.float32), np.ones(n, np.float32), vectors,
+        camera, frames, times, np.zeros((n, 4), np.float32), np.ones(n, np.float32), vectors,
         frames, np.ones(n, np.float32), source=source, **extra,
     )  # fmt: skip
 
@@ -169,7 +169,7 @@ def test_sightings_have_a_retention_of_their_own(gallery: Gallery) -> None:
     assert "ada" in gallery
     assert gallery.purge(now="9000-01-01").sightings == 2
     gallery.undo(next(e.id for e in gallery.history() if e.action == "sightings"))
-    assert gallery.sightings_expire_after is None
+    assert not gallery.sightings_expire_after
     for wrong in (0, -1, float("nan")):
         with pytest.raises(GalleryError, match="expire_after"):
             gallery.set_sightings(expire_after=wrong)
@@ -433,7 +433,7 @@ def test_those_whom_a_camera_saw_at_once_stay_two(gallery: Gallery) -> None:
         for view in range(8):  # two and two of each at once
             gallery.observe(crowd[person, view], camera="hall", time=100.0 * person + view // 2, threshold=1e-3)
     gallery.consolidate(apply=True)
-    seen = {}
+    seen: dict[float | None, set[str]] = {}
     for sighting in gallery.sightings():
         assert sighting.identity not in seen.setdefault(sighting.start, set())
         seen[sighting.start].add(sighting.identity)

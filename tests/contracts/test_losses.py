@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from passerby.errors import ConfigError, EmbeddingError
 from passerby.losses import LOSSES
 
 LABELS = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4])
-SIGNATURES = {
+SIGNATURES: dict[str, tuple[str, dict[str, Any]]] = {
     "softmax": ("SoftmaxLoss", {"label_smoothing": 0.0, "bias": False}),
     "sphere_softmax": ("SphereSoftmaxLoss", {"scale": 14.0}),
     "verification": ("VerificationLoss", {"negatives_per_positive": 1}),
@@ -71,7 +72,8 @@ def test_signature(name: str) -> None:
     optional = [key for key in parameters if key not in required]
     assert optional[: len(defaults)] == list(defaults)
     assert {key: parameters[key].default for key in defaults} == defaults
-    assert LOSSES[name].reads == ("embedding" if name in READS_EMBEDDING else "feature")
+    loss: Any = LOSSES[name]
+    assert loss.reads == ("embedding" if name in READS_EMBEDDING else "feature")
 
 
 @each_name
@@ -225,7 +227,7 @@ def test_wrong_arguments_are_refused(name: str, arguments: dict[str, object], sa
 
 
 def test_centers_move_by_the_papers_rule() -> None:
-    loss = Variant("center").build()
+    loss: Any = Variant("center").build()
     old, x = loss.centers.clone(), points()
     expected = Variant("center").formula(x, LABELS, loss)
     assert loss(x, LABELS).item() == pytest.approx(expected)

@@ -2,6 +2,7 @@
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,10 +32,10 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(params=DATASETS)
 def name(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
-def load(name: str, trees: dict[str, Path], **arguments: object) -> ReIDDataset:
+def load(name: str, trees: dict[str, Path], **arguments: Any) -> ReIDDataset:
     return load_dataset(name, trees[name], verify=False, **arguments)
 
 
@@ -119,8 +120,9 @@ def test_wrong_roots(name: str, trees: dict[str, Path], tmp_path: Path) -> None:
         load_dataset(name, trees[name], colour="red")
     for option, default in DATASETS[name].options().items():
         if default is not None:
+            wrong: dict[str, Any] = {option: object()}
             with pytest.raises(DataError, match=f"{option} is "):
-                load_dataset(name, trees[name], **{option: object()})
+                load_dataset(name, trees[name], **wrong)
     assert not check_dataset(name, tmp_path, progress=False).ok
 
 

@@ -48,7 +48,7 @@ def _collect(pipes: list[Connection], timeout: float) -> list[Any]:
         ready = wait([pipe for rank, pipe in enumerate(pipes) if rank not in results], timeout)
         if not ready:
             raise TimeoutError(f"no answer in {timeout} s; done: ranks {sorted(results)}")
-        for pipe in ready:
+        for pipe in (one for one in pipes if one in ready):
             failed, result = pickle.loads(pipe.recv_bytes())
             if failed:
                 raise RuntimeError(result)

@@ -44,7 +44,7 @@ def step(term: TermConfig, full_weight: Tensor | None = None) -> dict[str, Any]:
     """Two training steps on this process's share of one batch; what came out of the second one."""
     torch.manual_seed(100 + rank())  # losses drawn differently on purpose: the first process's must win
     objective = Objective({"term": term}, num_ids=NUM_IDS, dim=DIM).double()
-    loss = objective.terms["term"]
+    loss: Any = objective.terms["term"]
     if full_weight is not None:
         first = getattr(loss, "first_row", 0)
         loss.weight.data = full_weight[first : first + len(loss.weight)].clone()
@@ -59,7 +59,7 @@ def step(term: TermConfig, full_weight: Tensor | None = None) -> dict[str, Any]:
         # DistributedDataParallel wants every parameter in the graph
         values = objective(SimpleNamespace(feature=feature + 0 * embedding, embedding=embedding), LABELS[mine])
         values["total"].backward()
-    module = network.module if is_distributed() else network
+    module: Any = network.module if is_distributed() else network
     return {
         "values": values["term"],
         "total": values["total"].detach(),
@@ -91,7 +91,7 @@ def sharded_terms() -> dict[str, tuple[TermConfig, TermConfig]]:
 
 def all_steps() -> dict[str, Any]:
     """Everything the tests below look at, from one set of processes."""
-    results = {str(variant): step(term_of(variant)) for variant in VARIANTS}
+    results: dict[str, Any] = {str(variant): step(term_of(variant)) for variant in VARIANTS}
     for name, (_, sharded) in sharded_terms().items():
         results[f"sharded {name}"] = step(sharded, full_weight=weights())
         sampled = sharded.model_copy(update={"arguments": {"sample_rate": 0.5}})

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 def train_with_torchrun(recipe: Path, out: Path, processes: int) -> None:
     logs = out.with_suffix(".logs")
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    launcher = [] if processes == 1 else [*torchrun, "--tee", "3", "--log-dir", str(logs)]
+    launcher = [*torchrun, "--tee", "3", "--log-dir", str(logs)]
     command = [sys.executable, *launcher, "-m", "passerby", "train", str(recipe), "--out", str(out)]
     environment = {
         **os.environ,
@@ -73,11 +73,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_torchrun_ends_where_one_process_does(root: Path, tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text(settings(root, softmax={}).to_toml())
+    """... and so do four that are forked, which import torch once."""
+    config, recipe = settings(root, softmax={}), tmp_path / "recipe.toml"
+    recipe.write_text(config.to_toml())
     runs = {n: tmp_path / f"run-{n}" for n in (1, 2, 4)}
-    for n, out in runs.items():
-        train_with_torchrun(recipe, out, n)
+    train(config, out=runs[1])
+    train_with_torchrun(recipe, runs[2], 2)
+    run_in_processes(4, _train, config, runs[4])
     states = {n: torch.load(out / "checkpoint.pt", weights_only=True) for n, out in runs.items()}
     rows = {n: (out / "metrics.jsonl").read_text().splitlines() for n, out in runs.items()}
     losses = {n: [json.loads(row)["losses"] for row in lines] for n, lines in rows.items()}
@@ -165,9 +167,7 @@ def test_other_numbers_of_processes_go_on(
     expected, found = _all_rows(tmp_path / "whole"), _all_rows(tmp_path / "killed")
     assert expected.keys() == found.keys()
     for name, tensor in expected.items():
-        torch.testing.assert_close(
-            found[name], tensor, rtol=0, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
-        )
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-5, msg=partial("{}: {}".format, name))
 
 
 def test_held_out_people_and_look_alikes_are_those_of_one_process(root: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A new place without labels, on drawn people with a tiny network."""
 
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,6 @@ import pytest
 import torch
 
 import passerby as pb
-import passerby.adaptation.adapt as adapt_module
 from passerby.cli import run
 from passerby.config import InputConfig, ModelConfig
 from passerby.data.records import Sample
@@ -20,6 +20,7 @@ from passerby.models.encoder import Encoder
 from passerby.models.model import build_model
 
 pytestmark = pytest.mark.slow
+adapt_module: Any = importlib.import_module("passerby.adaptation.adapt")
 
 RECIPE = """
 name = "small"
@@ -173,7 +174,10 @@ def test_refusals(
 class _Graph:
     """An engine that is not torch."""
 
-    name, dim = "openvino", 8
+    name, dim, threads = "openvino", 8, 1
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
 
 
 def test_the_command(

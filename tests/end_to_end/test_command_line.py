@@ -109,7 +109,7 @@ def test_a_folder_is_embedded_in_parts(world: Path, capsys: pytest.CaptureFixtur
 
 def test_an_embedding_that_was_killed_goes_on(world: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """kill -9 between two files; what is there is not made again, and the vectors are those of one pass."""
-    words = ["embed", world / "run", "--images", world / "people", "--batch-size", "4", "--shard-size", "4"]
+    words = ["embed", world / "run", "--images", world / "people" / "query", "--batch-size", "4", "--shard-size", "4"]
     shards = tmp_path / "killed/images.shards"
     command = [sys.executable, "-c", KILLED, *map(str, words), "--out", str(tmp_path / "killed")]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src"), "OMP_NUM_THREADS": "1"}

@@ -1,6 +1,7 @@
 """Every benchmark's layout is read and judged under its own protocol, with vectors that know the answer."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,12 +29,14 @@ def vectors(samples: tuple[Sample, ...], *, right: bool, first: int) -> np.ndarr
 @pytest.mark.parametrize("name", DATASETS)
 def test_right_vectors_win_and_wrong_ones_lose(name: str, tmp_path: Path) -> None:
     root = write_layout(name, tmp_path / name, draw=draw, images=2)
-    variants = [{}] + [{"protocol": "classic"}] * (name == "cuhk03") + [{"multi_query": True}] * (name == "market1501")
+    variants: list[dict[str, Any]] = (
+        [{}] + [{"protocol": "classic"}] * (name == "cuhk03") + [{"multi_query": True}] * (name == "market1501")
+    )
     for arguments in variants:
         data = load_dataset(name, root, verify=False, **arguments)
         protocol = "multi_query" if "multi_query" in arguments else data.protocol
         assert protocol in PROTOCOLS
-        video = {}
+        video: dict[str, Any] = {}
         if protocol == "video":
             video["query_tracklets"] = [s.tracklet for s in data.query]
             video["gallery_tracklets"] = [s.tracklet for s in data.gallery]

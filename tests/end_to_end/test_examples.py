@@ -31,7 +31,7 @@ def example(name: str) -> ModuleType:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    config = ModelConfig(backbone="tiny:osnet_x0_25")
+    config = ModelConfig(backbone="tiny:resnet18")
     place = tmp_path_factory.mktemp("encoder") / "e"
     Encoder.from_model(build_model(config).eval(), InputConfig(height=64, width=32), config, {}).save(place)
     return place

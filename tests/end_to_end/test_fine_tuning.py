@@ -1,8 +1,10 @@
 """Fine-tuning people of one's own: the start is judged too, and what happened is said."""
 
+import importlib
 import logging
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -97,7 +99,7 @@ def test_a_start_that_nothing_beats_is_kept_and_that_is_said(
 def test_the_start_is_judged_once_and_remembered(
     first: Run, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import passerby.training.trainer as trainer_module
+    trainer_module: Any = importlib.import_module("passerby.training.trainer")
 
     class Kill(BaseException):
         pass

@@ -55,11 +55,11 @@ def test_only_the_package_asks_whatever_its_checkout_is_called() -> None:
     assert who_asked(others) is None
 
 
-class Questions(TorchDispatchMode):
+class Questions(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not type it
     """Counts operations that need a value from the device, by the line that asked."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.asked: Counter[str] = Counter()
 
     def __torch_dispatch__(self, operation: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
@@ -92,14 +92,15 @@ def test_which_losses_ask(name: str) -> None:
 def counting_between_steps(monkeypatch: pytest.MonkeyPatch, steps: int) -> Iterator[Questions]:
     """Counts from the end of the first step's `record` to the last one's."""
     questions, record = Questions(), EpochLosses.record
+    mode: Any = questions
 
     def counted(self: EpochLosses, terms: dict[str, torch.Tensor]) -> None:
         self._check_every = 20  # as on an accelerator
         record(self, terms)
         if self.steps == 1:
-            questions.__enter__()
+            mode.__enter__()
         if self.steps == steps:
-            questions.__exit__(None, None, None)
+            mode.__exit__(None, None, None)
 
     monkeypatch.setattr(EpochLosses, "record", counted)
     yield questions

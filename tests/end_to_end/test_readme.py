@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 import passerby
 from passerby.cli import COMMANDS, GROUPS
@@ -28,15 +29,20 @@ def test_commands_exist(page: Path) -> None:
             assert words[1] in recipe_names(), line
 
 
+@pytest.fixture(scope="module")
+def app() -> App:
+    return build_app()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_commands_parse(page: Path) -> None:
+def test_commands_parse(page: Path, app: App) -> None:
     """Every flag and every argument of a command that a page shows is one that the command takes."""
     fenced = "\n".join(re.findall(r"^```[a-z]*\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE))
     for line in re.findall(r"^\s*(?:\$ )?passerby (.+)$", fenced.replace("\\\n", " "), re.MULTILINE):
         optional = re.sub(r"(?<=\s)\[(--[^\]]+)\]", r"\1", line)
         words = shlex.split(re.split(r"\s{2,}(?=[a-z])", optional)[0], comments=True)
         if words and words[0].split()[0] in {name.partition(" ")[0] for name in COMMANDS} and "..." not in words:
-            build_app().parse_args(words, exit_on_error=False, print_error=False)
+            app.parse_args(words, exit_on_error=False, print_error=False)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())

@@ -1,5 +1,6 @@
 """The loop can be trusted: stopping and resuming equals not stopping, to the last bit."""
 
+import importlib
 import json
 import logging
 import os
@@ -14,18 +15,20 @@ import numpy as np
 import pytest
 import torch
 
-import passerby.training.checkpoint as checkpoint_module
-import passerby.training.judging as judging_module
 from passerby.config import Config, parse_config
 from passerby.data.datasets import load_dataset
 from passerby.data.records import ReIDDataset
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError, DataError, StorageError, TrainingError, WeightsError
-from passerby.training.trainer import Run, train
+from passerby.training.run import Run
+from passerby.training.trainer import train
+
+checkpoint_module: Any = importlib.import_module("passerby.training.checkpoint")
+judging_module: Any = importlib.import_module("passerby.training.judging")
 
 
 def settings(root: Path, **changes: object) -> Config:
-    content = {
+    content: dict[str, Any] = {
         "name": "test",
         "data": {"name": "synthetic", "root": str(root), "held_out_identities": 4},
         "input": {"height": 64, "width": 32},
@@ -42,7 +45,7 @@ def settings(root: Path, **changes: object) -> Config:
     }
     for name, value in changes.items():
         section, _, key = name.partition("__")
-        content[section] = {**content[section], key: value} if key else value  # type: ignore[dict-item]
+        content[section] = {**content[section], key: value} if key else value
     return parse_config(content, where="test")
 
 

@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def words(drawn: DrawnFilm, encoder_folder: Path, tmp_path: Path) -> list[str]:
     ]
 
 
-def events(text: str) -> list[dict[str, object]]:
+def events(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -110,7 +111,7 @@ def test_a_film_goes_on_where_it_was_left(
     assert run([*words, *resume]) == 0
     second = events(capsys.readouterr().out)
     assert second[-1]["frames"] == 60
-    frames = [frame for line in second if line["event"] == "sighting" for frame in line["frames"]]  # type: ignore
+    frames = [frame for line in second if line["event"] == "sighting" for frame in line["frames"]]
     assert min(frames) > 30
     skipped = second[-1]["skipped"]
     assert isinstance(skipped, dict)
@@ -174,7 +175,7 @@ def test_a_camera_that_goes_away_is_opened_again(monkeypatch: pytest.MonkeyPatch
     clock, told = FakeClock(), list[CameraEvent]()
 
     def camera(source: str, **options: object) -> Iterator[Frame]:
-        frames = next(openings)
+        frames: Any = next(openings)
         if isinstance(frames, DataError):
             raise frames
         for index in range(1, frames + 1):

@@ -62,7 +62,8 @@ def dataset_of(folder: Path, name: str) -> Answer:
         part: [[s.path.relative_to(folder).as_posix(), s.pid, s.camid, s.time, s.tracklet] for s in data.part(part)]
         for part in ("train", "query", "gallery")
     }
-    return plain({"protocol": data.protocol, "fingerprint": data.fingerprint(), **parts})
+    found: Answer = plain({"protocol": data.protocol, "fingerprint": data.fingerprint(), **parts})
+    return found
 
 
 def drawn_folder(folder: Path) -> Answer:
@@ -88,7 +89,7 @@ def encoder_of(folder: Path, place: str, engine: str | None = None) -> Answer:
     encoder = pb.load_encoder(folder / place, engine=engine)
     pictures = sorted((folder / "probes").glob("*.png"))
     crops = [sample.path for sample in pb.load_dataset(folder / "people.csv").query[:3]]
-    return plain(
+    found: Answer = plain(
         {
             "fingerprint": encoder.fingerprint,
             "dim": encoder.dim,
@@ -99,6 +100,7 @@ def encoder_of(folder: Path, place: str, engine: str | None = None) -> Answer:
             "vectors_without_flip": encoder.encode(pictures, flip=False),
         }
     )
+    return found
 
 
 def run_folder(folder: Path) -> Answer:
@@ -151,7 +153,8 @@ def embeddings(folder: Path) -> Answer:
         read = pb.Embeddings.from_parquet(folder / "embeddings" / f"{part}.parquet")
         answer[part] = {name: getattr(read, name) for name in ("vectors", "pids", "camids", "paths", "fingerprint")}
         answer[part] |= {"tracklets": read.tracklets, "times": read.times}
-    return plain(answer)
+    found: Answer = plain(answer)
+    return found
 
 
 # -- galleries ------------------------------------------------------------------------------------------------------
@@ -181,7 +184,7 @@ def gallery_answers(gallery: pb.Gallery, probes: dict[str, Any]) -> Answer:
                 "excluded": answer.excluded,
                 "matches": answer.matches,
             }
-    return plain(
+    everything: Answer = plain(
         {
             "size": len(gallery),
             "fingerprint": gallery.fingerprint,
@@ -196,6 +199,7 @@ def gallery_answers(gallery: pb.Gallery, probes: dict[str, Any]) -> Answer:
             "identify": found,
         }
     )
+    return everything
 
 
 def probes_of(folder: Path) -> dict[str, Any]:

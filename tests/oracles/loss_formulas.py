@@ -16,6 +16,8 @@ from passerby.losses import LOSSES
 
 Points = Sequence[Sequence[float]]
 Labels = Sequence[int]
+Loss = Any
+"""A module of the table with its own attributes, which its formula reads."""
 
 
 def mean(values: Sequence[float]) -> float:
@@ -60,7 +62,7 @@ def dot(a: Sequence[float], b: Sequence[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
-def softmax(x: Points, y: Labels, loss: nn.Module) -> float:
+def softmax(x: Points, y: Labels, loss: Loss) -> float:
     weight, smoothing = loss.weight.tolist(), loss.label_smoothing
     bias = [0.0] * len(weight) if loss.bias is None else loss.bias.tolist()
     terms = []
@@ -70,7 +72,7 @@ def softmax(x: Points, y: Labels, loss: nn.Module) -> float:
     return mean(terms)
 
 
-def sphere_softmax(x: Points, y: Labels, loss: nn.Module) -> float:
+def sphere_softmax(x: Points, y: Labels, loss: Loss) -> float:
     weight = unit(loss.weight.tolist())
     return mean(
         [
@@ -80,7 +82,7 @@ def sphere_softmax(x: Points, y: Labels, loss: nn.Module) -> float:
     )
 
 
-def verification(x: Points, y: Labels, loss: nn.Module) -> float:
+def verification(x: Points, y: Labels, loss: Loss) -> float:
     weight, bias = loss.weight.tolist(), loss.bias.tolist()
     same, different = [], []
     for i, j in combinations(range(len(y)), 2):
@@ -93,10 +95,10 @@ def verification(x: Points, y: Labels, loss: nn.Module) -> float:
     if not same or not different:
         return mean(same + different)
     ratio = loss.negatives_per_positive
-    return (mean(same) + ratio * mean(different)) / (1 + ratio)
+    return float((mean(same) + ratio * mean(different)) / (1 + ratio))
 
 
-def contrastive(x: Points, y: Labels, loss: nn.Module) -> float:
+def contrastive(x: Points, y: Labels, loss: Loss) -> float:
     terms = []
     for i, j in combinations(range(len(y)), 2):
         d = dist(x[i], x[j])
@@ -118,13 +120,13 @@ def semi_hard_triplets(x: Points, y: Labels, squared: bool) -> list[tuple[int, i
     return chosen
 
 
-def triplet(x: Points, y: Labels, loss: nn.Module) -> float:
+def triplet(x: Points, y: Labels, loss: Loss) -> float:
     chosen = triplets(y) if loss.mining == "all" else semi_hard_triplets(x, y, loss.squared)
     terms = [relu(dist(x[a], x[p], loss.squared) - dist(x[a], x[n], loss.squared) + loss.margin) for a, p, n in chosen]
     return sum(terms) if loss.reduction == "sum" else mean(terms)
 
 
-def improved_triplet(x: Points, y: Labels, loss: nn.Module) -> float:
+def improved_triplet(x: Points, y: Labels, loss: Loss) -> float:
     return mean(
         [
             dist(x[a], x[p]) + relu(dist(x[a], x[p]) - dist(x[a], x[n]) + loss.margin)
@@ -133,7 +135,7 @@ def improved_triplet(x: Points, y: Labels, loss: nn.Module) -> float:
     )  # fmt: skip
 
 
-def thresholded_triplet(x: Points, y: Labels, loss: nn.Module) -> float:
+def thresholded_triplet(x: Points, y: Labels, loss: Loss) -> float:
     terms = []
     for a, p, n in triplets(y):
         d_p, d_n = dist(x[a], x[p], loss.squared), dist(x[a], x[n], loss.squared)
@@ -154,11 +156,11 @@ def hard_anchors(x: Points, y: Labels, squared: bool = False) -> list[tuple[int,
     ]
 
 
-def batch_hard_triplet(x: Points, y: Labels, loss: nn.Module) -> float:
+def batch_hard_triplet(x: Points, y: Labels, loss: Loss) -> float:
     return mean([hinge(d_p - d_n, loss.margin) for _, d_p, d_n in hard_anchors(x, y)])
 
 
-def quadruplet(x: Points, y: Labels, loss: nn.Module) -> float:
+def quadruplet(x: Points, y: Labels, loss: Loss) -> float:
     pairs = [(y[i], y[j], dist(x[i], x[j], loss.squared)) for i in range(len(y)) for j in range(len(y)) if y[i] != y[j]]
     if loss.mining == "all":
         strong = [
@@ -181,7 +183,7 @@ def quadruplet(x: Points, y: Labels, loss: nn.Module) -> float:
     return mean(strong) + mean(weak)
 
 
-def msml(x: Points, y: Labels, loss: nn.Module) -> float:
+def msml(x: Points, y: Labels, loss: Loss) -> float:
     pairs = list(combinations(range(len(y)), 2))
     same = [dist(x[i], x[j]) for i, j in pairs if y[i] == y[j]]
     different = [dist(x[i], x[j]) for i, j in pairs if y[i] != y[j]]
@@ -192,7 +194,7 @@ def weighted(distances: list[float], weight: Callable[[float], float]) -> float:
     return sum(weight(d) * d for d in distances) / sum(weight(d) for d in distances)
 
 
-def hap2s(x: Points, y: Labels, loss: nn.Module) -> float:
+def hap2s(x: Points, y: Labels, loss: Loss) -> float:
     loss = getattr(loss, "hap2s", loss)
     terms = []
     for a in range(len(y)):
@@ -212,7 +214,7 @@ def hap2s(x: Points, y: Labels, loss: nn.Module) -> float:
     return mean(terms)
 
 
-def ranked_list(x: Points, y: Labels, loss: nn.Module) -> float:
+def ranked_list(x: Points, y: Labels, loss: Loss) -> float:
     x, terms = unit(x), []
     for a in range(len(y)):
         far = [d for p in positives(a, y) if (d := dist(x[a], x[p])) > loss.alpha - loss.margin]
@@ -224,7 +226,7 @@ def ranked_list(x: Points, y: Labels, loss: nn.Module) -> float:
     return mean(terms)
 
 
-def lin(x: Points, y: Labels, loss: nn.Module) -> float:
+def lin(x: Points, y: Labels, loss: Loss) -> float:
     x, terms = unit(x), []
     for a in range(len(y)):
         pull = mean([relu(dist(x[a], x[p]) - loss.radius) for p in positives(a, y)])
@@ -235,7 +237,7 @@ def lin(x: Points, y: Labels, loss: nn.Module) -> float:
     return mean(terms)
 
 
-def support_neighbor(x: Points, y: Labels, loss: nn.Module) -> float:
+def support_neighbor(x: Points, y: Labels, loss: Loss) -> float:
     x, terms = unit(x), []
     for a in range(len(y)):
         if not positives(a, y):
@@ -259,20 +261,20 @@ def support_neighbor(x: Points, y: Labels, loss: nn.Module) -> float:
     return mean(terms)
 
 
-def center(x: Points, y: Labels, loss: nn.Module) -> float:
+def center(x: Points, y: Labels, loss: Loss) -> float:
     squares = [dist(p, c, squared=True) for p, c in zip(x, loss.centers[list(y)].tolist(), strict=True)]
     return {"half_sum": sum(squares) / 2, "half_mean": mean(squares) / 2, "mean": mean(squares)}[loss.form]
 
 
-def center_invariant(x: Points, y: Labels, loss: nn.Module) -> float:
+def center_invariant(x: Points, y: Labels, loss: Loss) -> float:
     centers = loss.centers.tolist()
     lengths = [dot(c, c) for c in centers]
     invariance = mean([(lengths[label] - mean(lengths)) ** 2 / 4 for label in y])
     pull = mean([dist(p, centers[label], squared=True) / 2 for p, label in zip(x, y, strict=True)])
-    return loss.center_weight * pull + loss.invariance_weight * invariance
+    return float(loss.center_weight * pull + loss.invariance_weight * invariance)
 
 
-def range_loss(x: Points, y: Labels, loss: nn.Module) -> float:
+def range_loss(x: Points, y: Labels, loss: Loss) -> float:
     intra, means = 0.0, []
     for label in sorted(set(y)):
         rows = [p for p, other in zip(x, y, strict=True) if other == label]
@@ -282,7 +284,7 @@ def range_loss(x: Points, y: Labels, loss: nn.Module) -> float:
             intra += len(ranges) / sum(1 / d for d in ranges)
     gaps = [dist(a, b, loss.squared) for a, b in combinations(means, 2)]
     inter = relu(loss.margin - min(gaps)) if gaps else 0.0
-    return loss.alpha * intra + loss.beta * inter
+    return float(loss.alpha * intra + loss.beta * inter)
 
 
 FORMULAS: dict[str, Callable[[Points, Labels, nn.Module], float]] = {
@@ -324,7 +326,7 @@ class Variant:
             torch.manual_seed(0)
             return LOSSES[self.name](**needed, **self.arguments).double()
 
-    def formula(self, x: Tensor, labels: Tensor, loss: nn.Module) -> float:
+    def formula(self, x: Tensor, labels: Tensor, loss: Loss) -> float:
         points = unit(x.tolist()) if self.arguments.get("normalize", self.name == "contrastive") else x.tolist()
         return FORMULAS[self.name](points, labels.tolist(), loss)
 

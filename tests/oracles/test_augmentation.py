@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from passerby.config import AugmentConfig, InputConfig
-from passerby.data.augment import Augmenter, normalize, resize_batch
+from passerby.data.augment import Augmenter, Draw, normalize, resize_batch
 from passerby.images.decode import resize_image
 from passerby.images.resize import resize_into
 
@@ -27,15 +27,15 @@ SETTINGS = {
 }
 
 
-def as_tensor(images):
+def as_tensor(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
-def of_source_size(augmenter):
+def of_source_size(augmenter: Augmenter) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (len(IMAGES), *augmenter.source, 3), dtype=np.uint8)
 
 
-def slow(image, draw, i, augmenter):
+def slow(image: np.ndarray, draw: Draw, i: int, augmenter: Augmenter) -> np.ndarray:
     """Colour jitter, flip, pad and crop, normalise, erase; one pixel at a time."""
     height, width, _ = image.shape
     rows, columns = augmenter.input.height, augmenter.input.width
@@ -59,9 +59,9 @@ def slow(image, draw, i, augmenter):
     return out
 
 
-def slow_color(x, brightness, contrast, saturation):
-    def gray(pixel):
-        return 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]
+def slow_color(x: np.ndarray, brightness: float, contrast: float, saturation: float) -> np.ndarray:
+    def gray(pixel: np.ndarray) -> float:
+        return float(0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2])
 
     x = np.clip(x * brightness, 0, 255)
     mean = np.mean([gray(pixel) for row in x for pixel in row])
@@ -73,7 +73,7 @@ def slow_color(x, brightness, contrast, saturation):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_cpu_pass_equals_the_loop(name):
+def test_cpu_pass_equals_the_loop(name: str) -> None:
     augmenter = Augmenter(SETTINGS[name], INPUT)
     images = of_source_size(augmenter)
     for seed in range(3):
@@ -86,7 +86,7 @@ def test_cpu_pass_equals_the_loop(name):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_device_operations_equal_the_cpu_pass(name):
+def test_device_operations_equal_the_cpu_pass(name: str) -> None:
     augmenter = Augmenter(SETTINGS[name], INPUT)
     images = as_tensor(of_source_size(augmenter))
     on_device = augmenter._on_device(images, augmenter.draw(len(images), (1, 2)))
@@ -95,7 +95,7 @@ def test_device_operations_equal_the_cpu_pass(name):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-def test_gpu_equals_cpu_and_never_waits():
+def test_gpu_equals_cpu_and_never_waits() -> None:
     augmenter = Augmenter(SETTINGS["all"], INPUT)
     images = as_tensor(IMAGES)
     on_gpu = images.cuda()
@@ -108,7 +108,7 @@ def test_gpu_equals_cpu_and_never_waits():
     torch.testing.assert_close(result.cpu(), augmenter(images, generator_seed=(1, 2)), atol=2e-5, rtol=0)
 
 
-def test_same_seed_same_batch_and_another_seed_another():
+def test_same_seed_same_batch_and_another_seed_another() -> None:
     augmenter = Augmenter(SETTINGS["all"], INPUT)
     images = as_tensor(IMAGES)
     first = augmenter(images, generator_seed=(3, 1, 4, 0))
@@ -117,17 +117,17 @@ def test_same_seed_same_batch_and_another_seed_another():
     assert torch.equal(images, as_tensor(IMAGES))
 
 
-def test_nothing_drawn_is_normalisation():
+def test_nothing_drawn_is_normalisation() -> None:
     plain = Augmenter(SETTINGS["nothing"], INPUT)(as_tensor(IMAGES), generator_seed=(0,))
     torch.testing.assert_close(plain, normalize(as_tensor(IMAGES), INPUT.mean, INPUT.std), atol=2e-6, rtol=0)
 
 
-def test_an_empty_batch_stays_empty():
+def test_an_empty_batch_stays_empty() -> None:
     empty = torch.empty((0, 3, 24, 14), dtype=torch.uint8)
     assert Augmenter(AugmentConfig(), INPUT)(empty, generator_seed=(0,)).shape == (0, 3, 24, 14)
 
 
-def test_draws_follow_the_settings():
+def test_draws_follow_the_settings() -> None:
     n = 4000
     augmenter = Augmenter(AugmentConfig(flip=0.3, pad=10, erasing=0.6, color_jitter=0.2), InputConfig())
     draw = augmenter.draw(n, (0,))
@@ -151,7 +151,7 @@ def test_draws_follow_the_settings():
     assert aspect.max() < 3.5
 
 
-def test_crops_of_an_enlarged_image_lie_inside_it_and_reach_every_place():
+def test_crops_of_an_enlarged_image_lie_inside_it_and_reach_every_place() -> None:
     augmenter = Augmenter(AugmentConfig(pad=0, enlarge=1.125), InputConfig())
     assert augmenter.source == (288, 144)
     place = augmenter.draw(4000, (0,)).place
@@ -159,7 +159,7 @@ def test_crops_of_an_enlarged_image_lie_inside_it_and_reach_every_place():
     assert set(place[:, 2].tolist()) == set(range(17))
 
 
-def test_padding_scales_with_the_height():
+def test_padding_scales_with_the_height() -> None:
     assert [Augmenter(AugmentConfig(), InputConfig(height=h, width=h // 2)).pad for h in (64, 128, 256, 384)] == [
         2, 5, 10, 15,
     ]  # fmt: skip
@@ -169,7 +169,7 @@ SIZES = [(128, 64, 256, 128), (20, 10, 40, 20), (4, 1, 9, 2), (37, 23, 64, 31), 
 
 
 @pytest.mark.parametrize(("h", "w", "height", "width"), SIZES)
-def test_growing_is_pillows_resize_bit_for_bit(h, w, height, width):
+def test_growing_is_pillows_resize_bit_for_bit(h: int, w: int, height: int, width: int) -> None:
     image = RNG.integers(0, 256, (h, w, 3), dtype=np.uint8)
     out = np.empty((height, width, 3), np.uint8)
     resize_into(image, out)
@@ -177,7 +177,7 @@ def test_growing_is_pillows_resize_bit_for_bit(h, w, height, width):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_any_resize_is_within_one_level_of_pillows(seed):
+def test_any_resize_is_within_one_level_of_pillows(seed: int) -> None:
     rng = np.random.default_rng(seed)
     for h, w, height, width in rng.integers(1, 200, (6, 4)):
         image = rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
@@ -188,13 +188,13 @@ def test_any_resize_is_within_one_level_of_pillows(seed):
 
 
 @pytest.mark.parametrize(("h", "w", "height", "width"), [*SIZES, (256, 128, 128, 64), (300, 90, 256, 128)])
-def test_resizing_a_batch_is_within_one_level_of_pillows(h, w, height, width):
+def test_resizing_a_batch_is_within_one_level_of_pillows(h: int, w: int, height: int, width: int) -> None:
     image = RNG.integers(0, 256, (h, w, 3), dtype=np.uint8)
     batch = resize_batch(as_tensor(image[None]), height, width)
     assert np.abs(batch[0].permute(1, 2, 0).numpy().astype(int) - resize_image(image, height, width)).max() <= 1
 
 
-def test_a_batch_of_another_size_is_resized_first():
+def test_a_batch_of_another_size_is_resized_first() -> None:
     small = RNG.integers(0, 256, (3, 12, 7, 3), dtype=np.uint8)
     augmenter = Augmenter(SETTINGS["all"], INPUT)
     resized = resize_batch(as_tensor(small), 24, 14)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def plain_joins(
 ) -> list[tuple[int, int]]:
     members = {group: [i for i, g in enumerate(groups) if g == group] for group in groups}
     never = {frozenset(pair) for pair in apart}
-    joins = []
+    joins: list[Any] = []
     while True:
         best, chosen = least, None
         for one, other in itertools.combinations(sorted(members), 2):

@@ -107,7 +107,7 @@ def test_lin_pulls_easy_negatives_in_unless_its_weights_are_constant(form: str) 
     slopes = {}
     for detach in (False, True):
         d = torch.tensor([[0.0, 0.2, 1.9]], dtype=torch.float64, requires_grad=True)
-        loss = LOSSES["lin"](form=form, temperature=3.0, detach_weights=detach)
+        loss: Any = LOSSES["lin"](form=form, temperature=3.0, detach_weights=detach)
         total, _ = loss._block(d, torch.zeros(1, 3, dtype=torch.float64), torch.tensor([[0.0, 1.0, 1.0]]).double())
         slopes[detach] = torch.autograd.grad(total.sum(), d)[0][0]
     assert slopes[False][2] > 0  # descent shortens the distance

@@ -8,11 +8,12 @@ from passerby.errors import ConfigError
 from passerby.search.reranking.query_expansion import augment_gallery, expand_queries
 
 
-def unit(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+def unit(x: np.ndarray) -> np.ndarray:
+    made: np.ndarray = x / np.linalg.norm(x, axis=-1, keepdims=True)
+    return made
 
 
-def slow(vector, others, neighbors, alpha):
+def slow(vector: np.ndarray, others: np.ndarray, neighbors: int, alpha: float) -> np.ndarray:
     cosines = [float(vector @ o) for o in others]
     near = sorted(range(len(others)), key=lambda j: (-cosines[j], j))[:neighbors]
     return unit(vector + sum(max(cosines[j], 0) ** alpha * others[j] for j in near))
@@ -20,7 +21,7 @@ def slow(vector, others, neighbors, alpha):
 
 @pytest.mark.parametrize("alpha", [0.0, 3.0])
 @pytest.mark.parametrize("neighbors", [1, 4, 99])
-def test_expansion_by_the_formula(alpha, neighbors):
+def test_expansion_by_the_formula(alpha: float, neighbors: int) -> None:
     rng = np.random.default_rng(0)
     q, g = rng.standard_normal((6, 5)), 3 * rng.standard_normal((20, 5))
     found = expand_queries(q, g, neighbors=neighbors, alpha=alpha)
@@ -31,7 +32,7 @@ def test_expansion_by_the_formula(alpha, neighbors):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_expansion_helps_where_people_form_clusters():
+def test_expansion_helps_where_people_form_clusters() -> None:
     rng = np.random.default_rng(1)
     centers = rng.standard_normal((21, 16))
     pids = rng.integers(1, 21, 400)
@@ -43,7 +44,7 @@ def test_expansion_helps_where_people_form_clusters():
     assert pb.evaluate_embeddings(expand_queries(q, both, neighbors=5), both, qp, gp).mAP > plain
 
 
-def test_copies_and_lonely_images():
+def test_copies_and_lonely_images() -> None:
     g = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], dtype=np.float32)
     np.testing.assert_allclose(augment_gallery(g, neighbors=1)[:3], g[:3])
     np.testing.assert_allclose(augment_gallery(g[:1]), g[:1])

@@ -31,7 +31,7 @@ def distance(a: np.ndarray, b: np.ndarray, metric: str) -> float:
     x, y = a.astype(np.float64), b.astype(np.float64)
     if metric == "cosine":
         lengths = math.sqrt(x @ x), math.sqrt(y @ y)
-        return 1 - sum(p / (lengths[0] or 1) * (q / (lengths[1] or 1)) for p, q in zip(x, y, strict=True))
+        return 1 - float(sum(p / (lengths[0] or 1) * (q / (lengths[1] or 1)) for p, q in zip(x, y, strict=True)))
     return math.sqrt(((x - y) ** 2).sum())
 
 

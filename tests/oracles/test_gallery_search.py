@@ -199,9 +199,10 @@ def test_subtracting_camera_offsets_equals_searching_mapped_vectors(
     index.subtract(offsets)
     index.search(probes, masks, top=50, score=score)
     if index.size > 1:  # a changed slot is mapped anew
-        index.put(slots[:2], *(column[1::-1] for column in columns))
+        ids, identities, cameras, times = columns
+        index.put(slots[:2], ids[1::-1], identities[1::-1], cameras[1::-1], times[1::-1])
         index.put_vectors(slots[:2], vectors[1::-1].copy())
-        index.put(slots[:2], *(column[:2] for column in columns))
+        index.put(slots[:2], ids[:2], identities[:2], cameras[:2], times[:2])
         index.put_vectors(slots[:2], vectors[:2])
     for one, other in zip(
         index.search(probes, masks, top=50, score=score), mapped.search(probes, masks, top=50, score=score), strict=True

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -21,16 +23,19 @@ from passerby.evaluation.open_set.impostor_distances import (
 from passerby.evaluation.open_set.impostor_fit import fit_impostor_law
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors, search_nearest_identities
 
-METRICS = ("euclidean", "cosine")
+Metric = Literal["euclidean", "cosine"]
+METRICS: tuple[Metric, ...] = ("euclidean", "cosine")
+World = tuple[int, int, int, int]
+"""Seed, rows, people and cameras."""
 
 
-def rows_of(seed, n, people, cameras, dim=3, unknown=True):
+def rows_of(seed: int, n: int, people: int, cameras: int, dim: int = 3, unknown: bool = True) -> LabelledVectors:
     rng = np.random.default_rng(seed)
     vectors = rng.integers(-3, 4, (n, dim)).astype(np.float32)  # few places, so that there are ties and zero vectors
     return LabelledVectors(vectors, rng.integers(0, people, n), rng.integers(-1 if unknown else 0, cameras, n))
 
 
-def distance(a, b, metric):
+def distance(a: np.ndarray, b: np.ndarray, metric: Metric) -> float:
     x, y = a.astype(np.float64).tolist(), b.astype(np.float64).tolist()
     if metric == "euclidean":
         return math.dist(x, y)
@@ -38,9 +43,16 @@ def distance(a, b, metric):
     return 1 - sum(p * q for p, q in zip(x, y, strict=True)) / lengths if lengths else 1.0
 
 
-def slow_two(probes, enrolled, i, metric, exclude_camera, owner=lambda identity: identity):
+def slow_two(
+    probes: LabelledVectors,
+    enrolled: LabelledVectors,
+    i: int,
+    metric: Metric,
+    exclude_camera: bool,
+    owner: Callable[[int], int] = lambda identity: identity,
+) -> list[tuple[float, int]]:
     """[(distance, identity), ...] of the two nearest other identities of probe i."""
-    best = {}
+    best: dict[int, float] = {}
     for j in range(len(enrolled)):
         other = owner(int(enrolled.identities[j]))
         hidden = exclude_camera and probes.cameras[i] >= 0 and probes.cameras[i] == enrolled.cameras[j]
@@ -50,7 +62,7 @@ def slow_two(probes, enrolled, i, metric, exclude_camera, owner=lambda identity:
     return sorted((d, identity) for identity, d in best.items())[:2]
 
 
-def padded(found):
+def padded(found: list[tuple[float, int]]) -> list[float]:
     return [d for d, _ in found] + [math.inf] * (2 - len(found))
 
 
@@ -59,7 +71,9 @@ worlds = st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 14), st.integers(1,
 
 @settings(max_examples=80, deadline=None)
 @given(worlds, worlds, st.sampled_from(METRICS), st.booleans())
-def test_the_two_nearest_identities_equal_the_slow_loop(first, second, metric, exclude_camera):
+def test_the_two_nearest_identities_equal_the_slow_loop(
+    first: World, second: World, metric: Metric, exclude_camera: bool
+) -> None:
     probes, enrolled = rows_of(*first), rows_of(*second)
     found = search_nearest_identities(probes, enrolled, metric=metric, exclude_camera=exclude_camera)
     for i in range(len(probes)):
@@ -118,9 +132,11 @@ def test_few_rows_of_each_identity_follow_from_its_own_rows_alone():
 
 @settings(max_examples=60, deadline=None)
 @given(worlds, worlds, worlds, st.lists(st.integers(0, 4), max_size=3), st.booleans())
-def test_updates_equal_a_new_search(first, second, third, gone, exclude_camera):
+def test_updates_equal_a_new_search(
+    first: World, second: World, third: World, gone: list[int], exclude_camera: bool
+) -> None:
     """Enrolled, erased, enrolled again: whatever is called certain is what a new search finds."""
-    options = {"metric": "euclidean", "exclude_camera": exclude_camera}
+    options: dict[str, Any] = {"metric": "euclidean", "exclude_camera": exclude_camera}
     probes, enrolled, more = rows_of(*first), rows_of(*second), rows_of(*third)
     found = search_nearest_identities(probes, enrolled, **options).without(gone).with_enrolled(probes, more, **options)
     stay = enrolled.select(~np.isin(enrolled.identities, gone))
@@ -139,7 +155,9 @@ def test_updates_equal_a_new_search(first, second, third, gone, exclude_camera):
 
 @settings(max_examples=60, deadline=None)
 @given(worlds, st.booleans(), st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=2))
-def test_impostor_distances_equal_the_slow_loop(world, exclude_camera, pairs):
+def test_impostor_distances_equal_the_slow_loop(
+    world: World, exclude_camera: bool, pairs: list[tuple[int, int]]
+) -> None:
     rows = rows_of(*world)
     pairs = [(a, b) for a, b in pairs if a != b]
     groups = [{p} for p in range(5)]
@@ -149,7 +167,7 @@ def test_impostor_distances_equal_the_slow_loop(world, exclude_camera, pairs):
             groups.remove(other)
             one |= other
 
-    def owner(identity):
+    def owner(identity: int) -> int:
         return min(next(g for g in groups if identity in g))
 
     found = impostor_distances(rows, exclude_camera=exclude_camera, one_person=pairs)
@@ -163,16 +181,16 @@ def test_impostor_distances_equal_the_slow_loop(world, exclude_camera, pairs):
         slow = slow_two(rows, rows, i, "euclidean", narrow, owner)
         np.testing.assert_allclose(found.distances[i], padded(slow)[0], atol=1e-6)
     if not pairs:
-        narrow, wide = (search_nearest_identities(rows, rows, exclude_camera=kind) for kind in (True, False))
-        kept = chosen_distances(rows, rows, narrow if exclude_camera else None, wide)
+        apart, wide = (search_nearest_identities(rows, rows, exclude_camera=kind) for kind in (True, False))
+        kept = chosen_distances(rows, rows, apart if exclude_camera else None, wide)
         np.testing.assert_array_equal(kept.distances, found.distances)
         assert kept.conservative == pytest.approx(found.conservative)
 
 
-def test_pseudo_tracklets_equal_the_slow_loop():
+def test_pseudo_tracklets_equal_the_slow_loop() -> None:
     rows = rows_of(5, 60, 6, 3)
     found = pseudo_tracklets(rows, frames=3)
-    expected = {}
+    expected: dict[tuple[int, int], np.ndarray] = {}
     for p, c in itertools.product(range(6), range(-1, 3)):
         mine = rows.vectors[(rows.identities == p) & (rows.cameras == c)].astype(np.float64)
         if len(mine) >= 3 and np.linalg.norm(mine.sum(axis=0)) > 0:
@@ -181,7 +199,7 @@ def test_pseudo_tracklets_equal_the_slow_loop():
     np.testing.assert_allclose(found.vectors, [expected[key] for key in sorted(expected)], atol=1e-6)
 
 
-def drawn(seed, people, scale=0.1):
+def drawn(seed: int, people: int, scale: float = 0.1) -> ImpostorDistances:
     """Impostor distances of people with one to five observations."""
     rng = np.random.default_rng(seed)
     identities = np.repeat(np.arange(people), rng.integers(1, 6, people))
@@ -191,26 +209,27 @@ def drawn(seed, people, scale=0.1):
     )
 
 
-def slow_p(impostors, d):
+def slow_p(impostors: ImpostorDistances, d: float) -> float:
     """The fitted p-value at d, for a gallery of one identity more than was searched, by loops."""
     people = sorted(set(impostors.identities.tolist()))
     n = len(people)
     rows = [(float(x), p) for x, p in zip(impostors.distances, impostors.identities, strict=True)]
     weight = {p: 1 / (n * sum(q == p for _, q in rows)) for p in people}
 
-    def power(x, k):
+    def power(x: float, k: float) -> float:
         return -math.log(x) if k == 0 else -(x**k - 1) / k
 
-    def skewness(k):
+    def skewness(k: float) -> float:
         ys = [(power(x, k), weight[p]) for x, p in rows]
         mean = sum(w * y for y, w in ys)
         second, third = (sum(w * (y - mean) ** i for y, w in ys) for i in (2, 3))
-        return third / second**1.5
+        return float(third / second**1.5)
 
     grid = [i / 2 for i in range(-8, 9)]
     best = min(grid, key=lambda k: abs(skewness(k) - 1.1395))
     k = 0.5 + (best - 0.5) * n / (n + 15)
-    ascending, below, at = sorted(rows), 0.0, []
+    at: list[tuple[float, float]] = []
+    ascending, below = sorted(rows), 0.0
     for x, p in ascending:
         at.append((below + weight[p] / 2, x))
         below += weight[p]
@@ -222,11 +241,11 @@ def slow_p(impostors, d):
     share = sum(weight[p] for x, p in rows if x <= d)
     p = min(1.0, ((n * share - 3) + math.sqrt((n * share - 3) ** 2 + 12 * n * tail)) / (2 * n))
     assert p == pytest.approx(1.0 if p == 1 else (n * p * share + 3 * tail) / (n * p + 3))  # lambda e + (1 - lambda) t
-    return 1 - (1 - p) ** ((impostors.searched + 1) / impostors.searched)
+    return float(1 - (1 - p) ** ((impostors.searched + 1) / impostors.searched))
 
 
 @pytest.mark.parametrize(("seed", "people"), [(0, 12), (1, 60), (2, 200)])
-def test_the_fitted_p_value_equals_the_slow_loop(seed, people):
+def test_the_fitted_p_value_equals_the_slow_loop(seed: int, people: int) -> None:
     impostors = drawn(seed, people)
     law = fit_impostor_law(impostors)
     assert law.form == "fitted"
@@ -239,7 +258,7 @@ def test_the_fitted_p_value_equals_the_slow_loop(seed, people):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000), st.integers(2, 30), st.integers(0, 3))
-def test_the_guaranteed_p_value_equals_the_slow_loop(seed, people, digits):
+def test_the_guaranteed_p_value_equals_the_slow_loop(seed: int, people: int, digits: int) -> None:
     impostors = drawn(seed, people)
     rounded = ImpostorDistances(np.round(impostors.distances, digits), impostors.identities, impostors.searched)
     law = fit_impostor_law(rounded, guaranteed=True)
@@ -248,7 +267,7 @@ def test_the_guaranteed_p_value_equals_the_slow_loop(seed, people, digits):
         assert law.p_value(float(d)) == pytest.approx(min((1 + share) / (people + 1), 1))
 
 
-def test_laws_of_small_galleries_are_the_mean_over_all_of_them():
+def test_laws_of_small_galleries_are_the_mean_over_all_of_them() -> None:
     rng = np.random.default_rng(3)
     identities = np.repeat(np.arange(14), 2)
     rows = LabelledVectors(rng.standard_normal((28, 4)).astype(np.float32), identities, np.tile([0, 1], 14))
@@ -260,6 +279,7 @@ def test_laws_of_small_galleries_are_the_mean_over_all_of_them():
         slow = min((distance(rows.vectors[i], rows.vectors[j], "euclidean") for j in allowed), default=math.inf)
         assert distances[i, p] == pytest.approx(slow, abs=1e-6)
     laws = fit_held_out_laws(rows)
+    assert laws is not None
     assert [law.identities for law in laws.laws] == [10, 14]
     small = laws.at(10)
     for d in np.quantile(distances.min(axis=1), [0.5, 0.7, 0.9]):
@@ -272,7 +292,7 @@ def test_laws_of_small_galleries_are_the_mean_over_all_of_them():
             assert small.p_value(float(d)) == pytest.approx(np.mean(rates), abs=0.06)
 
 
-def test_who_calibrates_follows_from_the_numbers_alone():
+def test_who_calibrates_follows_from_the_numbers_alone() -> None:
     identities = np.random.default_rng(0).permutation(np.repeat(np.arange(300), 2))
     chosen = calibrating(identities, 100)
     assert len(np.unique(identities[chosen])) == 100

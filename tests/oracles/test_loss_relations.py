@@ -20,7 +20,7 @@ def points(seed: int, rows: int = len(RAGGED), dim: int = 4) -> Tensor:
 
 
 def value(name: str, x: Tensor, labels: Tensor = RAGGED, **arguments: Any) -> float:
-    return LOSSES[name](**arguments)(x, labels).item()
+    return float(LOSSES[name](**arguments)(x, labels).item())
 
 
 seeds = given(seed=st.integers(0, 2**31))
@@ -117,6 +117,7 @@ def test_quadruplet_without_room_for_a_weak_push_is_the_triplet() -> None:
 
 
 def test_center_forms_differ_by_their_factors() -> None:
+    losses: list[Any]
     x, losses = points(2), [LOSSES["center"](5, 4, form=form).double() for form in ("half_mean", "half_sum", "mean")]
     for loss in losses:
         loss.centers.copy_(losses[0].centers)
@@ -126,15 +127,17 @@ def test_center_forms_differ_by_their_factors() -> None:
 
 
 def test_center_invariant_without_invariance_is_the_center_loss() -> None:
+    invariant: Any
     x, invariant = points(2), LOSSES["center_invariant"](5, 4, weight=0.0).double()
-    center = LOSSES["center"](5, 4).double().eval()
+    center: Any = LOSSES["center"](5, 4).double().eval()
     center.centers.copy_(invariant.centers.detach())
     torch.testing.assert_close(invariant(x, RAGGED), center(x, RAGGED))
 
 
 def test_sphere_softmax_is_softmax_of_directions() -> None:
+    sphere: Any
     x, sphere = points(2), LOSSES["sphere_softmax"](5, 4, scale=7.0).double()
-    plain = LOSSES["softmax"](5, 4).double()
+    plain: Any = LOSSES["softmax"](5, 4).double()
     plain.weight.data = 7.0 * torch.nn.functional.normalize(sphere.weight.data)
     torch.testing.assert_close(sphere(x, RAGGED), plain(torch.nn.functional.normalize(x), RAGGED))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,10 @@ from passerby.losses import LOSSES
 
 @pytest.fixture
 def pml() -> ModuleType:
-    return pytest.importorskip("pytorch_metric_learning.losses", reason="pytorch-metric-learning is not installed")
+    found: ModuleType = pytest.importorskip(
+        "pytorch_metric_learning.losses", reason="pytorch-metric-learning is not installed"
+    )
+    return found
 
 
 @st.composite
@@ -84,7 +88,8 @@ def same(ours: Tensor, theirs: Tensor, x: Tensor, tolerance: float = 1e-9) -> No
 def plain_distance() -> torch.nn.Module:
     from pytorch_metric_learning.distances import LpDistance
 
-    return LpDistance(normalize_embeddings=False)
+    distance: torch.nn.Module = LpDistance(normalize_embeddings=False)
+    return distance
 
 
 def test_triplet_against_pytorch_metric_learning(pml: ModuleType) -> None:
@@ -115,7 +120,7 @@ def test_ranked_list_against_pytorch_metric_learning(pml: ModuleType) -> None:
 
 def test_sphere_softmax_against_pytorch_metric_learning(pml: ModuleType) -> None:
     x, labels = draw()
-    ours = Variant("sphere_softmax").build(num_ids=5)
+    ours: Any = Variant("sphere_softmax").build(num_ids=5)
     theirs = pml.NormalizedSoftmaxLoss(5, 4, temperature=1 / 14).double()
     theirs.W.data = ours.weight.data.T.clone()
     same(ours(x, labels), theirs(x, labels), x)
@@ -133,6 +138,6 @@ def test_center_invariance_against_pytorch_metric_learning(pml: ModuleType) -> N
 
 def test_label_smoothing_against_torch() -> None:
     x, labels = draw()
-    ours = Variant("softmax", {"label_smoothing": 0.1}).build(num_ids=5)
+    ours: Any = Variant("softmax", {"label_smoothing": 0.1}).build(num_ids=5)
     logits = x @ ours.weight.T
     same(ours(x, labels), torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1), x)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,12 +17,15 @@ from passerby.evaluation.open_set.stream import enroll_stream
 from passerby.evaluation.open_set.thresholds import camera_thresholds
 from passerby.evaluation.open_set.verification import verify_pairs
 
+World = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Vectors, persons and cameras, of probes and gallery in turn."""
 
-def line(*places):
+
+def line(*places: float) -> np.ndarray:
     return np.array(places, dtype=np.float32)[:, None]
 
 
-def world_of(seed, probes, images, people, cameras, spread):
+def world_of(seed: int, probes: int, images: int, people: int, cameras: int, spread: int) -> World:
     rng = np.random.default_rng(seed)
     return (
         rng.integers(-spread, spread + 1, (probes, 2)).astype(np.float32),
@@ -33,11 +37,13 @@ def world_of(seed, probes, images, people, cameras, spread):
     )
 
 
-def slow_search(p, g, pp, gp, pc, gc):
+def slow_search(
+    p: np.ndarray, g: np.ndarray, pp: np.ndarray, gp: np.ndarray, pc: np.ndarray, gc: np.ndarray
+) -> list[tuple[float, float, int, str]]:
     """(nearest, own, own place, kind) of each probe."""
-    rows = []
+    rows: list[tuple[float, float, int, str]] = []
     for i in range(len(p)):
-        best = {}
+        best: dict[int, tuple[float, int]] = {}
         for j in range(len(g)):
             if gp[j] == pp[i] and gc[j] == pc[i]:
                 continue
@@ -62,7 +68,7 @@ def slow_search(p, g, pp, gp, pc, gc):
     st.sampled_from([0.0, 0.1, 0.25, 0.29, 0.5, 1.0]),
 )  # fmt: skip
 @example(world_of(416123850, 2, 10, 3, 2, 1), 0.0)  # somebody nearer has another image as far away as the own one
-def test_rates_equal_the_slow_loop(world, far):
+def test_rates_equal_the_slow_loop(world: World, far: float) -> None:
     rows = slow_search(*world)
     report = pb.evaluate_open_set(*world, far=(far,), ranks=(1, 2))
     impostors = sorted(r[0] for r in rows if r[3] == "impostor")
@@ -85,7 +91,7 @@ def test_rates_equal_the_slow_loop(world, far):
             assert point.dir[rank] == pytest.approx(hits / len(genuine))
 
 
-def test_the_curve_passes_through_the_points():
+def test_the_curve_passes_through_the_points() -> None:
     world = world_of(1, 60, 40, 6, 2, 9)
     report = pb.evaluate_open_set(*world)
     far, rate, threshold = report.curve()
@@ -95,7 +101,7 @@ def test_the_curve_passes_through_the_points():
         assert (far[at], rate[at]) == (pytest.approx(point.far), pytest.approx(point.dir[1]))
 
 
-def test_a_rate_finer_than_the_impostors_is_said():
+def test_a_rate_finer_than_the_impostors_is_said() -> None:
     report = pb.evaluate_open_set(line(0, 5), line(1), [1, 9], [1], far=(0.01,))
     assert report.finest_far == 1.0
     assert "finer than" in report.notes[0]
@@ -104,7 +110,7 @@ def test_a_rate_finer_than_the_impostors_is_said():
         report.at(1.5)
 
 
-def test_without_impostors_no_rate_and_no_threshold():
+def test_without_impostors_no_rate_and_no_threshold() -> None:
     report = pb.evaluate_open_set(line(0), line(1), [1], [1])
     assert math.isnan(report.at(0.1).far)
     assert report.at(0.1).threshold == math.inf
@@ -112,7 +118,9 @@ def test_without_impostors_no_rate_and_no_threshold():
         pb.calibrate_threshold(line(0), line(1), [1], [1])
 
 
-def people_of(seed=0, people=60, cameras=3, shots=3, dim=16, noise=0.6):
+def people_of(
+    seed: int = 0, people: int = 60, cameras: int = 3, shots: int = 3, dim: int = 16, noise: float = 0.6
+) -> tuple[Embeddings, Embeddings]:
     rng = np.random.default_rng(seed)
     pids = np.repeat(np.arange(1, people + 1), cameras * shots)
     camids = np.tile(np.repeat(np.arange(cameras), shots), people)
@@ -123,7 +131,7 @@ def people_of(seed=0, people=60, cameras=3, shots=3, dim=16, noise=0.6):
     return every.select(first), every.select(~first)
 
 
-def test_calibration_holds_on_people_it_never_saw():
+def test_calibration_holds_on_people_it_never_saw() -> None:
     threshold = calibrate_on_people(*people_of(0), far=0.05)
     assert threshold.impostors == 60 * 9  # each person is a stranger once, with all nine images
     assert threshold.far <= 0.05
@@ -139,7 +147,7 @@ def test_calibration_holds_on_people_it_never_saw():
     assert all(a["far"] <= b["far"] and a["dir"] <= b["dir"] for a, b in itertools.pairwise(points))
 
 
-def test_thresholds_by_camera_where_the_data_allow():
+def test_thresholds_by_camera_where_the_data_allow() -> None:
     query, gallery = people_of()
     query = query.select((query.camids != 2) | (query.pids < 35))  # too few strangers on camera 2
     known = gallery.select(gallery.pids <= 30)
@@ -154,14 +162,14 @@ def test_thresholds_by_camera_where_the_data_allow():
 
 
 @pytest.mark.parametrize("name", ["z", "adaptive_s"])
-def test_normalization_by_the_formula(name):
+def test_normalization_by_the_formula(name: Literal["z", "adaptive_s"]) -> None:
     rng = np.random.default_rng(0)
     probe, gallery, cohort = (rng.standard_normal((n, 4)).astype(np.float32) for n in (5, 6, 20))
     report = pb.evaluate_open_set(
         probe, gallery, [1, 2, 3, 8, 9], [1, 2, 3, 4, 5, 6], normalization=name, cohort_vectors=cohort, cohort_size=7
     )
 
-    def figures(x):
+    def figures(x: np.ndarray) -> tuple[float, float]:
         distances = sorted(math.dist(x.tolist(), c.tolist()) for c in cohort)
         used = distances if name == "z" else distances[:7]
         mean = sum(used) / len(used)
@@ -180,7 +188,7 @@ def test_normalization_by_the_formula(name):
         assert report.scores.nearest[i] == pytest.approx(min(values), rel=1e-5)
 
 
-def test_normalization_makes_one_threshold_fit_two_cameras():
+def test_normalization_makes_one_threshold_fit_two_cameras() -> None:
     # camera 1's images lie ten times as far apart as camera 0's: people, probes and cohort alike
     rng = np.random.default_rng(2)
     scale = np.repeat([1.0, 10.0], 100)
@@ -198,7 +206,7 @@ def test_normalization_makes_one_threshold_fit_two_cameras():
     assert fair.dir[1] > plain.dir[1] + 0.1
 
 
-def test_normalization_that_makes_no_sense_is_refused():
+def test_normalization_that_makes_no_sense_is_refused() -> None:
     arguments = (line(0), line(1), [1], [1])
     with pytest.raises(ConfigError, match="needs cohort_vectors"):
         pb.evaluate_open_set(*arguments, normalization="z")
@@ -210,7 +218,7 @@ def test_normalization_that_makes_no_sense_is_refused():
         pb.evaluate_open_set(*arguments, normalization="z", cohort_vectors=line(1))
 
 
-def test_stream_by_hand():
+def test_stream_by_hand() -> None:
     # persons 1, 1, 2, 1, 3: 0.5 is near 0; 5 is new; 4.2 is nearer to 5, a confusion; 9 is new
     report = enroll_stream(line(0, 0.5, 5, 4.2, 9), [1, 1, 2, 1, 3], threshold=1.0)
     assert report.assigned.tolist() == [0, 0, 1, 1, 2]
@@ -226,7 +234,7 @@ def test_stream_by_hand():
     assert "became 3 identities" in str(report)
 
 
-def test_verification_by_hand():
+def test_verification_by_hand() -> None:
     # genuine pairs at 1 and 4; impostor pairs at 2, 3, 6, 7
     report = verify_pairs(line(0, 10), line(1, 3, 6), [1, 2], [1, 3, 2], fpr=(0.0, 0.25, 0.5, 1.0))
     distances = {"genuine": [1, 4], "impostor": sorted([3, 6, 9, 7])}
@@ -240,7 +248,7 @@ def test_verification_by_hand():
         verify_pairs(line(0), line(1), [1], [1])
 
 
-def test_people_and_cameras_may_be_called_by_names():
+def test_people_and_cameras_may_be_called_by_names() -> None:
     rng = np.random.default_rng(0)
     query, gallery = rng.normal(size=(4, 8)), rng.normal(size=(6, 8))
     names, cameras = np.array(["ann", "bob", "cem", "dee"]), np.array(["hall", "gate"])

@@ -1,6 +1,9 @@
 """Ranking and scores against slow loops, on worlds full of ties, junk, single cameras and missing matches."""
 
+import math
 import warnings
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,20 +18,25 @@ from passerby.evaluation.good_and_junk import relevance_of
 from passerby.search import products, ranking, tiles
 from passerby.search.neighbors import top_k
 from passerby.search.ranking import match_ranks
+from passerby.search.relevance import Relevance
 from passerby.search.screening import make_screen
 
 pytestmark = pytest.mark.filterwarnings("ignore::passerby.evaluation.closed_set.result.ScoreWarning")
 
 
-def key(q, g, metric):
+Metric = Literal["euclidean", "cosine"]
+Exclude = Literal["same_id_same_camera", "same_camera", "none"]
+
+
+def key(q: np.ndarray, g: np.ndarray, metric: Metric) -> float:
     """Distance in float64, term by term (exact for the small whole numbers drawn here)."""
     if metric == "euclidean":
-        return sum((float(a) - float(b)) ** 2 for a, b in zip(q, g, strict=True)) ** 0.5
+        return math.sqrt(sum((float(a) - float(b)) ** 2 for a, b in zip(q, g, strict=True)))
     dot, qq, gg = (sum(float(a) * float(b) for a, b in zip(x, y, strict=True)) for x, y in ((q, g), (q, q), (g, g)))
     return 1 - dot / (qq * gg) ** 0.5 if qq * gg > 0 else 1.0
 
 
-def ranked(world, i, exclude, metric):
+def ranked(world: dict[str, np.ndarray], i: int, exclude: Exclude, metric: Metric) -> list[int]:
     """Gallery rows that count for query i, nearest first, ties by row."""
     kept = []
     for j in range(len(world["g"])):
@@ -44,7 +52,9 @@ def ranked(world, i, exclude, metric):
     return sorted(kept, key=lambda j: (key(world["q"][i], world["g"][j], metric), j))
 
 
-def scores(world, exclude, metric, ap):
+def scores(
+    world: dict[str, np.ndarray], exclude: Exclude, metric: Metric, ap: Literal["step", "trapezoid"]
+) -> list[tuple[float, float, int, int]]:
     """(AP, INP, first hit, kept) of each query with a match."""
     rows = []
     for i in range(len(world["q"])):
@@ -62,7 +72,9 @@ def scores(world, exclude, metric, ap):
     return rows
 
 
-def world_of(seed, queries, images, people, cameras, dim, spread):
+def world_of(
+    seed: int, queries: int, images: int, people: int, cameras: int, dim: int, spread: int
+) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     return {
         "q": rng.integers(-spread, spread + 1, (queries, dim)).astype(np.float32),
@@ -93,9 +105,11 @@ WORLDS = st.builds(
     st.sampled_from(["euclidean", "cosine"]),
     st.sampled_from(["step", "trapezoid"]),
 )
-def test_every_score_equals_the_slow_loop(world, exclude, metric, ap):
+def test_every_score_equals_the_slow_loop(
+    world: dict[str, np.ndarray], exclude: Exclude, metric: Metric, ap: Literal["step", "trapezoid"]
+) -> None:
     expected = scores(world, exclude, metric, ap)
-    arguments = {"metric": metric, "ap": ap, "exclude": exclude, "max_rank": 5}
+    arguments: dict[str, Any] = {"metric": metric, "ap": ap, "exclude": exclude, "max_rank": 5}
     arrays = [world[name] for name in ("q", "g", "qp", "gp", "qc", "gc")]
     if not expected:
         with pytest.raises(EmbeddingError, match=r"true match|junk"):
@@ -115,7 +129,7 @@ def test_every_score_equals_the_slow_loop(world, exclude, metric, ap):
 @given(
     WORLDS, st.sampled_from(["same_id_same_camera", "same_camera", "none"]), st.sampled_from(["euclidean", "cosine"])
 )
-def test_top_k_equals_the_slow_loop(world, exclude, metric):
+def test_top_k_equals_the_slow_loop(world: dict[str, np.ndarray], exclude: Exclude, metric: Metric) -> None:
     labels = relevance_of(world["qp"], world["gp"], world["qc"], world["gc"], world["gp"] != -1, exclude)
     indices, distances = top_k(world["q"], world["g"], 4, metric=metric, relevance=labels)
     for i in range(len(world["q"])):
@@ -125,7 +139,15 @@ def test_top_k_equals_the_slow_loop(world, exclude, metric):
         np.testing.assert_allclose(distances[i, : len(order)], expected, rtol=1e-6, atol=1e-6)
 
 
-def drawn_world(queries=300, images=2500, people=40, dim=33, offset=0.0, noise=1.5, seed=1):
+def drawn_world(
+    queries: int = 300,
+    images: int = 2500,
+    people: int = 40,
+    dim: int = 33,
+    offset: float = 0.0,
+    noise: float = 1.5,
+    seed: int = 1,
+) -> tuple[np.ndarray, np.ndarray, Relevance]:
     rng = np.random.default_rng(seed)
     centers = rng.standard_normal((people + 2, dim))
     qp, gp = rng.integers(1, people + 1, queries), rng.integers(-1, people + 1, images)
@@ -136,7 +158,7 @@ def drawn_world(queries=300, images=2500, people=40, dim=33, offset=0.0, noise=1
     return q.astype(np.float32), g.astype(np.float32), relevance_of(qp, gp, qc, gc, gp != -1)
 
 
-def sorted_positions(q, g, labels, metric):
+def sorted_positions(q: np.ndarray, g: np.ndarray, labels: Relevance, metric: Metric) -> np.ndarray:
     found = []
     kept = labels.kept(slice(None))
     for i in range(len(q)):
@@ -153,7 +175,7 @@ def sorted_positions(q, g, labels, metric):
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 @pytest.mark.parametrize(("offset", "factor"), [(0, 1), (300, 1), (0, 1e-25), (0, 1e18)])
-def test_large_worlds_with_copies_offsets_and_extreme_scales(metric, offset, factor):
+def test_large_worlds_with_copies_offsets_and_extreme_scales(metric: Metric, offset: float, factor: float) -> None:
     q, g, labels = drawn_world(offset=offset)
     q, g = q * np.float32(factor), g * np.float32(factor)
     ranks = match_ranks(q, g, labels, metric=metric)
@@ -161,7 +183,7 @@ def test_large_worlds_with_copies_offsets_and_extreme_scales(metric, offset, fac
     assert ranks.tied.sum() > 0
 
 
-def test_places_do_not_depend_on_tiles_threads_or_order_of_work(monkeypatch):
+def test_places_do_not_depend_on_tiles_threads_or_order_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
     q, g, labels = drawn_world(queries=60, images=500)
     expected = match_ranks(q, g, labels, metric="euclidean")
     for module, name, value in (
@@ -175,7 +197,7 @@ def test_places_do_not_depend_on_tiles_threads_or_order_of_work(monkeypatch):
 
 
 @pytest.mark.parametrize("cosine", [False, True])
-def test_the_screen_keeps_its_bound(cosine):
+def test_the_screen_keeps_its_bound(cosine: bool) -> None:
     q, g, _ = drawn_world(queries=50, images=400, dim=512, offset=3.0)
     screen = make_screen(q, g, cosine=cosine)
     a, squared = screen.prepare(q, np.arange(len(q)))
@@ -191,7 +213,7 @@ def test_the_screen_keeps_its_bound(cosine):
         assert 0 < error <= screen.slack(squared, 512)[i]
 
 
-def test_numpy_torch_and_lists_give_the_same_report():
+def test_numpy_torch_and_lists_give_the_same_report() -> None:
     q, g, labels = drawn_world(queries=20, images=200)
     rest = (labels.query_labels, labels.gallery_labels, labels.query_sources, labels.gallery_sources)
     plain = pb.evaluate_embeddings(q, g, *rest).to_json()
@@ -200,7 +222,7 @@ def test_numpy_torch_and_lists_give_the_same_report():
     assert pb.evaluate_embeddings(q.tolist(), g.tolist(), *(x.tolist() for x in rest)).to_json() == plain
 
 
-def test_a_collapsed_model_is_called_out():
+def test_a_collapsed_model_is_called_out() -> None:
     vectors = np.ones((30, 8), dtype=np.float32)
     pids = np.arange(30) % 5 + 1
     with pytest.warns(ScoreWarning, match="collapsed"):
@@ -212,7 +234,7 @@ def test_a_collapsed_model_is_called_out():
         pb.evaluate_embeddings(np.eye(5, 8, dtype=np.float32), np.eye(5, 8, dtype=np.float32) * 2, pids[:5], pids[:5])
 
 
-def test_the_device_does_not_change_a_number(monkeypatch):
+def test_the_device_does_not_change_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     q, g, labels = drawn_world(queries=60, images=500)
     expected = match_ranks(q, g, labels, metric="euclidean")
     monkeypatch.setattr(products, "check_device", lambda device: device and torch.device("cpu"))
@@ -223,7 +245,7 @@ def test_the_device_does_not_change_a_number(monkeypatch):
     np.testing.assert_array_equal(indices, top_k(q, g, 5, relevance=labels)[0])
 
 
-def test_a_device_that_is_not_there_is_refused():
+def test_a_device_that_is_not_there_is_refused() -> None:
     q, g, labels = drawn_world(queries=2, images=20)
     with pytest.raises(ConfigError, match="cannot be used here"):
         pb.evaluate_embeddings(q, g, labels.query_labels, labels.gallery_labels, device="xpu:7")
@@ -231,24 +253,30 @@ def test_a_device_that_is_not_there_is_refused():
         pb.evaluate_embeddings(q, g, labels.query_labels, labels.gallery_labels, device="gpu")
 
 
-def test_an_accelerator_computes_in_full_precision_for_a_search_and_no_longer(monkeypatch):
+def test_an_accelerator_computes_in_full_precision_for_a_search_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """TF32 would break the screen's bound; the setting is the whole process's, so it is made once and taken back."""
     q, g, labels = drawn_world(queries=60, images=9000)
     monkeypatch.setattr(products, "check_device", lambda device: torch.device("cpu"))
-    seen, settings = [], []
+    seen: list[str] = []
+    settings: list[str] = []
     plain, precision = products.torch_product, torch.set_float32_matmul_precision
 
-    def watched(place):
+    def watched(place: torch.device) -> Callable[[Any, Any, Any], None]:
         product = plain(place)
 
-        def compute(a, b, out):
+        def compute(a: Any, b: Any, out: Any) -> None:
             seen.append(torch.get_float32_matmul_precision())
             product(a, b, out)
 
         return compute
 
     monkeypatch.setattr(products, "torch_product", watched)
-    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda name: (settings.append(name), precision(name)))
+
+    def noted(name: str) -> None:
+        settings.append(name)
+        precision(name)
+
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", noted)
     before = torch.get_float32_matmul_precision()
     precision("high")
     try:

@@ -1,6 +1,7 @@
 """k-reciprocal re-ranking against its dense definition in float64."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,16 @@ from passerby.errors import ConfigError
 pytestmark = pytest.mark.filterwarnings("ignore::passerby.evaluation.closed_set.result.ScoreWarning")
 
 
-def dense(query, gallery, k1=20, k2=6, lambda_value=0.3, overlap="more", half="python", blend="normalized"):
+def dense(
+    query: np.ndarray,
+    gallery: np.ndarray,
+    k1: int = 20,
+    k2: int = 6,
+    lambda_value: float = 0.3,
+    overlap: str = "more",
+    half: str = "python",
+    blend: str = "normalized",
+) -> np.ndarray:
     """Steps 1 to 4, one after the other, on full matrices."""
     x = np.concatenate([query, gallery]).astype(np.float64)
     n, q = len(x), len(query)
@@ -24,7 +34,7 @@ def dense(query, gallery, k1=20, k2=6, lambda_value=0.3, overlap="more", half="p
     for i in range(n):
         ranked.append(sorted(range(n), key=lambda j: (j != i, d[i, j], j)))
 
-    def mutual(i, size):
+    def mutual(i: int, size: int) -> list[int]:
         return [j for j in ranked[i][:size] if i in ranked[j][:size]]
 
     few = round(k1 / 2) + 1 if half == "python" else math.floor((k1 + 1) / 2 + 0.5)
@@ -51,18 +61,20 @@ def dense(query, gallery, k1=20, k2=6, lambda_value=0.3, overlap="more", half="p
     return result
 
 
-def world(seed, queries, images, people, spread=None, dim=6):
+def world(
+    seed: int, queries: int, images: int, people: int, spread: int | None = None, dim: int = 6
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     if spread is not None:  # whole numbers: many ties
-        draw = lambda n: rng.integers(-spread, spread + 1, (n, dim)).astype(np.float32)  # noqa: E731
-        return draw(queries), draw(images), rng.integers(1, people + 1, queries), rng.integers(0, people + 1, images)
+        q, g = (rng.integers(-spread, spread + 1, (n, dim)).astype(np.float32) for n in (queries, images))
+        return q, g, rng.integers(1, people + 1, queries), rng.integers(0, people + 1, images)
     centers = rng.standard_normal((people + 1, dim))
     qp, gp = rng.integers(1, people + 1, queries), rng.integers(0, people + 1, images)
-    q, g = (centers[p] + 0.7 * rng.standard_normal((len(p), dim)) for p in (qp, gp))
-    return q.astype(np.float32), g.astype(np.float32), qp, gp
+    q, g = ((centers[p] + 0.7 * rng.standard_normal((len(p), dim))).astype(np.float32) for p in (qp, gp))
+    return q, g, qp, gp
 
 
-VARIANTS = [
+VARIANTS: list[dict[str, Any]] = [
     {},
     {"k1": 7, "k2": 3, "lambda_value": 0.85},
     {"k1": 7, "half": "matlab"},
@@ -77,7 +89,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_equals_the_dense_definition(variant):
+def test_equals_the_dense_definition(variant: dict[str, Any]) -> None:
     q, g, _, _ = world(1, 12, 70, 8)
     found = pb.rerank_k_reciprocal(q, g, **variant)
     assert found.dtype == np.float32
@@ -89,7 +101,9 @@ def test_equals_the_dense_definition(variant):
     st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 40), st.integers(0, 2), st.integers(1, 12),
     st.integers(1, 8),
 )  # fmt: skip
-def test_equals_the_dense_definition_with_ties_and_few_images(seed, queries, images, spread, k1, k2):
+def test_equals_the_dense_definition_with_ties_and_few_images(
+    seed: int, queries: int, images: int, spread: int, k1: int, k2: int
+) -> None:
     q, g, _, _ = world(seed, queries, images, 4, spread=spread, dim=3)
     found = pb.rerank_k_reciprocal(q, g, k1=k1, k2=k2)
     np.testing.assert_allclose(found, dense(q, g, k1=k1, k2=k2), rtol=0, atol=1e-6)
@@ -99,7 +113,7 @@ def test_equals_the_dense_definition_with_ties_and_few_images(seed, queries, ima
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 @pytest.mark.parametrize("cameras", [1, 3])
-def test_streamed_scores_equal_those_of_the_dense_distances(variant, cameras):
+def test_streamed_scores_equal_those_of_the_dense_distances(variant: dict[str, Any], cameras: int) -> None:
     q, g, qp, gp = world(2, 40, 160, 8)
     gp[::17] = -1
     rng = np.random.default_rng(0)
@@ -122,13 +136,15 @@ def test_streamed_scores_equal_those_of_the_dense_distances(variant, cameras):
     assert any("transductive" in note for note in report.notes)
 
 
-def test_it_helps_where_people_form_clusters():
+def test_it_helps_where_people_form_clusters() -> None:
     q, g, qp, gp = world(5, 60, 400, 20, dim=12)
     plain = pb.evaluate_embeddings(q, g, qp, gp)
     assert pb.evaluate_embeddings(q, g, qp, gp, rerank="k_reciprocal").mAP > plain.mAP
     cosine = pb.evaluate_embeddings(q * 3, g, qp, gp, rerank="k_reciprocal", metric="cosine")
-    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (q, g)]
-    assert cosine.mAP == pytest.approx(pb.evaluate_embeddings(*unit, qp, gp, rerank="k_reciprocal").mAP, abs=1e-9)
+    unit_q, unit_g = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (q, g))
+    assert cosine.mAP == pytest.approx(
+        pb.evaluate_embeddings(unit_q, unit_g, qp, gp, rerank="k_reciprocal").mAP, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,7 +152,7 @@ def test_it_helps_where_people_form_clusters():
     [({"k1": 0}, "k1"), ({"k2": 1.5}, "k2"), ({"lambda_value": 1.1}, "lambda"), ({"half": "r"}, "half"),
      ({"k": 3}, "k1")],
 )  # fmt: skip
-def test_bad_settings_are_named(change, message):
+def test_bad_settings_are_named(change: dict[str, Any], message: str) -> None:
     q, g, qp, gp = world(1, 3, 9, 2)
     with pytest.raises(ConfigError, match=message):
         pb.evaluate_embeddings(q, g, qp, gp, rerank=change)

@@ -3,8 +3,9 @@
 import json
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def root(tmp_path: Path) -> Path:
     return write_layout("market1501", tmp_path / "data", draw=blobs) / "Market-1501-v15.09.15"
 
 
-def check(root: Path):
+def check(root: Path) -> Any:
     report = check_dataset("market1501", root, progress=False)
     json.dumps(report.to_dict())
     return report
@@ -48,7 +49,7 @@ def bomb(path: Path) -> None:
     )
 
 
-BROKEN = {
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda p: p.write_bytes(b""), "0 bytes"),
     "truncated": (lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]), "not a readable image"),
     "text": (lambda p: p.write_text("hello"), "not a readable image"),

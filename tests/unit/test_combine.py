@@ -12,7 +12,9 @@ from passerby.data.records import ReIDDataset, Sample, labels_of
 from passerby.errors import DataError
 
 
-def dataset(name: str, train: list[tuple[int, int]], test: list[tuple[int, int]], tracklet: int | None = None):
+def dataset(
+    name: str, train: list[tuple[int, int]], test: list[tuple[int, int]], tracklet: int | None = None
+) -> ReIDDataset:
     def samples(part: str, rows: list[tuple[int, int]]) -> tuple[Sample, ...]:
         return tuple(
             Sample(Path(f"{name}/{part}/{i}.jpg"), pid, cam, None, tracklet) for i, (pid, cam) in enumerate(rows)

@@ -1,6 +1,8 @@
 """One's own data: manifests and folders, right ones and wrong ones."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,9 @@ from passerby.data.manifest import FROM_ZERO
 from passerby.errors import DataError
 from passerby.images.decode import read_image
 
+Table = Callable[..., Path]
+"""Writes a manifest of the given lines."""
+
 
 def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (16, 8)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,7 +27,7 @@ def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (16, 8)) -> P
 
 
 @pytest.fixture
-def table(tmp_path: Path):
+def table(tmp_path: Path) -> Table:
     """Write a manifest of the given lines, whose images a.png, b.png, ... exist."""
 
     def write(*lines: str, name: str = "own.csv") -> Path:
@@ -35,7 +40,7 @@ def table(tmp_path: Path):
     return write
 
 
-def test_manifest_with_everything(table) -> None:
+def test_manifest_with_everything(table: Table) -> None:
     file = table(
         "path,pid,camid,split,time,tracklet",
         "a.png,1,0,train,0.5,",
@@ -51,14 +56,14 @@ def test_manifest_with_everything(table) -> None:
     assert data.train[0].path == file.parent / "a.png"
 
 
-def test_manifest_without_cameras_says_so(table) -> None:
+def test_manifest_without_cameras_says_so(table: Table) -> None:
     data = load_dataset(table("path,pid,split", "a.png,1,train", "b.png,2,query", "c.png,2,gallery"))
     assert data.protocol == "no_cameras"
     assert not data.has_cameras
     assert any("no cameras" in note for note in data.notes)
 
 
-def test_names_become_numbers(table) -> None:
+def test_names_become_numbers(table: Table) -> None:
     data = load_dataset(
         table("path,pid,camid,split", "a.png,zoe,door,train", "b.png,adam,hall,query", "c.png,adam,door,gallery")
     )
@@ -66,7 +71,7 @@ def test_names_become_numbers(table) -> None:
     assert (data.query[0].pid, data.query[0].camid) == (1, 1)
 
 
-def test_split_by_identity_is_seeded_and_disjoint(table) -> None:
+def test_split_by_identity_is_seeded_and_disjoint(table: Table) -> None:
     lines = [f"{letter}.png,{i // 2 + 1},{i % 2}" for i, letter in enumerate("abcdefgh")]
     file = table("path,pid,camid", *lines)
     first, again, other = (load_dataset(file, split=k, test_share=0.5) for k in (0, 0, 1))
@@ -76,14 +81,14 @@ def test_split_by_identity_is_seeded_and_disjoint(table) -> None:
     assert {s.pid for s in first.train} != {s.pid for s in other.train}
 
 
-def test_same_order_of_rows_does_not_matter(table) -> None:
+def test_same_order_of_rows_does_not_matter(table: Table) -> None:
     lines = [f"{letter}.png,{i // 2 + 1},{i % 2}" for i, letter in enumerate("abcdefgh")]
     forward = load_dataset(table("path,pid,camid", *lines), test_share=0.5)
     backward = load_dataset(table("path,pid,camid", *reversed(lines)), test_share=0.5)
     assert {s.pid for s in forward.train} == {s.pid for s in backward.train}
 
 
-def test_test_rows_become_queries_and_gallery(table) -> None:
+def test_test_rows_become_queries_and_gallery(table: Table) -> None:
     rows = ("a,1,0", "b,1,0", "c,1,1", "d,2,0", "e,2,0", "f,3,0", "g,3,1")
     file = table("path,pid,camid,split", *(f"{row[0]}.png{row[1:]},test" for row in rows))
     data = load_dataset(file)
@@ -92,7 +97,7 @@ def test_test_rows_become_queries_and_gallery(table) -> None:
     assert [s.path.name[0] for s in data.gallery] == ["b", "c", "d", "e", "g"]
 
 
-def test_tracklets(table) -> None:
+def test_tracklets(table: Table) -> None:
     data = load_dataset(
         table(
             "path,pid,camid,split,tracklet",
@@ -108,7 +113,7 @@ def test_tracklets(table) -> None:
     assert len(set(numbers)) == 3, "a tracklet's name need be unique within a person and camera only"
 
 
-def test_parquet(table) -> None:
+def test_parquet(table: Table) -> None:
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as pq
 
@@ -120,7 +125,7 @@ def test_parquet(table) -> None:
 
 
 @pytest.mark.parametrize("pids", ["0123", ["-1", "0", "1", "2"]])
-def test_persons_from_zero_are_persons(pids: str | list[str], table) -> None:
+def test_persons_from_zero_are_persons(pids: str | list[str], table: Table) -> None:
     rows = [f"{letter}.png,{pids[i // 2]},{i % 2}" for i, letter in enumerate("abcdefgh")]
     data = load_dataset(table("path,pid,camid", *rows), test_share=1.0)
     junk = pids[0] == "-1"
@@ -130,7 +135,7 @@ def test_persons_from_zero_are_persons(pids: str | list[str], table) -> None:
     assert any("pid -1 in the gallery, junk" in note for note in data.notes) == junk
 
 
-def test_persons_from_one_keep_their_numbers(table) -> None:
+def test_persons_from_one_keep_their_numbers(table: Table) -> None:
     data = load_dataset(table("path,pid", "a.png,1", "b.png,1", "c.png,9", "d.png,9"), test_share=1.0)
     assert {s.pid for s in (*data.query, *data.gallery)} == {1, 9}
     assert FROM_ZERO not in data.notes
@@ -147,7 +152,7 @@ def test_folders_from_zero_are_persons(tmp_path: Path) -> None:
     assert any("2 of 4 identities" in note for note in data.notes)
 
 
-def test_one_number_written_as_integer_and_fraction(table) -> None:
+def test_one_number_written_as_integer_and_fraction(table: Table) -> None:
     rows = ("a,1,0,5", "b,1.0,0,5.0", "c,1.00,1.0,", "d,2,1,6", "e,2.0,0.0,", "f,02.5,0,")
     data = load_dataset(
         table("path,pid,camid,tracklet", *(row.replace(",", ".png,", 1) for row in rows[:5])), test_share=1
@@ -165,7 +170,7 @@ def test_one_number_written_as_integer_and_fraction(table) -> None:
     assert any("3 names" in note for note in named.notes), "2.5 is a name, and then all are"
 
 
-def test_names_that_differ_in_capital_letters_are_noted(table) -> None:
+def test_names_that_differ_in_capital_letters_are_noted(table: Table) -> None:
     data = load_dataset(table("path,pid", "a.png,Ann", "b.png,ann", "c.png,bob"))
     assert "pid: 'Ann' and 'ann' differ in capital letters only, and are two" in data.notes
 
@@ -190,7 +195,7 @@ def test_folders_of_one_number_in_two_writings(tmp_path: Path) -> None:
         ("ann", "an\u00adn"),
     ],
 )
-def test_two_writings_are_one_person(table, first: str, second: str) -> None:
+def test_two_writings_are_one_person(table: Table, first: str, second: str) -> None:
     data = load_dataset(table("path,pid", f"a.png,{first}", f"b.png,{second}", "c.png,bob"), test_share=0.0)
     pids = [s.pid for s in data.train]
     assert pids[0] == pids[1] != pids[2]
@@ -198,7 +203,7 @@ def test_two_writings_are_one_person(table, first: str, second: str) -> None:
         assert any(note.startswith("pid in several writings") for note in data.notes)
 
 
-def test_cameras_and_tracklets_in_two_writings(table) -> None:
+def test_cameras_and_tracklets_in_two_writings(table: Table) -> None:
     rows = ("a.png,1,01,5.0", "b.png,1,1,5", "c.png,2,2,5")
     data = load_dataset(table("path,pid,camid,tracklet", *rows), test_share=0.0)
     assert [s.camid for s in data.train] == [1, 1, 2]
@@ -248,7 +253,7 @@ def test_a_folder_with_lists(name: str, tmp_path: Path) -> None:
     assert FROM_ZERO in data.notes
 
 
-def test_distractors_that_are_meant_are_counted(table) -> None:
+def test_distractors_that_are_meant_are_counted(table: Table) -> None:
     rows = ("a.png,1,query", "b.png,1,gallery", "c.png,0,gallery", "d.png,0,gallery", "e.png,-1,gallery")
     data = load_dataset(table("path,pid,split", *rows))
     assert [s.pid for s in data.gallery] == [1, 0, 0, -1]
@@ -281,7 +286,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_manifest(case: str, table) -> None:
+def test_wrong_manifest(case: str, table: Table) -> None:
     lines, message = WRONG[case]
     file = table(*lines)
     with pytest.raises(DataError, match=message):
@@ -371,8 +376,8 @@ def test_images_below_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         found = images_below(tmp_path / "crops")
     assert [str(s.path.relative_to(tmp_path / "crops")) for s in found] == ["a.png", "b/c.gif", "b/d.jfif"]
     assert "not read: 3 file(s) by extension (.csv: 2, .raw: 1): b/e.raw, f.csv, g.csv" in caplog.text
-    for path in found:
-        path.path.unlink()
+    for one in found:
+        one.path.unlink()
     with pytest.raises(DataError, match=r"no image below it; not read: 3 file\(s\)"):
         images_below(tmp_path / "crops")
 
@@ -430,7 +435,7 @@ def test_wrong_folders(tmp_path: Path) -> None:
         load_dataset("market1051")
 
 
-def test_one_camera_is_no_camera(table) -> None:
+def test_one_camera_is_no_camera(table: Table) -> None:
     lines = [f"{letter}.png,{i // 2 + 1},5" for i, letter in enumerate("abcdefgh")]
     data = load_dataset(table("path,pid,camid", *lines), test_share=0.5)
     assert data.protocol == "no_cameras"
@@ -438,7 +443,7 @@ def test_one_camera_is_no_camera(table) -> None:
     assert len(data.query) == len(data.gallery) == 2
 
 
-def test_nobody_seen_twice_is_noted_or_refused(table) -> None:
+def test_nobody_seen_twice_is_noted_or_refused(table: Table) -> None:
     alone = load_dataset(table("path,pid", "a.png,1", "b.png,2"), test_share=1.0)
     assert (len(alone.query), len(alone.gallery)) == (0, 2)
     assert any("cannot test" in note for note in alone.notes)
@@ -454,7 +459,7 @@ def test_nobody_seen_twice_is_noted_or_refused(table) -> None:
         ({"test_share": 2.0}, "between 0 and 1"),
     ],
 )
-def test_wrong_arguments(argument: dict[str, object], message: str, table, tmp_path: Path) -> None:
+def test_wrong_arguments(argument: dict[str, Any], message: str, table: Table, tmp_path: Path) -> None:
     file = table("path,pid", "a.png,1", "b.png,2")
     with pytest.raises(DataError, match=message):
         load_dataset(file, **argument)

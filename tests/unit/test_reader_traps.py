@@ -3,7 +3,9 @@
 import json
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,12 +26,16 @@ pytest.importorskip("scipy")
 pytest.importorskip("h5py")
 
 
+Tree = Callable[..., Path]
+"""Writes the layout of a dataset."""
+
+
 def noise(person: int, camera: int, image: int) -> np.ndarray:
     return np.random.default_rng((person, camera, image)).integers(0, 256, (16, 8, 3), dtype=np.uint8)
 
 
 @pytest.fixture
-def tree(tmp_path: Path):
+def tree(tmp_path: Path) -> Tree:
     """Write the layout of a dataset; gives the folder in it."""
 
     def write(name: str, **arguments: int) -> Path:
@@ -39,7 +45,7 @@ def tree(tmp_path: Path):
     return write
 
 
-def load(name: str, root: Path, **arguments: object) -> ReIDDataset:
+def load(name: str, root: Path, **arguments: Any) -> ReIDDataset:
     return load_dataset(name, root, verify=False, **arguments)
 
 
@@ -52,7 +58,7 @@ def write(path: Path) -> Path:
 # Market-1501
 
 
-def test_double_extensions_are_kept(tree) -> None:
+def test_double_extensions_are_kept(tree: Tree) -> None:
     root = tree("market1501")
     double = [s for s in load("market1501", root).gallery if s.path.name.endswith(".jpg.jpg")]
     assert len(double) == 3
@@ -60,7 +66,7 @@ def test_double_extensions_are_kept(tree) -> None:
     assert "double extension, read: 3 names" in check_dataset("market1501", root, progress=False).facts
 
 
-def test_junk_and_distractors(tree) -> None:
+def test_junk_and_distractors(tree: Tree) -> None:
     root = tree("market1501")
     assert sum(s.pid == 0 for s in load("market1501", root).gallery) == 3
     assert sum(s.pid == -1 for s in load("market1501", root).gallery) == 0
@@ -68,7 +74,7 @@ def test_junk_and_distractors(tree) -> None:
     assert load("market1501", root).query[0].pid == 12, "-1 is not read as person 1"
 
 
-def test_thumbs_db_and_mac_files_are_no_images(tree) -> None:
+def test_thumbs_db_and_mac_files_are_no_images(tree: Tree) -> None:
     root = tree("market1501")
     (root / "bounding_box_test" / "Thumbs.db").write_bytes(b"x")
     shutil.copy(write(root / "x.jpg"), root / "query" / "._0002_c1s1_000451_03.jpg")
@@ -78,14 +84,14 @@ def test_thumbs_db_and_mac_files_are_no_images(tree) -> None:
 
 
 @pytest.mark.parametrize("name", ["0002_c7s1_000451_03.jpg", "0002_c1s1_000451.jpg", "0005_c2_f0046985.jpg", "x.JPG"])
-def test_foreign_names_are_errors(name: str, tree) -> None:
+def test_foreign_names_are_errors(name: str, tree: Tree) -> None:
     root = tree("market1501")
     write(root / "query" / name)
     with pytest.raises(DataError, match=f"1 of 31 image names in .*query are not like .*{name}"):
         load("market1501", root)
 
 
-def test_a_parent_folder_does_not_matter(tree) -> None:
+def test_a_parent_folder_does_not_matter(tree: Tree) -> None:
     """The whole path must not be searched: run-1_c2 is neither person -1 nor camera 2."""
     root = tree("market1501")
     moved = root.parent / "run-1_c2s1"
@@ -95,24 +101,25 @@ def test_a_parent_folder_does_not_matter(tree) -> None:
     assert min(s.pid for s in data.train) == 2
 
 
-def test_extension_in_capitals_is_read(tree) -> None:
+def test_extension_in_capitals_is_read(tree: Tree) -> None:
     root = tree("market1501")
     image = sorted((root / "query").iterdir())[0]
     image.rename(image.with_suffix(".JPG"))
     assert len(load("market1501", root).query) == 30
 
 
-def test_multi_query_pools_the_drawn_boxes(tree) -> None:
+def test_multi_query_pools_the_drawn_boxes(tree: Tree) -> None:
     root = tree("market1501")
     single, pooled = load("market1501", root), load("market1501", root, multi_query=True)
     assert len(pooled.query) == 3 * len(single.query)
     for sample in pooled.query:
+        assert sample.tracklet is not None
         query = single.query[sample.tracklet]
         assert (query.pid, query.camid) == (sample.pid, sample.camid)
         assert sample.path.parent.name == "gt_bbox"
 
 
-def test_distractors(tree) -> None:
+def test_distractors(tree: Tree) -> None:
     root = tree("market1501")
     with pytest.raises(DataError, match="images/"):
         load("market1501", root, distractors=True)
@@ -124,7 +131,7 @@ def test_distractors(tree) -> None:
         load("market1501", root, distractors=True)
 
 
-def test_duke_prints_its_retraction(tree, caplog: pytest.LogCaptureFixture) -> None:
+def test_duke_prints_its_retraction(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
     root = tree("dukemtmc_reid")
     with caplog.at_level(logging.WARNING):
         data = load("dukemtmc_reid", root)
@@ -147,7 +154,7 @@ ZERO_BASED = {  # a copy whose cameras (or images) count from 0 does not pass as
 
 
 @pytest.mark.parametrize("name", ZERO_BASED)
-def test_zero_based_numbers_are_told_apart(name: str, tree) -> None:
+def test_zero_based_numbers_are_told_apart(name: str, tree: Tree) -> None:
     root = tree(name)
     write(root / ZERO_BASED[name])
     with pytest.raises(DataError, match=r"image names in .* are not like"):
@@ -157,7 +164,7 @@ def test_zero_based_numbers_are_told_apart(name: str, tree) -> None:
 # CUHK
 
 
-def test_cuhk01_counts_images_not_cameras(tree) -> None:
+def test_cuhk01_counts_images_not_cameras(tree: Tree) -> None:
     root = tree("cuhk01")
     data = load("cuhk01", root)
     for sample in (*data.query, *data.gallery):
@@ -173,13 +180,13 @@ def test_cuhk01_counts_images_not_cameras(tree) -> None:
         load("cuhk01", root)
 
 
-def test_cuhk02_numbers_restart_in_each_pair(tree) -> None:
+def test_cuhk02_numbers_restart_in_each_pair(tree: Tree) -> None:
     data = load("cuhk02", tree("cuhk02"))
     assert len({s.pid for s in data.train}) == 16
     assert sorted({s.camid for s in data.train}) == list(range(8))
 
 
-def test_cuhk03_goes_on_after_a_hole(tree) -> None:
+def test_cuhk03_goes_on_after_a_hole(tree: Tree) -> None:
     root = tree("cuhk03")
     data = load("cuhk03", root)
     cells = {s.path.stem[-2:] for s in (*data.train, *data.query, *data.gallery)}
@@ -188,7 +195,7 @@ def test_cuhk03_goes_on_after_a_hole(tree) -> None:
     assert np.array_equal(read_image(sample.path), noise(1, 0, 0)), "not transposed, not changed"
 
 
-def test_cuhk03_classic(tree) -> None:
+def test_cuhk03_classic(tree: Tree) -> None:
     root = tree("cuhk03")
     sets = load_splits("cuhk03", root, verify=False, protocol="classic", mode="labeled")
     assert len(sets) == 20
@@ -201,7 +208,7 @@ def test_cuhk03_classic(tree) -> None:
         load("cuhk03", root, protocol="classic", split=20)
 
 
-def test_cuhk03_once_extracted_needs_no_mat(tree) -> None:
+def test_cuhk03_once_extracted_needs_no_mat(tree: Tree) -> None:
     root = tree("cuhk03")
     before = load("cuhk03", root)
     (root / "cuhk-03.mat").unlink()
@@ -210,7 +217,7 @@ def test_cuhk03_once_extracted_needs_no_mat(tree) -> None:
         load("cuhk03", root, mode="labeled")
 
 
-def test_cuhk03_wrong_files(tree) -> None:
+def test_cuhk03_wrong_files(tree: Tree) -> None:
     root = tree("cuhk03")
     mat = root / "cuhk-03.mat"
     whole = mat.read_bytes()
@@ -233,7 +240,7 @@ def test_cuhk03_numbers_run_over_the_pairs() -> None:
     assert [cuhk03.person_number(*place) for place in ((1, 1), (1, 843), (2, 1), (5, 49))] == [1, 843, 844, 1467]
 
 
-def test_cuhk_sysu_gives_each_scene_its_camera(tree) -> None:
+def test_cuhk_sysu_gives_each_scene_its_camera(tree: Tree) -> None:
     root = tree("cuhk_sysu")
     data = load("cuhk_sysu", root)
     for part in (data.train, data.query, data.gallery):
@@ -265,7 +272,7 @@ def test_cuhk_sysu_pack_trains_only(tmp_path: Path) -> None:
 # MSMT17
 
 
-def test_msmt17_labels_of_training_and_test_do_not_meet(tree) -> None:
+def test_msmt17_labels_of_training_and_test_do_not_meet(tree: Tree) -> None:
     root = tree("msmt17")
     data = load("msmt17", root)
     assert {s.pid for s in data.train} == set(range(1, 11))
@@ -276,7 +283,7 @@ def test_msmt17_labels_of_training_and_test_do_not_meet(tree) -> None:
         load("msmt17", root, version="v1")
 
 
-def test_msmt17_version_1_and_copies_without_lists(tree) -> None:
+def test_msmt17_version_1_and_copies_without_lists(tree: Tree) -> None:
     root = tree("msmt17")
     (root / "mask_train_v2").rename(root / "train")
     (root / "mask_test_v2").rename(root / "test")
@@ -292,7 +299,7 @@ def test_msmt17_version_1_and_copies_without_lists(tree) -> None:
 # Small sets
 
 
-def test_viper_matches_by_number_not_by_name(tree) -> None:
+def test_viper_matches_by_number_not_by_name(tree: Tree) -> None:
     root = tree("viper")
     data = load("viper", root)
     assert {s.path.name for s in data.query}.isdisjoint({s.path.name for s in data.gallery})
@@ -300,7 +307,7 @@ def test_viper_matches_by_number_not_by_name(tree) -> None:
     assert min(s.pid for s in (*data.train, *data.query)) == 1, "persons count from 0 on the disk"
 
 
-def test_grid_keeps_its_strangers_and_its_partitions(tree) -> None:
+def test_grid_keeps_its_strangers_and_its_partitions(tree: Tree) -> None:
     root = tree("grid")
     data = load("grid", root)
     assert sum(s.pid == 0 for s in data.gallery) == 4
@@ -313,12 +320,12 @@ def test_grid_keeps_its_strangers_and_its_partitions(tree) -> None:
         load("grid", root)
 
 
-def test_prid450s_leaves_masks_alone(tree) -> None:
+def test_prid450s_leaves_masks_alone(tree: Tree) -> None:
     data = load("prid450s", tree("prid450s"))
     assert all(s.path.name.startswith("img_") for s in (*data.train, *data.query, *data.gallery))
 
 
-def test_caviar_without_second_camera_is_refused(tree) -> None:
+def test_caviar_without_second_camera_is_refused(tree: Tree) -> None:
     root = tree("caviar4reid")
     data = load("caviar4reid", root)
     assert len(load("caviar4reid", root, shots=5).query) == 5 * len(data.query)
@@ -330,7 +337,7 @@ def test_caviar_without_second_camera_is_refused(tree) -> None:
         load("caviar4reid", root)
 
 
-def test_raid_pairs_of_cameras(tree) -> None:
+def test_raid_pairs_of_cameras(tree: Tree) -> None:
     root = tree("raid")
     data = load("raid", root, query_camera=4, gallery_camera=1, shots=2)
     assert {s.camid for s in data.query} == {3}
@@ -341,13 +348,13 @@ def test_raid_pairs_of_cameras(tree) -> None:
         load("raid", root, query_camera=2)
 
 
-def test_threedpes_counts_are_a_warning(tree) -> None:
+def test_threedpes_counts_are_a_warning(tree: Tree) -> None:
     report = check_dataset("3dpes", tree("3dpes"), progress=False)
     assert report.ok
     assert any("expected 1,011" in warning for warning in report.warnings)
 
 
-def test_ethz_sequences_and_shots(tree) -> None:
+def test_ethz_sequences_and_shots(tree: Tree) -> None:
     root = tree("ethz")
     assert len({load("ethz", root, sequence=k).query[0].pid // 1000 for k in (1, 2, 3)}) == 3
     two = load("ethz", root, shots=2)
@@ -358,7 +365,7 @@ def test_ethz_sequences_and_shots(tree) -> None:
         load("ethz", root)
 
 
-def test_threedpes_as_tracklets(tree) -> None:
+def test_threedpes_as_tracklets(tree: Tree) -> None:
     root = tree("3dpes")
     data = load("3dpes", root, tracklets=True)
     assert data.protocol == "video"
@@ -370,13 +377,15 @@ def test_threedpes_as_tracklets(tree) -> None:
         for tracklet in {s.tracklet for s in part}:
             frames = [s for s in part if s.tracklet == tracklet]
             assert len({(s.pid, s.camid) for s in frames}) == 1
-            assert [s.time for s in frames] == sorted(s.time for s in frames)
+            times = [s.time for s in frames if s.time is not None]
+    assert len(times) == len(frames)
+    assert times == sorted(times)
     everyone = {s.path for s in (*data.train, *data.query, *data.gallery)}
     assert all(s.tracklet is not None for s in data.train)
     assert len(everyone) == len(data.train) + len(data.query) + len(data.gallery)
 
 
-def test_ethz_as_tracklets(tree) -> None:
+def test_ethz_as_tracklets(tree: Tree) -> None:
     root = tree("ethz")
     first, second = (load("ethz", root, tracklets=True, split=k) for k in (0, 1))
     assert first.protocol == "video"
@@ -386,7 +395,8 @@ def test_ethz_as_tracklets(tree) -> None:
     assert len(first.query) + len(first.gallery) == len(images.query) + len(images.gallery)
     for pid in {s.pid for s in first.query}:
         asks, answers = ([s for s in part if s.pid == pid] for part in (first.query, first.gallery))
-        assert max(s.time for s in asks) < min(s.time for s in answers)
+        asked, answered = ([s.time for s in part if s.time is not None] for part in (asks, answers))
+        assert max(asked) < min(answered)
         assert len({s.tracklet for s in asks}) == len({s.tracklet for s in answers}) == 1
         assert asks[0].tracklet != answers[0].tracklet
     for wrong in ({"shots": 2}, {"split": 2}):
@@ -398,20 +408,20 @@ def test_ethz_as_tracklets(tree) -> None:
     assert "1 persons with one image left out" in load("ethz", root, tracklets=True).notes
 
 
-def test_tracklets_of_ethz_and_3dpes_are_evaluated_as_video(tree) -> None:
+def test_tracklets_of_ethz_and_3dpes_are_evaluated_as_video(tree: Tree) -> None:
     for name in ("3dpes", "ethz"):
         data = load(name, tree(name), tracklets=True)
         vectors = [np.eye(64, dtype=np.float32)[[s.pid % 64 for s in part]] for part in (data.query, data.gallery)]
-        sides = [
-            Embeddings(v, [s.pid for s in part], [s.camid for s in part], tracklets=[s.tracklet for s in part])
-            for v, part in zip(vectors, (data.query, data.gallery), strict=True)
-        ]
+        sides = []
+        for v, part in zip(vectors, (data.query, data.gallery), strict=True):
+            pids, camids, tracklets = (np.array([getattr(s, n) for s in part]) for n in ("pid", "camid", "tracklet"))
+            sides.append(Embeddings(v, pids, camids, tracklets=tracklets))
         report = score(*sides, protocol=data.protocol)
         assert report.queries == len({s.tracklet for s in data.query})
         assert report.skipped == 0
 
 
-def test_prid2011_numbers_above_200_are_different_people(tree) -> None:
+def test_prid2011_numbers_above_200_are_different_people(tree: Tree) -> None:
     data = load("prid2011_single", tree("prid2011_single"))
     assert sorted(s.pid for s in data.gallery if s.pid > 200) == [1201, 1202, 1203]
 
@@ -419,7 +429,7 @@ def test_prid2011_numbers_above_200_are_different_people(tree) -> None:
 # Video
 
 
-def test_prid2011_needs_27_frames_under_both_cameras(tree) -> None:
+def test_prid2011_needs_27_frames_under_both_cameras(tree: Tree) -> None:
     root = tree("prid2011")
     data = load("prid2011", root)
     pids = {s.pid for s in (*data.train, *data.query)}
@@ -430,7 +440,7 @@ def test_prid2011_needs_27_frames_under_both_cameras(tree) -> None:
     assert "no split file was found" in load("prid2011", root, min_frames=26).notes[0]
 
 
-def test_ilids_vid_splits_hold_places_not_numbers(tree) -> None:
+def test_ilids_vid_splits_hold_places_not_numbers(tree: Tree) -> None:
     root = tree("ilids_vid")
     data = load("ilids_vid", root)
     assert all(s.pid % 2 == 1 for s in (*data.train, *data.query)), "folder numbers have gaps"
@@ -439,7 +449,7 @@ def test_ilids_vid_splits_hold_places_not_numbers(tree) -> None:
         assert sample.path.name.startswith("cam1_")
 
 
-def test_frames_are_in_the_order_of_their_numbers(tree) -> None:
+def test_frames_are_in_the_order_of_their_numbers(tree: Tree) -> None:
     root = tree("ilids_vid")
     folder = root / "sequences" / "cam1" / "person001"
     (folder / "cam1_person001_00317.png").rename(folder / "cam1_person001_1000317.png")
@@ -447,7 +457,7 @@ def test_frames_are_in_the_order_of_their_numbers(tree) -> None:
     assert frames == [318.0, 319.0, 1000317.0]
 
 
-def test_prid2011_lists_of_persons(tree) -> None:
+def test_prid2011_lists_of_persons(tree: Tree) -> None:
     root = tree("prid2011")
     lists = [{"train": ["person_0001"], "test": [f"person_{p:04d}" for p in (3, 5 + k)]} for k in range(2)]
     (root / "own.json").write_text(json.dumps(lists))
@@ -458,14 +468,14 @@ def test_prid2011_lists_of_persons(tree) -> None:
         load("prid2011", root, splits=root / "own.json")
 
 
-def test_frames_thin_the_tracklets(tree) -> None:
+def test_frames_thin_the_tracklets(tree: Tree) -> None:
     root = tree("mars")
     data = load("mars", root, frames=2)
     assert len(data.train) == 2 * len({s.tracklet for s in data.train})
     assert data.notes[-1] == "at most 2 frames a tracklet, evenly spread"
 
 
-def test_mars_galleries(tree) -> None:
+def test_mars_galleries(tree: Tree) -> None:
     root = tree("mars")
     official, without = load("mars", root), load("mars", root, gallery="no_queries")
     asked = {s.tracklet for s in official.query}
@@ -475,7 +485,7 @@ def test_mars_galleries(tree) -> None:
     assert {s.pid for s in load("mars", root, junk=True).gallery} - {s.pid for s in official.gallery} == {-1}
 
 
-def test_mars_tables_that_do_not_fit(tree) -> None:
+def test_mars_tables_that_do_not_fit(tree: Tree) -> None:
     root = tree("mars")
     names = (root / "info" / "test_name.txt").read_text().splitlines()
     (root / "info" / "test_name.txt").write_text("\n".join(names[:-5]))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -52,8 +53,9 @@ def test_tracklets_stay_whole() -> None:
 @pytest.mark.parametrize("pid", [0, -1])
 @pytest.mark.parametrize("part", ["train", "query"])
 def test_distractors_and_junk_belong_to_the_gallery(pid: int, part: str) -> None:
+    parts: dict[str, Any] = {part: (sample(0, pid),)}
     with pytest.raises(DataError, match=f"{part} has the person id {pid} at 00000.jpg"):
-        ReIDDataset("x", **{part: (sample(0, pid),)})
+        ReIDDataset("x", **parts)
     ReIDDataset("x", gallery=(sample(0, pid),))
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -210,7 +211,7 @@ def test_path_traversal_is_not_found(start: Start) -> None:
     for path in ("/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/app.js/../../pyproject.toml", "//etc/passwd"):
         with connect(service) as raw:
             raw.sendall(f"GET {path} {head}".encode())
-            answer = b"".join(iter(lambda raw=raw: raw.recv(65536), b""))
+            answer = b"".join(iter(partial(raw.recv, 65536), b""))
             assert answer.startswith(b"HTTP/1.1 404"), (path, answer)
             assert b"root:" not in answer
     client = service.client()

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -109,7 +110,8 @@ def test_two_people_in_one_identity_are_split_and_the_split_undone(start: Start)
     made = client.post("/v1/split", json={"identity": "ada", "observations": [second], "name": "grace"}).json()
     assert (made["name"], made["observations"]) == ("grace", 1)
     assert identify(client, 2).json()["identity"] == "grace"
-    for wrong in ({"observations": [10**6]}, {"observations": [first]}, {"observations": []}):
+    changes: tuple[dict[str, Any], ...] = ({"observations": [10**6]}, {"observations": [first]}, {"observations": []})
+    for wrong in changes:
         assert client.post("/v1/split", json={"identity": "ada", **wrong}).status_code == 422
     assert client.post("/v1/split", json={"identity": "eve", "observations": [first]}).status_code == 404
     assert client.post("/v1/undo", json={}).json()["action"] == "split"
@@ -218,11 +220,11 @@ def test_every_endpoint_needs_a_key_of_a_role(start: Start) -> None:
     service = start()
     ranks = list(KEYS)
     for method, path, role in NEEDS:
-        body = {"json": BODIES[path]} if path in BODIES and method == "POST" else {}
+        body: dict[str, Any] = {"json": BODIES[path]} if path in BODIES and method == "POST" else {}
         if method == "POST" and not body:
             body = {"data": {"identity": "x"}, "files": files(b"no picture")}
         for wrong in (None, "guess", "reader-token ", "é"):
-            headers = {} if wrong is None else {"Authorization": f"Bearer {wrong}".encode()}
+            headers: dict[Any, Any] = {} if wrong is None else {"Authorization": f"Bearer {wrong}".encode()}
             if wrong == "reader-token ":
                 headers = {"Authorization": b"Basic reader-token"}
             answer = service.client(None).request(method, path, headers=headers, **body)
@@ -389,7 +391,7 @@ def test_answers_are_sent_at_once(start: Start) -> None:
     service = start()
     assert service.client().get("/health").status_code == 200
     (connection,) = service.server.server_state.connections  # kept alive
-    accepted = connection.transport.get_extra_info("socket")  # type: ignore[union-attr]
+    accepted = connection.transport.get_extra_info("socket")
     assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 

@@ -165,13 +165,13 @@ def interrupted(config: pb.Config, data: pb.ReIDDataset) -> None:
             raise Killed
         record(self, terms)
 
-    LossesSeen.record = record_and_die  # type: ignore[method-assign]
+    LossesSeen.record = record_and_die
     try:
         pb.train(config, data, out="run-interrupted")
     except Killed:
         return
     finally:
-        LossesSeen.record = record  # type: ignore[method-assign]
+        LossesSeen.record = record
     raise RuntimeError("the training was not interrupted")
 
 

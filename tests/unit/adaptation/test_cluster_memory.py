@@ -23,10 +23,10 @@ def test_value_and_memory_against_plain_loops() -> None:
             if not loss.seen[label]:
                 memory[label] = functional.normalize(unit[labels == label].sum(0), dim=0)
         seen = [0, 2, 3]
-        expected = 0.0
+        expected = torch.zeros((), dtype=torch.float64)
         for row, label in zip(unit, labels.tolist(), strict=True):
             logits = torch.stack([row @ memory[c] / 0.1 for c in seen])
-            expected -= torch.log_softmax(logits, 0)[seen.index(label)] / 6
+            expected = expected - torch.log_softmax(logits, 0)[seen.index(label)] / 6
         assert float(loss(x, labels)) == pytest.approx(float(expected))
         for label in seen:
             own = unit[labels == label]
@@ -48,6 +48,7 @@ def test_gradient_and_state() -> None:
     loss = ClusterMemoryLoss(5, 4).double()
     x.requires_grad_()
     loss(x, labels).backward()
+    assert x.grad is not None
     assert torch.isfinite(x.grad).all()
     assert x.grad.abs().sum() > 0
     copy = ClusterMemoryLoss(5, 4).double()

@@ -14,7 +14,8 @@ def people(count: int, images: int, *, noise: float = 0.2, seed: int = 0) -> np.
     generator = np.random.default_rng(seed)
     vectors = np.repeat(generator.normal(size=(count, 16)), images, axis=0)
     vectors += noise * generator.normal(size=vectors.shape)
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit.astype(np.float32)
 
 
 def graph_of(distances: dict[tuple[int, int], float], n: int) -> JaccardGraph:

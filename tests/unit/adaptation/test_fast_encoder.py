@@ -15,7 +15,7 @@ from passerby.models.model import build_model
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    architecture = ModelConfig(backbone="tiny:osnet_x0_25")
+    architecture = ModelConfig(backbone="tiny:resnet18")
     encoder = Encoder.from_model(build_model(architecture).eval(), InputConfig(height=64, width=32), architecture)
     encoder.save(tmp_path / "encoder")
     return tmp_path / "encoder"

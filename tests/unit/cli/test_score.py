@@ -20,8 +20,9 @@ def said(capsys: pytest.CaptureFixture[str], folder: Path, vectors: np.ndarray, 
 
 @pytest.fixture
 def vectors() -> np.ndarray:
-    drawn = np.random.default_rng(0).normal(size=(12, 8))
-    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    drawn: np.ndarray = np.random.default_rng(0).normal(size=(12, 8))
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    return drawn
 
 
 def test_vectors_of_other_lengths_than_one_are_named(

@@ -1,11 +1,14 @@
 """Global hard identity search: the lists, against slow loops, and the batches that come of them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from passerby.config import SamplerConfig
 from passerby.data.sampling import hard_identity
+from passerby.data.sampling.hard_identity import HardIdentitySampler
 from passerby.data.sampling.identity_groups import IdentityGroups
 from passerby.data.sampling.sampler import make_sampler
 from passerby.errors import DataError, EmbeddingError
@@ -17,7 +20,7 @@ CAMERAS = RNG.integers(0, 3, len(LABELS))
 FEATURES = RNG.standard_normal((len(LABELS), 5))
 
 
-def slow_distance(a, b, linkage):
+def slow_distance(a: int, b: int, linkage: str) -> float:
     x, y = FEATURES[a == LABELS], FEATURES[b == LABELS]
     if linkage == "mean":
         return float(np.linalg.norm(x.mean(0) - y.mean(0)))
@@ -25,14 +28,16 @@ def slow_distance(a, b, linkage):
     return min(pairs) if linkage == "min" else sum(pairs) / len(pairs)
 
 
-def sampler(**settings):
+def sampler(**settings: Any) -> HardIdentitySampler:
     values = {"kind": "hard_identity", "identities": 4, "images": 2, **settings}
-    return make_sampler(SamplerConfig(**values), LABELS, CAMERAS, seed=1)
+    made = make_sampler(SamplerConfig.model_validate(values), LABELS, CAMERAS.tolist(), seed=1)
+    assert isinstance(made, HardIdentitySampler)
+    return made
 
 
 @pytest.mark.parametrize("linkage", ["mean", "min", "average"])
 @pytest.mark.parametrize("block", [1, 200, 2**24])
-def test_lists_are_the_nearest_identities(linkage, block, monkeypatch):
+def test_lists_are_the_nearest_identities(linkage: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hard_identity, "_BLOCK", block)
     s = sampler(linkage=linkage, candidates=5)
     s.update(FEATURES, LABELS)
@@ -42,7 +47,7 @@ def test_lists_are_the_nearest_identities(linkage, block, monkeypatch):
         np.testing.assert_allclose([d for _, d in found], [d for d, _ in slow], rtol=2e-5)
 
 
-def test_a_batch_is_an_anchor_and_identities_of_its_list():
+def test_a_batch_is_an_anchor_and_identities_of_its_list() -> None:
     s = sampler(candidates=3, epoch="identities")  # P - 1: the hardest batches there are
     s.update(FEATURES, LABELS)
     anchors = []
@@ -54,19 +59,19 @@ def test_a_batch_is_an_anchor_and_identities_of_its_list():
     assert sorted(anchors) == sorted(set(LABELS))
 
 
-def test_lists_are_as_long_as_asked_or_four_times_p_minus_one():
+def test_lists_are_as_long_as_asked_or_four_times_p_minus_one() -> None:
     small, usual = (
         sampler(candidates=3),
-        make_sampler(SamplerConfig(kind="hard_identity", identities=2, images=2), LABELS, CAMERAS, seed=0),
+        sampler(identities=2, images=2),
     )
     for s, length in ((small, 3), (usual, 4)):
         s.update(FEATURES, LABELS)
         assert {len(found) for found in s.look_alikes.values()} == {length}
 
 
-def test_before_the_first_search_batches_are_plain_and_an_epoch_keeps_its_length():
+def test_before_the_first_search_batches_are_plain_and_an_epoch_keeps_its_length() -> None:
     s = sampler()
-    plain = make_sampler(SamplerConfig(identities=4, images=2), LABELS, CAMERAS, seed=1)
+    plain = make_sampler(SamplerConfig(identities=4, images=2), LABELS, CAMERAS.tolist(), seed=1)
     assert s.look_alikes == {}
     assert s.closest_pairs() == []
     np.testing.assert_array_equal(s.epoch_batches(0), plain.epoch_batches(0))
@@ -74,7 +79,7 @@ def test_before_the_first_search_batches_are_plain_and_an_epoch_keeps_its_length
     assert s.epoch_batches(1).shape == plain.epoch_batches(1).shape
 
 
-def test_searches_are_due_after_every_r_epochs():
+def test_searches_are_due_after_every_r_epochs() -> None:
     s = sampler(refresh_epochs=3)
     due = []
     for epoch in range(8):
@@ -84,7 +89,7 @@ def test_searches_are_due_after_every_r_epochs():
     assert due == [3, 6]
 
 
-def test_state_goes_on_as_if_never_stopped():
+def test_state_goes_on_as_if_never_stopped() -> None:
     s = sampler()
     s.update(FEATURES, LABELS)
     state = s.state_dict()
@@ -98,7 +103,7 @@ def test_state_goes_on_as_if_never_stopped():
     assert again.look_alikes == {}
 
 
-def test_one_person_under_two_labels_comes_first_among_the_closest_pairs():
+def test_one_person_under_two_labels_comes_first_among_the_closest_pairs() -> None:
     features = FEATURES.copy()
     mean = features[LABELS == 30].mean(0)
     features[LABELS == 70] += mean - features[LABELS == 70].mean(0) + 1e-4
@@ -120,12 +125,12 @@ def test_one_person_under_two_labels_comes_first_among_the_closest_pairs():
         (np.full_like(FEATURES, np.nan), LABELS, "not finite"),
     ],
 )
-def test_features_of_other_images_are_refused(features, labels, message):
+def test_features_of_other_images_are_refused(features: np.ndarray, labels: np.ndarray, message: str) -> None:
     with pytest.raises(EmbeddingError, match=message):
         sampler().update(features, labels)
 
 
-def test_state_of_another_training_set_is_refused():
+def test_state_of_another_training_set_is_refused() -> None:
     s = sampler()
     s.update(FEATURES, LABELS)
     fewer = make_sampler(
@@ -135,7 +140,7 @@ def test_state_of_another_training_set_is_refused():
         fewer.load_state_dict(s.state_dict())
 
 
-def test_average_linkage_counts_every_pair_once():
+def test_average_linkage_counts_every_pair_once() -> None:
     groups = IdentityGroups([0, 0, 1, 1, 2])
     lists, distances = hard_identity.nearest_identities(
         np.array([[0.0], [2.0], [10.0], [14.0], [5.0]], np.float32), groups, 2, "average"

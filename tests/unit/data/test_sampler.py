@@ -1,6 +1,8 @@
 """What every sampler promises, over drawn worlds: whose images, how many, how often, and the same on any number of
 processes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,11 +13,13 @@ from passerby.data.sampling.hard_identity import HardIdentitySampler
 from passerby.data.sampling.sampler import make_sampler
 from passerby.errors import ConfigError, DataError
 
+World = tuple[np.ndarray, np.ndarray, int, int]
+"""Labels, cameras, P and K."""
 KINDS = ["pk", "camera", "balanced", "hard_identity"]
 
 
 @st.composite
-def worlds(draw):
+def worlds(draw: st.DrawFn) -> World:
     """Labels with gaps, in any order, from 1 to 9 images each; cameras; P and K."""
     p = draw(st.sampled_from([1, 2, 4]))
     identities = draw(st.integers(p, 9))
@@ -27,13 +31,15 @@ def worlds(draw):
     return labels[order], cameras, p, draw(st.integers(1, 5))
 
 
-def sampler_of(kind, world, *, epoch="chunks", seed=0, rank=0, world_size=1):
+def sampler_of(
+    kind: Any, world: World, *, epoch: Any = "chunks", seed: int = 0, rank: int = 0, world_size: int = 1
+) -> Any:
     labels, cameras, p, k = world
     config = SamplerConfig(kind=kind, identities=p, images=k, epoch=epoch)
-    return make_sampler(config, labels, cameras, seed=seed, rank=rank, world_size=world_size)
+    return make_sampler(config, labels, cameras.tolist(), seed=seed, rank=rank, world_size=world_size)
 
 
-def searched(kind, world, **arguments):
+def searched(kind: Any, world: World, **arguments: Any) -> Any:
     """A sampler that has looked for look-alikes, if it is the kind that does."""
     sampler = sampler_of(kind, world, **arguments)
     if isinstance(sampler, HardIdentitySampler):
@@ -46,7 +52,9 @@ def searched(kind, world, **arguments):
 @pytest.mark.parametrize("convention", ["chunks", "identities"])
 @given(world=worlds(), epoch=st.integers(0, 3))
 @settings(max_examples=20, deadline=None)
-def test_a_batch_is_p_identities_with_k_images_tiled_where_there_are_fewer(kind, convention, world, epoch):
+def test_a_batch_is_p_identities_with_k_images_tiled_where_there_are_fewer(
+    kind: Any, convention: str, world: World, epoch: Any
+) -> None:
     labels, _, p, k = world
     sampler = searched(kind, world, epoch=convention)
     batches = sampler.epoch_batches(epoch)
@@ -66,7 +74,7 @@ def test_a_batch_is_p_identities_with_k_images_tiled_where_there_are_fewer(kind,
 
 @given(world=worlds(), kind=st.sampled_from(["pk", "camera"]))
 @settings(max_examples=30, deadline=None)
-def test_chunks_use_no_image_twice_and_stop_only_when_fewer_than_p_identities_are_left(world, kind):
+def test_chunks_use_no_image_twice_and_stop_only_when_fewer_than_p_identities_are_left(world: World, kind: Any) -> None:
     labels, _, p, k = world
     batches = sampler_of(kind, world).epoch_batches(1)
     used = np.bincount(batches.reshape(-1), minlength=len(labels))
@@ -85,14 +93,14 @@ def test_chunks_use_no_image_twice_and_stop_only_when_fewer_than_p_identities_ar
 
 @given(world=worlds(), kind=st.sampled_from(["pk", "balanced", "camera"]))
 @settings(max_examples=20, deadline=None)
-def test_identities_come_once_an_epoch_and_fewer_than_p_are_left_out(world, kind):
+def test_identities_come_once_an_epoch_and_fewer_than_p_are_left_out(world: World, kind: Any) -> None:
     labels, _, p, k = world
     batches = sampler_of(kind, world, epoch="identities").epoch_batches(0)
     drawn = labels[batches.reshape(-1, k)[:, 0]]
     assert len(set(drawn)) == len(drawn) == len(set(labels)) // p * p
 
 
-def test_balanced_has_its_own_epoch():
+def test_balanced_has_its_own_epoch() -> None:
     world = (np.repeat(np.arange(8), 12), np.zeros(96, int), 4, 4)
     assert sampler_of("balanced", world, epoch="chunks").steps(0) == 2
     assert sampler_of("pk", world, epoch="chunks").steps(0) > 2
@@ -100,14 +108,14 @@ def test_balanced_has_its_own_epoch():
 
 @given(world=worlds())
 @settings(max_examples=30, deadline=None)
-def test_camera_spreads_the_images_of_an_identity_as_far_as_they_go(world):
+def test_camera_spreads_the_images_of_an_identity_as_far_as_they_go(world: World) -> None:
     labels, cameras, _, k = world
     for group in sampler_of("camera", world, epoch="identities").epoch_batches(2).reshape(-1, k):
         own = labels == labels[group[0]]
         assert len(set(cameras[group])) == min(k, len(set(cameras[own])))
 
 
-def test_camera_spreads_every_chunk():
+def test_camera_spreads_every_chunk() -> None:
     labels = np.repeat([0, 1], 12)
     cameras = np.tile(np.repeat([0, 1, 2, 3], 3), 2)
     groups = sampler_of("camera", (labels, cameras, 2, 4)).epoch_batches(0).reshape(-1, 4)
@@ -119,7 +127,7 @@ def test_camera_spreads_every_chunk():
 @pytest.mark.parametrize("kind", [*KINDS, "shuffled"])
 @given(world=worlds(), epoch=st.integers(0, 3), seed=st.integers(0, 5))
 @settings(max_examples=10, deadline=None)
-def test_processes_together_see_what_one_sees(kind, world, epoch, seed):
+def test_processes_together_see_what_one_sees(kind: Any, world: World, epoch: Any, seed: int) -> None:
     p, k = world[2:]
     if kind == "shuffled" and len(world[0]) < p * k:
         return
@@ -133,7 +141,7 @@ def test_processes_together_see_what_one_sees(kind, world, epoch, seed):
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "shuffled"])
-def test_seed_and_epoch_decide(kind):
+def test_seed_and_epoch_decide(kind: Any) -> None:
     world = (np.repeat(np.arange(20), 6), np.tile(np.arange(6), 20), 4, 3)
     first = searched(kind, world, seed=3).epoch_batches(7)
     np.testing.assert_array_equal(searched(kind, world, seed=3).epoch_batches(7), first)
@@ -142,7 +150,7 @@ def test_seed_and_epoch_decide(kind):
 
 
 @pytest.mark.parametrize("kind", ["pk", "camera", "balanced"])
-def test_every_image_has_its_turn(kind):
+def test_every_image_has_its_turn(kind: Any) -> None:
     world = (np.repeat(np.arange(6), 7), np.tile(np.arange(7), 6), 3, 2)
     sampler = sampler_of(kind, world)
     seen = np.zeros(42, int)
@@ -152,7 +160,7 @@ def test_every_image_has_its_turn(kind):
     assert seen.max() < 1.8 * seen.mean()
 
 
-def test_shuffled_takes_each_image_once():
+def test_shuffled_takes_each_image_once() -> None:
     sampler = make_sampler(SamplerConfig(kind="shuffled", identities=4, images=2), np.zeros(21, int), seed=0)
     batches = sampler.epoch_batches(0)
     assert batches.shape == (2, 8)
@@ -170,7 +178,9 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("settings_", "identities", "processes", "error", "message"), REFUSALS)
-def test_refusals_say_what_to_do(settings_, identities, processes, error, message):
+def test_refusals_say_what_to_do(
+    settings_: dict[str, Any], identities: int, processes: int, error: type[Exception], message: str
+) -> None:
     labels = np.repeat(np.arange(identities), 2)
     with pytest.raises(error, match=message):
         make_sampler(SamplerConfig(**settings_), labels, [-1] * len(labels), seed=0, world_size=processes)

@@ -1,20 +1,22 @@
 """Drawn datasets: the same from the same seed, shaped like Market-1501, finished where they were left."""
 
 import hashlib
+import importlib
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from passerby.data.datasets import load_dataset
-from passerby.data.synthetic import dataset as synthetic
 from passerby.data.synthetic.dataset import MARKER, draw_dataset
 from passerby.errors import DataError, StorageError
 from passerby.images.decode import read_image
 
-SMALL = {
+synthetic: Any = importlib.import_module("passerby.data.synthetic.dataset")
+SMALL: dict[str, Any] = {
     "identities": 7, "train_identities": 4, "cameras": 3, "images_per_camera": 2, "distractors": 4, "progress": False,
 }  # fmt: skip
 
@@ -26,23 +28,23 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_dataset(tmp_path_factory.mktemp("drawn"), **SMALL)
 
 
-def test_the_seed_decides_every_pixel(drawn, tmp_path):
+def test_the_seed_decides_every_pixel(drawn: Path, tmp_path: Path) -> None:
     assert hashes(draw_dataset(tmp_path / "same", **SMALL)) == hashes(drawn)
     other = hashes(draw_dataset(tmp_path / "other", **SMALL, seed=1))
     assert not set(other.values()) & set(hashes(drawn).values())
 
 
-def test_more_people_leave_the_first_ones_as_they_are(drawn, tmp_path):
+def test_more_people_leave_the_first_ones_as_they_are(drawn: Path, tmp_path: Path) -> None:
     more = hashes(draw_dataset(tmp_path / "more", **{**SMALL, "identities": 9, "train_identities": 4}))
     train = {name: value for name, value in hashes(drawn).items() if name.startswith("bounding_box_train")}
     assert train.items() <= more.items()
 
 
-def test_it_reads_as_market_1501(drawn):
+def test_it_reads_as_market_1501(drawn: Path) -> None:
     data = load_dataset("synthetic", root=drawn)
     assert Counter(s.pid for s in data.train) == dict.fromkeys(range(1, 5), 6)
     assert Counter((s.pid, s.camid) for s in data.query) == {(p, c): 1 for p in (5, 6, 7) for c in range(3)}
@@ -55,21 +57,22 @@ def test_it_reads_as_market_1501(drawn):
     assert len(list(drawn.glob("bounding_box_test/-1_*.jpg"))) == 2
 
 
-def test_images_have_market_1501s_size_and_are_all_different(drawn):
+def test_images_have_market_1501s_size_and_are_all_different(drawn: Path) -> None:
     for path in drawn.rglob("*.jpg"):
         assert read_image(path).shape == (128, 64, 3)
     assert len(set(hashes(drawn).values())) == len(hashes(drawn))
 
 
-def test_drawing_again_does_nothing(drawn, monkeypatch):
+def test_drawing_again_does_nothing(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthetic, "draw_person", None)
     assert draw_dataset(drawn, **SMALL) == drawn
 
 
-def test_an_interrupted_drawing_goes_on(drawn, tmp_path, monkeypatch):
-    real, calls = synthetic.draw_person, []
+def test_an_interrupted_drawing_goes_on(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = synthetic.draw_person
+    calls: list[int] = []
 
-    def stop_after_nine(*arguments):
+    def stop_after_nine(*arguments: Any) -> Any:
         if len(calls) == 9:
             raise KeyboardInterrupt
         calls.append(1)
@@ -80,13 +83,18 @@ def test_an_interrupted_drawing_goes_on(drawn, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         draw_dataset(folder, **SMALL)
     assert json.loads((folder / MARKER).read_text())["complete"] is False
-    monkeypatch.setattr(synthetic, "draw_person", lambda *a: (calls.append(1), real(*a))[1])
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(synthetic, "draw_person", counted)
     draw_dataset(folder, **SMALL)
     assert hashes(folder) == hashes(drawn)
     assert len(calls) == 7 * 3 * 2
 
 
-def test_other_settings_and_other_peoples_files_are_left_alone(drawn, tmp_path):
+def test_other_settings_and_other_peoples_files_are_left_alone(drawn: Path, tmp_path: Path) -> None:
     before = hashes(drawn)
     with pytest.raises(DataError, match=r"other settings, .*choose another folder"):
         draw_dataset(drawn, **{**SMALL, "seed": 5})
@@ -99,7 +107,7 @@ def test_other_settings_and_other_peoples_files_are_left_alone(drawn, tmp_path):
         draw_dataset(tmp_path, **SMALL)
 
 
-def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path):
+def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write the drawn dataset"):
         draw_dataset(tmp_path / "file" / "below", **SMALL)
@@ -112,13 +120,13 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path):
         {"distractors": -1}, {"seed": -1},
     ],
 )  # fmt: skip
-def test_numbers_that_make_no_dataset_are_refused(change, tmp_path):
+def test_numbers_that_make_no_dataset_are_refused(change: dict[str, int], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least"):
         draw_dataset(tmp_path / "none", **{**SMALL, **change})
     assert not (tmp_path / "none").exists()
 
 
-def test_a_persons_colours_move_more_across_cameras_than_people_differ_under_one(drawn):
+def test_a_persons_colours_move_more_across_cameras_than_people_differ_under_one(drawn: Path) -> None:
     """The colour cast is what makes it hard: one person's mean colour moves more than people differ."""
     data = load_dataset("synthetic", root=drawn)
     mean = np.array([read_image(s.path)[:, 16:48].mean((0, 1)) for s in data.train])
@@ -128,7 +136,7 @@ def test_a_persons_colours_move_more_across_cameras_than_people_differ_under_one
     assert across_cameras > within_camera
 
 
-def test_few_outfits_make_people_alike(drawn, tmp_path):
+def test_few_outfits_make_people_alike(drawn: Path, tmp_path: Path) -> None:
     alone = draw_dataset(tmp_path / "alone", **SMALL, common_outfits=500)
     same, other = hashes(drawn), hashes(alone)
     assert same.keys() == other.keys()
@@ -138,7 +146,7 @@ def test_few_outfits_make_people_alike(drawn, tmp_path):
         draw_dataset(tmp_path / "none", **SMALL, common_outfits=0)
 
 
-def test_a_folder_of_version_0_1_has_twelve_outfits(tmp_path):
+def test_a_folder_of_version_0_1_has_twelve_outfits(tmp_path: Path) -> None:
     folder = draw_dataset(tmp_path / "old", **SMALL)
     marker = json.loads((folder / MARKER).read_text())
     assert marker.pop("common_outfits") == 12

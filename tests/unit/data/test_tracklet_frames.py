@@ -1,6 +1,7 @@
 """Frames of tracklets: which are taken, and how sharp they are."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ def frames(pid: int, tracklet: int | None, count: int, start: int = 0) -> list[S
 
 
 @given(st.integers(1, 300), st.integers(1, 20), st.sampled_from(["even", "random"]), st.integers(0, 9))
-def test_frames_are_spread_and_never_twice(length: int, count: int, how: str, seed: int) -> None:
+def test_frames_are_spread_and_never_twice(length: int, count: int, how: Literal["even", "random"], seed: int) -> None:
     picked = pick_frames(length, count, how=how, seed=(seed,)).tolist()
     assert len(picked) == min(length, count)
     assert picked == sorted(set(picked))
@@ -56,7 +57,7 @@ def test_thin_dataset() -> None:
 
 
 @pytest.mark.parametrize(("length", "count", "how"), [(0, 1, "even"), (1, 0, "even"), (1, 1, "best")])
-def test_wrong_frames(length: int, count: int, how: str) -> None:
+def test_wrong_frames(length: int, count: int, how: Any) -> None:
     with pytest.raises(DataError):
         pick_frames(length, count, how=how)
 

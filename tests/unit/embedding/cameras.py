@@ -19,4 +19,5 @@ def place(people: int, *, cameras: int = 3, offset: float = 0.6, images: int = 2
 
 
 def unit(vectors: np.ndarray) -> Float32:
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit.astype(np.float32)

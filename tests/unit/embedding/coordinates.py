@@ -1,6 +1,7 @@
 """An encoder whose vectors stand in the names of the files."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ class CoordinateEncoder:
     def __init__(self) -> None:
         self.encoded = 0
 
-    def encode(self, images, *, batch_size=128, flip=True):
+    def encode(self, images: Any, *, batch_size: int = 128, flip: bool = True) -> np.ndarray:
         self.encoded += len(images)
         return np.array([[float(x) for x in path.stem.split("_")] for path in images], dtype=np.float32)
 

@@ -1,6 +1,7 @@
 """Frames become a tracklet's vector: mean, maximum, attention, weights; against loops."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_attention_trusts_the_frames_that_agree() -> None:
     assert attended[1] / attended[0] < 0.5 * plain[1] / plain[0]
 
 
-def score(**settings) -> pb.Report:
+def score(**settings: Any) -> pb.Report:
     return pb.evaluate_embeddings(
         VECTORS[:4], VECTORS[4:], [1, 1, 2, 2], [1, 1, 2, 2, 2], [0, 0, 0, 0], [1] * 5, progress=False, **settings
     )

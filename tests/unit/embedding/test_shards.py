@@ -1,6 +1,7 @@
 """Embedding in shards: interrupted, shared out, joined."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,17 +14,17 @@ from passerby.embedding.shards import embed_to_shards, join_shards, missing_shar
 from passerby.errors import EmbeddingError
 
 
-def test_shards_go_on_after_an_interruption(tmp_path: Path) -> None:
+def test_shards_go_on_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     samples = [sample(i, -i, 1 + i % 3, i % 2, tracklet=i) for i in range(25)]
     encoder = CoordinateEncoder()
     encode = encoder.encode
 
-    def fails(images, **rest):
+    def fails(images: Any, **rest: Any) -> np.ndarray:
         if images[0] == samples[8].path:
             raise KeyboardInterrupt
         return encode(images, **rest)
 
-    encoder.encode = fails
+    monkeypatch.setattr(encoder, "encode", fails)
     with pytest.raises(KeyboardInterrupt):
         embed_to_shards(encoder, samples, tmp_path / "shards", shard_size=4, progress=False)
     with pytest.raises(EmbeddingError, match="5 of 7 shards are missing"):

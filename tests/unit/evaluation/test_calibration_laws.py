@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,11 @@ import passerby as pb
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import EmbeddingError
 from passerby.evaluation.open_set.calibration import (
-    LAWS,
     calibrate_on_people,
     describe_calibration,
     laws_of_people,
-    stored_laws,
 )
+from passerby.evaluation.open_set.encoder_impostor_laws import LAWS, stored_laws
 from passerby.evaluation.open_set.error_rates import SIZES, far_at_size
 from passerby.evaluation.open_set.impostor_distances import impostor_distances
 from passerby.evaluation.open_set.impostor_fit import fit_impostor_law
@@ -25,7 +25,9 @@ from passerby.evaluation.open_set.nearest_identities import LabelledVectors
 OLD = {"value": 0.84, "far": 0.0625, "target": 0.1, "identities": 20, "metric": "euclidean"}  # as 0.1 wrote
 
 
-def people_of(seed, people, *, shots=2, cameras=3, dim=16, noise=0.5):
+def people_of(
+    seed: int, people: int, *, shots: int = 2, cameras: int = 3, dim: int = 16, noise: float = 0.5
+) -> tuple[Embeddings, Embeddings]:
     rng = np.random.default_rng(seed)
     pids = np.repeat(np.arange(1, people + 1), shots * cameras)
     centers = rng.standard_normal((people + 1, dim))
@@ -36,37 +38,39 @@ def people_of(seed, people, *, shots=2, cameras=3, dim=16, noise=0.5):
     return every.select(first), every.select(~first)
 
 
-def test_laws_of_both_kinds_are_kept_as_json():
+def test_laws_of_both_kinds_are_kept_as_json() -> None:
     query, gallery = people_of(0, 40)
     laws = laws_of_people(query, gallery)
     content = json.loads(json.dumps({**OLD, LAWS: {kind: law.to_list() for kind, law in laws.items()}}))
     identify, observe = (stored_laws(content, kind) for kind in ("identify", "observe"))
     assert identify == laws["identify"]
+    assert identify is not None
+    assert observe is not None
     assert observe.at(20).threshold(0.05) < identify.at(20).threshold(0.05)
     assert "galleries of every size" in describe_calibration(content)
 
 
-def test_without_cameras_both_kinds_are_one():
+def test_without_cameras_both_kinds_are_one() -> None:
     query, gallery = people_of(0, 20)
     laws = laws_of_people(query, gallery, cameras=False)
     assert laws["identify"] == laws["observe"]
 
 
-def test_junk_and_too_few_people_give_no_law():
+def test_junk_and_too_few_people_give_no_law() -> None:
     query, gallery = people_of(0, 2)
     junk = Embeddings(query.vectors, np.full(len(query), -1), query.camids)
     assert laws_of_people(query, gallery) == {}
     assert laws_of_people(junk, junk) == {}
 
 
-def test_the_threshold_file_of_0_1_says_what_it_is():
+def test_the_threshold_file_of_0_1_says_what_it_is() -> None:
     golden = Path(__file__).parents[2] / "golden" / "v0_1" / "encoder" / "threshold.json"
     content = json.loads(golden.read_text("utf-8"))
     assert stored_laws(content, "identify") is None
     assert "with 2 people enrolled; no impostor law" in describe_calibration(content)
 
 
-def test_a_threshold_without_laws_says_what_it_is():
+def test_a_threshold_without_laws_says_what_it_is() -> None:
     assert stored_laws(OLD, "identify") is None
     said = describe_calibration(OLD)
     assert "20 people enrolled" in said
@@ -78,7 +82,7 @@ def test_a_threshold_without_laws_says_what_it_is():
         stored_laws({**OLD, LAWS: {"identify": []}}, "identify")
 
 
-def test_thresholds_and_reports_say_their_rate_at_other_sizes():
+def test_thresholds_and_reports_say_their_rate_at_other_sizes() -> None:
     query, gallery = people_of(0, 40)
     threshold = calibrate_on_people(query, gallery, far=0.05)
     assert threshold.expected_far == ()
@@ -90,7 +94,7 @@ def test_thresholds_and_reports_say_their_rate_at_other_sizes():
     assert "people enrolled" in str(report)
 
 
-def test_rates_at_other_sizes():
+def test_rates_at_other_sizes() -> None:
     assert far_at_size(0.01, 100, 100) == pytest.approx(0.01)
     assert far_at_size(0.01, 100, 10) == pytest.approx(0.001, rel=0.01)
     assert far_at_size(0.01, 100, 1000) == pytest.approx(1 - 0.99**10)
@@ -99,7 +103,7 @@ def test_rates_at_other_sizes():
     assert far_at_size(0.5, 0, 100) == 0.5
 
 
-def test_a_stream_of_people_does_not_run_away():
+def test_a_stream_of_people_does_not_run_away() -> None:
     """Calibrated enrolled against enrolled and carried to the number of people met, 60 people with six images each
     become few more identities: those that the stream makes tighten nothing."""
     _, gallery = people_of(1, 40)
@@ -108,7 +112,7 @@ def test_a_stream_of_people_does_not_run_away():
     _, coming = people_of(2, 60, shots=4, cameras=2, noise=0.45)
     order = np.random.default_rng(0).permutation(len(coming))
 
-    def identities_of(threshold_of):
+    def identities_of(threshold_of: Callable[[LabelledVectors, list[int]], float]) -> int:
         rows, people = enrolled, []
         threshold = law.threshold(0.02)
         for i in order:

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ from passerby.models.model import build_model
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    config = ModelConfig(backbone="tiny:osnet_x0_25")
+    config = ModelConfig(backbone="tiny:resnet18")
     place = tmp_path_factory.mktemp("encoder") / "e"
     Encoder.from_model(build_model(config).eval(), InputConfig(height=64, width=32), config, {}).save(place)
     return place
@@ -103,7 +104,9 @@ def test_few_images_stay_on_torch(folder: Path, data: ReIDDataset, cache: Path) 
     assert not cache.exists()
 
 
-def test_a_recipe_names_the_engine_and_a_flag_replaces_it(folder: Path, people: Path, capsys, tmp_path: Path) -> None:
+def test_a_recipe_names_the_engine_and_a_flag_replaces_it(
+    folder: Path, people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     given = {"evaluation": {"engine": "torch", "threads": 2, "precision": "float32"}}
     config = parse_config(given, where="test")
     assert (config.evaluation.engine, config.evaluation.threads) == ("torch", 2)
@@ -146,7 +149,9 @@ def test_bfloat16_says_what_it_does_to_the_ranking(folder: Path, data: ReIDDatas
 
 
 @pytest.mark.usefixtures("bfloat16")
-def test_bfloat16_in_embeddings_and_on_the_command_line(folder: Path, people: Path, tmp_path: Path, capsys) -> None:
+def test_bfloat16_in_embeddings_and_on_the_command_line(
+    folder: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["embed", str(folder), "--data.name", str(people), "--out", str(tmp_path), "--precision", "bfloat16"]
     assert run([*words, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
@@ -160,7 +165,7 @@ def test_bfloat16_in_embeddings_and_on_the_command_line(folder: Path, people: Pa
 
 
 def test_a_processor_without_bfloat16_refuses_it(
-    folder: Path, people: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    folder: Path, people: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(precision, "_processor_flags", lambda: {"avx2"})
     with pytest.raises(ConfigError, match="does not compute in bfloat16"):
@@ -214,7 +219,7 @@ def test_rankings_that_agree_and_that_do_not() -> None:
 
 
 def test_frames_weighted_by_the_network_keep_torch(folder: Path, data: ReIDDataset) -> None:
-    tracks = {
+    tracks: dict[str, Any] = {
         name: tuple(replace(s, tracklet=s.pid * 10 + s.camid) for s in data.part(name)) for name in ("query", "gallery")
     }
     video = ReIDDataset("tracks", protocol="video", **tracks)

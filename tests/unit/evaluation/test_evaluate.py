@@ -1,5 +1,7 @@
 """An encoder and a dataset in, a report out."""
 
+from typing import Any
+
 import pytest
 from tests.unit.embedding.coordinates import CoordinateEncoder, sample
 
@@ -36,7 +38,7 @@ def test_frames_are_pooled_under_the_video_protocol() -> None:
 
 
 @pytest.mark.parametrize("change", [{"protocol": "market"}, {"metric": "l1"}, {"rerank": "k"}, {"device": "nowhere"}])
-def test_a_wrong_setting_stops_before_anything_is_encoded(change: dict) -> None:
+def test_a_wrong_setting_stops_before_anything_is_encoded(change: dict[str, Any]) -> None:
     encoder = CoordinateEncoder()
     with pytest.raises(ConfigError):
         pb.evaluate(encoder, DATA, progress=False, **change)

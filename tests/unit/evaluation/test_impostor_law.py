@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from passerby.evaluation.open_set.nearest_identities import LabelledVectors
 FAR = 0.02
 
 
-def people_of(seed, people, *, shots=3, cameras=3, dim=24, noise=0.5, first=0):
+def people_of(
+    seed: int, people: int, *, shots: int = 3, cameras: int = 3, dim: int = 24, noise: float = 0.5, first: int = 0
+) -> LabelledVectors:
     """People as points on a sphere, and their images around them, camera after camera."""
     rng = np.random.default_rng(seed)
     identities = np.repeat(np.arange(first, first + people), shots * cameras)
@@ -31,14 +34,20 @@ def people_of(seed, people, *, shots=3, cameras=3, dim=24, noise=0.5, first=0):
     )
 
 
-def law_of(rows, **options):
+def law_of(rows: LabelledVectors, **options: Any) -> ImpostorLaw:
     return fit_impostor_law(impostor_distances(rows), **options)
 
 
-def rate_of(threshold, enrolled, others):
+def held_out_laws(rows: LabelledVectors) -> HeldOutLaws:
+    laws = fit_held_out_laws(rows)
+    assert laws is not None
+    return laws
+
+
+def rate_of(threshold: float, enrolled: LabelledVectors, others: LabelledVectors) -> float:
     keys = 2 - 2 * others.vectors.astype(np.float64) @ enrolled.vectors.astype(np.float64).T
     keys[others.cameras[:, None] == enrolled.cameras] = np.inf
-    return (np.sqrt(np.maximum(keys.min(axis=1), 0)) < threshold).mean()
+    return float((np.sqrt(np.maximum(keys.min(axis=1), 0)) < threshold).mean())
 
 
 laws = st.builds(
@@ -51,7 +60,9 @@ laws = st.builds(
 
 @settings(max_examples=40, deadline=None)
 @given(laws, st.lists(st.floats(0, 2.5), min_size=2, max_size=20), st.floats(0.0005, 0.9), st.integers(2, 500))
-def test_p_values_rise_and_agree_with_thresholds(law, distances, far, size):
+def test_p_values_rise_and_agree_with_thresholds(
+    law: ImpostorLaw, distances: list[float], far: float, size: int
+) -> None:
     for kind in (law, law.carried(size)):
         ascending = np.sort(np.array([*distances, *kind.distances[:5]]))
         p = kind.p_value(ascending)
@@ -64,7 +75,7 @@ def test_p_values_rise_and_agree_with_thresholds(law, distances, far, size):
         assert kind.threshold(far / 2) <= threshold
 
 
-def test_asked_and_obtained_agree_on_drawn_people():
+def test_asked_and_obtained_agree_on_drawn_people() -> None:
     rates = []
     for seed in range(8):
         rows = people_of(seed, 160)
@@ -73,7 +84,7 @@ def test_asked_and_obtained_agree_on_drawn_people():
     assert 0.03 < np.mean(rates) < 0.07
 
 
-def test_numbers_and_order_of_people_do_not_matter():
+def test_numbers_and_order_of_people_do_not_matter() -> None:
     rows = people_of(0, 40)
     names = np.random.default_rng(1).permutation(1000)[:40]
     order = np.random.default_rng(2).permutation(len(rows))
@@ -81,7 +92,7 @@ def test_numbers_and_order_of_people_do_not_matter():
     assert law_of(other).threshold(FAR) == pytest.approx(law_of(rows).threshold(FAR), rel=1e-9)
 
 
-def test_more_people_never_allow_a_larger_threshold_on_average():
+def test_more_people_never_allow_a_larger_threshold_on_average() -> None:
     means = [np.mean([law_of(people_of(seed, n)).threshold(FAR) for seed in range(6)]) for n in (20, 60, 180)]
     assert means[0] > means[1] > means[2]
     law = law_of(people_of(0, 50))
@@ -90,13 +101,13 @@ def test_more_people_never_allow_a_larger_threshold_on_average():
     assert law.carried(law.identities) is law
 
 
-def test_a_carried_rate_grows_in_proportion_while_it_is_small():
+def test_a_carried_rate_grows_in_proportion_while_it_is_small() -> None:
     law = law_of(people_of(0, 50))
     d = law.threshold(0.001)
     assert law.carried(500).p_value(d) == pytest.approx(0.01, rel=0.05)
 
 
-def test_many_images_of_one_person_count_as_one_person():
+def test_many_images_of_one_person_count_as_one_person() -> None:
     rows = people_of(0, 30)
     own = np.flatnonzero(rows.identities == 3)
     repeated = rows.select(np.concatenate([np.arange(len(rows)), *[own] * 20]))
@@ -104,7 +115,7 @@ def test_many_images_of_one_person_count_as_one_person():
     assert law_of(repeated).people == 30
 
 
-def test_everybody_from_one_camera_is_said_to_be_conservative():
+def test_everybody_from_one_camera_is_said_to_be_conservative() -> None:
     rows = people_of(0, 40)
     one = replace(rows, cameras=np.zeros_like(rows.cameras))
     found = impostor_distances(one)
@@ -119,14 +130,14 @@ def test_everybody_from_one_camera_is_said_to_be_conservative():
     assert impostor_distances(rows).conservative == 0
 
 
-def test_a_search_among_all_cameras_is_calibrated_apart():
+def test_a_search_among_all_cameras_is_calibrated_apart() -> None:
     rows = people_of(0, 40)
     narrow, wide = (impostor_distances(rows, exclude_camera=kind) for kind in (True, False))
     assert (wide.distances <= narrow.distances + 1e-9).all()
     assert fit_impostor_law(wide).threshold(FAR) < fit_impostor_law(narrow).threshold(FAR)
 
 
-def test_a_person_enrolled_twice_counts_as_one_only_where_somebody_said_so():
+def test_a_person_enrolled_twice_counts_as_one_only_where_somebody_said_so() -> None:
     rows = people_of(0, 60)
     twice = rows.select(rows.identities == 5)
     rng = np.random.default_rng(0)
@@ -143,7 +154,7 @@ def test_a_person_enrolled_twice_counts_as_one_only_where_somebody_said_so():
     assert fit_impostor_law(unsaid).threshold(FAR) < fit_impostor_law(said).threshold(FAR)
 
 
-def test_tracklets_are_calibrated_by_tracklets():
+def test_tracklets_are_calibrated_by_tracklets() -> None:
     rows = people_of(0, 60)
     images = impostor_distances(rows)
     tracklets = impostor_distances(pseudo_tracklets(rows), rows)
@@ -157,7 +168,7 @@ def test_tracklets_are_calibrated_by_tracklets():
 @pytest.mark.parametrize(("people", "source", "form"), [(0, "none", "fitted"), (1, "none", "fitted"),
                                                         (2, "gallery", "empirical"), (4, "gallery", "empirical"),
                                                         (5, "gallery", "fitted")])  # fmt: skip
-def test_few_people(people, source, form):
+def test_few_people(people: int, source: str, form: str) -> None:
     rows = people_of(0, people) if people else people_of(0, 1).select(np.zeros(9, dtype=bool))
     law = law_of(rows)
     assert (law.source, law.form, law.people) == (source, form, people)
@@ -172,14 +183,14 @@ def test_few_people(people, source, form):
             law.threshold(0.01)
 
 
-def test_guaranteed_accepts_nobody_while_people_are_too_few():
+def test_guaranteed_accepts_nobody_while_people_are_too_few() -> None:
     assert law_of(people_of(0, 49), guaranteed=True).finest_far == pytest.approx(1 / 50)
     assert law_of(people_of(0, 48), guaranteed=True).threshold(FAR) == 0.0
     assert law_of(people_of(0, 49), guaranteed=True).threshold(FAR) > 0.0
     assert not law_of(people_of(0, 49), guaranteed=True).extrapolated(0.001)
 
 
-def test_distances_that_fit_no_tail_have_the_rate_observed():
+def test_distances_that_fit_no_tail_have_the_rate_observed() -> None:
     same = ImpostorDistances(np.full(90, 0.7), np.repeat(np.arange(30), 3), 29)
     law = fit_impostor_law(same)
     assert law.form == "empirical"
@@ -192,7 +203,7 @@ def test_distances_that_fit_no_tail_have_the_rate_observed():
     assert fit_impostor_law(zero).threshold(0.5) == 0.0
 
 
-def test_the_interval_is_of_people_and_narrows():
+def test_the_interval_is_of_people_and_narrows() -> None:
     few, many = (impostor_distances(people_of(0, n)) for n in (30, 200))
     intervals = [threshold_interval(found, FAR) for found in (few, many)]
     for (low, high), found in zip(intervals, (few, many), strict=True):
@@ -203,9 +214,9 @@ def test_the_interval_is_of_people_and_narrows():
         threshold_interval(impostor_distances(people_of(0, 3)), FAR)
 
 
-def test_an_encoders_laws_help_small_galleries():
+def test_an_encoders_laws_help_small_galleries() -> None:
     """Of 12 people, the gallery alone is far more uncertain than with laws from 80 others of the same kind."""
-    encoder = fit_held_out_laws(people_of(100, 80))
+    encoder = held_out_laws(people_of(100, 80))
     alone, helped = [], []
     for seed in range(12):
         found = impostor_distances(people_of(seed, 12))
@@ -218,27 +229,27 @@ def test_an_encoders_laws_help_small_galleries():
     assert np.std(helped) < 0.7 * np.std(alone)
 
 
-def test_an_encoders_law_counts_as_its_people_where_the_gallery_agrees():
+def test_an_encoders_law_counts_as_its_people_where_the_gallery_agrees() -> None:
     """The share of the gallery's own law in log p, by the number of people of the encoder's law."""
 
-    def share_of_own(encoder, seed):
+    def share_of_own(encoder: HeldOutLaws, seed: int) -> float:
         found = impostor_distances(people_of(seed, 20))
         law = fit_impostor_law(found)
         blend, foreign = blend_with_encoder(law, found, encoder), encoder.at(20)
         at = np.linspace(blend.threshold(0.005), blend.threshold(0.3), 40)
         own, theirs, mixed = (np.log(one.p_value(at)) for one in (law, foreign, blend))
         apart = np.abs(own - theirs) > 0.2
-        return np.median(((mixed - theirs) / (own - theirs))[apart]) if apart.any() else np.nan
+        return float(np.median(((mixed - theirs) / (own - theirs))[apart])) if apart.any() else math.nan
 
-    few, many = fit_held_out_laws(people_of(100, 50)), fit_held_out_laws(people_of(100, 200))
+    few, many = held_out_laws(people_of(100, 50)), held_out_laws(people_of(100, 200))
     of_few, of_many = np.array([(share_of_own(few, seed), share_of_own(many, seed)) for seed in range(8)]).T
     assert np.nanmedian(of_few) == pytest.approx(20 / (20 + 50 * 0.9), abs=0.05)
     assert np.nanmin(of_many) == pytest.approx(20 / (20 + 200 * 0.9), abs=0.05)
     assert np.nanmedian(of_many) < np.nanmedian(of_few)
 
 
-def test_an_encoders_laws_give_way_to_another_place_and_to_many_people():
-    encoder = fit_held_out_laws(people_of(100, 80))
+def test_an_encoders_laws_give_way_to_another_place_and_to_many_people() -> None:
+    encoder = held_out_laws(people_of(100, 80))
     found = impostor_distances(people_of(0, 60, dim=12))  # everybody nearer to everybody
     law = fit_impostor_law(found)
     blend = blend_with_encoder(law, found, encoder)
@@ -249,8 +260,8 @@ def test_an_encoders_laws_give_way_to_another_place_and_to_many_people():
     assert blend_with_encoder(fit_impostor_law(many), many, encoder).source == "gallery"
 
 
-def test_without_people_the_encoders_law_stands_alone():
-    encoder = fit_held_out_laws(people_of(100, 80))
+def test_without_people_the_encoders_law_stands_alone() -> None:
+    encoder = held_out_laws(people_of(100, 80))
     nobody = impostor_distances(people_of(0, 1))
     law = blend_with_encoder(fit_impostor_law(nobody), nobody, encoder)
     assert (law.source, law.identities) == ("encoder", 1)
@@ -260,8 +271,8 @@ def test_without_people_the_encoders_law_stands_alone():
         blend_with_encoder(replace(NO_LAW, metric="cosine"), nobody, encoder)
 
 
-def test_laws_survive_json():
-    encoder = fit_held_out_laws(people_of(100, 30))
+def test_laws_survive_json() -> None:
+    encoder = held_out_laws(people_of(100, 30))
     again = HeldOutLaws.from_list(json.loads(json.dumps(encoder.to_list())))
     assert again == encoder
     law = law_of(people_of(0, 30))
@@ -281,13 +292,13 @@ def test_laws_survive_json():
         ({"source": "none"}, "none with source 'none'"),
     ],
 )
-def test_a_damaged_law_is_refused(change, message):
+def test_a_damaged_law_is_refused(change: dict[str, Any], message: str) -> None:
     good = ImpostorLaw((0.1, 0.2, 0.3), (0.01, 0.1, 1.0), 9, 9, 20, "gallery").to_dict()
     with pytest.raises(EmbeddingError, match=message):
         ImpostorLaw.from_dict(good | change)
 
 
-def test_wrong_questions_are_refused():
+def test_wrong_questions_are_refused() -> None:
     law = law_of(people_of(0, 20))
     with pytest.raises(EmbeddingError, match="between 0 and 1"):
         law.threshold(1.5)
@@ -303,7 +314,7 @@ def test_wrong_questions_are_refused():
     assert law.threshold(1.0) == math.inf
 
 
-def test_at_most_so_many_people_calibrate_and_all_are_searched():
+def test_at_most_so_many_people_calibrate_and_all_are_searched() -> None:
     rows = people_of(0, 60)
     found = impostor_distances(rows, most=25)
     assert (found.people, found.searched) == (25, 59)

@@ -1,6 +1,7 @@
 """Hand-worked cases of every closed-set protocol."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ PIDS = [1, 1, -1, 2, 1, 0, 3, 1, 2]
 CAMIDS = [0, 1, 1, 1, 1, 1, 0, 2, 1]
 
 
-def score(**arguments: object) -> pb.Report:
+def score(**arguments: Any) -> pb.Report:
     return pb.evaluate_embeddings(line(0), GALLERY, [1], PIDS, [0], CAMIDS, **arguments)
 
 
@@ -80,8 +81,8 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "error", "message"), BAD)
-def test_bad_input_is_named(change: dict, error: type[Exception], message: str) -> None:
-    arguments = {
+def test_bad_input_is_named(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    arguments: dict[str, Any] = {
         "query_vectors": line(0), "gallery_vectors": GALLERY, "query_pids": [1], "gallery_pids": PIDS,
         "query_camids": [0], "gallery_camids": CAMIDS,
     }  # fmt: skip

@@ -79,7 +79,7 @@ def test_images_are_embedded_as_the_settings_say() -> None:
     calls = []
 
     class Watched(CoordinateEncoder):
-        def encode(self, images, *, batch_size=128, flip=True):
+        def encode(self, images: Any, *, batch_size: int = 128, flip: bool = True) -> np.ndarray:
             calls.append((batch_size, flip))
             return super().encode(images, batch_size=batch_size, flip=flip)
 
@@ -94,13 +94,12 @@ def test_lists_of_rank_leave_out_what_the_settings_say() -> None:
 
 def test_frames_weighted_by_a_quality_need_the_weights() -> None:
     vectors, pids = np.eye(4, dtype=np.float32), [1, 1, 2, 2]
-    arguments = (vectors, vectors, pids, pids)
-    tracks = {"protocol": "video", "query_tracklets": [0, 0, 1, 1], "gallery_tracklets": [0, 0, 1, 1]}
+    tracks: Any = {"protocol": "video", "query_tracklets": [0, 0, 1, 1], "gallery_tracklets": [0, 0, 1, 1]}
     with pytest.raises(ConfigError, match="expected query_weights"):
-        pb.evaluate_embeddings(*arguments, pooling="sharpness", **tracks)
-    weights = {"query_weights": [1.0, 3, 1, 1], "gallery_weights": [2.0, 1, 1, 1]}
-    sharp = pb.evaluate_embeddings(*arguments, pooling="sharpness", **weights, **tracks)
-    mean = pb.evaluate_embeddings(*arguments, pooling="mean", **weights, **tracks)
+        pb.evaluate_embeddings(vectors, vectors, pids, pids, pooling="sharpness", **tracks)
+    weights: Any = {"query_weights": [1.0, 3, 1, 1], "gallery_weights": [2.0, 1, 1, 1]}
+    sharp = pb.evaluate_embeddings(vectors, vectors, pids, pids, pooling="sharpness", **weights, **tracks)
+    mean = pb.evaluate_embeddings(vectors, vectors, pids, pids, pooling="mean", **weights, **tracks)
     assert sharp.mAP == mean.mAP
     assert sharp.settings["pooling"] == "sharpness"
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ class FailingCheckpoint:
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
 
-    def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         if "wal_checkpoint" in statement:
             raise sqlite3.OperationalError("database or disk is full")
         return self.db.execute(statement, *values)

@@ -60,6 +60,7 @@ def elsewhere() -> Iterator[Elsewhere]:
 
         def ask(path: Path, *names: str) -> list[str]:
             print(json.dumps([str(path), *names]), file=other.stdin, flush=True)
+            assert other.stdout is not None
             return list(json.loads(other.stdout.readline()))
 
         yield ask

@@ -8,7 +8,9 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,6 +201,12 @@ def test_freed_slots_are_used_again(tmp_path: Path) -> None:
         assert path.stat().st_size < 2 * size
 
 
+def other_database(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE t(x)")
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -207,15 +215,15 @@ def test_freed_slots_are_used_again(tmp_path: Path) -> None:
         (lambda p: p.write_bytes(p.read_bytes()[:20_000]), "damaged"),
         (lambda p: p.write_bytes(p.read_bytes()[:16384] + b"\xa5" * (p.stat().st_size - 16384)), "damaged"),
         (lambda p: (p.unlink(), p.mkdir()), "a folder"),
-        (lambda p: (p.unlink(), sqlite3.connect(p).execute("CREATE TABLE t(x)").connection.close()), "not a gallery"),
+        (other_database, "not a gallery"),
     ],
     ids=["empty", "text", "truncated", "overwritten", "folder", "other database"],
 )
-def test_a_damaged_file_is_named(tmp_path: Path, damage: object, message: str) -> None:
+def test_a_damaged_file_is_named(tmp_path: Path, damage: Callable[[Path], object], message: str) -> None:
     path = tmp_path / "people.gallery"
     with Gallery.open(path) as gallery:
         gallery.enroll_many([f"p{i}" for i in range(120)], PEOPLE.reshape(-1, DIM))
-    damage(path)  # type: ignore[operator]
+    damage(path)
     with pytest.raises(GalleryError, match=message) as caught:
         Gallery.open(path)
     assert str(path) in str(caught.value)
@@ -652,7 +660,7 @@ def test_float16_halves_the_file_and_hardly_moves_distances(tmp_path: Path) -> N
     answers = {}
     for storage in ("float32", "float16"):
         path = tmp_path / f"{storage}.gallery"
-        with Gallery.open(path, storage=storage) as gallery:  # type: ignore[arg-type]
+        with Gallery.open(path, storage=storage) as gallery:
             gallery.enroll_many(names, rows)
             answers[storage] = gallery.identify_many(people(20, 1, seed=2, dim=256)[:, 0])
         sizes[storage] = path.stat().st_size

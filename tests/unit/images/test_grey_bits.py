@@ -50,7 +50,7 @@ def test_the_highest_eight_bits_are_the_picture(bits: int, pictures: dict[int, P
     np.testing.assert_array_equal(read_image(pictures[8], bits=bits), expected)
     for cache in ("memory", "disk", "none"):
         store = ImageStore(
-            [pictures[bits]], 24, 12, cache=cache, cache_dir=tmp_path, progress=False, bits=bits,  # type: ignore[arg-type]
+            [pictures[bits]], 24, 12, cache=cache, cache_dir=tmp_path, progress=False, bits=bits,
         )  # fmt: skip
         np.testing.assert_array_equal(store.fetch(np.array([0]))[0], expected)
 

@@ -2,8 +2,10 @@
 
 import errno
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,11 +17,12 @@ from passerby.images import cache as images_module
 from passerby.images.cache import ImageStore, default_cache_dir
 from passerby.images.decode import read_image, resize_image
 
+Cache = Literal["memory", "disk", "none"]
 N = 11
 
 
 @pytest.fixture
-def samples(tmp_path):
+def samples(tmp_path: Path) -> list[Sample]:
     rng = np.random.default_rng(0)
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -33,15 +36,15 @@ def samples(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _small_blocks(monkeypatch):
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images_module, "_BLOCK_BYTES", 3 * 128 * 64 * 3)  # three images a block
 
 
-def expected(samples, height=128, width=64):
+def expected(samples: list[Sample], height: int = 128, width: int = 64) -> np.ndarray:
     return np.stack([resize_image(read_image(s.path), height, width) for s in samples])
 
 
-def stored(samples, cache, tmp_path, **arguments):
+def stored(samples: list[Sample], cache: Cache, tmp_path: Path, **arguments: Any) -> ImageStore:
     return ImageStore(
         [s.path for s in samples], 128, 64, cache=cache, cache_dir=tmp_path / "cache", progress=False, **arguments
     )
@@ -49,7 +52,9 @@ def stored(samples, cache, tmp_path, **arguments):
 
 @pytest.mark.parametrize("cache", ["memory", "disk", "none"])
 @pytest.mark.parametrize("size", [(128, 64), (64, 32), (256, 128)])
-def test_all_caches_hold_what_pillow_reads(cache, size, samples, tmp_path):
+def test_all_caches_hold_what_pillow_reads(
+    cache: Cache, size: tuple[int, int], samples: list[Sample], tmp_path: Path
+) -> None:
     store = ImageStore([s.path for s in samples], *size, cache=cache, cache_dir=tmp_path / "cache", progress=False)
     wanted = expected(samples, *size)
     indices = np.array([7, 0, 3, 3])
@@ -63,7 +68,7 @@ def test_all_caches_hold_what_pillow_reads(cache, size, samples, tmp_path):
     assert np.abs(store.fetch(indices).astype(int) - wanted[indices]).max() <= 1
 
 
-def test_what_is_fetched_can_be_written_in_place(samples, tmp_path):
+def test_what_is_fetched_can_be_written_in_place(samples: list[Sample], tmp_path: Path) -> None:
     out = np.empty((2, 128, 64, 3), np.uint8)
     for cache in ("memory", "disk", "none"):
         store = stored(samples, cache, tmp_path)
@@ -75,30 +80,45 @@ def test_what_is_fetched_can_be_written_in_place(samples, tmp_path):
 
 @pytest.mark.parametrize("index", [-1, N])
 @pytest.mark.parametrize("cache", ["memory", "disk"])
-def test_no_other_image_is_returned_for_a_wrong_index(cache, index, samples, tmp_path):
+def test_no_other_image_is_returned_for_a_wrong_index(
+    cache: Cache, index: int, samples: list[Sample], tmp_path: Path
+) -> None:
     with pytest.raises(IndexError, match=f"of {N}"):
         stored(samples, cache, tmp_path).fetch(np.array([index]))
 
 
-def files_of(tmp_path, ending):
+def files_of(tmp_path: Path, ending: str) -> list[Path]:
     return sorted((tmp_path / "cache").glob(f"*.{ending}"))
 
 
-def no_decoding(monkeypatch):
-    def refuse(*_arguments, **_more):
+def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: Any, **_more: Any) -> Any:
         raise AssertionError("decoded again")
 
     monkeypatch.setattr(images_module, "read_into", refuse)
 
 
-def test_the_second_run_finds_the_file(samples, tmp_path, monkeypatch):
+def recorded_reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The paths of all images that are decoded from now on."""
+    decoded: list[Path] = []
+    real = images_module.read_into
+
+    def read(path: Path, out: np.ndarray, **_: Any) -> None:
+        decoded.append(path)
+        real(path, out)
+
+    monkeypatch.setattr(images_module, "read_into", read)
+    return decoded
+
+
+def test_the_second_run_finds_the_file(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = stored(samples, "disk", tmp_path).fetch(np.arange(N))
     assert files_of(tmp_path, "part") == []
     no_decoding(monkeypatch)
     np.testing.assert_array_equal(stored(samples, "disk", tmp_path).fetch(np.arange(N)), first)
 
 
-def test_a_changed_image_or_list_or_size_makes_another_file(samples, tmp_path):
+def test_a_changed_image_or_list_or_size_makes_another_file(samples: list[Sample], tmp_path: Path) -> None:
     stored(samples, "disk", tmp_path)
     stored(samples[::-1], "disk", tmp_path)
     os.utime(samples[0].path, ns=(1, 1))
@@ -107,7 +127,7 @@ def test_a_changed_image_or_list_or_size_makes_another_file(samples, tmp_path):
     assert len(files_of(tmp_path, "pixels")) == 4
 
 
-def damage_byte(path):
+def damage_byte(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4 * 128 * 64 * 3 + 5)
         value = file.read(1)
@@ -115,7 +135,7 @@ def damage_byte(path):
         file.write(bytes([value[0] ^ 1]))
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[Path], object]] = {
     "one bit": damage_byte,
     "cut short": lambda path: os.truncate(path, 100),
     "too long": lambda path: path.write_bytes(path.read_bytes() + b"x"),
@@ -127,7 +147,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_mended(damage, samples, tmp_path):
+def test_a_damaged_file_is_mended(damage: str, samples: list[Sample], tmp_path: Path) -> None:
     stored(samples, "disk", tmp_path)
     (path,) = files_of(tmp_path, "pixels")
     DAMAGES[damage](path)
@@ -136,21 +156,21 @@ def test_a_damaged_file_is_mended(damage, samples, tmp_path):
     assert path.stat().st_size == N * 128 * 64 * 3
 
 
-def test_only_the_damaged_block_is_decoded_again(samples, tmp_path, monkeypatch):
+def test_only_the_damaged_block_is_decoded_again(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stored(samples, "disk", tmp_path)
     damage_byte(files_of(tmp_path, "pixels")[0])
-    decoded = []
-    real = images_module.read_into
-    monkeypatch.setattr(images_module, "read_into", lambda path, out, **_: (decoded.append(path), real(path, out)))
+    decoded = recorded_reads(monkeypatch)
     stored(samples, "disk", tmp_path)
     assert sorted(decoded) == sorted(s.path for s in samples[3:6])
 
 
-def test_an_interrupted_build_goes_on(samples, tmp_path, monkeypatch):
+def test_an_interrupted_build_goes_on(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = images_module.read_into
     decoded: list[Path] = []
 
-    def stop_after_seven(path, out, **_):
+    def stop_after_seven(path: Path, out: np.ndarray, **_: Any) -> None:
         if len(decoded) == 7:
             raise KeyboardInterrupt
         decoded.append(path)
@@ -160,26 +180,29 @@ def test_an_interrupted_build_goes_on(samples, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         stored(samples, "disk", tmp_path, threads=1)
     assert files_of(tmp_path, "pixels") == []
-    decoded.clear()
-    monkeypatch.setattr(images_module, "read_into", lambda path, out, **_: (decoded.append(path), real(path, out)))
+    monkeypatch.setattr(images_module, "read_into", real)
+    decoded = recorded_reads(monkeypatch)
     store = stored(samples, "disk", tmp_path, threads=1)
     assert len(decoded) == N - 6  # two blocks of three were whole
     assert np.abs(store.fetch(np.arange(N)).astype(int) - expected(samples)).max() <= 1
 
 
-def test_two_builders_at_once_decode_everything_once(samples, tmp_path, monkeypatch):
-    real, decoded = images_module.read_into, []
-    monkeypatch.setattr(images_module, "read_into", lambda path, out, **_: (decoded.append(path), real(path, out)))
+def test_two_builders_at_once_decode_everything_once(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = recorded_reads(monkeypatch)
     with ThreadPoolExecutor(2) as pool:
         stores = list(pool.map(lambda _: stored(samples, "disk", tmp_path), range(2)))
     assert len(decoded) == N
     np.testing.assert_array_equal(stores[0].fetch(np.arange(N)), stores[1].fetch(np.arange(N)))
 
 
-def test_a_whole_file_opens_where_nothing_can_be_written(samples, tmp_path, monkeypatch):
+def test_a_whole_file_opens_where_nothing_can_be_written(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stored(samples, "disk", tmp_path)
 
-    def refuse(_path):
+    def refuse(_path: Path) -> Any:
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(images_module, "_locked", refuse)
@@ -187,11 +210,13 @@ def test_a_whole_file_opens_where_nothing_can_be_written(samples, tmp_path, monk
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS])
-def test_a_full_disk_says_so_and_keeps_what_was_written(error, samples, tmp_path, monkeypatch):
+def test_a_full_disk_says_so_and_keeps_what_was_written(
+    error: int, samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = images_module._checksum
     calls = []
 
-    def fail_at_the_third(data):
+    def fail_at_the_third(data: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise OSError(error, os.strerror(error))
@@ -205,7 +230,7 @@ def test_a_full_disk_says_so_and_keeps_what_was_written(error, samples, tmp_path
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])
-def test_unreadable_images_are_all_named_at_once(cache, samples, tmp_path):
+def test_unreadable_images_are_all_named_at_once(cache: Cache, samples: list[Sample], tmp_path: Path) -> None:
     for i, content in ((2, b""), (5, b"no image"), (7, samples[7].path.read_bytes()[:90])):
         samples[i].path.write_bytes(content)
     with pytest.raises(ImageError) as caught:
@@ -216,13 +241,13 @@ def test_unreadable_images_are_all_named_at_once(cache, samples, tmp_path):
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])
-def test_one_missing_image_is_named(cache, samples, tmp_path):
+def test_one_missing_image_is_named(cache: Cache, samples: list[Sample], tmp_path: Path) -> None:
     samples[4].path.unlink()
     with pytest.raises(ImageError, match=r"4\.png: no such image file"):
         stored(samples, cache, tmp_path)
 
 
-def test_without_a_cache_the_fetch_names_it(samples, tmp_path):
+def test_without_a_cache_the_fetch_names_it(samples: list[Sample], tmp_path: Path) -> None:
     samples[4].path.write_bytes(b"")
     store = stored(samples, "none", tmp_path)
     store.fetch(np.array([1, 2]))
@@ -231,18 +256,18 @@ def test_without_a_cache_the_fetch_names_it(samples, tmp_path):
             fetch(np.array([1, 4]))
 
 
-def test_nothing_to_read_is_refused():
+def test_nothing_to_read_is_refused() -> None:
     with pytest.raises(DataError, match="no images"):
         ImageStore([], 128, 64)
 
 
-def test_more_than_the_memory_is_refused_before_reading():
+def test_more_than_the_memory_is_refused_before_reading() -> None:
     many = [Sample(Path("nowhere.jpg"), 1)] * 1000
     with pytest.raises(DataError, match=r'GiB of memory: set input.cache = "disk"'):
         ImageStore([s.path for s in many], 100_000, 100_000)
 
 
-def test_the_cache_is_the_users(monkeypatch, tmp_path):
+def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PASSERBY_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache_dir() == tmp_path / "passerby" / "images"

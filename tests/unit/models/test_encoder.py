@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,13 @@ from passerby.models.model import build_model
 
 INPUT = InputConfig(height=64, width=32)
 CONFIG = ModelConfig(backbone="tiny:osnet_x0_25")
+
+
+def mean_of(encoder: Encoder) -> torch.Tensor:
+    """The running mean of the neck."""
+    neck: Any = encoder.model.head.neck
+    mean: torch.Tensor = neck.running_mean
+    return mean
 
 
 @pytest.fixture
@@ -137,7 +145,7 @@ def test_the_fingerprint_follows_weights_and_preprocessing(encoder: Encoder) -> 
     before = encoder.fingerprint
     assert larger.fingerprint != before
     with torch.no_grad():
-        encoder.model.head.neck.running_mean[0] += 1e-3
+        mean_of(encoder)[0] += 1e-3
     assert Encoder.from_model(encoder.model, INPUT, CONFIG).fingerprint != before
 
 
@@ -152,13 +160,13 @@ def test_the_fingerprint_is_that_of_the_present_weights(encoder: Encoder, tmp_pa
     """... saved or not."""
     before = encoder.fingerprint
     with torch.no_grad():
-        encoder.model.head.neck.running_mean[0] += 1e-3
+        mean_of(encoder)[0] += 1e-3
     assert encoder.fingerprint not in (before, "")
     encoder.save(tmp_path)
     loaded = load_encoder(tmp_path)
     assert loaded.fingerprint == encoder.fingerprint
     with torch.no_grad():
-        loaded.model.head.neck.running_mean[0] -= 1e-3
+        mean_of(loaded)[0] -= 1e-3
     assert loaded.fingerprint != encoder.fingerprint
 
 
@@ -180,7 +188,8 @@ def test_folders_that_are_no_encoder_are_refused(encoder: Encoder, tmp_path: Pat
     encoder.save(tmp_path / "e")
     description = tmp_path / "e" / "encoder.json"
     content = json.loads(description.read_text())
-    for change in ({"format": 99}, {"model": {}}, {"input": None}, {"fingerprint": "0"}):
+    changes: tuple[dict[str, Any], ...] = ({"format": 99}, {"model": {}}, {"input": None}, {"fingerprint": "0"})
+    for change in changes:
         description.write_text(json.dumps({**content, **change}))
         with pytest.raises(WeightsError):
             load_encoder(tmp_path / "e")
@@ -195,7 +204,7 @@ def test_a_full_disk_keeps_the_previous_encoder(
     encoder.save(tmp_path / "e")
     before = encoder.fingerprint
     with torch.no_grad():
-        encoder.model.head.neck.running_mean[0] += 1
+        mean_of(encoder)[0] += 1
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

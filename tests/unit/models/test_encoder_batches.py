@@ -1,6 +1,7 @@
 """Images are prepared ahead, in threads, and none of it shows in the vectors."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,12 @@ def test_batches_hold_the_pixels_of_a_plain_loop_in_order(
 ) -> None:
     monkeypatch.setattr("passerby.models.image_batches.decoding_threads", lambda: threads)
     seen: list[torch.Tensor] = []
-    monkeypatch.setattr(encoder, "encode_batch", lambda batch, flip: seen.append(batch) or torch.zeros(len(batch), 1))
+
+    def noted(batch: torch.Tensor, flip: bool) -> torch.Tensor:
+        seen.append(batch)
+        return torch.zeros(len(batch), 1)
+
+    monkeypatch.setattr(encoder, "encode_batch", noted)
     encoder.encode(paths, batch_size=4)
     assert [len(batch) for batch in seen] == [4, 4, 3]
     slow = np.stack([resize_image(read_image(path), 64, 32) for path in paths])
@@ -61,7 +67,7 @@ def test_an_encoder_that_gives_other_shapes_is_refused(paths: list[Path]) -> Non
     class Wrong:
         dim, fingerprint = 4, ""
 
-        def encode(self, images, *, batch_size=128, flip=True):
+        def encode(self, images: Any, *, batch_size: int = 128, flip: bool = True) -> np.ndarray:
             return np.zeros((len(images), 3), np.float32)
 
     with pytest.raises(EmbeddingError, match=r"\[2, 4\].*\[2, 3\]"):

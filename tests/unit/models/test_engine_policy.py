@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from passerby.models.sources import EncoderSource
 
 def make(folder: Path, seed: int = 0) -> Encoder:
     torch.manual_seed(seed)
-    config = ModelConfig(backbone="tiny:osnet_x0_25")
+    config = ModelConfig(backbone="tiny:resnet18")
     encoder = Encoder.from_model(build_model(config).eval(), InputConfig(height=64, width=32), config, {})
     encoder.save(folder)
     return encoder
@@ -231,7 +232,12 @@ def test_weights_of_the_moment_leave_nothing_in_the_cache(exported: Path, cache:
 @pytest.mark.slow
 def test_the_number_of_threads_that_was_asked_for(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
-    monkeypatch.setattr(choosing, "measure", lambda ways: tried.extend(ways) or {n: float(len(n)) for n in ways})
+
+    def every(ways: Iterable[str]) -> dict[str, float]:
+        tried.extend(ways)
+        return {name: float(len(name)) for name in ways}
+
+    monkeypatch.setattr(choosing, "measure", every)
     chosen, _ = pick_encoder(exported, images=TRIAL_FROM, threads=3)
     assert set(tried) == {"torch", "onnxruntime, 3 threads", "openvino, 3 threads"}
     assert chosen.engine.threads == 3
@@ -256,9 +262,9 @@ def test_the_number_of_threads_that_was_asked_for(exported: Path, monkeypatch: p
 def test_a_checkpoint_is_put_on_the_fastest_engine_too(cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    model = build_model(ModelConfig(backbone="tiny:osnet_x0_25"))
+    model = build_model(ModelConfig(backbone="tiny:resnet18"))
     torch.save(model.state_dict(), tmp_path / "net.pth")
-    given = EncoderSource(str(tmp_path / "net.pth"), EncoderSettings(backbone="tiny:osnet_x0_25", height=64, width=32))
+    given = EncoderSource(str(tmp_path / "net.pth"), EncoderSettings(backbone="tiny:resnet18", height=64, width=32))
     assert pick_encoder(given, images=1)[0].engine.name == "torch"
     assert pick_encoder(given, images=TRIAL_FROM)[0].engine.name == "onnxruntime"
     assert pick_encoder(given, images=1)[0].engine.name == "onnxruntime"

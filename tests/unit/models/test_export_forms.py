@@ -25,7 +25,7 @@ ort = pytest.importorskip("onnxruntime")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    config = ModelConfig(backbone="tiny:osnet_x0_25")
+    config = ModelConfig(backbone="tiny:resnet18")
     place = tmp_path_factory.mktemp("encoder") / "e"
     Encoder.from_model(build_model(config).eval(), InputConfig(height=64, width=32), config, {}).save(place)
     return place
@@ -131,9 +131,9 @@ def test_int8_goes_with_pixels_alone(folder: Path) -> None:
 def test_a_checkpoint_is_exported_beside_itself_and_over_nobody_elses_file(
     tmp_path: Path,
 ) -> None:
-    model = build_model(ModelConfig(backbone="tiny:osnet_x0_25", neck="none"))
+    model = build_model(ModelConfig(backbone="tiny:resnet18", neck="none"))
     torch.save({"state_dict": model.backbone.state_dict()}, tmp_path / "net.pth")
-    source = encoder_source(tmp_path / "net.pth", {"backbone": "tiny:osnet_x0_25", "height": 64, "width": 32})
+    source = encoder_source(tmp_path / "net.pth", {"backbone": "tiny:resnet18", "height": 64, "width": 32})
     (tmp_path / "net.onnx").write_bytes(b"of another program")
     with pytest.raises(ConfigError, match=r"net\.onnx: another program's file is there already.*--out"):
         export(source, "onnx")

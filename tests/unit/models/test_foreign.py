@@ -36,7 +36,8 @@ def write_model(folder: Path, *, batch: int | str = "batch") -> None:
 
 
 def unit(x: list[float]) -> np.ndarray:
-    return np.array(x) / np.linalg.norm(x)
+    unit: np.ndarray = np.array(x) / np.linalg.norm(x)
+    return unit
 
 
 @pytest.mark.parametrize("batch", ["batch", 2])

@@ -157,7 +157,7 @@ def expected(images: np.ndarray, tmp_path: Path) -> np.ndarray:
 def test_a_graph_is_read_by_what_it_declares(
     name: str, images: np.ndarray, expected: np.ndarray, tmp_path: Path
 ) -> None:
-    encoder = load_encoder(write(tmp_path, **READ[name]))  # type: ignore[arg-type]
+    encoder = load_encoder(write(tmp_path, **READ[name]))
     for vectors in (encoder.encode(images, batch_size=6), encoder.encode(images, batch_size=1)):
         np.testing.assert_allclose(vectors, expected, atol=2e-3 if "16" in name else 1e-5)
 
@@ -166,7 +166,7 @@ def test_a_graph_is_read_by_what_it_declares(
 def test_openvino_reads_them_too(name: str, images: np.ndarray, expected: np.ndarray, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     made = READ.get(name) or REFUSED[name][0]
-    encoder = load_encoder(write(tmp_path, **made), engine="openvino")  # type: ignore[arg-type]
+    encoder = load_encoder(write(tmp_path, **made), engine="openvino")
     np.testing.assert_allclose(encoder.encode(images, batch_size=6), expected, atol=2e-3)
 
 
@@ -185,7 +185,7 @@ def test_whole_numbers_are_pixels(
 def test_what_cannot_be_used_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
     made, message = REFUSED[name]
     with pytest.raises(WeightsError, match=message) as refusal:
-        load_encoder(write(tmp_path, **made))  # type: ignore[arg-type]
+        load_encoder(write(tmp_path, **made))
     assert "\n" not in str(refusal.value)
 
 

@@ -18,10 +18,12 @@ from tests.unit.models.test_foreign import write_model
 
 from passerby.cli import run
 from passerby.errors import EmbeddingError, MissingExtraError, NetworkError, WeightsError
-from passerby.evaluation.open_set.calibration import describe_calibration, stored_laws
+from passerby.evaluation.open_set.calibration import describe_calibration
+from passerby.evaluation.open_set.encoder_impostor_laws import stored_laws
 from passerby.models import hub
 from passerby.models.backbones.table import BACKBONES
 from passerby.models.encoder import load_encoder
+from passerby.models.hub_files import HubFile
 from passerby.tracking.tracklet_calibration import find_calibration
 
 pytest.importorskip("onnx")
@@ -199,7 +201,7 @@ def test_a_file_beside_the_local_one_is_taken_too(
     content: bytes, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = [{"name": "net.xml", "size": 3}, {"name": "net.bin", "size": 4}]
-    entry = entry_of(content).model_copy(update={"files": tuple(map(hub.HubFile.model_validate, files))})
+    entry = entry_of(content).model_copy(update={"files": tuple(map(HubFile.model_validate, files))})
     know(monkeypatch, entry)
     (tmp_path / "net.xml").write_bytes(b"xml")
     assert run(["hub", "get", "net", "--from", str(tmp_path / "net.xml")]) == 2

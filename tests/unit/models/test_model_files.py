@@ -99,7 +99,8 @@ def test_the_head_of_a_checkpoint_is_its_embedding(tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = ModelConfig(backbone="tiny:resnet18", neck="bnneck", pooling="gem", fc_dims=(24,))
     model = build_model(config)
-    model.pool.p.data.fill_(5.0)  # type: ignore[union-attr]
+    pool: Any = model.pool
+    pool.p.data.fill_(5.0)
     names = {"head.fc.0": "embed", "head.neck": "bnneck", "pool.p": "heads.pool.p"}
     state = {}
     for name, tensor in model.state_dict().items():

@@ -101,7 +101,7 @@ def evaluation(path: Path, text: str) -> None:
 
 def tracking(path: Path, text: str) -> None:
     frames, numbers = np.arange(1, 4), np.zeros(3, np.int64)
-    boxes, scores = np.tile(np.float32([0, 0, 4, 8]), (3, 1)), np.ones(3, np.float32)
+    boxes, scores = np.tile(np.array([0, 0, 4, 8], np.float32), (3, 1)), np.ones(3, np.float32)
     vectors, none = np.ones((0, 4), np.float32), np.zeros(0)
     tracklet = Tracklet(
         text, frames, frames / 25, boxes, scores, vectors, none.astype(np.int64), none.astype(np.float32), source=text

@@ -14,7 +14,9 @@ def divergence(affinities: np.ndarray, y: np.ndarray) -> float:
             if i != j:
                 kernel[i, j] = 1 / (1 + ((y[i] - y[j]) ** 2).sum())
     q = kernel / kernel.sum()
-    return sum(affinities[i, j] * np.log(affinities[i, j] / q[i, j]) for i in range(n) for j in range(n) if i != j)
+    return float(
+        sum(affinities[i, j] * np.log(affinities[i, j] / q[i, j]) for i in range(n) for j in range(n) if i != j)
+    )
 
 
 def test_gradient_is_that_of_the_divergence() -> None:

@@ -22,7 +22,7 @@ def crowd(*, paths: bool = False, root: Path = Path()) -> Embeddings:
     centers[9] = centers[8]
     pids = np.repeat(np.arange(1, 10), 3)
     vectors = centers[pids] + 0.05 * rng.normal(size=(27, 6))
-    vectors = np.concatenate([vectors, vectors[-1:], vectors[-1:]]).astype(np.float32)
+    vectors = np.concatenate([vectors, vectors[-1:], vectors[-1:]])
     pids = np.concatenate([pids, [0, -1]])
     files: list[str] = []
     for row in range(len(pids)):
@@ -30,7 +30,7 @@ def crowd(*, paths: bool = False, root: Path = Path()) -> Embeddings:
         if paths:
             Image.fromarray(np.full((16, 8, 3), row, np.uint8)).save(file)
         files.append(str(file))
-    return Embeddings(vectors, pids, np.arange(29) % 3, paths=tuple(files))
+    return Embeddings(vectors.astype(np.float32), pids, np.arange(29) % 3, paths=tuple(files))
 
 
 @pytest.mark.parametrize("linkage", ["mean", "min", "average"])

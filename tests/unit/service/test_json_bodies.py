@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from passerby.service import json_bodies, schemas
+from passerby.service import schemas
 from passerby.service.errors import ServiceError
 from passerby.service.json_bodies import Bounds, bounds_of, check_structure, parse_json
 from passerby.service.schemas import (
@@ -24,7 +24,7 @@ from passerby.service.schemas import (
     ThresholdRequest,
 )
 
-MODELS = [
+MODELS: list[type[BaseModel]] = [
     schemas.IdentifyVectorsRequest,
     schemas.EnrollVectorsRequest,
     schemas.ObserveVectorsRequest,
@@ -97,7 +97,7 @@ def test_bounds(body: str | bytes, status: int, said: str) -> None:
 
 def test_what_is_too_much_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[int] = []
-    monkeypatch.setattr(json_bodies.json, "loads", lambda text, **_: built.append(len(text)))
+    monkeypatch.setattr("passerby.service.json_bodies.json.loads", lambda text, **_: built.append(len(text)))
     for body in ('{"vectors": [[' + ",".join(['""'] * 1000) + "]]}", '{"k": 1' + ', "k": 1' * 1000 + "}", "[" * 1000):
         error_of(body)
     assert built == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from passerby.service import rate_limit
 from passerby.service.api_keys import Key, digest_of
 from passerby.service.errors import ServiceError
 from passerby.service.rate_limit import RateLimiter
@@ -12,7 +11,7 @@ from passerby.service.rate_limit import RateLimiter
 
 def test_a_bucket_holds_two_seconds_and_fills_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(rate_limit.clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr("passerby.service.rate_limit.clock.monotonic", lambda: now[0])
     slow, free = Key("slow", "read", digest_of("a"), 2.0), Key("free", "read", digest_of("b"), 0.0)
     limiter = RateLimiter(100)
     for _ in range(4):

@@ -134,14 +134,14 @@ def yolov8_rows(cells: int = 189, classes: int = 80) -> np.ndarray:
 
 @pytest.mark.parametrize("form", ["channels", "rows", "one class", "masks", "keypoints"])
 def test_yolov8_in_both_orders(form: str, tmp_path: Path) -> None:
-    outputs: np.ndarray | list[np.ndarray] = {
+    forms: dict[str, np.ndarray | list[np.ndarray]] = {
         "channels": yolov8_rows(),
         "rows": yolov8_rows().transpose(0, 2, 1),
         "one class": yolov8_rows(classes=1),
         "masks": [np.concatenate([yolov8_rows(), np.ones((1, 32, 189))], axis=1), np.ones((1, 32, 16, 16))],
         "keypoints": np.concatenate([yolov8_rows(classes=1), np.full((1, 51, 189), 7.0)], axis=1),
-    }[form]
-    found = load_detector(constant_graph(tmp_path / "yolov8n.onnx", outputs, (96, 96)))(PICTURE)
+    }
+    found = load_detector(constant_graph(tmp_path / "yolov8n.onnx", forms[form], (96, 96)))(PICTURE)
     assert found.scores.tolist() == pytest.approx([0.9])
     assert found.xyxy[0] == pytest.approx([75, 25, 125, 75], abs=1e-3)  # the picture lies 24 rows below the edge
 
@@ -241,4 +241,4 @@ def test_an_unknown_tracker_is_named() -> None:
 
 def test_a_description_may_name_every_decoding() -> None:
     for name in DECODINGS:
-        assert DetectorDescription(file="x.onnx", decoding=name).decoding == name  # type: ignore[arg-type]
+        assert DetectorDescription(file="x.onnx", decoding=name).decoding == name

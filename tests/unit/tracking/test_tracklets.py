@@ -32,7 +32,8 @@ LAW = TrackletCalibration.of_threshold(0.5)
 def person(number: int, wobble: float = 0.0) -> np.ndarray:
     """A vector of a person: cosine distance 1 to everybody else."""
     vector = np.eye(8)[number] + wobble * np.eye(8)[7]
-    return vector / np.linalg.norm(vector)
+    unit: np.ndarray = vector / np.linalg.norm(vector)
+    return unit
 
 
 def tracklet(
@@ -337,7 +338,8 @@ def far_cameras(people: int, angle: float) -> list[Tracklet]:
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
+    unit: np.ndarray = vector / np.linalg.norm(vector)
+    return unit.astype(np.float32)
 
 
 def test_camera_means_are_subtracted_where_enough_people_were_seen() -> None:

@@ -60,10 +60,10 @@ def test_the_row_of_an_evaluation_names_the_engine(
 def test_what_was_found_fastest_is_used_for_the_next_evaluation(
     people: ReIDDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    asked: list[tuple[str, bool, bool]] = []
 
     def place(one: Encoder, engine: str, *, images: int, threads: int | None, keep: bool) -> Encoder:
-        asked.append((engine, images >= judging.TRIAL_FROM, keep))
+        asked.append((engine, images >= 1, keep))
         return one
 
     monkeypatch.setattr(judging, "on_engine", place)

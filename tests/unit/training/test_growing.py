@@ -1,5 +1,7 @@
 """Small images first: how the rate and batch norm go on at the full size."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -56,24 +58,27 @@ def test_0_1_rounded_up() -> None:
 
 def test_statistics_are_those_of_the_new_images_and_nothing_else_changes() -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1), nn.BatchNorm2d(2).eval())
-    model[1].running_mean.fill_(50.0)
-    model[1].num_batches_tracked.fill_(7)
+    norm: Any = nn.BatchNorm2d(4)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.Conv2d(4, 2, 1), nn.BatchNorm2d(2).eval())
+    norm.running_mean.fill_(50.0)
+    norm.num_batches_tracked.fill_(7)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     batches = [torch.randn(6, 3, 8, 8) for _ in range(3)]
     estimate_statistics(model, iter(batches), torch.float32, micro_batch=3)
     mean = torch.stack([model[0](images).mean((0, 2, 3)) for images in batches]).mean(0)
-    assert torch.allclose(model[1].running_mean, mean, atol=1e-5)
+    assert torch.allclose(norm.running_mean, mean, atol=1e-5)
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {"1.running_mean", "1.running_var"}, "one in evaluation mode is frozen, and stays"
-    assert (model[1].momentum, int(model[1].num_batches_tracked)) == (0.1, 7)
+    assert (norm.momentum, int(norm.num_batches_tracked)) == (0.1, 7)
 
 
 def test_averaged_weights_take_the_new_statistics() -> None:
-    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    linear: Any = nn.Linear(3, 2)
+    norm: Any = nn.BatchNorm1d(2)
+    model = nn.Sequential(linear, norm)
     average = AveragedWeights(model, 0.9)
-    model[1].running_mean.fill_(3.0)
-    model[0].weight.data.zero_()
+    norm.running_mean.fill_(3.0)
+    linear.weight.data.zero_()
     average.take_statistics(model)
-    assert torch.equal(average.tensors["1.running_mean"], model[1].running_mean)
-    assert not torch.equal(average.tensors["0.weight"], model[0].weight)
+    assert torch.equal(average.tensors["1.running_mean"], norm.running_mean)
+    assert not torch.equal(average.tensors["0.weight"], linear.weight)

@@ -121,7 +121,7 @@ def updated(config: OptimizerConfig, steps: int, state: dict[str, object] | None
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_fused_updates_are_the_plain_ones_and_resume_bit_for_bit(name: str) -> None:
-    config = OptimizerConfig(name=name, lr=1e-2, weight_decay=0.1)  # type: ignore[arg-type]
+    config = OptimizerConfig(name=name, lr=1e-2, weight_decay=0.1)
     model, _ = updated(config, 6)
     plain, _ = updated(config.model_copy(update={"fused": False}), 6)
     for ours, expected in zip(model.parameters(), plain.parameters(), strict=True):

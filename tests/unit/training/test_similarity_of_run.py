@@ -79,7 +79,8 @@ def test_the_command_ranks_by_it(run: Path, root: Path, tmp_path: Path, capsys: 
 
 
 def test_a_loss_that_read_other_vectors_is_refused(root: Path, tmp_path: Path) -> None:
-    for number, verification in enumerate(({}, {"reads": "embedding"}, {"arguments": {"normalize": True}})):
+    several: list[dict[str, Any]] = [{}, {"reads": "embedding"}, {"arguments": {"normalize": True}}]
+    for number, verification in enumerate(several):
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "config.toml").write_text(settings(root, **verification).to_toml(), "utf-8")

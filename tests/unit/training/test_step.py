@@ -88,7 +88,8 @@ def in_one_graph(model: ReIDModel, objective: Objective, parts: int) -> Tensor:
     torch.manual_seed(0)
     total = objective(model.vectors(pooled), LABELS)["total"]
     total.backward()
-    return total
+    whole: Tensor = total
+    return whole
 
 
 @pytest.mark.parametrize("backbone", ["tiny:resnet50_ibn_a", "tiny:osnet_x0_25", "tiny:mobilenet_v2"])
@@ -182,4 +183,5 @@ def test_statistics_are_kept_and_come_back() -> None:
     assert norm.momentum == 0.1
     norm(x + 1)
     assert norm.num_batches_tracked == 2
+    assert norm.running_mean is not None
     assert not torch.equal(norm.running_mean, before["running_mean"])
