@@ -85,7 +85,9 @@ def test_the_two_nearest_identities_equal_the_slow_loop(
 
 @settings(max_examples=80, deadline=None)
 @given(worlds, worlds, st.sampled_from(METRICS), st.booleans(), st.booleans())
-def test_a_search_that_screens_most_pairs_equals_the_slow_loop(first, second, metric, exclude_camera, bounded):
+def test_a_search_that_screens_most_pairs_equals_the_slow_loop(
+    first: World, second: World, metric: Metric, exclude_camera: bool, bounded: bool
+) -> None:
     probes, enrolled = rows_of(*first), rows_of(*second)
     plain = search_nearest_identities(probes, enrolled, metric=metric, exclude_camera=exclude_camera)
     within = plain.distances[:, 1] if bounded else None
@@ -104,7 +106,7 @@ def test_a_search_that_screens_most_pairs_equals_the_slow_loop(first, second, me
         assert (found.identities[i] >= 0).sum() == len(slow)
 
 
-def test_a_law_does_not_depend_on_the_order_of_rows():
+def test_a_law_does_not_depend_on_the_order_of_rows() -> None:
     """Near people come in pairs, each the other's impostor: equal distances of people who weigh differently."""
     draw = np.random.default_rng(3)
     for _ in range(20):
@@ -117,7 +119,7 @@ def test_a_law_does_not_depend_on_the_order_of_rows():
             assert fit_impostor_law(other) == wanted
 
 
-def test_few_rows_of_each_identity_follow_from_its_own_rows_alone():
+def test_few_rows_of_each_identity_follow_from_its_own_rows_alone() -> None:
     draw = np.random.default_rng(2)
     identities, numbers = draw.integers(0, 20, 300), np.arange(1000, 1300)
     few = few_of_each(identities, numbers, 4)

@@ -17,8 +17,7 @@ RNG = np.random.default_rng(5)
 @pytest.mark.parametrize("cosine", [False, True])
 @pytest.mark.parametrize("dim", [0, 1, 2, 31, 32, 33, 77, 128, 512, 2048])
 def test_exact_keys(dim: int, cosine: bool) -> None:
-    a, b = (RNG.standard_normal((n, dim)).astype(np.float32) * 10 ** RNG.uniform(-3, 3, (n, 1)) for n in (40, 30))
-    a, b = a.astype(np.float32), b.astype(np.float32)
+    a, b = ((RNG.standard_normal((n, dim)) * 10 ** RNG.uniform(-3, 3, (n, 1))).astype(np.float32) for n in (40, 30))
     a[3] = 0
     b[:5] = a[:5]
     rows, columns = RNG.integers(0, len(a), 500), RNG.integers(0, len(b), 500)

@@ -1,5 +1,7 @@
 """How many observations play impostors, and that changes leave what a new calculation finds."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -11,13 +13,13 @@ VECTORS = np.random.default_rng(0).standard_normal((400, 8)).astype(np.float32)
 VECTORS /= np.linalg.norm(VECTORS, axis=1, keepdims=True)
 
 
-def rows_of(ids):
-    ids = np.asarray(ids)
+def rows_of(ids: np.ndarray) -> EnrolledRows:
     return EnrolledRows(ids, ids // 10, ids // 5 % 3)
 
 
-def read(ids):
-    return VECTORS[ids]
+def read(ids: np.ndarray) -> np.ndarray:
+    rows: np.ndarray = VECTORS[ids]
+    return rows
 
 
 def test_all_observations_play_impostors_unless_the_pairs_are_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +35,9 @@ def test_all_observations_play_impostors_unless_the_pairs_are_very_many(monkeypa
 
 
 @pytest.mark.parametrize("probes", ["images", "tracklets"])
-def test_changes_leave_what_a_new_calculation_finds(probes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_leave_what_a_new_calculation_finds(
+    probes: Literal["images", "tracklets"], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(impostor_searches, "MOST_PAIRS", 30 * 300 * 2)
     draw = np.random.default_rng(1)
     kept = CalibrationRows(rows_of(np.arange(300)), {})

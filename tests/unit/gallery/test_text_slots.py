@@ -1,6 +1,7 @@
 """Texts of identities are parsed many at a time; what is damaged is found as if each were read alone."""
 
 import sqlite3
+from collections.abc import Callable
 
 import pytest
 
@@ -48,6 +49,6 @@ def test_a_text_in_another_order_of_keys_is_read_alone(slots: list[bytes]) -> No
         (lambda slots: [b'{"name": "ann"}', *slots], "checksum"),
     ],
 )
-def test_damage_is_named(damage, message: str, slots: list[bytes]) -> None:
+def test_damage_is_named(damage: Callable[[list[bytes]], list[bytes | None]], message: str, slots: list[bytes]) -> None:
     with pytest.raises(DamagedGalleryError, match=message):
         read_texts(damage(slots), "g")

@@ -88,7 +88,7 @@ def test_a_group_counts_by_its_crops_when_clusters_are_averaged() -> None:
     """Two wrong crops, first joined to a long track, do not outweigh it."""
 
     def turned(degrees: float) -> np.ndarray:
-        return np.cos(np.deg2rad(degrees)) * np.eye(8)[0] + np.sin(np.deg2rad(degrees)) * np.eye(8)[1]
+        return np.asarray(np.cos(np.deg2rad(degrees)) * np.eye(8)[0] + np.sin(np.deg2rad(degrees)) * np.eye(8)[1])
 
     long = [tracklet("hall", 20 * n, 20 * n + 9, turned(0), 1) for n in range(1, 7)]
     poor = tracklet("hall", 200, 209, turned(-35), 2)
