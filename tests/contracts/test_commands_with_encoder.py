@@ -41,6 +41,8 @@ sampler = {identities = 4}
 schedule = {epochs = 1, warmup_epochs = 0}
 data = {held_out_identities = 6}
 """
+ENCODING = ["calibrate", "embed", "enroll", "gallery find-sightings", "identify", "observe", "observe-tracks"]
+"""Commands whose pictures an engine encodes."""
 FILMS = {"data from-video", "track"}
 """Commands that need films; `test_tracking` has them."""
 
@@ -90,3 +92,13 @@ def test_a_flag_that_changes_nothing_is_refused(
     capsys.readouterr()
     assert run([*command.format(world).split(), *flag.split()]) == 2
     assert "changes nothing under the protocol 'market1501'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ENCODING)
+def test_the_engine_and_its_threads_are_flags(name: str, world: Path, tmp_path: Path) -> None:
+    for file in (world / "run", world / "one.gallery", world / "seen.gallery"):
+        (shutil.copytree if file.is_dir() else shutil.copy)(file, tmp_path / file.name)
+    words = COMMANDS_WITH_ENCODER[name].replace("{0}/run", "{1}/run").replace("{0}/one", "{1}/one").split()
+    here = [word.format(world, tmp_path) for word in words]
+    assert run([*here, "--engine", "torch", "--threads", "1"]) == 0
+    assert run([*here, "--threads", "0"]) == 2

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import iso_time, show, table
-from passerby.cli.shared_parameters import GalleryEncoder, GalleryLocation, Images, Json
+from passerby.cli.shared_parameters import Engine, GalleryEncoder, GalleryLocation, Images, Json, Threads
 from passerby.errors import GalleryRequestError
 
 if TYPE_CHECKING:
@@ -70,10 +70,12 @@ def find_sightings(
     after: After = None,
     before: Before = None,
     top: Annotated[int, Parameter(metavar="N", help="How many.")] = 20,
+    engine: Engine = "auto",
+    threads: Threads = None,
     json: Json = False,
 ) -> None:
     """Rank all past sightings by likeness to a person (several images: one tracklet of one person)."""
-    with open_gallery(gallery, encoder, read_only=True) as opened:
+    with open_gallery(gallery, encoder, engine=engine, threads=threads, images=len(images), read_only=True) as opened:
         found = opened.find_sightings(list(images), camera=camera, after=after, before=before, top=top)
     show(found, as_json=json)
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from passerby.cli.gallery_sightings import sighting_row
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show, table
-from passerby.cli.shared_parameters import AcceptBelow, GalleryEncoder, GalleryLocation, Json
+from passerby.cli.shared_parameters import AcceptBelow, Engine, GalleryEncoder, GalleryLocation, Json, Threads
 
 
 def observe_tracks(
@@ -22,6 +22,8 @@ def observe_tracks(
     views: Annotated[int, Parameter(metavar="N")] = 8,
     keep: Annotated[bool, Parameter(negative=())] = False,
     threshold: AcceptBelow = None,
+    engine: Engine = "auto",
+    threads: Threads = None,
     json: Json = False,
 ) -> None:
     """Observe tracks of people, in the order of time; nobody is two tracks of one camera at once.
@@ -33,13 +35,15 @@ def observe_tracks(
         views: Pictures of a track that are compared, spread evenly.
         keep: Also add the images of people who are recognised (their identity then drifts with them).
         threshold: see `AcceptBelow`.
+        engine: see `Engine`.
+        threads: see `Threads`.
         json: see `Json`.
     """
     from passerby.tracking.observe_tracks import observe_tracks as run_observe
     from passerby.tracking.track_manifest import read_tracks
 
-    read_tracks(manifest)  # before a gallery is made
-    with open_gallery(gallery, encoder, make=True) as opened:
+    images = sum(min(len(track.pictures), views) for track in read_tracks(manifest))  # before a gallery is made
+    with open_gallery(gallery, encoder, engine=engine, threads=threads, images=images, make=True) as opened:
         found = run_observe(manifest, opened, views=views, keep=keep, threshold=threshold)
     people = len({sighting.identity for sighting in found})
     new = sum(sighting.new for sighting in found)
