@@ -161,7 +161,7 @@ def test_the_first_rows_are_found_in_any_order_of_values() -> None:
             for one in condition.replace("(", "").replace(")", "").split(" and "):
                 _, sign, bound = one.split()
                 found &= getattr(operator, {">=": "ge", "<=": "le", "==": "eq"}[sign])(self.values, float(bound))
-            return list(self.values[found])
+            return list(self.values[found].tolist())
 
         def count(self, _: str, condition: str) -> int:
             return len(self.passing(condition))
