@@ -89,12 +89,19 @@ def duplicates(gallery: GalleryLocation, /, *, json: Json = False) -> None:
 
     One person enrolled twice costs most of the detection rate. A few pairs are listed where nobody is, too.
     """
+    from passerby.gallery.duplicates import LEAST_TO_COMPARE
+
     with open_gallery(gallery, read_only=True) as opened:
         found = opened.find_duplicates()
+        enrolled = sum(not identity.unknown for identity in opened.identities())
     rows: list[dict[str, Any]] = [
         {"identity": pair.identity, "other": pair.other, "distance": pair.distance, "p": pair.p_value} for pair in found
     ]
-    show(found, as_json=json, text=table(rows, empty=f"{gallery}: no two identities are suspiciously near"))
+    empty = f"{gallery}: no two identities are suspiciously near"
+    if enrolled < LEAST_TO_COMPARE:
+        too_few = f"{enrolled} people are too few to say more, {LEAST_TO_COMPARE} are needed"
+        empty = f"{gallery}: no picture is under two names ({too_few})"
+    show(found, as_json=json, text=table(rows, empty=empty))
 
 
 def judge(
