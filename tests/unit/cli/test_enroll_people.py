@@ -194,5 +194,7 @@ def test_identify_many_images_and_a_folder(people: Path, capsys: pytest.CaptureF
     found = {Path(row["probe"]).name: row for row in json.loads(said(capsys, *asked, "--json"))}
     assert found["a.png"]["matches"][0]["identity"] == "ann"
     assert found["3.png"]["matches"][0]["identity"] == "bob"
+    verdicts = {name: (row["known"], row["identity"]) for name, row in found.items() if "error" not in row}
+    assert verdicts == {"a.png": (True, "ann"), "b.png": (False, None), "3.png": (True, "bob")}
     assert "c.jpg" in found["c.jpg"]["error"]
     assert "c.jpg" in refused(capsys, "identify", place, tmp_path / "probes" / "c.jpg", *ENCODER)
