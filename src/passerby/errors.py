@@ -98,9 +98,15 @@ class StorageError(PasserbyError):
     """Writing failed; what was stored before is intact."""
 
 
+_MANY_NAMES = 40
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Message for a name that is not in a table, with the nearest known one."""
+    """Message for a name that is not in a table, with the nearest known one; of a long table, near ones only."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
+    near = difflib.get_close_matches(name, names, n=5)
     hint = f"did you mean {near[0]!r}? " if near else ""
+    if near and len(names) > _MANY_NAMES:
+        others = f"; or {', '.join(near[1:])}" if len(near) > 1 else ""
+        return f"unknown {kind} {name!r}: did you mean {near[0]!r}{others}? ({len(names)} are known)"
     return f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}"

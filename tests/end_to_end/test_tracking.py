@@ -20,9 +20,10 @@ from passerby.errors import ConfigError, DataError, EmbeddingError, ImageError
 from passerby.models.encoder import Encoder
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.tracking.films import film_info, read_frames
-from passerby.tracking.result import TrackedFilm
+from passerby.tracking.result import IdentityRows, TrackedFilm, TrackingResult
 from passerby.tracking.writers import folder as folder_writer
 from passerby.tracking.writers.annotated_film import write_annotated_film
+from passerby.tracking.writers.tables import write_stays
 
 av = pytest.importorskip("av")
 pytest.importorskip("trackers")
@@ -304,6 +305,61 @@ def test_boxes_outside_the_picture_are_nobody(films: list[DrawnFilm], encoder: E
     file.write_text("5,99,-60,10,50,90,1\n")
     with pytest.raises(DataError, match=r"nobody was tracked \(1 boxes outside the picture\)"):
         pb.track(films[0].film, encoder=encoder, boxes=file, threshold=0.5, progress=False)
+
+
+def test_boxes_of_every_second_frame_name_the_flag(films: list[DrawnFilm], encoder: Encoder, tmp_path: Path) -> None:
+    lines = without_tracks(films[0], tmp_path).read_text().splitlines()
+    file = tmp_path / "second.txt"
+    file.write_text("\n".join(line for line in lines if int(line.split(",")[0]) % 2))
+    with pytest.raises(DataError, match=r"nobody was tracked .*one frame of 2 only, .*--tracking.every 2"):
+        pb.track(films[0].film, encoder=encoder, boxes=file, threshold=0.5, progress=False)
+    found = pb.track(films[0].film, encoder=encoder, boxes=file, threshold=0.5, every=2, progress=False)
+    assert found.people
+    assert not found.films[0].notes
+
+
+def test_uncertain_boxes_of_a_file_are_named_and_left_out(
+    films: list[DrawnFilm], encoder: Encoder, tmp_path: Path
+) -> None:
+    lines = without_tracks(films[0], tmp_path).read_text().splitlines()
+    file = tmp_path / "uncertain.txt"
+    low = [line.removesuffix("0.9") + "0.15" for line in lines[: len(lines) // 4]]
+    file.write_text("\n".join(lines[len(low) :] + low))
+    options: dict[str, Any] = {"boxes": file, "threshold": 0.5, "progress": False}
+    found = pb.track(films[0].film, encoder=encoder, **options)
+    assert f"{len(low):,} of {len(lines):,} boxes have a score below 0.3" in str(found)
+    assert "--tracking.least-score 0.3" in str(found)
+    found = pb.track(films[0].film, encoder=encoder, **options, least_score=0.3)
+    assert found.films[0].skipped["boxes with a score below 0.3"] == len(low)
+    assert "--tracking.least-score" not in str(found)
+
+
+def test_a_detectors_uncertain_boxes_are_left_out(films: list[DrawnFilm], encoder: Encoder) -> None:
+    boxes = pb.Detections.of([(10, 10, 60, 150), (100, 10, 150, 150)], [0.9, 0.2])
+    options: dict[str, Any] = {"detector": lambda image: boxes, "threshold": 0.5, "progress": False}
+    found = pb.track(films[0].film, encoder=encoder, **options, least_score=0.3)
+    assert found.films[0].skipped["boxes with a score below 0.3"] == found.films[0].frames
+
+
+def test_stays_say_who_was_when_before_which_camera(tmp_path: Path) -> None:
+    times = np.array([0.0, 1.0, 2.0, 9.0, 9.5, 0.5])
+    rows = IdentityRows(
+        np.arange(6, dtype=np.int64),
+        times,
+        np.array([2, 2, 2, 2, 2, 1], np.int64),
+        np.zeros((6, 4), np.float32),
+        np.ones(6, np.float32),
+        np.zeros(6, np.int64),
+        np.array([False, True, False, False, False, False]),
+    )
+    film = TrackedFilm("hall.mp4", "hall", "door", 10, 1.0, 1, (64, 48), rows, {}, ())
+    write_stays(tmp_path / "stays.csv", TrackingResult((film,), (), np.zeros(0, np.int64), np.zeros(0, bool), "x"))
+    assert (tmp_path / "stays.csv").read_text().splitlines() == [
+        "identity,camera,film,start,end,boxes",
+        "1,door,hall,0.500,0.500,1",
+        "2,door,hall,0.000,2.000,2",
+        "2,door,hall,9.000,9.500,2",
+    ]
 
 
 def test_refusals(films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path) -> None:

@@ -56,6 +56,14 @@ def test_manifest_with_everything(table: Table) -> None:
     assert data.train[0].path == file.parent / "a.png"
 
 
+def test_a_manifest_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match=r"absent\.csv: no such file$"):
+        load_dataset(str(tmp_path / "absent.csv"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=f"absent.csv: no such file below {tmp_path}"):
+        load_dataset("absent.csv")
+
+
 def test_manifest_without_cameras_says_so(table: Table) -> None:
     data = load_dataset(table("path,pid,split", "a.png,1,train", "b.png,2,query", "c.png,2,gallery"))
     assert data.protocol == "no_cameras"
@@ -300,7 +308,7 @@ def test_not_a_table(tmp_path: Path) -> None:
     (tmp_path / "own.parquet").write_bytes(b"nothing of the kind")
     with pytest.raises(DataError, match="not a Parquet file"):
         load_dataset(tmp_path / "own.parquet")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="no such file"):
         load_dataset(tmp_path / "absent.csv")
 
 

@@ -77,6 +77,12 @@ def test_hold_out() -> None:
         data.hold_out(9)
 
 
+def test_one_person_is_too_few_to_learn_from() -> None:
+    data = ReIDDataset("x", (sample(0, 1), sample(1, 1)))
+    with pytest.raises(DataError, match="1 person to learn from; a loss tells people apart, so two are the least"):
+        data.hold_out(0)
+
+
 def test_hold_out_of_one_camera_still_asks() -> None:
     data = ReIDDataset("x", tuple(sample(i, 1 + i // 3) for i in range(30)), protocol="no_cameras")
     assert len(data.hold_out(4)[1].query) == 4

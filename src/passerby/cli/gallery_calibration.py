@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import plain, show, table
+from passerby.cli.setting_flags import given
 from passerby.cli.shared_parameters import GalleryLocation, Json
 from passerby.errors import UsageError
 
@@ -25,6 +27,7 @@ def calibration(
     set_far: Annotated[bool, Parameter(negative=())] = False,
     encoder: Annotated[Path | None, Parameter(metavar="ENCODER")] = None,
     guaranteed: Annotated[bool, Parameter(negative=())] = False,
+    reading: Reading = EncoderFlags(),
     json: Json = False,
 ) -> None:
     """The distance at which a false accept rate is reached among the people of this gallery.
@@ -37,11 +40,16 @@ def calibration(
         set_far: Ask for the rate of --far from now on.
         encoder: Encoder of the gallery, whose own laws are used below 200 people (`passerby calibrate`).
         guaranteed: Assume nothing but that people are exchangeable; accepts nobody below 1 / RATE - 1 people.
+        reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
     if set_far and far is None:
         raise UsageError("--set-far goes with --far RATE")
-    with open_gallery(gallery, encoder, read_only=not set_far, guaranteed=guaranteed) as opened:
+    source = None if encoder is None else source_of(encoder, reading)
+    if source is None and given(reading):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given(reading))
+        raise UsageError(f"{flags}: goes with --encoder, whose file it says how to read")
+    with open_gallery(gallery, source, read_only=not set_far, guaranteed=guaranteed) as opened:
         if set_far and far is not None:
             opened.set_far(far)
         found = opened.calibration(kind or "identify", far=far)
@@ -89,12 +97,19 @@ def duplicates(gallery: GalleryLocation, /, *, json: Json = False) -> None:
 
     One person enrolled twice costs most of the detection rate. A few pairs are listed where nobody is, too.
     """
+    from passerby.gallery.duplicates import LEAST_TO_COMPARE
+
     with open_gallery(gallery, read_only=True) as opened:
         found = opened.find_duplicates()
+        enrolled = sum(not identity.unknown for identity in opened.identities())
     rows: list[dict[str, Any]] = [
         {"identity": pair.identity, "other": pair.other, "distance": pair.distance, "p": pair.p_value} for pair in found
     ]
-    show(found, as_json=json, text=table(rows, empty=f"{gallery}: no two identities are suspiciously near"))
+    empty = f"{gallery}: no two identities are suspiciously near"
+    if enrolled < LEAST_TO_COMPARE:
+        too_few = f"{enrolled} people are too few to say more, {LEAST_TO_COMPARE} are needed"
+        empty = f"{gallery}: no picture is under two names ({too_few})"
+    show(found, as_json=json, text=table(rows, empty=empty))
 
 
 def judge(

@@ -101,7 +101,7 @@ def identify(
             found, bad = _each(opened, paths, in_folder, camera, asked)
     if not found:
         raise UsageError(f"none of {len(paths):,} images can be read: {next(iter(bad.values()))}")
-    rows = [{"probe": name, **asdict(one)} for name, one in found.items()]
+    rows = [{"probe": name, "known": one.known, "identity": one.identity, **asdict(one)} for name, one in found.items()]
     rows += [{"probe": name, "error": why} for name, why in bad.items()]
     show(rows, as_json=json, text=_text(found, bad))
 

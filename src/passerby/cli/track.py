@@ -46,8 +46,8 @@ def track(
     Args:
         films: Films, folders of frames, or addresses of cameras.
         encoder: What turns crops into vectors: a run, an encoder, a description, a model file, or hub:NAME.
-        out: New or empty folder for FILM.txt (MOT), tracks.csv, tracks.jsonl, tracks.parquet, tracklets.parquet,
-            result.json, report.html and FILM.annotated.mp4.
+        out: New or empty folder for FILM.txt (MOT), tracks.csv, tracks.jsonl, tracks.parquet, stays.csv,
+            tracklets.parquet, result.json, report.html and FILM.annotated.mp4.
         detector: OpenVINO (.xml) or ONNX (.onnx) file of a person detector, or a .toml that describes one.
         boxes: Instead of a detector: one file of boxes a film in their order, or FILM=FILE.
         cameras: Name of each film's camera (default: the films' names).

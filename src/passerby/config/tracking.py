@@ -24,6 +24,8 @@ class TrackingSettings(Settings):
     """Look at every so many frames only."""
     rate: float | None = Field(None, gt=0)
     """Frames per second, where the film's own rate and time stamps are wrong."""
+    least_score: float = Field(0.0, ge=0, le=1)
+    """Boxes of a lower score are left out; many files hold boxes that a detector here would leave out."""
     start_score: float | None = Field(None, ge=0, le=1)
     """Score from which a box starts a track; default: the detector's threshold, 0.3 for boxes from a file."""
     lost_seconds: float = Field(2.0, ge=0)

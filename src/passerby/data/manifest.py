@@ -223,6 +223,9 @@ def _csv_rows(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
             reader = csv.DictReader(lines, strict=True)
             _check_columns(file, reader.fieldnames or ())
             return [(f"{file}, row {reader.line_num}", row) for row in reader]
+    except FileNotFoundError:
+        below = "" if file.is_absolute() else f" below {Path.cwd()}"
+        raise DataError(f"{file}: no such file{below}") from None
     except OSError as error:
         raise DataError(f"{file}: the manifest cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:

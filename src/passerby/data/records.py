@@ -109,6 +109,9 @@ class ReIDDataset:
             DataError: fewer than two identities would be left to train on.
         """
         pids = sorted({s.pid for s in self.train})
+        if len(pids) < 2:
+            what = "1 person" if pids else "nobody"
+            raise DataError(f"{self.name}: {what} to learn from; a loss tells people apart, so two are the least")
         if identities > len(pids) - 2:
             fifth = held_out_by_default(len(pids))
             raise DataError(

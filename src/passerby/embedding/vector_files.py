@@ -103,6 +103,7 @@ def _table(
         if column not in COLUMNS:
             raise UsageError(unknown_name("column", column, COLUMNS))
     found, about = _read(Path(path), given)
+    beside: Mapping[str, Array] = {}
     if labels is not None:
         beside = _read(Path(labels), given)[0]
         if not beside or set(beside) == {"vector"}:
@@ -112,12 +113,14 @@ def _table(
     for needed in ("vector", "pid"):
         if needed not in found:
             hint = "" if needed == "vector" or labels is not None else "; or name a file that has it (--labels)"
-            raise EmbeddingError(f"{_missing(Path(path), given, needed)}{hint}")
+            lacking = path if needed == "vector" or labels is None else labels
+            raise EmbeddingError(f"{_missing(Path(lacking), given, needed)}{hint}")
     n = len(found["vector"])
     for name, values in found.items():
         if len(values) != n:
+            place = f" in {os.fspath(labels)}" if labels is not None and name in beside else ""
             raise EmbeddingError(
-                f"{where}: {n:,} vectors and {len(values):,} values of {name!r}; expected one for each"
+                f"{where}: {n:,} vectors and {len(values):,} values of {name!r}{place}; expected one for each"
             )
     return found, about
 

@@ -17,10 +17,13 @@ from passerby.evaluation.open_set.impostor_fit import LEAST_PEOPLE
 from passerby.evaluation.open_set.impostor_tail import fit_tail
 from passerby.gallery.calibration import Calibrator
 from passerby.gallery.pair_judgements import judged_pairs
+from passerby.gallery.repeated_pictures import SAME_PICTURE
 from passerby.gallery.stores.protocol import Store
 
 _EXPECTED = 3.0
 """So many pairs would be listed where nobody is enrolled twice, on average and at most."""
+LEAST_TO_COMPARE = LEAST_PEOPLE
+"""Among fewer people only one picture under two names is found."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class DuplicatePair:
 def find_duplicates(store: Store, calibrator: Calibrator) -> list[DuplicatePair]:
     """Pairs to look at, the most suspicious first; those judged to be different people are left out.
 
-    Of the enrolled identities the 4,096 that calibrate are compared with all others.
+    Of the enrolled identities the 4,096 that calibrate are compared with all others. Where people are too few for a
+    tail (fewer than five), only those of one and the same picture are found, with a p-value of 0.
     """
     rows = calibrator.rows()
     found: dict[tuple[int, int], tuple[float, float]] = {}
@@ -56,7 +60,7 @@ def find_duplicates(store: Store, calibrator: Calibrator) -> list[DuplicatePair]
         made = rows.searches["images"]
         p_values = _tail_p_values(impostors)
         if p_values is None:
-            continue
+            p_values = np.where(impostors.distances < SAME_PICTURE, 0.0, np.inf)
         nearest = made.nearest[kind == "identify"]
         ends = np.stack([made.probes.identities, nearest.identities[:, 0]], axis=1)
         near = (nearest.identities[:, 0] >= 0) & (p_values * impostors.people <= _EXPECTED)

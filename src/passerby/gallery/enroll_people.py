@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -39,11 +40,18 @@ class EnrolledPeople:
     observations: tuple[int, ...]
     left_out: Mapping[str, int]
     unreadable: tuple[str, ...] = ()
+    under_two_names: tuple[tuple[str, str], ...] = ()
+    """Files of one and the same picture under the names of two people; all of them were stored."""
 
     def __str__(self) -> str:
         lines = [f"{len(self.observations):,} pictures of {self.people:,} people enrolled"]
         lines += [f"left out: {count:,} ({reason})" for reason, count in self.left_out.items()]
-        return "\n".join([*lines, *(f"  {line}" for line in self.unreadable)])
+        lines += [f"  {line}" for line in self.unreadable]
+        if self.under_two_names:
+            one, other = self.under_two_names[0]
+            pairs = "1 pair" if len(self.under_two_names) == 1 else f"{len(self.under_two_names):,} pairs, the first"
+            lines.append(f"warning: one picture under two names: {pairs}, {one} and {other}")
+        return "\n".join(lines)
 
 
 def enroll_people(
@@ -83,7 +91,7 @@ def enroll_people(
     """
     found = read_people(people)
     _check_given_once(found.pictures, camera, time)
-    rows, vectors, small, bad = _encode(gallery, found.pictures, progress)
+    rows, vectors, small, bad, shared = _encode(gallery, found.pictures, progress)
     if not rows:
         raise UsageError(f"{os.fspath(people)}: none of {len(found.pictures):,} pictures can be read: {bad[0]}")
     own_camera = camera_name(camera)
@@ -104,7 +112,8 @@ def enroll_people(
     left.update({UNREADABLE: len(bad), REPEATED: len(rows) - len(ids)})
     new = set(ids)
     enrolled = {seen.identity for seen in gallery.observations() if seen.id in new}
-    return EnrolledPeople(len(enrolled), ids, {why: count for why, count in left.items() if count}, tuple(bad[:3]))
+    reasons = {why: count for why, count in left.items() if count}
+    return EnrolledPeople(len(enrolled), ids, reasons, tuple(bad[:3]), tuple(shared))
 
 
 def _check_given_once(pictures: tuple[PersonPicture, ...], camera: Camera | None, time: Moment | None) -> None:
@@ -118,12 +127,14 @@ def _check_given_once(pictures: tuple[PersonPicture, ...], camera: Camera | None
 
 def _encode(
     gallery: Gallery, pictures: tuple[PersonPicture, ...], progress: bool
-) -> tuple[list[PersonPicture], Float32, list[bytes | None], list[str]]:
-    """Those that can be read, their vectors [n, D] and thumbnails; and what is wrong with the others."""
+) -> tuple[list[PersonPicture], Float32, list[bytes | None], list[str], list[tuple[str, str]]]:
+    """Those that can be read, their vectors [n, D] and thumbnails; what is wrong with the others; equal pictures."""
     rows: list[PersonPicture] = []
     parts: list[Float32] = []
     small: list[bytes | None] = []
     bad: list[str] = []
+    shared: list[tuple[str, str]] = []
+    first_of: dict[bytes, PersonPicture] = {}
     with progress_bar("enrol", len(pictures), quiet=not progress) as bar:
         for start in range(0, len(pictures), _BATCH):
             batch: list[UInt8] = []
@@ -131,10 +142,17 @@ def _encode(
                 try:
                     batch.append(read_image(picture.path, bits=grey_bits(gallery.encoder)))
                     rows.append(picture)
+                    same = first_of.setdefault(_digest(batch[-1]), picture)
+                    if same.name != picture.name:
+                        shared.append((os.fspath(same.path), os.fspath(picture.path)))
                 except ImageError as error:
                     bad.append(str(error))
             if batch:
                 parts.append(gallery.encode(batch))
                 small += [thumbnail(pixels) if gallery.thumbnails else None for pixels in batch]
             bar.advance(min(_BATCH, len(pictures) - start))
-    return rows, np.concatenate(parts) if parts else np.empty((0, 0), np.float32), small, bad
+    return rows, np.concatenate(parts) if parts else np.empty((0, 0), np.float32), small, bad, shared
+
+
+def _digest(pixels: UInt8) -> bytes:
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()

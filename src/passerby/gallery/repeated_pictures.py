@@ -11,7 +11,7 @@ from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.identities import find_all
 from passerby.gallery.stores.protocol import Store
 
-_NEAR = 1e-3
+SAME_PICTURE = 1e-3
 """Distance of the vectors of one picture that an encoder saw in batches of two sizes, or that was stored as float16."""
 
 
@@ -55,14 +55,14 @@ class _Pictures:
         self._added.append((vector, picture))
 
     def contain(self, vector: Float32, picture: bytes | None) -> bool:
-        near = np.flatnonzero(np.linalg.norm(self._stored - vector, axis=1) < _NEAR)
+        near = np.flatnonzero(np.linalg.norm(self._stored - vector, axis=1) < SAME_PICTURE)
         if any(_equal(vector, self._stored[row]) for row in near.tolist()):
             return True
         if picture is not None and any(self._store.thumbnail(int(self._ids[row])) == picture for row in near.tolist()):
             return True
         return any(
             np.array_equal(vector, own)
-            or (picture is not None and picture == other and float(np.linalg.norm(vector - own)) < _NEAR)
+            or (picture is not None and picture == other and float(np.linalg.norm(vector - own)) < SAME_PICTURE)
             for own, other in self._added
         )
 

@@ -124,7 +124,10 @@ def load_graph(source: EncoderSource, engine: str | None, *, described: bool = F
     path = Path(source.place)
     chosen = engine or ("onnxruntime" if path.suffix == ".onnx" else "openvino")
     if chosen == "torch":
-        raise WeightsError(f"{path}: a graph runs on onnxruntime or openvino, not on torch")
+        raise WeightsError(
+            f"{path}: a graph runs on onnxruntime or openvino, not on torch; what trains, exports or shows activation "
+            "maps takes the network's own weights (a run, or a checkpoint with --backbone)"
+        )
     source.allow(OF_GRAPHS, "this is a graph")
     size, exported = _read_graph(path, chosen, source.settings.output)
     if exported and not described:

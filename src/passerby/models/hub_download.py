@@ -42,6 +42,7 @@ def fetch_file(file: HubFile, folder: Path, name: str, *, advice: str, progress:
     if not address:
         raise NetworkError(f"{file.name}: it cannot be downloaded by a program: {advice}")
     part = folder / f"{file.name}.part"
+    what = file.name if address in advice else address  # which is long, and once is enough
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _download(address, part, file, progress)
@@ -51,9 +52,9 @@ def fetch_file(file: HubFile, folder: Path, name: str, *, advice: str, progress:
             raise NetworkError(f"{address}: what came is not the published file: {problem}")
         os.replace(part, folder / file.name)
     except urllib.error.URLError as error:  # and HTTPError below it
-        raise NetworkError(f"{address}: cannot be fetched ({getattr(error, 'reason', error)}): {advice}") from error
+        raise NetworkError(f"{what}: cannot be fetched ({getattr(error, 'reason', error)}): {advice}") from error
     except (HTTPException, ConnectionError, TimeoutError, ValueError) as error:
-        raise NetworkError(f"{address}: cannot be fetched ({error}); run it again to go on: {advice}") from error
+        raise NetworkError(f"{what}: cannot be fetched ({error}); run it again to go on: {advice}") from error
     except OSError as error:
         raise storage_error(part, error) from error
 

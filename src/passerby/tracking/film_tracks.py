@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from passerby.tracking.motion import make_tracker
 
 _DUPLICATES = 0.7  # IoU of two boxes from a file that are taken for one person's
 _START_SCORE = 0.3
+_FRAMES_OF_A_SPACING = 10  # fewer frames with boxes may lie so by chance
+_MANY_UNCERTAIN = 0.05  # share of a file's boxes
 _BATCH = 16  # crops that are encoded together
 
 BoxSource = Callable[[Frame, UInt8], Detections]
@@ -167,7 +170,7 @@ class _Detecting:
     """Boxes of a detector, followed by a tracker."""
 
     def __init__(self, detector: Detector, found: FilmTracks, settings: TrackingSettings) -> None:
-        self._detector, self._found = detector, found
+        self._detector, self._found, self._least = detector, found, settings.least_score
         threshold = settings.start_score
         if threshold is None:
             threshold = float(getattr(detector, "threshold", _START_SCORE))
@@ -177,7 +180,9 @@ class _Detecting:
 
     def __call__(self, frame: Frame, image: UInt8) -> Detections:
         found = self._detector(image)  # a function of the caller's may give anything with `xyxy`
-        detections = found if isinstance(found, Detections) else Detections.from_supervision(found)
+        every = found if isinstance(found, Detections) else Detections.from_supervision(found)
+        detections = every.select(every.scores >= self._least)
+        _count(self._found, f"boxes with a score below {self._least:g}", len(every) - len(detections))
         followed = Detections(detections.xyxy, detections.scores, self._tracker.update(detections))
         _count(self._found, "boxes that no track took", int((followed.tracks < 0).sum()))
         return followed
@@ -195,11 +200,16 @@ class _FromFile:
         for box in boxes.boxes:
             if self._tracked and box.track < 0:
                 _count(found, "boxes without a track, in a file that has tracks", 1)
+            elif box.confidence is not None and box.confidence < settings.least_score:
+                _count(found, f"boxes with a score below {settings.least_score:g}", 1)
             elif (box.frame - 1) % settings.every:
                 _count(found, f"boxes in frames that were not looked at (every {settings.every})", 1)
             else:
                 self._by_frame.setdefault(box.frame, []).append(box)
         found.notes += [f"boxes: {note}" for note in boxes.notes]
+        if not self._tracked:
+            found.notes += _notes_on_spacing({box.frame for box in boxes.boxes}, settings.every)
+            found.notes += _notes_on_scores(boxes.boxes, settings)
         for reason, count in boxes.skipped.items():
             _count(found, f"boxes {reason}", count)
         self._tracker = make_tracker(
@@ -234,6 +244,28 @@ class _FromFile:
         _count(self._found, "boxes in frames that were watched before", before)
         _count(self._found, "boxes after the last frame of the film", after)
         _count(self._found, reason, sum(map(len, self._by_frame.values())) - before - after)
+
+
+def _notes_on_spacing(frames: set[int], every: int) -> list[str]:
+    """Whether boxes stand in every n-th frame only: a tracker that looks at the others loses everybody."""
+    first = min(frames, default=1)
+    spacing = math.gcd(*(frame - first for frame in frames))
+    if len(frames) < _FRAMES_OF_A_SPACING or spacing <= every:
+        return []
+    remedy = f": --tracking.every {spacing} looks at these alone" if (first - 1) % spacing == 0 else ""
+    return [f"boxes in one frame of {spacing} only, from frame {first} on{remedy}"]
+
+
+def _notes_on_scores(boxes: Sequence[Box], settings: TrackingSettings) -> list[str]:
+    """Whether many boxes are so uncertain that they start no track, but lead tracks astray."""
+    start = _START_SCORE if settings.start_score is None else settings.start_score
+    low = sum(box.confidence is not None and settings.least_score <= box.confidence < start for box in boxes)
+    if settings.tracker == "bytetrack" or low <= _MANY_UNCERTAIN * len(boxes):  # which has a use for them
+        return []
+    return [
+        f"{low:,} of {len(boxes):,} boxes have a score below {start:g}: they start no track, but may lead one astray "
+        f"(--tracking.least-score {start:g} leaves them out)"
+    ]
 
 
 def _count(found: FilmTracks, reason: str, count: int) -> None:

@@ -163,9 +163,10 @@ class TrackingResult:
 
     def __str__(self) -> str:
         undecided = int((~self.decided).sum())
+        others = len(np.unique(self.identities)) - self.people
         lines = [
             f"{self.people:,} people in {len(self.films)} film(s): {len(self.tracklets):,} tracklets, {undecided:,} of "
-            "them not good enough to say"
+            "them not good enough to say" + (f" ({others:,} more identities are made of these alone)" if others else "")
         ]
         for film in self.films:
             rows = film.rows

@@ -211,7 +211,8 @@ def _join(
         places.append(pieces + len(tracklets))
         tracklets += found
     if not tracklets:
-        reasons = "; ".join(f"{count:,} {reason}" for film in followed for reason, count in film.skipped.items())
+        said = [f"{count:,} {reason}" for film in followed for reason, count in film.skipped.items()]
+        reasons = "; ".join([*said, *dict.fromkeys(note for film in followed for note in film.notes)])
         raise DataError(
             f"{', '.join(film.source for film in followed)}: nobody was tracked ({reasons or 'no person was detected'})"
         )

@@ -11,6 +11,7 @@ from tests.contracts.galleries import people
 from passerby.cli import run
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.result_types import in_words
+from passerby.models.sources import EncoderSource
 
 CROWD = people(60, 5, seed=3, spread=0.12)
 
@@ -54,6 +55,20 @@ def test_setting_the_rate(path: str, capsys: pytest.CaptureFixture[str]) -> None
     assert "--set-far goes with --far" in capsys.readouterr().err
     assert run(["gallery", "calibration", path, "--far", "2"]) == 2
     assert "above 0 and below 1" in capsys.readouterr().err
+
+
+def test_a_bare_model_file_is_read_by_its_flags(
+    path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[EncoderSource] = []
+    monkeypatch.setattr("passerby.cli.open_gallery._encoder", lambda source, *_: taken.append(source))
+    said(capsys, "gallery", "calibration", path, "--encoder", "net.pth", "--backbone", "osnet_x0_25")
+    assert [(source.place, source.settings.backbone) for source in taken] == [("net.pth", "osnet_x0_25")]
+    assert run(["gallery", "find-sightings", path, "a.jpg", "--encoder", "net.pth", "--backbone", "osnet_x0_25"]) == 2
+    assert "unknown option" not in capsys.readouterr().err
+    assert taken[-1].settings.backbone == "osnet_x0_25"
+    assert run(["gallery", "calibration", path, "--backbone", "osnet_x0_25"]) == 2
+    assert "--backbone: goes with --encoder" in capsys.readouterr().err
 
 
 def test_duplicates_are_listed_and_judged(path: str, capsys: pytest.CaptureFixture[str]) -> None:

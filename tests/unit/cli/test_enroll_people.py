@@ -88,6 +88,26 @@ def test_a_folder_again_adds_what_is_new(people: Path, capsys: pytest.CaptureFix
     assert "8 pictures of 4 people" in said(capsys, "enroll", place, "--people", people, *ENCODER, "--keep-repeated")
 
 
+def test_one_picture_under_two_names_is_said(people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    place = tmp_path / "people.gallery"
+    assert "two names" not in said(capsys, "enroll", place, "--people", people, *ENCODER)
+    save(people / "eve" / "new.png", 2)  # bob's 3.png
+    place = tmp_path / "twice.gallery"
+    text = said(capsys, "enroll", place, "--people", people, *ENCODER)
+    assert "one picture under two names: 1 pair" in text
+    assert str(people / "bob" / "3.png") in text
+    assert str(people / "eve" / "new.png") in text
+    assert "bob" in said(capsys, "gallery", "duplicates", place), "also among fewer people than a tail needs"
+
+
+def test_so_few_people_that_only_equal_pictures_are_found(
+    people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    place = tmp_path / "people.gallery"
+    said(capsys, "enroll", place, "--people", people, *ENCODER)
+    assert "3 people are too few to say more" in said(capsys, "gallery", "duplicates", place)
+
+
 def test_a_table_of_people(people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     table = tmp_path / "people.csv"
     table.write_text(
@@ -174,5 +194,7 @@ def test_identify_many_images_and_a_folder(people: Path, capsys: pytest.CaptureF
     found = {Path(row["probe"]).name: row for row in json.loads(said(capsys, *asked, "--json"))}
     assert found["a.png"]["matches"][0]["identity"] == "ann"
     assert found["3.png"]["matches"][0]["identity"] == "bob"
+    verdicts = {name: (row["known"], row["identity"]) for name, row in found.items() if "error" not in row}
+    assert verdicts == {"a.png": (True, "ann"), "b.png": (False, None), "3.png": (True, "bob")}
     assert "c.jpg" in found["c.jpg"]["error"]
     assert "c.jpg" in refused(capsys, "identify", place, tmp_path / "probes" / "c.jpg", *ENCODER)

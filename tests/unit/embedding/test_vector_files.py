@@ -118,6 +118,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     (tmp_path / "ragged.csv").write_text('pid,vector\n1,"0.1 0.2"\n2,"0.1"\n')
     (tmp_path / "words.csv").write_text("pid,vector\n1,far away\n")
     (tmp_path / "persons.csv").write_text("person\n1\n")
+    (tmp_path / "paths.csv").write_text("path\na.jpg\n")
     np.savez(tmp_path / "other.npz", features=VECTORS, pids=PIDS)
     (tmp_path / "v.txt").write_text("1 2 3")
     (tmp_path / "bad.npz").write_bytes(b"nothing")
@@ -130,7 +131,8 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
             "v.npy",
             {"labels": tmp_path / "persons.csv"},
         ),
-        ("6 vectors and 4 values of 'pid'", "v.npy", {"labels": tmp_path / "short.npy"}),
+        (r"paths.csv: no column 'pid'; it has 'path'", "v.npy", {"labels": tmp_path / "paths.csv"}),
+        (r"v.npy: 6 vectors and 4 values of 'pid' in .*short.npy", "v.npy", {"labels": tmp_path / "short.npy"}),
         ("vectors of one length", "ragged.csv", {}),
         ("a vector of numbers, found 'far away'", "words.csv", {}),
         ("expected one of .parquet", "v.txt", {}),

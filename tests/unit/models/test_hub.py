@@ -170,6 +170,7 @@ def test_without_a_connection_it_says_what_to_fetch_and_where_to_put_it(
     assert run(["hub", "get", "net"]) == 1
     err = capsys.readouterr().err
     assert "cannot be fetched" in err
+    assert err.count(address.format(server.address)) == 1 or address == "nonsense", "an address may be long"
     assert str(place) in err
     assert "--from FILE" in err
 
@@ -333,6 +334,9 @@ def test_tracklets_of_a_known_encoder_need_no_calibration(
 def test_an_unknown_name_names_the_nearest() -> None:
     with pytest.raises(WeightsError, match="did you mean 'retail-0277'"):
         load_encoder("hub:retail-277")
+    with pytest.raises(WeightsError, match="known") as caught:
+        load_encoder("hub:retail-0278")
+    assert len(str(caught.value)) < 200, "fifty names would hide the nearest ones"
 
 
 def test_hugging_face_by_its_client(

@@ -14,13 +14,21 @@ from passerby.tracking.result import TrackedFilm, TrackingResult
 from passerby.tracking.track_files import SUMMARY
 from passerby.tracking.writers.annotated_film import write_annotated_film
 from passerby.tracking.writers.page import write_report_page
-from passerby.tracking.writers.tables import tracklet_embeddings, write_csv, write_json_lines, write_mot, write_parquet
+from passerby.tracking.writers.tables import (
+    tracklet_embeddings,
+    write_csv,
+    write_json_lines,
+    write_mot,
+    write_parquet,
+    write_stays,
+)
 
 
 def write_result(result: TrackingResult, folder: Path, *, films: bool = True, progress: bool = False) -> TrackingResult:
     """Write FILM.txt (MOT) for every film, and tables, counts and a page for all.
 
-    tracks.csv, tracks.parquet and tracks.jsonl hold the boxes, tracklets.parquet the vectors, result.json the counts
+    tracks.csv, tracks.parquet and tracks.jsonl hold the boxes, stays.csv from when to when everybody was in a
+    camera's view, tracklets.parquet the vectors, result.json the counts
     and which frames were looked at, report.html the timeline.
 
     Args:
@@ -43,6 +51,7 @@ def write_result(result: TrackingResult, folder: Path, *, films: bool = True, pr
             result = replace(result, notes=(*result.notes, *_write_films(place, result.films, progress=progress)))
         write_csv(place / "tracks.csv", result)
         write_parquet(place / "tracks.parquet", result)
+        write_stays(place / "stays.csv", result)
         write_json_lines(place / "tracks.jsonl", result)
         (place / SUMMARY).write_text(json.dumps(result.to_dict(), indent=2) + "\n", "utf-8")
         vectors = tracklet_embeddings(result)

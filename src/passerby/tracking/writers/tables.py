@@ -13,11 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from passerby.embedding.embeddings import Embeddings
-from passerby.tracking.result import IdentityRows, TrackingResult
+from passerby.tracking.result import IdentityRows, TrackedFilm, TrackingResult
 
 COLUMNS = (
     "film", "camera", "frame", "time", "identity", "tracklet", "left", "top", "width", "height", "score", "filled",
 )  # fmt: skip
+
+
+STAYS = ("identity", "camera", "film", "start", "end", "boxes")
+_LEFT = 2.0
+"""Seconds without a box after which somebody has left the picture, and comes back for another stay."""
 
 
 def write_mot(path: Path, rows: IdentityRows) -> None:
@@ -37,6 +42,29 @@ def write_csv(path: Path, result: TrackingResult) -> None:
                 box = [f"{value:.2f}" for value in (left, top, width, height)]
                 numbers = [frame, f"{time:.3f}", identity, "" if tracklet < 0 else tracklet]
                 writer.writerow([film.name, film.camera, *numbers, *box, f"{score:.4f}", int(filled)])
+
+
+def write_stays(path: Path, result: TrackingResult) -> None:
+    """Who was in which camera's view from when to when, a line a stay, by identity and time (seconds)."""
+    stays = sorted(stay for film in result.films for stay in _stays(film))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(STAYS)
+        for identity, start, end, camera, film, boxes in stays:
+            writer.writerow([identity, camera, film, f"{start:.3f}", f"{end:.3f}", boxes])
+
+
+def _stays(film: TrackedFilm) -> Iterator[tuple[int, float, float, str, str, int]]:
+    rows = film.rows
+    order = np.lexsort((rows.times, rows.identities))
+    identities, times, seen = rows.identities[order], rows.times[order], ~rows.filled[order]
+    gap = max(_LEFT, 1.5 / film.rate)  # few frames a second are no absence
+    begins = np.flatnonzero((np.diff(identities) != 0) | (np.diff(times) > gap)) + 1
+    for stay in np.split(np.arange(len(order)), begins):
+        if len(stay):
+            first, last = stay[0], stay[-1]
+            start, end = float(times[first]), float(times[last])
+            yield int(identities[first]), start, end, film.camera, film.name, int(seen[stay].sum())
 
 
 def write_parquet(path: Path, result: TrackingResult) -> None:
