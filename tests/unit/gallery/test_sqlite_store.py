@@ -237,9 +237,9 @@ def test_a_flipped_vector_is_noticed(tmp_path: Path) -> None:
     row = PEOPLE[0, 2].tobytes()
     assert row in content
     path.write_bytes(content.replace(row, row[:8] + b"\x00\x00\x80\x41" + row[12:]))
-    with pytest.raises(GalleryError, match=r"block 0 \(4 observations\) do not match their checksum"):
-        with Gallery.open(path) as gallery:
-            gallery.load()
+    message = r"block 0 \(4 observations\) do not match their checksum"
+    with pytest.raises(GalleryError, match=message), Gallery.open(path) as gallery:
+        gallery.load()
 
 
 @pytest.mark.parametrize("name", ["missing/people.gallery", "ftp://host/people"])

@@ -1,4 +1,4 @@
-"""Vectors are read block by block when they are first needed: of one state of the file, whatever others do meanwhile."""
+"""Vectors are read block by block when they are first needed: of one state of the file, whatever others do."""
 
 from __future__ import annotations
 
@@ -234,12 +234,16 @@ def test_a_transaction_searches_what_was_there_when_it_began(path: Path) -> None
             (ranking,) = store.search(probe, [Where()], top=1, score=Score("min", 3))
             return float(ranking.distances[0])
 
-        with pytest.raises(RuntimeError, match="stop"), store.transaction():
-            one = [observation.id for observation in gallery.observations("p0")]
-            store.erase_observations(np.array(one))
-            times = np.full(EACH, np.nan)
-            store.add_observations(np.ones(EACH, np.int64), PEOPLE[1], ["a"] * EACH, times, [None] * EACH)
-            assert nearest() == 0
-            raise RuntimeError("stop")
+        def change_and_stop() -> None:
+            with store.transaction():
+                one = [observation.id for observation in gallery.observations("p0")]
+                store.erase_observations(np.array(one))
+                times = np.full(EACH, np.nan)
+                store.add_observations(np.ones(EACH, np.int64), PEOPLE[1], ["a"] * EACH, times, [None] * EACH)
+                assert nearest() == 0
+                raise RuntimeError("stop")
+
+        with pytest.raises(RuntimeError, match="stop"):
+            change_and_stop()
         assert nearest() == 0
         gallery.check()

@@ -172,8 +172,8 @@ class _Reading:
     def sound(self) -> Bool:
         """Which of the blocks have sound vectors of unit length for every observation, and zeros in free slots."""
         used = self._used()
-        unit: Bool = (np.abs(self._squares - used) < 0.01).all(axis=1)
-        sound: Bool = (self._matching & unit) | (~self._found & ~used.any(axis=1))
+        unit: Bool = np.all(np.abs(self._squares - used) < 0.01, axis=1)
+        sound: Bool = (self._matching & unit) | (~self._found & ~np.any(used, axis=1))
         return sound
 
     def complain(self) -> None:
