@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from passerby.adaptation.choice import best_round
 from passerby.adaptation.criterion import Criterion, hold_out, measure_criterion
 from passerby.adaptation.fast_encoder import fast_encoder
 from passerby.adaptation.place import Place, place_of
@@ -246,13 +246,8 @@ class _Work:
 
     @property
     def best(self) -> Round:
-        """The round with the best score, the earliest of equal ones; or a later one that is as good within the error.
-
-        Each round learns from better clusters than the one before, and noise does not speak against it.
-        """
-        top = max(self.rounds, key=lambda r: (r.score, -r.number))
-        later = [r for r in self.rounds[top.number :] if top.score - r.score < math.hypot(top.error, r.error)]
-        return later[-1] if later else top
+        """The round whose encoder would be kept now."""
+        return best_round(self.rounds)
 
     def next_round(self) -> int | None:
         """Number of the round to train; None when done."""
