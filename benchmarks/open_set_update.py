@@ -62,6 +62,7 @@ def identify_alone(people: int, dim: int) -> None:
         gallery.enroll_many([f"p{i}" for i in range(6)], vectors=rows, cameras=[str(i) for i in range(6)])
         memory = gallery._store._memory
         record, index = memory.identities[1], memory.index
+        memory._blocks = None  # nothing of what follows is in the file
         memory.identities = {number + 1: record for number in range(people)}
         index.put(everyone, everyone + 1, everyone + 1, everyone % 6 + 1, np.full(people, np.nan))
         for start in range(0, people, 65_536):

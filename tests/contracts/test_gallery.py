@@ -133,6 +133,12 @@ def test_many_probes_are_answered_like_one_by_one(unchanged: Gallery) -> None:
         assert [m.distance for m in alone] == pytest.approx([m.distance for m in answer], abs=1e-6)
 
 
+def test_loading_changes_no_answer(unchanged: Gallery) -> None:
+    before = unchanged.identify(PEOPLE[0, 0], threshold=0.5)
+    unchanged.load()
+    assert unchanged.identify(PEOPLE[0, 0], threshold=0.5) == before
+
+
 @pytest.mark.parametrize("score", ["min", "mean", "centroid"])
 def test_scores_follow_their_definition(unchanged: Gallery, score: str) -> None:
     probe = people(1, 1, seed=5)[0, 0].astype(np.float64)

@@ -69,8 +69,7 @@ def filled(folder: Path, store: str, count: int) -> Gallery:
     gallery.enroll_many(["Ada", "Bob", "Eve"], PEOPLE[:3], cameras="door", times=5)
     gallery.merge("Ada", "Eve")
     add_sightings(gallery, count)
-    for _ in range(count // 100):
-        gallery.log_many([Note("looked", detail={"number": i}) for i in range(100)])
+    gallery.log_many([Note("looked", detail={"number": i % 100}) for i in range(count)])
     return gallery
 
 

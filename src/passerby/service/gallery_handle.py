@@ -28,6 +28,11 @@ class GalleryHandle:
     def __init__(self, location: str | os.PathLike[str], encoder: VectorEncoder, *, read_only: bool = False) -> None:
         self.read_only = read_only
         self._gallery = Gallery.open(location, encoder, read_only=read_only)
+        try:
+            self._gallery.load()  # the first request must not wait for it
+        except BaseException:
+            self._gallery.close()
+            raise
         path = Path(self._gallery.location)
         self._path = path if path.is_file() else None
         self._file_id = None if self._path is None else _file_id(self._path)

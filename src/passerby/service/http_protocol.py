@@ -6,6 +6,7 @@ headers, or as many chunks of one byte, would be parsed at once, by the event lo
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from functools import partial
@@ -15,6 +16,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from passerby.service.asgi import App, Receive, Scope, Send
+from passerby.service.gathered_writes import GatheredWrites
 from passerby.service.request_bodies import LINGER_SECONDS
 from passerby.service.security_headers import SECURITY_HEADERS
 
@@ -88,6 +90,10 @@ class BoundedProtocol(H11Protocol):
         headers += [(b"retry-after", b"1"), (b"connection", b"close")]
         await send({"type": "http.response.start", "status": 503, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See asyncio."""
+        super().connection_made(GatheredWrites(transport, self.loop))  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""

@@ -120,6 +120,7 @@ def watch(
         raise ConfigError(f"watch: least_boxes={least_boxes}; expected 1 or more")
     if gallery.encoder is None:
         raise GalleryError(f"{gallery.location}: opened without an encoder; watching needs the vectors of crops")
+    gallery.load()  # now, and not while frames come
     seen = WatchCounts() if counts is None else counts
     place = None if resume is None else Path(resume).expanduser()
     frames = IncomingFrames(

@@ -16,8 +16,8 @@ from passerby.models.hub import file_of_model
 log = logging.getLogger("passerby")
 
 EPOCHS_BY_IMAGES = ((2_000, 20), (10_000, 16))
-"""Epochs of a fine-tuning by training images: on 100 held-out people of Market-1501 the fewest within 1.5 mAP of the best
-of 10 to 80 epochs (500 images), 5 to 40 (2,000) and 4 to 16 (10,000); benchmarks/README.md."""
+"""Epochs of a fine-tuning by training images: on 100 held-out people of Market-1501 the fewest within 1.5 mAP of the
+best of 10 to 80 epochs (500 images), 5 to 40 (2,000) and 4 to 16 (10,000); benchmarks/README.md."""
 _FULL_SIZE_STEPS = 50
 """Steps at full size that a training needs after small images, or a quarter of the small ones where those are few."""
 

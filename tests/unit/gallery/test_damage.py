@@ -107,8 +107,9 @@ def test_a_damaged_block_names_its_observations_and_the_rest_is_saved(
     row = PEOPLE[20, 0].tobytes()  # slot 160: of the second block
     assert content.count(row) == 1
     path.write_bytes(content.replace(row, row[:-1] + bytes([row[-1] ^ 1])))
-    with pytest.raises(DamagedGalleryError, match=rf"block 1 \({VECTORS_PER_BLOCK} observations\).*gallery salvage"):
-        Gallery.open(path)
+    message = rf"block 1 \({VECTORS_PER_BLOCK} observations\).*gallery salvage"
+    with pytest.raises(DamagedGalleryError, match=message), Gallery.open(path) as gallery:
+        gallery.load()
     assert run(["gallery", "salvage", str(path), str(tmp_path / "new.gallery"), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["lost"] == {"observations whose vectors are damaged": VECTORS_PER_BLOCK}

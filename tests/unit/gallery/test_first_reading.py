@@ -12,7 +12,8 @@ import pytest
 from passerby.errors import DamagedGalleryError
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.stores.sqlite.connection import connect
-from passerby.gallery.stores.sqlite.first_reading import read_all
+from passerby.gallery.stores.sqlite.first_reading import read_columns
+from passerby.gallery.stores.sqlite.vector_blocks import VectorBlocks
 from passerby.search.index import ExactIndex
 
 DIM, COUNT = 4, 20_000
@@ -38,7 +39,9 @@ def read(path: Path, another: Callable[[], sqlite3.Connection | None]) -> ExactI
     db.execute("BEGIN")
     index = ExactIndex(DIM)
     try:
-        read_all(db, another, index, "float32", "people.gallery")
+        read_columns(db, index, "people.gallery")
+        state = db.execute("SELECT revision, slot_generation FROM settings").fetchone()
+        VectorBlocks(index, "float32", "people.gallery", another).read(db, state, None)
     finally:
         db.close()
     return index
@@ -98,5 +101,5 @@ def test_damage_is_named(tmp_path: Path, many: Path, statement: str, message: st
     with sqlite3.connect(path) as db:
         db.execute(statement)
     db.close()
-    with pytest.raises(DamagedGalleryError, match=message):
-        Gallery.open(path, read_only=True)
+    with pytest.raises(DamagedGalleryError, match=message), Gallery.open(path, read_only=True) as gallery:
+        gallery.load()

@@ -237,8 +237,9 @@ def test_a_flipped_vector_is_noticed(tmp_path: Path) -> None:
     row = PEOPLE[0, 2].tobytes()
     assert row in content
     path.write_bytes(content.replace(row, row[:8] + b"\x00\x00\x80\x41" + row[12:]))
-    with pytest.raises(GalleryError, match=r"block 0 \(4 observations\) do not match their checksum"):
-        Gallery.open(path)
+    message = r"block 0 \(4 observations\) do not match their checksum"
+    with pytest.raises(GalleryError, match=message), Gallery.open(path) as gallery:
+        gallery.load()
 
 
 @pytest.mark.parametrize("name", ["missing/people.gallery", "ftp://host/people"])
@@ -579,8 +580,8 @@ def test_missing_vectors_are_noticed(tmp_path: Path) -> None:
         with sqlite3.connect(path) as database:
             database.execute(damage)
         database.close()
-        with pytest.raises(GalleryError, match=message):
-            Gallery.open(path)
+        with pytest.raises(GalleryError, match=message), Gallery.open(path) as gallery:
+            gallery.load()
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

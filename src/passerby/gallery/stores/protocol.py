@@ -132,6 +132,9 @@ class Store(Protocol):
     def transaction(self) -> AbstractContextManager[None]:
         """One writer at a time; all or nothing (as far as the engine can: see the store's own page)."""
 
+    def load(self) -> None:
+        """Read now what searches need, if it is kept in memory; else the first one reads it."""
+
     def settings(self) -> Settings:
         """What the gallery knows of itself."""
 

@@ -137,6 +137,9 @@ class MilvusStore:
 
     # -- settings and identities -------------------------------------------------------------------------------------
 
+    def load(self) -> None:
+        """Nothing: the server has it in its memory."""
+
     def settings(self) -> Settings:
         """What the gallery knows of itself."""
         with self._connection.use():

@@ -1,9 +1,14 @@
-"""What a process holds of a gallery's file in memory: settings, identities, and the index of all observations."""
+"""What a process holds of a gallery's file in memory: settings, identities, and the index of all observations.
+
+Settings and identities are always there; the columns of observations, and each block of their vectors, from when they
+were first needed. All are of one state of the file.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +20,11 @@ from passerby.gallery.stores.names import check_one_writing
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite.camera_means import statistics_of
-from passerby.gallery.stores.sqlite.checksums import SALVAGE, block_sum
-from passerby.gallery.stores.sqlite.first_reading import Connect, read_all
-from passerby.gallery.stores.sqlite.schema import VECTORS_PER_BLOCK
-from passerby.gallery.stores.sqlite.slots import DTYPES, by_block
+from passerby.gallery.stores.sqlite.checksums import SALVAGE
+from passerby.gallery.stores.sqlite.first_reading import end_of_slots, read_columns
+from passerby.gallery.stores.sqlite.slots import DTYPES
 from passerby.gallery.stores.sqlite.text_slots import read_texts
+from passerby.gallery.stores.sqlite.vector_blocks import Connect, VectorBlocks
 from passerby.plain_names import plain_key, plain_name
 from passerby.search.camera_offsets import CameraOffsets
 from passerby.search.index import NOBODY, ExactIndex
@@ -52,6 +57,8 @@ class Memory:
         self.generation = 0
         self.settings = Settings()
         self.index: ExactIndex | None = None
+        self._blocks: VectorBlocks | None = None
+        self._has_columns = False
         self.identities: dict[int, IdentityRecord] = {}
         self.names: dict[str, int] = {}
         self.writings: dict[str, set[int]] = {}
@@ -68,8 +75,13 @@ class Memory:
         Raises:
             DamagedGalleryError: something cannot be read.
         """
-        try:
+        with self._translated():
             self._read(db)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
         except (KeyError, TypeError, ValueError, OverflowError, IndexError, MemoryError) as error:
             raise DamagedGalleryError(
                 f"{self.location}: damaged: a record cannot be read ({type(error).__name__}); `passerby gallery check` "
@@ -110,14 +122,15 @@ class Memory:
         if dim and (self.index is None or self.revision < 0):
             self.statistics = self.offsets = None  # what another index subtracts is read again
             self.index = ExactIndex(dim)
+            self._blocks = VectorBlocks(self.index, storage, self.location, self._connect)
         self.cameras.update(db.execute("SELECT id, name FROM cameras WHERE id > ?", (max(self.cameras, default=0),)))
         self._read_camera_means(db)
         self._read_identities(db)
-        if self.revision >= 0:
+        if self.revision < 0:
+            self._has_columns = end_of_slots(db, self.location) == 0
+        elif self._has_columns:
             self._read_changed_observations(db)
-        elif self.index is not None:
-            read_all(db, self._connect, self.index, storage, self.location)
-        elif db.execute("SELECT 1 FROM observations LIMIT 1").fetchone():
+        if self.index is None and not self._has_columns:
             self._known_index()
         self.revision = revision
         self.masks.clear()
@@ -204,15 +217,8 @@ class Memory:
         if not rows:
             return
         self._put_rows(rows)
-        slots = np.array([row[0] for row in rows], np.int64)
-        for block, part in by_block(slots):
-            data = db.execute(
-                "SELECT v.data, s.sum FROM vectors v LEFT JOIN vector_sums s ON s.block = v.block WHERE v.block = ?",
-                (block,),
-            ).fetchone()
-            if data is None:
-                raise DamagedGalleryError(f"{self.location}: damaged: the vectors of block {block} are missing")
-            self._put_vectors(slots[part], self._decode_vectors(block, *data)[slots[part] % VECTORS_PER_BLOCK])
+        if self._blocks is not None:
+            self._blocks.changed(np.array([row[0] for row in rows], np.int64))
 
     def _put_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
         slots, ids, identities, cameras, times = (np.array(column) for column in zip(*rows, strict=True))
@@ -220,42 +226,47 @@ class Memory:
             slots, ids, _filled(identities, NOBODY), _filled(cameras, -1), np.asarray(times, np.float64)
         )
 
-    def _decode_vectors(self, block: int, data: bytes, total: int | None) -> npt.NDArray[Any]:
-        """The vectors of a block, [slots, D], in the type they are stored in."""
-        dim, dtype = self._known_index().dim, DTYPES[self.settings.storage]
-        if len(data) != VECTORS_PER_BLOCK * dim * dtype.itemsize:
-            raise DamagedGalleryError(
-                f"{self.location}: damaged: a block of vectors does not have {dim} numbers a vector"
-            )
-        if block_sum(data) != total:
-            index = self._known_index()
-            slots = np.arange(block * VECTORS_PER_BLOCK, min((block + 1) * VECTORS_PER_BLOCK, index.size))
-            lost = int(np.count_nonzero(index.identities[slots] != NOBODY))
-            raise DamagedGalleryError(
-                f"{self.location}: damaged: the vectors of block {block} ({lost} observations) do not match their "
-                f"checksum; {SALVAGE}"
-            )
-        return np.frombuffer(data, dtype).reshape(VECTORS_PER_BLOCK, dim)
-
-    def _put_vectors(self, slots: Int64, stored: npt.NDArray[Any]) -> int:
-        """Take vectors into the index; how many of them belong to an observation."""
-        if not len(slots):
-            return 0
-        index = self._known_index()
-        vectors = stored.astype(np.float32, copy=False)
-        expected = index.identities[slots] != NOBODY
-        wrong = np.flatnonzero(~(np.abs(np.einsum("ij,ij->i", vectors, vectors) - expected) < 0.01))
-        if len(wrong):
-            raise DamagedGalleryError(
-                f"{self.location}: damaged: the vector in slot {slots[wrong[0]]} is not of unit length"
-            )
-        index.put_vectors(slots, vectors)
-        return int(np.count_nonzero(expected))
-
     def _known_index(self) -> ExactIndex:
         if self.index is None:
             raise DamagedGalleryError(f"{self.location}: damaged: observations, but no dimension of vectors")
         return self.index
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether the columns of observations are in memory."""
+        return self._has_columns
+
+    def read_columns(self, db: sqlite3.Connection) -> None:
+        """Have the columns of all observations in memory.
+
+        Args:
+            db: in a transaction that sees the file as it is in memory, and has changed no observation.
+
+        Raises:
+            DamagedGalleryError: something cannot be read.
+        """
+        if not self._has_columns:
+            with self._translated():
+                read_columns(db, self._known_index(), self.location)
+            self._has_columns = True
+
+    def has_vectors(self, slots: Int64 | None) -> bool:
+        """Whether the vectors of these slots, or of all, are in memory, as the columns are."""
+        return self._blocks is None or not len(self._blocks.missing(slots))
+
+    def read_vectors(self, db: sqlite3.Connection, slots: Int64 | None) -> None:
+        """Have the vectors of these slots, or of all, in memory; the columns are.
+
+        Args:
+            db: in a transaction that sees the file as it is in memory, or has changed only vectors that are.
+            slots: those that no observation uses are left out.
+
+        Raises:
+            DamagedGalleryError: a block of them is damaged.
+        """
+        if self._blocks is not None:
+            with self._translated():
+                self._blocks.read(db, (self.revision, self.generation), slots)
 
     def slots_of(self, observations: Int64) -> Int64:
         """Slots of observation ids, in the order asked for.

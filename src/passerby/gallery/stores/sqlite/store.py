@@ -330,6 +330,48 @@ class SqliteStore:
         self._check_version()
         self._memory.read_changes(self._db)
 
+    @contextmanager
+    def _view(self) -> Iterator[sqlite3.Connection]:
+        """The connection, in a transaction that sees the file as it is in memory then.
+
+        That of a change has seen it so when it began. What it changes of observations must be in memory before: their
+        columns, and the blocks of vectors that it writes into.
+        """
+        if self._depth:
+            yield self._db
+            return
+        self._db.execute("BEGIN")
+        try:
+            self._read_changes()
+            yield self._db
+        finally:
+            self._roll_back()
+
+    def _hold_columns(self) -> None:
+        """Have the columns of all observations in memory."""
+        if not self._memory.has_columns:
+            with self._view() as db:
+                self._memory.read_columns(db)
+
+    def _hold_vectors(self, observations: Int64 | None = None) -> None:
+        """Have the columns of all observations in memory, and the vectors of these, or of all.
+
+        Raises:
+            DamagedGalleryError: some of them are damaged.
+            NotInGalleryError: no such observation.
+        """
+        self._hold_columns()
+        if not self._memory.has_vectors(None if observations is None else self._memory.slots_of(observations)):
+            with self._view() as db:
+                self._memory.read_columns(db)  # somebody may have changed everything meanwhile
+                slots = None if observations is None else self._memory.slots_of(observations)
+                self._memory.read_vectors(db, slots)
+
+    def load(self) -> None:
+        """Read now what searches need, which they would do at the first."""
+        with self._reading():
+            self._hold_vectors()
+
     # -- settings and identities -------------------------------------------------------------------------------------
 
     def settings(self) -> Settings:
@@ -472,12 +514,14 @@ class SqliteStore:
     ) -> Int64:
         """Store unit vectors [n, D]; their new ids, consecutive, or those that they had before (`ids`)."""
         revision = self._revision_of_write()
+        self._hold_columns()
         count = len(vectors)
         if ids is None:
             (last,) = self._db.execute("SELECT last FROM observation_ids").fetchone()
             self._db.execute("UPDATE observation_ids SET last = ?", (last + count,))
             ids = np.arange(last + 1, last + 1 + count, dtype=np.int64)
         slots = take_slots(self._db, "vectors", "observations", count)
+        self._memory.read_vectors(self._db, np.array(slots, np.int64))
         self._write_vectors(np.array(slots, np.int64), vectors)
         pictures = [picture for picture in thumbnails if picture is not None]
         picture_slots = iter(write_thumbnails(self._db, pictures))
@@ -508,6 +552,7 @@ class SqliteStore:
     def move_observations(self, observations: Int64, identity: int) -> None:
         """Give observations to another identity."""
         revision = self._revision_of_write()
+        self._hold_columns()
         slots = self._memory.slots_of(observations)
         self._db.executemany(
             "UPDATE observations SET identity = ?, revision = ? WHERE slot = ?",
@@ -517,13 +562,11 @@ class SqliteStore:
     def erase_observations(self, observations: Int64) -> None:
         """Overwrite vectors and thumbnails with zeros; their slots are free again."""
         revision = self._revision_of_write()
+        self._hold_columns()
         slots = np.sort(self._memory.slots_of(observations))
-        write_vectors(
-            self._db,
-            slots,
-            np.zeros((len(slots), self._memory.settings.dim), np.float32),
-            self._memory.settings.storage,
-        )
+        with suppress(DamagedGalleryError):  # a damaged block stays damaged, and so is never in memory
+            self._memory.read_vectors(self._db, slots)
+        self._write_vectors(slots, np.zeros((len(slots), self._memory.settings.dim), np.float32))
         for slot in slots.tolist():
             (picture,) = self._db.execute("SELECT thumbnail FROM observations WHERE slot = ?", (slot,)).fetchone()
             if picture is not None:
@@ -540,17 +583,21 @@ class SqliteStore:
     def observations(self, identities: Sequence[int] | None = None) -> Observations:
         """Observations of these identities, or all, ordered by id."""
         with self._reading():
+            self._hold_columns()
             return self._memory.observations(identities)
 
     def vectors(self, observations: Int64) -> Float32:
         """Vectors [n, D] of observations, in the order asked for."""
         with self._reading():
-            slots = self._memory.slots_of(np.asarray(observations, np.int64))
+            wanted = np.asarray(observations, np.int64)
+            self._hold_vectors(wanted)
+            slots = self._memory.slots_of(wanted)
             return np.zeros((0, 0), np.float32) if self._memory.index is None else self._memory.index.vectors(slots)
 
     def thumbnail(self, observation: int) -> bytes | None:
         """The JPEG of an observation, if one was stored."""
         with self._reading():
+            self._hold_columns()
             (slot,) = self._memory.slots_of(np.array([observation], np.int64)).tolist()
             row = self._db.execute(
                 "SELECT t.data FROM observations o JOIN thumbnails t ON t.slot = o.thumbnail WHERE o.slot = ?", (slot,)
@@ -560,6 +607,7 @@ class SqliteStore:
     def count(self) -> int:
         """Stored observations."""
         with self._reading():
+            self._hold_columns()
             return 0 if self._memory.index is None else len(self._memory.index)
 
     def revision(self) -> Hashable:
@@ -570,11 +618,13 @@ class SqliteStore:
     def enrolled_rows(self) -> EnrolledRows:
         """Whose the observations of all enrolled identities are, and which camera took them; by slot."""
         with self._reading():
+            self._hold_columns()
             return enrolled_rows(self._memory)
 
     def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
         """Rank identities for each probe [q, D], each with its own filter; exact."""
         with self._reading():
+            self._hold_vectors()
             return self._memory.search(probes, wheres, top=top, score=score)
 
     # -- what is derived from vectors --------------------------------------------------------------------------------
@@ -767,6 +817,7 @@ class SqliteStore:
             check_records(self._db, self.location)
             self._memory.clear()
             self._refresh(force=True)
+            self._hold_vectors()
             hints = dict(self._db.execute("SELECT id, name_hint FROM identities"))
             if hints != {identity: name_hint(record.name) for identity, record in self._memory.identities.items()}:
                 raise DamagedGalleryError(f"{self.location}: damaged: an identity cannot be found by its name")
@@ -792,12 +843,14 @@ class SqliteStore:
 
     def _close_gaps(self) -> None:
         """Move the last vectors into the free slots before them, and drop the blocks that are empty then."""
+        self._hold_columns()
         self._db.execute("DELETE FROM observations WHERE identity IS NULL")
         if self._memory.index is None:
             return
         used = np.flatnonzero(self._memory.index.alive())
         movers = used[used >= len(used)]
         gaps = np.setdiff1d(np.arange(len(used)), used)
+        self._memory.read_vectors(self._db, movers)
         self._write_vectors(gaps, self._memory.index.vectors(movers))
         self._db.executemany(
             "UPDATE observations SET slot = ? WHERE slot = ?", zip(gaps.tolist(), movers.tolist(), strict=True)
