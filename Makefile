@@ -19,7 +19,8 @@ $(VENV)/.installed: pyproject.toml
 demo: env
 	$(BIN)/passerby demo --out demo
 
-SUITE := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# in the order of tests/conftest.py: long files first
+SUITE := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: env
 	$(SUITE)

@@ -1,6 +1,8 @@
 """One thread for everybody: tiny tensors gain nothing from more, and lose much where cores are shared."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
 # before torch, OpenBLAS and numba are imported; processes that tests start inherit it
@@ -11,9 +13,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # what one test finds out about an engine must not decide another, nor reach the user's cache
 os.environ["PASSERBY_CACHE"] = tempfile.mkdtemp(prefix="passerby-test-cache-")
+atexit.register(shutil.rmtree, os.environ["PASSERBY_CACHE"], ignore_errors=True)
 
-from hypothesis import HealthCheck, settings  # noqa: E402  (the environment comes first)
+import pytest  # noqa: E402  (the environment comes first)
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 # no test depends on how loaded the machine is
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+LONG = ("distributed", "end_to_end", "contracts", "oracles")
+"""Folders of the files that take longest, in this order."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: of two processes that share the files, none is left with a long one at the end."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+        return LONG.index(folder) if folder in LONG else len(LONG)
+
+    items.sort(key=place)

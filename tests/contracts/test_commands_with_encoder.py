@@ -8,6 +8,9 @@ import pytest
 from tests.contracts.test_commands import CHEAP
 
 from passerby.cli import COMMANDS, run
+from passerby.config import Config
+from passerby.experiments.compare import trial
+from passerby.training.trainer import train
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +34,7 @@ COMMANDS_WITH_ENCODER = {
     "gallery find-sightings": "gallery find-sightings {0}/seen.gallery {0}/probe.jpg --encoder {0}/run --top 3",
     "gallery import": "gallery import {0}/one.gallery {0}/one.parquet",
     "export": "export {0}/run --to onnx --out {1}/encoder.onnx",
-    "bench-encoder": "bench-encoder {0}/run",
+    "bench-encoder": "bench-encoder {0}/run --rounds 1 --batch-size 2",
     "data check": "data check {0}/people",
 }
 COMMON = """
@@ -67,8 +70,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def train_here(config: Config, folder: Path) -> float:
+    """Instead of a process of its own, which the tests of `compare` have."""
+    train(config, out=folder)
+    return 0.1
+
+
 @pytest.mark.parametrize("name", COMMANDS_WITH_ENCODER)
-def test_json_parses(name: str, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_parses(
+    name: str, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "_train", train_here)
     if "{1}/run" in COMMANDS_WITH_ENCODER[name] and name != "train":
         shutil.copytree(world / "run", tmp_path / "run")
     capsys.readouterr()

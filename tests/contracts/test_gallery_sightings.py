@@ -361,24 +361,24 @@ def test_bad_sightings_change_nothing(tmp_path: Path, arguments: dict[str, Any],
 
 
 def test_unknowns_that_are_one_person_are_consolidated(gallery: Gallery) -> None:
-    crowd = people(8, 8, seed=4, spread=0.03)
+    crowd = people(5, 5, seed=4, spread=0.03)
     gallery.set_sightings(keep_vectors=True)
-    for person in range(8):
-        for view in range(8):  # a threshold that nobody passes: each is somebody new
+    for person in range(5):
+        for view in range(5):  # a threshold that nobody passes: each is somebody new
             gallery.observe(crowd[person, view], camera="hall", time=100.0 * person + view, threshold=1e-3)
-    again = gallery.observe(crowd[7, 3], camera="yard", time=5, threshold=0.5)
-    assert len(gallery) == 2 + 64
+    again = gallery.observe(crowd[4, 3], camera="yard", time=5, threshold=0.5)
+    assert len(gallery) == 2 + 25
     proposed = gallery.consolidate()
-    assert len(gallery) == 2 + 64
-    assert (proposed.unknowns, len(proposed.joined)) == (64, 56)
+    assert len(gallery) == 2 + 25
+    assert (proposed.unknowns, len(proposed.joined)) == (25, 20)
     assert [p.similarity for p in proposed.joined] == sorted((p.similarity for p in proposed.joined), reverse=True)
-    assert "64 unknowns are 8 people" in str(proposed)
+    assert "25 unknowns are 5 people" in str(proposed)
     before = {s.id: s.identity for s in gallery.sightings()}
     assert gallery.consolidate(apply=True) == proposed
-    assert len(gallery) == 2 + 8
-    owners = [{s.identity for s in gallery.sightings(after=100 * p + 0.5, before=100 * p + 7)} for p in range(1, 8)]
+    assert len(gallery) == 2 + 5
+    owners = [{s.identity for s in gallery.sightings(after=100 * p + 0.5, before=100 * p + 4)} for p in range(1, 5)]
     assert all(len(found) == 1 for found in owners)
-    assert {s.id: s.identity for s in gallery.sightings()}[again.id] in owners[6]
+    assert {s.id: s.identity for s in gallery.sightings()}[again.id] in owners[3]
     assert gallery.consolidate().joined == ()
     gallery.undo()  # all of it
     assert {s.id: s.identity for s in gallery.sightings()} == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
 import tempfile
 import traceback
@@ -13,6 +12,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from tests.forked import CONTEXT
 
 
 def run_in_processes(world: int, function: Callable[..., Any], *arguments: Any, timeout: float = 120) -> list[Any]:
@@ -21,15 +21,12 @@ def run_in_processes(world: int, function: Callable[..., Any], *arguments: Any, 
     `function` stands at the top level of a module. The first exception of any process is raised here with its
     traceback.
     """
-    # forked from a server that has imported torch (and what DistributedDataParallel needs of it) once
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo.convert_frame", "passerby.training.trainer"])
     with tempfile.TemporaryDirectory() as folder:
         pipes, processes = [], []
         for rank in range(world):
-            receiver, sender = context.Pipe(duplex=False)
+            receiver, sender = CONTEXT.Pipe(duplex=False)
             call = (sender, rank, world, Path(folder) / "rendezvous", function, arguments)
-            process = context.Process(target=_work, args=call, daemon=True)
+            process = CONTEXT.Process(target=_work, args=call, daemon=True)
             process.start()
             sender.close()
             pipes.append(receiver)

@@ -8,12 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
 from tests.distributed.test_training_in_processes import settings
+from tests.forked import Forked, command
 
 from passerby.config import Config
 from passerby.data.synthetic.dataset import draw_dataset
@@ -22,24 +24,28 @@ pytestmark = pytest.mark.slow
 PATIENCE = 120  # seconds; the machine may be busy
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
+def endless(folder: Path, **run: float) -> Config:
     """Longer than the test, and saved at every step."""
-    root = draw_dataset(tmp_path / "people", identities=8, train_identities=6, cameras=2, images_per_camera=2)
+    root = draw_dataset(folder / "people", identities=8, train_identities=6, cameras=2, images_per_camera=2)
     plain = settings(root, softmax={})
     return plain.model_copy(
         update={
             "input": plain.input.model_copy(update={"cache": "none"}),
             "schedule": plain.schedule.model_copy(update={"epochs": 5000}),
-            "run": plain.run.model_copy(update={"checkpoint_minutes": 1e-9}),
+            "run": plain.run.model_copy(update={"checkpoint_minutes": 1e-9, **run}),
         }
     )
 
 
-def command(config: Config, folder: Path) -> list[str]:
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return endless(tmp_path)
+
+
+def words(config: Config, folder: Path) -> list[str]:
     recipe = folder / "recipe.toml"
     recipe.write_text(config.to_toml())
-    return ["-m", "passerby", "train", str(recipe), "--out", str(folder / "run")]
+    return ["train", str(recipe), "--out", str(folder / "run")]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -47,19 +53,13 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", **more}
 
 
-def by_hand(world: int, arguments: list[str]) -> list[subprocess.Popen[str]]:
+def by_hand(world: int, arguments: list[str]) -> list[Forked]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     return [
-        subprocess.Popen(
-            [sys.executable, *arguments],
-            env=environment(RANK=str(rank), LOCAL_RANK=str(rank), **shared),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        Forked(command, *arguments, environment={"RANK": str(rank), "LOCAL_RANK": str(rank), **shared})
         for rank in range(world)
     ]
 
@@ -73,14 +73,16 @@ def wait_for(checkpoint: Path, other_than: object = None) -> object:
     raise TimeoutError(checkpoint)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "silent"])
-def test_others_end_when_a_process_is_gone(config: Config, tmp_path: Path, number: signal.Signals) -> None:
-    if number == signal.SIGSTOP:  # it must be slower than a busy machine
-        config = config.model_copy(update={"run": config.run.model_copy(update={"timeout_minutes": 0.5})})
-    started = by_hand(2, command(config, tmp_path))
+def one_is_gone(config: Config, folder: Path, number: signal.Signals) -> list[Forked]:
+    """Two processes that train, of which the second gets a signal."""
+    started = by_hand(2, words(config, folder))
+    wait_for(folder / "run/checkpoint.pt")
+    os.kill(started[1].pid, number)
+    return started
+
+
+def assert_the_other_ends(started: list[Forked], checkpoint: Path) -> None:
     try:
-        wait_for(tmp_path / "run/checkpoint.pt")
-        os.kill(started[1].pid, number)
         stdout, stderr = started[0].communicate(timeout=PATIENCE)
         assert started[0].returncode == 1
         assert stdout == ""
@@ -90,12 +92,27 @@ def test_others_end_when_a_process_is_gone(config: Config, tmp_path: Path, numbe
         for process in started:
             process.kill()
     assert started[1].communicate() == ("", "")  # the first one speaks for all
-    assert torch.load(tmp_path / "run/checkpoint.pt", weights_only=True)["finished"] is False
+    assert torch.load(checkpoint, weights_only=True)["finished"] is False
+
+
+@pytest.fixture(scope="module", autouse=True)
+def silenced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Forked], Path]]:
+    """Begins before the other tests: they run while the first process waits for the second."""
+    folder = tmp_path_factory.mktemp("silent")
+    # half a minute: longer than a busy machine takes for a step
+    started = one_is_gone(endless(folder, timeout_minutes=0.5), folder, signal.SIGSTOP)
+    yield started, folder / "run/checkpoint.pt"
+    for process in started:
+        process.close()
+
+
+def test_others_end_when_a_process_is_killed(config: Config, tmp_path: Path) -> None:
+    assert_the_other_ends(one_is_gone(config, tmp_path, signal.SIGKILL), tmp_path / "run/checkpoint.pt")
 
 
 def test_an_image_that_one_process_cannot_read_ends_all(config: Config, tmp_path: Path) -> None:
     next(path for path in (tmp_path / "people").rglob("*train*/*.jpg")).write_bytes(b"no image")
-    started = by_hand(2, command(config, tmp_path))
+    started = by_hand(2, words(config, tmp_path))
     try:
         said = [process.communicate(timeout=PATIENCE)[1] for process in started]
     finally:
@@ -114,7 +131,7 @@ def test_torchrun_ends_goes_on_and_saves(config: Config, tmp_path: Path) -> None
     started: list[subprocess.Popen[str]] = []
 
     def start() -> subprocess.Popen[str]:
-        arguments = [*launch, *command(config, tmp_path)]
+        arguments = [*launch, "-m", "passerby", *words(config, tmp_path)]
         started.append(subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, text=True))
         return started[-1]
 
@@ -139,3 +156,7 @@ def test_torchrun_ends_goes_on_and_saves(config: Config, tmp_path: Path) -> None
         for process in started:
             process.terminate()  # torchrun ends its workers
             process.communicate()
+
+
+def test_others_end_when_a_process_falls_silent(silenced: tuple[list[Forked], Path]) -> None:
+    assert_the_other_ends(*silenced)

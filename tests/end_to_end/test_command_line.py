@@ -12,6 +12,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from PIL import Image
+from tests.forked import Forked, command
 
 from passerby.cli import run
 from passerby.embedding.embeddings import Embeddings
@@ -23,17 +24,17 @@ TINY = [
     "--schedule.epochs", "2", "--schedule.warmup-epochs", "0", "--data.held-out-identities", "6",
 ]  # fmt: skip
 
-KILLED = """
-import os, signal
-from passerby.cli import main
-from passerby.embedding.embeddings import Embeddings
-write = Embeddings.to_parquet
-def write_and_die(*arguments):
-    write(*arguments)
-    os.kill(os.getpid(), signal.SIGKILL)
-Embeddings.to_parquet = write_and_die
-main()
-"""
+
+def command_that_dies(*words: str) -> None:
+    """A command that is killed after the first file of vectors."""
+    write = Embeddings.to_parquet
+
+    def write_and_die(vectors: Embeddings, path: Path) -> None:
+        write(vectors, path)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with patch.object(Embeddings, "to_parquet", write_and_die):
+        command(*words)
 
 
 class Said:
@@ -111,10 +112,9 @@ def test_an_embedding_that_was_killed_goes_on(world: Path, capsys: pytest.Captur
     """kill -9 between two files; what is there is not made again, and the vectors are those of one pass."""
     words = ["embed", world / "run", "--images", world / "people" / "query", "--batch-size", "4", "--shard-size", "4"]
     shards = tmp_path / "killed/images.shards"
-    command = [sys.executable, "-c", KILLED, *map(str, words), "--out", str(tmp_path / "killed")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src"), "OMP_NUM_THREADS": "1"}
-    killed_by = subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False).returncode
-    assert killed_by == -signal.SIGKILL
+    process = Forked(command_that_dies, *map(str, words), "--out", str(tmp_path / "killed"))
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
     kept = {path: path.stat().st_mtime_ns for path in shards.glob("shard-*.parquet")}
     assert not (tmp_path / "killed/images.parquet").exists()
     with patch.object(shutil, "rmtree"):  # leave the parts where they can be looked at

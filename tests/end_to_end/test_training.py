@@ -3,10 +3,7 @@
 import importlib
 import json
 import logging
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.forked import Forked, command
 
 from passerby.config import Config, parse_config
 from passerby.data.datasets import load_dataset
@@ -112,15 +110,17 @@ def test_killed_at_any_step_it_ends_in_the_same_weights(
 def test_a_signal_saves_and_the_same_command_goes_on(root: Path, uninterrupted: Run, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(settings(root).to_toml())
-    command = [sys.executable, "-m", "passerby", "train", str(recipe), "--out", str(tmp_path / "run")]
-    environment = {**os.environ, "PYTHONPATH": "src"}
-    first = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while first.poll() is None and not (tmp_path / "run" / "checkpoint.pt").exists():
+    words = ["train", str(recipe), "--out", str(tmp_path / "run")]
+    first = Forked(command, *words)
+    while first.returncode is None and not (tmp_path / "run" / "checkpoint.pt").exists():
         time.sleep(0.02)
     first.send_signal(signal.SIGTERM)
-    assert first.wait() in (0, 130)
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    assert "trained:" in done.stdout
+    _, stderr = first.communicate()
+    assert first.returncode in (0, 130), stderr
+    second = Forked(command, *words)
+    stdout, stderr = second.communicate()
+    assert second.returncode == 0, stderr
+    assert "trained:" in stdout
     assert_same_weights(Run(tmp_path / "run", settings(root)), uninterrupted)
 
 

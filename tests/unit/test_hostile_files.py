@@ -94,8 +94,9 @@ def test_a_description_names_a_file_beside_it(tmp_path: Path, file: str) -> None
 def test_a_mat_file_that_expands_beyond_memory(tmp_path: Path) -> None:
     pytest.importorskip("scipy")
     packer = zlib.compressobj(9)
-    zeros = bytes(2**20)
-    packed = b"".join(packer.compress(zeros) for _ in range(600)) + packer.flush()
+    start = packer.compress(b"") + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)  # needs nothing that goes before
+    packed = start + 600 * block + packer.flush()
     head = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
     path = tmp_path / "bomb.mat"
     path.write_bytes(head + np.array([15, len(packed)], "<u4").tobytes() + packed)
@@ -160,12 +161,16 @@ def array_head(shape: str, kind: str = "<f4") -> bytes:
 
 
 def bomb(path: Path, entry: str) -> Path:
-    """A megabyte that expands to more than one GiB."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(entry, "w") as file:
-        file.write(array_head("(290000, 1000)"))
-        for _ in range(1110):
-            file.write(bytes(2**20))
-    assert path.stat().st_size < 2 * 2**20
+    """Few megabytes that expand to more than half a GiB."""
+    zeros = bytes(2**20)
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open(entry, "w") as file,
+    ):
+        file.write(array_head("(140000, 1000)"))
+        for _ in range(536):
+            file.write(zeros)
+    assert path.stat().st_size < 3 * 2**20
     return path
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.end_to_end.service.harness import bearer, files, person
+from tests.forked import Forked
 
 import passerby
 from passerby.errors import ConfigError, WeightsError
@@ -29,14 +30,23 @@ from passerby.service import add_key, serve
 SCRIPT = "import json, sys; from passerby.service import serve; serve(**json.loads(sys.argv[1]))"
 
 
+def new_interpreter(arguments: dict[str, Any]) -> subprocess.Popen[str]:
+    """A process that imports everything itself, with no warning."""
+    source = str(Path(passerby.__file__).parents[1])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": source}
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, json.dumps(arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def serve_with(arguments: dict[str, Any]) -> None:
+    serve(**arguments)
+
+
 class Process:
     """A serving process; `lines` is what it wrote to stderr."""
 
-    def __init__(self, **arguments: Any) -> None:
-        source = str(Path(passerby.__file__).parents[1])
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": source}
-        command = [sys.executable, "-W", "error", "-c", SCRIPT, json.dumps(arguments)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    def __init__(self, process: subprocess.Popen[str] | Forked) -> None:
+        self.process = process
         self.lines: list[str] = []
         self.ready = threading.Event()
         self.reader = threading.Thread(target=self._read)
@@ -72,8 +82,9 @@ class Process:
         self.process.kill()
         code = self.process.wait()
         self.reader.join()
-        assert self.process.stderr
-        self.process.stderr.close()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
         return code
 
 
@@ -87,8 +98,9 @@ def folder(encoder: Encoder, tmp_path: Path) -> str:
 def launch() -> Iterator[Callable[..., Process]]:
     made: list[Process] = []
 
-    def run(**arguments: Any) -> Process:
-        made.append(Process(port=0, **arguments))
+    def run(*, new: bool = False, **arguments: Any) -> Process:
+        settings = {"port": 0, **arguments}
+        made.append(Process(new_interpreter(settings) if new else Forked(serve_with, settings, warning="error")))
         return made[-1]
 
     yield run
@@ -100,7 +112,7 @@ def launch() -> Iterator[Callable[..., Process]]:
 def test_it_starts_with_a_generated_key_and_stops_cleanly(
     launch: Callable[..., Process], folder: str, tmp_path: Path, encoder: Encoder
 ) -> None:
-    service = launch(gallery=str(tmp_path / "people.gallery"), encoder=folder)
+    service = launch(new=True, gallery=str(tmp_path / "people.gallery"), encoder=folder)
     with service.client() as client:
         assert client.get("/v1/gallery").json()["role"] == "admin"
         made = client.post("/v1/enroll", data={"identity": "Ada"}, files=files(person(1)))
