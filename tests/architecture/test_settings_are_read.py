@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,6 +29,7 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from models_in(part)
 
 
+@cache
 def read_attributes() -> set[str]:
     """Names that are read as attributes anywhere but where settings are defined."""
     return {
@@ -41,15 +43,14 @@ def read_attributes() -> set[str]:
 
 FIELDS = sorted({(group.__name__, name) for group in groups(Config) for name in group.model_fields})
 """Names alone are looked for: one that another class has too may hide a dead setting, none is called dead wrongly."""
-READ = read_attributes()
 
 
 @pytest.mark.parametrize(("group", "name"), FIELDS)
 def test_every_setting_is_read(group: str, name: str) -> None:
-    assert name in READ, f"{group}.{name} is read nowhere"
+    assert name in read_attributes(), f"{group}.{name} is read nowhere"
 
 
 def test_a_dead_setting_would_be_found() -> None:
     assert ("RerankSettings", "lambda_value") in FIELDS
     assert ("TermConfig", "weight") in FIELDS
-    assert "checkpoint_fortnights" not in READ
+    assert "checkpoint_fortnights" not in read_attributes()

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import os
+import shutil
 import subprocess
 import sys
 import types
@@ -170,24 +171,31 @@ def test_whether_a_command_takes_json_is_what_the_table_says(name: str) -> None:
     assert COMMANDS[name].json == ("json" in inspect.signature(function_of(name)).parameters)
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A gallery, keys and vectors of eight people under two cameras."""
+    folder = tmp_path_factory.mktemp("place")
     rng = np.random.default_rng(0)
     people = rng.normal(size=(8, 16))
-    with Gallery.open(tmp_path / "people.gallery", fingerprint="drawn") as gallery:
+    with Gallery.open(folder / "people.gallery", fingerprint="drawn") as gallery:
         for n, person in enumerate(people[:4]):
             gallery.enroll(f"person-{n}", vectors=person + 0.1 * rng.normal(size=(2, 16)), camera="door", time=1.8e9)
         gallery.observe(people[1], camera="hall", time=1.8e9, threshold=0.5)
-    run(["keys", "add", str(tmp_path / "keys.json"), "desk"])
+    run(["keys", "add", str(folder / "keys.json"), "desk"])
     for side, camera in (("query", 0), ("gallery", 1)):
         vectors = (people + 0.1 * rng.normal(size=people.shape)).astype(np.float32)
         known = slice(None) if side == "query" else slice(6)
         pids = np.arange(1, 9)
-        np.savez(tmp_path / f"{side}.npz", vector=vectors[known], pid=pids[known], camid=np.full(8, camera)[known])
-    (tmp_path / "seen.csv").write_text("identity,camera,start\nperson-2,yard,1800000000\n")
-    (tmp_path / "tracks.txt").write_text("1,1,4,8,16,48,1\n2,1,5,8,16,48,1\n2,2,90,8,16,48,1\n")
-    return tmp_path
+        np.savez(folder / f"{side}.npz", vector=vectors[known], pid=pids[known], camid=np.full(8, camera)[known])
+    (folder / "seen.csv").write_text("identity,camera,start\nperson-2,yard,1800000000\n")
+    (folder / "tracks.txt").write_text("1,1,4,8,16,48,1\n2,1,5,8,16,48,1\n2,2,90,8,16,48,1\n")
+    return folder
+
+
+@pytest.fixture
+def place(prepared: Path, tmp_path: Path) -> Path:
+    """A copy of it, since commands change what they are given."""
+    return Path(shutil.copytree(prepared, tmp_path, dirs_exist_ok=True))
 
 
 CHEAP = {

@@ -25,7 +25,7 @@ from passerby.gallery.stores.milvus.sightings import _columns
 
 pytestmark = pytest.mark.slow
 NOON = 1_780_000_000.0
-FEW, MANY = 1_200, 3_600
+FEW, MANY = 400, 2_400
 MOST = 2_000  # rows that one question may read, however many there are
 PEOPLE = people(4, 1)[:, 0]
 

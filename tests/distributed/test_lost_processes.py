@@ -20,8 +20,8 @@ from tests.forked import Forked, command
 from passerby.config import Config
 from passerby.data.synthetic.dataset import draw_dataset
 
-pytestmark = pytest.mark.slow
-PATIENCE = 120  # seconds; the machine may be busy
+PATIENCE = 600  # seconds; the machine may be busy
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * PATIENCE)]
 
 
 def endless(folder: Path, **run: float) -> Config:

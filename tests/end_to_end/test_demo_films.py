@@ -10,6 +10,7 @@ from tests.stripe_colors import StripeColors
 
 from passerby.data.datasets import load_dataset
 from passerby.data.synthetic.dataset import draw_dataset
+from passerby.data.synthetic.film import DrawnFilm
 from passerby.models.encoder import Encoder
 from passerby.models.engines.preprocessing import Preprocessing
 
@@ -18,8 +19,15 @@ pytest.importorskip("trackers")
 pytest.importorskip("trackeval")
 
 
-def test_the_demos_films(tmp_path: Path) -> None:
+def test_the_demos_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     demo: Any = importlib.import_module("passerby.demo")
+    draw_films = demo.draw_films
+
+    def shorter(folder: Path, *, seconds: float, **settings: Any) -> list[DrawnFilm]:
+        made: list[DrawnFilm] = draw_films(folder, seconds=seconds / 2, **settings)
+        return made
+
+    monkeypatch.setattr(demo, "draw_films", shorter)
     root = draw_dataset(tmp_path / "people", identities=12, train_identities=2, cameras=2, images_per_camera=4)
     data = load_dataset("synthetic", root)
     size = Preprocessing(height=64, width=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
