@@ -164,15 +164,29 @@ def test_one_picture_needs_no_torch(exported: Path, tmp_path: Path) -> None:
 SLOW_TO_LOAD = {"torch", "numba", "pyarrow", "scipy", "passerby.config.recipe", "passerby.models.hub_download"}
 
 
-def started_quickly(words: list[str], slow: set[str] = SLOW_TO_LOAD) -> str:
-    """What a command prints in a process of its own, which must not have imported what takes long to load."""
-    program = (
-        f"import sys; from passerby.cli import run; code = run({words!r}); loaded = {slow!r} & set(sys.modules); "
-        "print(*loaded, file=sys.stderr); sys.exit(code or (9 if loaded else 0))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (words, done.returncode, done.stderr)
-    return done.stdout
+QUICKLY = """
+import contextlib, io, json, sys
+from passerby.cli import run
+commands, slow = json.loads(sys.argv[1])
+said = []
+for words in commands:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        code = run(words)
+    loaded = set(slow) & set(sys.modules)
+    if code or loaded:
+        sys.exit(f"{words}: exit code {code}, loaded {loaded}")
+    said.append(out.getvalue())
+print(json.dumps(said))
+"""
+
+
+def started_quickly(*commands: list[str], slow: set[str] = SLOW_TO_LOAD) -> list[str]:
+    """What commands print in a process of their own, in which none may have imported what takes long to load."""
+    program = [sys.executable, "-c", QUICKLY, json.dumps([commands, sorted(slow)])]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said: list[str] = json.loads(done.stdout)
+    return said
 
 
 @pytest.mark.slow
@@ -182,7 +196,7 @@ def test_commands_on_one_picture_load_nothing_slow(kind: str, exported: Path, tm
         rows = np.eye(4, dtype=np.float32)
         np.savez(tmp_path / "v.npz", vector=rows, pid=np.array([1, 1, 2, 2]), camid=np.array([0, 1, 0, 1]))
         files = str(tmp_path / "v.npz")
-        started_quickly(["verify", files, files, "--fpr", "0.5"], {"torch", "numba"})
+        started_quickly(["verify", files, files, "--fpr", "0.5"], slow={"torch", "numba"})
         return
     encoder: list[str] = [str(exported)]
     if kind == "cache":
@@ -200,11 +214,14 @@ def test_commands_on_one_picture_load_nothing_slow(kind: str, exported: Path, tm
         encoder = [str(tmp_path / "m.toml")] if kind == "description" else bare
     picture, gallery = tmp_path / "a.png", tmp_path / "g.gallery"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 41, 3), dtype=np.uint8)).save(picture)
-    started_quickly(["enroll", str(gallery), "ann", str(picture), "--encoder", *encoder])
-    said = started_quickly(["identify", str(gallery), str(picture), "--encoder", *encoder, "--json"])
-    assert json.loads(said)[0]["matches"][0]["distance"] < 1e-4
-    for words in (["list", str(gallery)], ["observations", str(gallery), "ann"], ["calibration", str(gallery)]):
-        started_quickly(["gallery", *words])
+    _, identified, *_ = started_quickly(
+        ["enroll", str(gallery), "ann", str(picture), "--encoder", *encoder],
+        ["identify", str(gallery), str(picture), "--encoder", *encoder, "--json"],
+        ["gallery", "list", str(gallery)],
+        ["gallery", "observations", str(gallery), "ann"],
+        ["gallery", "calibration", str(gallery)],
+    )
+    assert json.loads(identified)[0]["matches"][0]["distance"] < 1e-4
 
 
 def test_everything_but_a_trained_folder_has_one_engine(tmp_path: Path) -> None:

@@ -68,14 +68,24 @@ def page_of(path: Path, query: Embeddings, gallery: Embeddings, **arguments: obj
     return Page(path.read_text("utf-8"))
 
 
-def test_page_is_well_formed_and_self_contained(tmp_path: Path) -> None:
-    page = page_of(tmp_path / "deep" / "report.html", people(10, seed=0), people(40, seed=1))
-    for tag, attributes in page.tags:
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a page in a folder that was not there; its title was no text."""
+    return tmp_path_factory.mktemp("page") / "deep" / "report.html"
+
+
+@pytest.fixture(scope="module")
+def written(place: Path) -> Page:
+    return page_of(place, people(10, seed=0), people(30, seed=1), title="caf\udce9")
+
+
+def test_page_is_well_formed_and_self_contained(written: Page) -> None:
+    for tag, attributes in written.tags:
         assert tag != "script"
         for name in ("src", "srcset", "href"):
             value = attributes.get(name)
             assert value is None or value.startswith(("data:image/", "#")), f"{tag} {name}={value[:60]}"
-    headings = page.words["h2"]
+    headings = written.words["h2"]
     assert headings == [
         "Numbers", "Curves", "Distances", "Ranked lists", "Cameras", "Map of identities", "Provenance",
         "Responsible use",
@@ -109,9 +119,8 @@ def test_hostile_words_are_escaped(tmp_path: Path) -> None:
     assert page.words["h1"] == [HOSTILE]
 
 
-def test_accessible(tmp_path: Path) -> None:
-    page = page_of(tmp_path / "report.html", people(10, seed=0), people(30, seed=1))
-    tags = page.tags
+def test_accessible(written: Page) -> None:
+    tags = written.tags
     assert all(attributes.get("alt") for tag, attributes in tags if tag == "img")
     assert all(attributes.get("scope") for tag, attributes in tags if tag == "th")
     assert [attributes["lang"] for tag, attributes in tags if tag == "html"] == ["en"]
@@ -138,9 +147,8 @@ def test_missing_and_unreadable_pictures_are_empty_frames(tmp_path: Path) -> Non
     assert page_of(tmp_path / "report.html", query, without).words["h2"] == page.words["h2"]
 
 
-def test_file_names_that_are_not_text(tmp_path: Path) -> None:
-    page_of(tmp_path / "report.html", people(10, seed=0), people(30, seed=1), title="caf\udce9")
-    assert "caf?" in (tmp_path / "report.html").read_text("utf-8")
+def test_file_names_that_are_not_text(written: Page, place: Path) -> None:
+    assert "caf?" in place.read_text("utf-8")
 
 
 def test_one_query_and_unknown_cameras(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -281,12 +282,19 @@ def looks_like(tensors: Mapping[str, Tensor]) -> str:
     return "it looks like none of the known backbones" if share < 0.5 else f"it looks like {best}"
 
 
+@cache
+def _shaped_tensors(backbone: str) -> dict[str, Tensor]:
+    """Its tensors with their shapes and without numbers; building all backbones takes a second."""
+    with torch.device("meta"):
+        state = BACKBONES[backbone].factory(1).state_dict()
+    return {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+
+
 def nearest_backbone(tensors: Mapping[str, Tensor]) -> tuple[str, float]:
     """The known backbone whose names and shapes most of a file's tensors have, and the share of both that agree."""
     best, share = "", 0.0
-    for name, entry in BACKBONES.items():
-        with torch.device("meta"):
-            own = {k: v for k, v in entry.factory(1).state_dict().items() if not k.endswith("num_batches_tracked")}
+    for name in BACKBONES:
+        own = _shaped_tensors(name)
         naming = find_naming(tensors, own)
         theirs = [k for k in tensors if k.startswith(naming.prefix) and not k.endswith("num_batches_tracked")]
         rest = sum(k not in naming.names and is_backbone(k, naming.prefix) for k in theirs)
