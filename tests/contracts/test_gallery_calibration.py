@@ -334,7 +334,7 @@ def test_a_stream_does_not_run_away(tmp_path: Path) -> None:
         thresholds: list[float | None] = []
         made: list[bool] = []
         for _ in range(4):
-            coming = [(person, image) for person in range(100, 300) for image in range(2)]
+            coming = [(person, image) for person in range(100, 200) for image in range(2)]
             for person, image in draw.permutation(coming).tolist():
                 made.append(gallery.observe(CROWD[person, image + 2 * (len(made) % 2)], camera="hall").new)
             thresholds.append(gallery.calibration("observe").threshold)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -68,6 +70,11 @@ class HostileEncoder:
 
 
 def evaluation(path: Path, text: str) -> None:
+    path.write_text(evaluation_page(text), "utf-8")
+
+
+@cache
+def evaluation_page(text: str) -> str:
     pids = np.arange(24) % 4 + 1
     vectors = np.eye(5, dtype=np.float32)[pids] + np.random.default_rng(0).normal(0, 0.1, (24, 5)).astype(np.float32)
     camids = np.arange(24) // 4 % 2
@@ -85,18 +92,20 @@ def evaluation(path: Path, text: str) -> None:
         code=((text, text),),
         notes=(text,),
     )
-    write_report(
-        path,
-        reports={text: report},
-        query=query,
-        gallery=gallery,
-        title=text,
-        encoder=HostileEncoder(text),
-        config=text,
-        notes=(text,),
-        extra_sections=(own,),
-        sightings=[Sighting(text, False, None, camera=text, start=1.0, end=2.0)],
-    )
+    with TemporaryDirectory() as folder:
+        path = write_report(
+            Path(folder) / "report.html",
+            reports={text: report},
+            query=query,
+            gallery=gallery,
+            title=text,
+            encoder=HostileEncoder(text),
+            config=text,
+            notes=(text,),
+            extra_sections=(own,),
+            sightings=[Sighting(text, False, None, camera=text, start=1.0, end=2.0)],
+        )
+        return path.read_text("utf-8")
 
 
 def tracking(path: Path, text: str) -> None:
