@@ -7,12 +7,21 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from multiprocessing.connection import Connection
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-CONTEXT = multiprocessing.get_context("forkserver")
-# what DistributedDataParallel needs of torch._dynamo takes longest
-CONTEXT.set_forkserver_preload(["torch._dynamo.convert_frame", "passerby.training.trainer", "passerby.service.app"])
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext
+
+
+@cache
+def context() -> ForkServerContext:
+    """Where processes come from; not every system has it."""
+    made = multiprocessing.get_context("forkserver")
+    # what DistributedDataParallel needs of torch._dynamo takes longest
+    made.set_forkserver_preload(["torch._dynamo.convert_frame", "passerby.training.trainer", "passerby.service.app"])
+    return made
 
 
 class Forked:
@@ -39,7 +48,7 @@ class Forked:
     ) -> None:
         (self.stdout, out), (self.stderr, err) = _pipe(), _pipe()
         call = (out, err, dict(environment or {}), warning, function, arguments)
-        self._process = CONTEXT.Process(target=_run, args=call, daemon=True)
+        self._process = context().Process(target=_run, args=call, daemon=True)
         self._process.start()
         out.close()
         err.close()
@@ -91,7 +100,7 @@ def command(*words: str) -> None:
 
 
 def _pipe() -> tuple[TextIO, Connection]:
-    receiver, sender = CONTEXT.Pipe(duplex=False)
+    receiver, sender = context().Pipe(duplex=False)
     with receiver:
         return os.fdopen(os.dup(receiver.fileno()), "r"), sender
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from tests.forked import CONTEXT
+from tests.forked import context
 
 
 def run_in_processes(world: int, function: Callable[..., Any], *arguments: Any, timeout: float = 120) -> list[Any]:
@@ -24,9 +24,9 @@ def run_in_processes(world: int, function: Callable[..., Any], *arguments: Any, 
     with tempfile.TemporaryDirectory() as folder:
         pipes, processes = [], []
         for rank in range(world):
-            receiver, sender = CONTEXT.Pipe(duplex=False)
+            receiver, sender = context().Pipe(duplex=False)
             call = (sender, rank, world, Path(folder) / "rendezvous", function, arguments)
-            process = CONTEXT.Process(target=_work, args=call, daemon=True)
+            process = context().Process(target=_work, args=call, daemon=True)
             process.start()
             sender.close()
             pipes.append(receiver)
