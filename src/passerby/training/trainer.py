@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -31,6 +31,7 @@ from passerby.models.hub import file_of_model
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
 from passerby.progress import duration
+from passerby.training.allocator import freed_memory_kept
 from passerby.training.batch_requirements import check_batch_norm, warn_of_copies, warn_of_idle_terms
 from passerby.training.checkpoint import (
     FILE_NAME,
@@ -112,6 +113,7 @@ def train(
     with (
         Interruption() as stopped,
         cpu_threads(config.run.threads),
+        freed_memory_kept() if device.type == "cpu" else nullcontext(),
         distributed.processes(device, timeout_minutes=config.run.timeout_minutes),
         _log_of_the_first_process(),
     ):
