@@ -36,14 +36,14 @@ print(json.dumps({"kept": kept, **{name: size - sizes["start"] for name, size in
 
 
 @pytest.fixture
-def plain_environment(monkeypatch):
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps or returns memory its own way")
-def test_freed_memory_is_kept_and_returned_at_the_end(plain_environment):
+def test_freed_memory_is_kept_and_returned_at_the_end(plain_environment: pytest.MonkeyPatch) -> None:
     run = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True)
     sizes = json.loads(run.stdout)
     assert sizes["kept"]
@@ -54,13 +54,13 @@ def test_freed_memory_is_kept_and_returned_at_the_end(plain_environment):
 
 
 @pytest.mark.parametrize("name", ["MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"])
-def test_thresholds_of_the_environment_stay(plain_environment, name):
+def test_thresholds_of_the_environment_stay(plain_environment: pytest.MonkeyPatch, name: str) -> None:
     plain_environment.setenv(name, "1048576")
     with freed_memory_kept() as kept:
         assert not kept
 
 
-def test_another_c_library_is_left_alone(plain_environment):
+def test_another_c_library_is_left_alone(plain_environment: pytest.MonkeyPatch) -> None:
     plain_environment.setattr(platform, "libc_ver", lambda: ("", ""))
     with freed_memory_kept() as kept:
         assert not kept
