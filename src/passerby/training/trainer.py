@@ -188,7 +188,7 @@ def _train(
         warn_of_copies(labels, config.sampler)
     teacher = None
     if config.distillation.vectors is not None:
-        teacher = read_teacher(config.distillation.vectors, training.train).to(device)
+        teacher = read_teacher(config.distillation.vectors, training.train, config.augment, device)
 
     # ---- 3. Model, objective, optimiser ------------------------------------------------------------------------
     torch.manual_seed(config.run.seed)
@@ -206,7 +206,7 @@ def _train(
         config.objective,
         num_ids=len(pids),
         dim=model.widths,
-        teacher_dim=0 if teacher is None else teacher.shape[1],
+        teacher_dim=0 if teacher is None else teacher.dim,
         teacher_weight=config.distillation.weight,
     ).to(device)
     if begin is not None and saved is None:
@@ -281,9 +281,13 @@ def _train(
             size = config.input.model_copy(update={"height": height, "width": width})
             if loader is None or loader.augmenter.input != size:
                 augmenter = Augmenter(config.augment, size)
+                paths = [s.path for s in training.train]
+                views = None
+                if teacher is not None and teacher.views is not None:
+                    views = [teacher.views.draw(paths, view, size) for view in range(teacher.views.count)]
                 loader = TrainLoader(
                     ImageStore(
-                        [s.path for s in training.train],
+                        paths,
                         *augmenter.source,
                         cache=size.cache,
                         cache_dir=size.cache_dir,
@@ -294,6 +298,7 @@ def _train(
                     camids,
                     sampler,
                     augmenter,
+                    views=views,
                     seed=config.run.seed,
                     rank=distributed.rank(),
                     world_size=distributed.world_size(),
@@ -331,7 +336,7 @@ def _train(
                 )
                 # Dropout is seeded at every step: it is the same after a resume.
                 seed = (config.run.seed, epoch, step, distributed.rank())
-                taught = None if teacher is None else teacher[batch.indices.to(device, non_blocking=True)]
+                taught = None if teacher is None else teacher.of(epoch, batch.indices)
                 losses.record(backpropagate(batch.images, batch.labels, taught, seed=seed))
                 if config.optimizer.clip_norm:
                     scaler.unscale_(optimizer)
