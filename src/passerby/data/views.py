@@ -60,7 +60,8 @@ class Views:
         source = np.stack([resize_image(read_image(p, bits=self.input.bits), *augmenter.source) for p in paths])
         out = np.empty((len(paths), self.input.height, self.input.width, 3), np.float32)
         augmenter.write(source, np.arange(len(paths)), self.draw(paths, view, self.input), out)
-        values = (out * np.float32(self.input.std) + np.float32(self.input.mean)) * np.float32(255.0)
+        mean, std = np.asarray(self.input.mean, np.float32), np.asarray(self.input.std, np.float32)
+        values = (out * std + mean) * np.float32(255.0)
         pictures: UInt8 = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
         return pictures
 

@@ -17,7 +17,7 @@ PATHS = [f"people/p{i}/image-{i}.jpg" for i in range(40)]
 
 
 def views(**augment: float) -> Views:
-    return Views(3, AugmentConfig(**augment), SIZE)  # type: ignore[arg-type]
+    return Views(3, AugmentConfig(**augment), SIZE)
 
 
 def test_a_view_depends_on_folder_and_name_and_number_alone() -> None:
