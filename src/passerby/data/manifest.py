@@ -45,8 +45,8 @@ _ROWS_AT_ONCE = 10_000
 _LONGEST_CELL = 5_000  # bytes
 FROM_ZERO = "pid counts from 0: person numbers are larger by one here, because 0 stands for distractors"
 OUTSIDE = (
-    "images that the manifest names by absolute paths outside {root}: {n:,} (they are read; to refuse them, where a manifest "
-    "is somebody else's: outside_root=False)"
+    "images that the manifest names by absolute paths outside {root}: {n:,} (they are read; to refuse them, where a "
+    "manifest is somebody else's: outside_root=False)"
 )
 ONE_IN_WRITINGS = "{what} in several writings, each taken as one: {examples}"
 NOBODY = "images of pid {pid} in the gallery, {what} and so of nobody who is asked for: {n:,}"

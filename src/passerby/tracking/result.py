@@ -203,8 +203,8 @@ class TrackingResult:
         if count == 2:
             return f", {self.people_seen_by(2):,} of them seen by both cameras"
         return (
-            f", {self.people_seen_by(count):,} of them seen by all {count} cameras and {self.people_seen_by(2):,} by two "
-            "or more"
+            f", {self.people_seen_by(count):,} of them seen by all {count} cameras and {self.people_seen_by(2):,} by "
+            "two or more"
         )
 
 

@@ -183,12 +183,12 @@ def check_settings(settings: EvaluationSettings, protocol: str, device: str | No
 def _check_query_pids(pids: Int64, gallery_pids: Int64) -> None:
     if (pids <= 0).any():
         row = int(np.argmax(pids <= 0))
-        exchanged = (
-            f"; the gallery of {len(gallery_pids):,} has none, the {len(pids):,} queries have {int((pids <= 0).sum()):,}: "
-            "are query and gallery exchanged?"
-            if (gallery_pids > 0).all()
-            else ""
-        )
+        exchanged = ""
+        if (gallery_pids > 0).all():
+            exchanged = (
+                f"; the gallery of {len(gallery_pids):,} has none, the {len(pids):,} queries have "
+                f"{int((pids <= 0).sum()):,}: are query and gallery exchanged?"
+            )
         raise EmbeddingError(
             f"query_pids: row {row} is {pids[row]}; queries need positive person ids "
             f"(0 is a distractor and -1 junk, and both belong to the gallery){exchanged}"

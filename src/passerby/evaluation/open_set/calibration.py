@@ -34,6 +34,7 @@ from passerby.models.encoder import save_threshold
 from passerby.models.engines.choice import pick_encoder
 from passerby.version import __version__
 
+_FINETUNING = "finetune"  # the recipe of encoders that have learnt from people of one's own
 _FEW_PEOPLE = 40
 
 
@@ -92,8 +93,9 @@ def calibrate(
     query = embed(model, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(model, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
     threshold = calibrate_on_people(
-        query, gallery, far=far, metric=metric, cameras=data.has_cameras, seed=seed, draws=draws
-    )
+        query, gallery, far=far, metric=metric, cameras=data.has_cameras, seed=seed, draws=draws,
+        finetuned=model.provenance.get("recipe") == _FINETUNING,
+    )  # fmt: skip
     laws = laws_of_people(query, gallery, metric=metric, cameras=data.has_cameras)
     identify = laws.get("identify")
     if identify is not None:
@@ -196,6 +198,7 @@ def calibrate_on_people(
     cameras: bool = True,
     seed: int = 0,
     draws: int = 10,
+    finetuned: bool = False,
 ) -> Threshold:
     """Like `calibrate`, from vectors.
 
@@ -207,6 +210,7 @@ def calibrate_on_people(
         cameras: leave out enrolled images of the probe's own person and camera.
         seed: chooses the halves.
         draws: how often the people are halved; the rates are means over the draws.
+        finetuned: the encoder has learnt from people of one's own already: what is advised at low rates.
 
     Raises:
         EmbeddingError: fewer than four people in both.
@@ -228,8 +232,9 @@ def calibrate_on_people(
         probe_pids.append(labels)
         identities.append(count)
     threshold = threshold_of(
-        join_scores(parts), np.concatenate(probe_pids), min(identities), far=far, metric=metric, seed=seed, draws=draws
-    )
+        join_scores(parts), np.concatenate(probe_pids), min(identities), far=far, metric=metric, seed=seed, draws=draws,
+        finetuned=finetuned,
+    )  # fmt: skip
     notes: tuple[str, ...] = (f"means over {draws} draws of who is enrolled",) if draws > 1 else ()
     if len(pids) < _FEW_PEOPLE:
         notes += (
