@@ -59,15 +59,15 @@ def embed(
     if images is not None and (data.given or parts):
         raise UsageError("--images embeds a folder of images, which has neither --data.* nor --parts")
     part, of = _part(shard)
-    from passerby.models.engines.choice import pick_encoder
-
+    source = source_of(encoder, reading)
     if images is not None:
         samples = {"images": images_below(images)}
     else:
         dataset = data.load(encoder)
         samples = {name: dataset.part(name) for name in parts or ("query", "gallery")}
     every = [sample for items in samples.values() for sample in items]
-    source = source_of(encoder, reading)
+    from passerby.models.engines.choice import pick_encoder
+
     if precision == "float32":
         model, _ = pick_encoder(source, engine, images=len(every), threads=threads)
     else:

@@ -25,7 +25,7 @@ from passerby.evaluation.open_set.encoder_impostor_laws import (
     stored_laws,
 )
 from passerby.evaluation.open_set.enrolment import enroll, half_of
-from passerby.evaluation.open_set.error_rates import SIZES
+from passerby.evaluation.open_set.error_rates import SIZES, check_calibration
 from passerby.evaluation.open_set.impostor_distances import pseudo_tracklets
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors
 from passerby.evaluation.open_set.probes import join_scores, search_probes
@@ -104,18 +104,6 @@ def calibrate(
     content = threshold.to_dict() | {LAWS: {kind: law.to_list() for kind, law in laws.items()}}
     save_threshold(encoder, _with_provenance(content, data, model.fingerprint, seed))
     return threshold
-
-
-def check_calibration(far: float, draws: int) -> None:
-    """Refuse what no threshold can be chosen for, before any image is read.
-
-    Raises:
-        EmbeddingError: a false accept rate that is no share, or no draw.
-    """
-    if not 0 < far < 1:
-        raise EmbeddingError(f"far: expected a share above 0 and below 1 (0.01 is 1 %), found {far:g}")
-    if draws < 1:
-        raise EmbeddingError(f"draws: expected at least 1, found {draws}")
 
 
 def everybody(data: ReIDDataset) -> ReIDDataset:
