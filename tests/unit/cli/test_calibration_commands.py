@@ -60,8 +60,11 @@ def test_setting_the_rate(path: str, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_bare_model_file_is_read_by_its_flags(
-    path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("net.pth", "a.jpg"):
+        Path(name).touch()
     taken: list[EncoderSource] = []
     monkeypatch.setattr("passerby.cli.open_gallery._encoder", lambda source, *_: taken.append(source))
     said(capsys, "gallery", "calibration", path, "--encoder", "net.pth", "--backbone", "osnet_x0_25")
