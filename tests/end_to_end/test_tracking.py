@@ -148,6 +148,7 @@ def test_without_a_terminal_lines_say_how_far_a_film_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(progress, "_FIRST_LINE", 0.0)
+    monkeypatch.setattr(progress, "_LAST_LINE", 0.0)  # a line a frame
     with caplog.at_level(logging.INFO, "passerby"):
         pb.track([film.film for film in films], encoder=encoder, boxes=boxes, threshold=0.5)
     lines = [record.getMessage() for record in caplog.records]
