@@ -66,15 +66,15 @@ def embed(
     if views < 0 or (views and (images is not None or precision != "float32")):
         raise UsageError("--views: expected N of 1 or more, of a dataset's images (--parts) and in float32")
     part, of = _part(shard)
-    from passerby.models.engines.choice import pick_encoder
-
+    source = source_of(encoder, reading)
     if images is not None:
         samples = {"images": images_below(images)}
     else:
         dataset = data.load(encoder)
         samples = {name: dataset.part(name) for name in parts or ("query", "gallery")}
     every = [sample for items in samples.values() for sample in items]
-    source = source_of(encoder, reading)
+    from passerby.models.engines.choice import pick_encoder
+
     if precision == "float32":
         model, _ = pick_encoder(source, engine, images=len(every) * max(1, views), threads=threads)
     else:
