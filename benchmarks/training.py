@@ -8,7 +8,8 @@ Loops take turns, some steps each (more than the loader works ahead), so that a 
   plain     eager float32, default layout, unfused optimiser, on random tensors that lie in memory
   fast      the trainer's way (autocast, channels-last, fused optimiser; on a GPU also CUDA graphs) on random
             tensors that lie in memory
-  eager     the same without CUDA graphs (only on a GPU)
+  mapped    like fast, with malloc's own thresholds: memory that is freed goes back to the system (only on a CPU)
+  eager     like fast, without CUDA graphs (only on a GPU)
   fed       like fast, fed by TrainLoader: cache, augmentation, background thread
   compiled  like eager, with run.compile (only with --compile)
 Printed: images/s of each, the share of time that `fed` waits, what the input costs against `fast`, and the share of the
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -49,6 +51,7 @@ from passerby.data.sampling.sampler import make_sampler
 from passerby.data.synthetic.dataset import draw_dataset
 from passerby.images.cache import ImageStore
 from passerby.models.model import build_model
+from passerby.training.allocator import freed_memory_kept
 from passerby.training.objective import Objective
 from passerby.training.optim import build_optimizer, parameter_groups
 from passerby.training.step import Step
@@ -61,6 +64,7 @@ MEMORY_STEPS = 3
 WAYS = {
     "plain": RunConfig(cuda_graphs=False),
     "fast": RunConfig(),
+    "mapped": RunConfig(),
     "eager": RunConfig(cuda_graphs=False),
     "compiled": RunConfig(compile=True),
     "micro_batch 32": RunConfig(micro_batch=32),
@@ -104,7 +108,7 @@ def _measure_speed(options: argparse.Namespace, backbone: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         loader = _loader(options, Path(folder))
         batches = _forever(loader)
-        ways = ("plain", "fast", "eager") if options.device.type == "cuda" else ("plain", "fast")
+        ways = ("plain", "fast", "eager" if options.device.type == "cuda" else "mapped")
         loops = {name: _turn_on(options, backbone, name) for name in ways}
         loops["fed"] = _turn_fed(options, backbone, batches)
         if options.compile:
@@ -114,17 +118,24 @@ def _measure_speed(options: argparse.Namespace, backbone: str) -> None:
         seconds: dict[str, list[float]] = {name: [] for name in loops}
         for _ in range(options.rounds):
             for name, turn in loops.items():
-                started = _now(options.device)
-                images = sum(turn() for _ in range(options.block))
-                seconds[name].append((_now(options.device) - started) / images)
+                with _memory(options, name):
+                    started = _now(options.device)
+                    images = sum(turn() for _ in range(options.block))
+                    seconds[name].append((_now(options.device) - started) / images)
         _print(options, backbone, seconds, loader.waiting)
+
+
+def _memory(options: argparse.Namespace, way: str) -> AbstractContextManager[object]:
+    as_it_is = way in ("plain", "mapped") or options.device.type != "cpu"
+    return nullcontext() if as_it_is else freed_memory_kept()
 
 
 def _measure_memory(options: argparse.Namespace, backbone: str) -> None:
     print(f"{backbone} {options.height}x{options.width}, batches of {BATCH} on {options.device}, {options.precision}")
     plain = 0.0
     for way in WAYS:
-        if (way == "compiled" and not options.compile) or (way == "eager" and options.device.type != "cuda"):
+        elsewhere = "mapped" if options.device.type == "cuda" else "eager"
+        if (way == "compiled" and not options.compile) or way == elsewhere:
             continue
         arguments = ["--backbone", backbone, "--alone", way, "--device", str(options.device)]
         for name in ("height", "width", "threads", "precision"):
@@ -144,8 +155,9 @@ def _peak(options: argparse.Namespace, backbone: str, way: str) -> str:
         before = torch.cuda.memory_allocated(options.device) / 2**20
     else:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    for _ in range(MEMORY_STEPS):
-        turn()
+    with _memory(options, way):
+        for _ in range(MEMORY_STEPS):
+            turn()
     if options.device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(options.device) / 2**20
     else:

@@ -16,6 +16,7 @@ from passerby.errors import GalleryError, GalleryRequestError, NotInGalleryError
 from passerby.gallery.events import Note
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.stores.rows import IdentityRecord
+from passerby.models.hub import hub_info
 
 PEOPLE = people(4, 3)
 
@@ -391,8 +392,11 @@ def test_everything_is_there_after_reopening(tmp_path: Path, store: str) -> None
 def test_another_encoders_vectors_are_refused(tmp_path: Path, store: str) -> None:
     with open_gallery(tmp_path, store, TinyEncoder()) as gallery:
         gallery.enroll("Ada", picture(1))
-    with pytest.raises(GalleryError, match=r"encoder 'tiny-1'.*'tiny-2'"):
-        open_gallery(tmp_path, store, TinyEncoder("tiny-2"))
+    other = TinyEncoder("tiny-2")
+    other.provenance = {"recipe": "finetune", "data": {"name": "people"}}  # type: ignore[attr-defined]
+    given = r"the encoder a run of the recipe finetune on people \(fingerprint tiny-2\)"
+    with pytest.raises(GalleryError, match=rf"the fingerprint tiny-1, opened with {given}: .*enrol the images anew"):
+        open_gallery(tmp_path, store, other)
     with pytest.raises(GalleryError, match="tiny-1"):
         open_gallery(tmp_path, store, fingerprint="tiny-2")
     with open_gallery(tmp_path, store) as gallery:
@@ -405,6 +409,16 @@ def test_another_encoders_vectors_are_refused(tmp_path: Path, store: str) -> Non
         assert [i.name for i in gallery.identities()] == ["Ada"]
     with open_gallery(tmp_path, store, fingerprint="tiny-1") as gallery:
         assert gallery.identify(TinyEncoder().encode([picture(1)])[0], threshold=0.1).identity == "Ada"
+
+
+def test_a_gallery_of_a_known_public_encoder_names_it(tmp_path: Path, store: str) -> None:
+    retail = hub_info("retail-0277").calibration["fingerprint"]
+    with open_gallery(tmp_path, store, TinyEncoder(retail)) as gallery:
+        gallery.enroll("Ada", picture(1))
+    with pytest.raises(GalleryError) as refused:
+        open_gallery(tmp_path, store, fingerprint="tiny-2")
+    assert f"made with the encoder hub:retail-0277 (fingerprint {retail}), opened with" in str(refused.value)
+    assert "Open it with hub:retail-0277, or enrol the images anew" in str(refused.value)
 
 
 def test_thumbnails_are_kept_and_forgotten(tmp_path: Path, store: str) -> None:

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from tests.stripe_colors import StripeColors
 
 import passerby as pb
+from passerby import progress
 from passerby.cli import run
 from passerby.data.synthetic.film import DrawnFilm, draw_films
 from passerby.errors import ConfigError, DataError, EmbeddingError, ImageError
@@ -129,7 +131,31 @@ def test_what_is_written_agrees(result: pb.TrackingResult, tmp_path: Path) -> No
     assert drawn[0].image is not None
     assert drawn[0].image.shape == (180, 320, 3)
     assert json.dumps(result.to_dict())
-    assert "people in 2 film(s)" in str(result)
+    both = result.people_seen_by(2)
+    assert both == 3
+    assert result.people_seen_by(1) == result.people
+    assert f"{result.people} people in 2 film(s), 3 of them seen by both cameras: " in str(result)
+    assert result.to_dict()["people_seen_by_all_cameras"] == both
+    assert result.to_dict()["cameras"] == ["camera0", "camera1"]
+    assert "under 2 camera(s); 3 seen by both" in page
+
+
+def test_without_a_terminal_lines_say_how_far_a_film_is(
+    films: list[DrawnFilm],
+    boxes: list[Path],
+    encoder: Encoder,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(progress, "_FIRST_LINE", 0.0)
+    monkeypatch.setattr(progress, "_LAST_LINE", 0.0)  # a line a frame
+    with caplog.at_level(logging.INFO, "passerby"):
+        pb.track([film.film for film in films], encoder=encoder, boxes=boxes, threshold=0.5)
+    lines = [record.getMessage() for record in caplog.records]
+    assert any(
+        line.startswith("tracking camera1.mp4, film 2/2: 100 of 180 (56%), ") and line.endswith(" (at 1 s of 9 s)")
+        for line in lines
+    ), lines
 
 
 def test_ctrl_c_while_films_are_drawn_keeps_the_result(

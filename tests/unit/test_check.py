@@ -113,6 +113,20 @@ def test_strangers_among_the_files(root: Path) -> None:
     assert any("left by an operating system, ignored: 1 file," in w for w in warnings)
 
 
+def test_files_that_a_manifest_leaves_out_are_no_warning(root: Path) -> None:
+    """A manifest chooses its images: what lies beside them is counted in one line, without names."""
+    chosen = [path for folder in ("bounding_box_train", "query") for path in images(root, folder)[:4]]
+    table = root.parent / "some.csv"
+    lines = [f"{path.absolute()},{path.name.split('_')[0]}" for path in chosen]
+    table.write_text("\n".join(["path,pid", *lines]) + "\n")
+    (root / "query" / "Thumbs.db").write_text("x")
+    report = check_dataset(table, images=False, progress=False)
+    assert not any("beside" in words or "ignored" in words for words in report.warnings)
+    (beside,) = [words for words in report.facts if "beside the images" in words]
+    others = sum(len(list((root / folder).glob("*.jpg"))) for folder in ("bounding_box_train", "query")) - len(chosen)
+    assert beside == f"beside the images, not in the manifest and not read: {others} files"
+
+
 def test_images_can_be_left_alone(root: Path) -> None:
     images(root, "query")[0].write_bytes(b"")
     report = check_dataset("market1501", root, images=False, progress=False)

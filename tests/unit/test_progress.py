@@ -44,6 +44,40 @@ def test_a_bar_is_silent_where_there_is_no_terminal(capsys: pytest.CaptureFixtur
     assert capsys.readouterr() == ("", "")
 
 
+def test_long_work_without_a_terminal_writes_lines_that_grow_apart(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("passerby.progress.time.monotonic", lambda: now[0])
+    with caplog.at_level(logging.INFO, "passerby"), progress_bar("embed", 5000, done=1000) as bar:
+        for _ in range(4000):
+            now[0] += 0.5
+            bar.advance(1, "half")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0] == "embed: 1,060 of 5,000 (21%), 2.0/s, 30 s so far, about 32 min 50 s to go (half)"
+    assert lines[1].startswith("embed: 1,120 of 5,000 (22%)")
+    assert 20 < len(lines) < 40
+
+
+def test_work_of_unknown_length_and_quiet_work_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("passerby.progress.time.monotonic", lambda: now[0])
+    with caplog.at_level(logging.INFO, "passerby"):
+        with progress_bar("camera", None) as bar:
+            now[0] += 40
+            bar.advance(1200)
+        for silent in ({"quiet": True}, {"lines": False}):
+            with progress_bar("other", 10, **silent) as bar:
+                now[0] += 40
+                bar.advance()
+        with progress_bar("little", 0) as bar:
+            now[0] += 40
+            bar.advance()
+    assert [record.getMessage() for record in caplog.records] == ["camera: 1,200, 30/s, 40 s so far"]
+
+
 def test_log_lines_go_to_the_stderr_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bar stands in for it while it is shown: a line that goes around it leaves a second bar behind."""
     handler = StandardError()

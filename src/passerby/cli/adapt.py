@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, source_of
 from passerby.cli.output import show
 from passerby.cli.setting_flags import flags_of, given
 from passerby.cli.shared_parameters import Encoder, Json
@@ -43,15 +44,17 @@ def adapt(
         adaptation: Settings.
         json: see `Json`.
     """
-    from passerby.adaptation.adapt import adapt as run_adapt
     from passerby.adaptation.crops import read_crops
-    from passerby.adaptation.report import write_adaptation_report
     from passerby.config.group_validation import parse_settings
-    from passerby.models.encoder import load_encoder
 
+    source = source_of(encoder, EncoderFlags())
     settings = parse_settings(AdaptationSettings, given(adaptation), where="adapt")
     crops = read_crops(data, camera=camera)
-    result = run_adapt(load_encoder(encoder, "torch"), crops.samples, out=out, settings=settings, cameras=crops.cameras)
+    from passerby.adaptation.adapt import adapt as run_adapt
+    from passerby.adaptation.report import write_adaptation_report
+    from passerby.models.encoder import load_encoder
+
+    result = run_adapt(load_encoder(source, "torch"), crops.samples, out=out, settings=settings, cameras=crops.cameras)
     page = write_adaptation_report(result, crops.samples, notes=crops.notes)
     text = "\n".join([str(result), f"report: {page}", *(f"note: {note}" for note in crops.notes)])
     show({**result.to_dict(), "report": str(page), "notes": crops.notes}, as_json=json, text=text)

@@ -22,6 +22,7 @@ def bench_encoder(
     json: Json = False,
 ) -> None:
     """Find the fastest way to run an encoder here: torch, ONNX Runtime or OpenVINO, side by side."""
+    source = source_of(encoder, reading)
     from passerby.experiments.benchmark_encoder import bench_encoder as run_bench
 
-    show(run_bench(source_of(encoder, reading), batch_size=batch_size, rounds=rounds, threads=threads), as_json=json)
+    show(run_bench(source, batch_size=batch_size, rounds=rounds, threads=threads), as_json=json)

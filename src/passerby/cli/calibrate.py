@@ -54,9 +54,9 @@ def calibrate(
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
-    from passerby.evaluation.open_set.calibration import calibrate as run_calibrate
-    from passerby.evaluation.open_set.calibration import check_calibration
+    from passerby.evaluation.open_set.error_rates import check_calibration
 
+    source = source_of(encoder, reading)
     check_calibration(far, draws)
     if people is not None:
         if data.given or held_out_identities is not None:
@@ -68,7 +68,8 @@ def calibrate(
     else:
         held_out = held_out_of(encoder, held_out_identities, same_data=data.name is None)
         _, chosen = data.load(encoder).hold_out(held_out)
-    source = source_of(encoder, reading)
+    from passerby.evaluation.open_set.calibration import calibrate as run_calibrate
+
     asked: dict[str, Any] = {"far": far, "metric": metric, "flip": flip, "seed": seed, "draws": draws}
     found = run_calibrate(source, chosen, engine=engine, threads=threads, **asked)
     show(
@@ -88,7 +89,6 @@ def _people_of(encoder: Path, people: Path) -> ReIDDataset:
     """
     from passerby.data.dataset_of_config import with_absolute_paths
     from passerby.data.datasets import load_dataset
-    from passerby.evaluation.open_set.calibration import everybody
 
     trained_on = data_of(encoder)
     if not people.expanduser().exists():
@@ -101,7 +101,10 @@ def _people_of(encoder: Path, people: Path) -> ReIDDataset:
                 f"--people: {encoder} was trained on {people}, and calibration needs people it was not trained on. "
                 f"Leave --people out to take the {trained_on.held_out_identities} people that the run held out"
             )
-    return everybody(load_dataset(str(where)))
+    named = load_dataset(str(where))
+    from passerby.evaluation.open_set.calibration import everybody
+
+    return everybody(named)
 
 
 def held_out_of(run: Path, wanted: int | None, *, same_data: bool) -> int:

@@ -41,14 +41,20 @@ def compare(
         data: The dataset, of all recipes.
         json: see `Json`.
     """
+    from passerby.config import load_recipe, with_overrides
     from passerby.config.toml import read_toml
+    from passerby.data.dataset_of_config import check_place
 
     settings = {} if common is None else read_toml(common)
     if chosen := data.settings():
         settings["data"] = {**settings.get("data", {}), **chosen}
+    varied = _varied(vary)
+    for recipe in recipes:
+        check_place(
+            with_overrides(load_recipe(recipe), settings, where=f"recipe {recipe} with the common settings").data
+        )
     from passerby.experiments.compare.compare import compare as run_compare
 
-    varied = _varied(vary)
     show(
         run_compare(recipes, out=out, seeds=seeds, common=settings, images=images, vary=varied, engine=engine),
         as_json=json,

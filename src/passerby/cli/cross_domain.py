@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, source_of
 from passerby.cli.evaluation_flags import Evaluation, EvaluationFlags
 from passerby.cli.output import show
 from passerby.cli.setting_flags import given
@@ -31,12 +32,14 @@ def cross_domain(
     """
     from passerby.config.evaluation import with_changes
     from passerby.data.datasets import load_dataset
+
+    sources = [source_of(encoder, EncoderFlags()) for encoder in encoders]
+    places = [(place, *place.partition("=")) for place in on]
+    datasets = {place: load_dataset(name, root or None) for place, name, _, root in places}
     from passerby.evaluation.closed_set.splits import cross_domain as run_cross_domain
     from passerby.evaluation.engine_of_settings import load_for
 
-    places = [(place, *place.partition("=")) for place in on]
-    datasets = {place: load_dataset(name, root or None) for place, name, _, root in places}
     settings = with_changes(None, given(evaluation))
     images = sum(len(data.query) + len(data.gallery) for data in datasets.values())
-    loaded = {str(folder): load_for(folder, settings, images=images) for folder in encoders}
+    loaded = {str(source): load_for(source, settings, images=images) for source in sources}
     show(run_cross_domain(loaded, datasets, settings=settings), as_json=json)

@@ -202,9 +202,10 @@ def look_alikes(
         out: Also write a page with the pictures of every pair.
         json: see `Json`.
     """
+    labelled = source.read(vectors)
     from passerby.report.look_alikes import look_alikes as run_look_alikes
 
-    found = run_look_alikes(source.read(vectors), top=top, linkage=linkage)
+    found = run_look_alikes(labelled, top=top, linkage=linkage)
     if out is not None:
         found.to_html(out)
     show(found, as_json=json)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
+from passerby.cli.input_files import check_there
 from passerby.errors import UsageError
 
 if TYPE_CHECKING:
@@ -106,9 +107,7 @@ def data_of(run: Path | None) -> DataConfig | None:
 
     if run is None or is_hub_name(run):
         return None
-    if not run.exists():
-        raise UsageError(f"{run}: no such file or folder; expected a run, an encoder or a model file")
-
+    check_there("a run, an encoder or a model file", run)
     settings = run / "config.toml"
     return load_recipe(settings).data if settings.exists() else None
 

@@ -29,6 +29,8 @@ def embed(
     parts: tuple[Literal["train", "query", "gallery"], ...] = (),
     batch_size: BatchSize = 128,
     flip: Flip = True,
+    views: Annotated[int, Parameter(metavar="N")] = 0,
+    views_of: Annotated[str, Parameter(metavar="RECIPE")] = "beyond",
     shard: Annotated[str, Parameter(metavar="I/N")] = "",
     shard_size: Annotated[int, Parameter(metavar="N")] = 8192,
     engine: Engine = "auto",
@@ -47,6 +49,9 @@ def embed(
         parts: Which parts of the dataset (default: query and gallery).
         batch_size: see `BatchSize`.
         flip: see `Flip`.
+        views: Instead of the images as they are, N views of each, randomly changed: folders PART.views, from which a
+            training learns (`--distillation.vectors`) while it shows the same views. They are not mirrored once more.
+        views_of: Recipe, or .toml file, whose random changes the views show.
         shard: Do part I of N; whoever ends last joins them. Default: all of it, or under torchrun this process's.
         shard_size: Images between two writes; what has been written is not done again after an interruption.
         engine: see `Engine`.
@@ -58,21 +63,29 @@ def embed(
     """
     if images is not None and (data.given or parts):
         raise UsageError("--images embeds a folder of images, which has neither --data.* nor --parts")
+    if views < 0 or (views and (images is not None or precision != "float32")):
+        raise UsageError("--views: expected N of 1 or more, of a dataset's images (--parts) and in float32")
     part, of = _part(shard)
-    from passerby.models.engines.choice import pick_encoder
-
+    source = source_of(encoder, reading)
     if images is not None:
         samples = {"images": images_below(images)}
     else:
         dataset = data.load(encoder)
         samples = {name: dataset.part(name) for name in parts or ("query", "gallery")}
     every = [sample for items in samples.values() for sample in items]
-    source = source_of(encoder, reading)
+    from passerby.models.engines.choice import pick_encoder
+
     if precision == "float32":
-        model, _ = pick_encoder(source, engine, images=len(every), threads=threads)
+        model, _ = pick_encoder(source, engine, images=len(every) * max(1, views), threads=threads)
     else:
         model = _lower(source, precision, every, engine, threads)
-    settings = {"shard_size": shard_size, "batch_size": batch_size, "flip": flip, "worker": part - 1, "workers": of}
+    settings = {"shard_size": shard_size, "batch_size": batch_size, "worker": part - 1, "workers": of}
+    if views:
+        seen = _views_of(views_of, views)
+        made = [_embed_views(model, items, seen, out / f"{name}.views", settings) for name, items in samples.items()]
+        show([row for row, _ in made], as_json=json, text="\n".join(text for _, text in made))
+        return
+    settings["flip"] = flip
     rows = [_embed_part(model, items, out / f"{name}.parquet", settings) for name, items in samples.items()]
     values, text = [row for row, _ in rows], "\n".join(text for _, text in rows)
     from passerby.embedding.precision_effect import precision_effect
@@ -93,6 +106,35 @@ def _lower(
 
     crops = evenly([sample.path for sample in samples], CROPS)
     return lower_precision(load_encoder(source), precision, images=crops, engine=engine, threads=threads)
+
+
+def _views_of(recipe: str, count: int) -> Any:
+    from passerby.config import load_recipe
+    from passerby.data.views import Views
+
+    config = load_recipe(recipe)
+    return Views(count, config.augment, config.input)
+
+
+def _embed_views(
+    encoder: Any, samples: Any, views: Any, folder: Path, settings: dict[str, Any]
+) -> tuple[dict[str, Any], str]:
+    """Embed every view; what to print, as values and as text."""
+    from passerby.embedding.views import embed_views
+
+    missing = embed_views(encoder, samples, views, folder, progress=is_first_process(), **settings)
+    row = {
+        "folder": str(folder),
+        "views": views.count,
+        "vectors": None if missing else views.count * len(samples),
+        "dim": encoder.dim,
+        "engine": encoder.engine.name,
+        "threads": encoder.engine.threads or None,
+        "missing": missing,
+    }
+    if missing:
+        return row, f"{folder}: this part is done; {missing} files of other parts are not there yet"
+    return row, f"{folder}: {views.count} views of {len(samples):,} images, {encoder.dim} values each"
 
 
 def _embed_part(encoder: Any, samples: Any, file: Path, settings: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
+from passerby.cli.input_files import check_there
 from passerby.cli.setting_flags import flags_of, given
 from passerby.config.encoder import EncoderSettings
 
@@ -21,13 +22,18 @@ Reading: TypeAlias = Annotated[EncoderFlags, Parameter(name="*", accepts_keys=Tr
 def source_of(encoder: Path, flags: Any) -> EncoderSource:
     """The encoder that a command line names; it is a path, and `load_encoder` reads it.
 
+    It is looked for at once, since everything that reads encoders takes seconds to import.
+
     Args:
         encoder: as typed.
         flags: of `EncoderFlags`.
 
     Raises:
+        UsageError: nothing is there.
         ConfigError: a value that does not fit.
     """
-    from passerby.models.sources import encoder_source
+    from passerby.models.sources import encoder_source, is_hub_name
 
+    if not is_hub_name(encoder):
+        check_there("a run, an encoder or a model file", encoder)
     return encoder_source(encoder, given(flags))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
+from passerby.cli.input_files import check_there
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
 from passerby.cli.retention import coming_date
@@ -70,6 +71,7 @@ def enroll(
     _check_who(gallery, name, images, people, tracklet)
     described: dict[str, Any] = {"notes": notes, "consent": consent, "expires": coming_date(expires)}
     source = source_of(encoder, reading)
+    check_there("a picture", *images)
     if people is not None:
         from passerby.gallery.enroll_people import enroll_people
         from passerby.gallery.people_files import read_people

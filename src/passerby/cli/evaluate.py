@@ -34,12 +34,12 @@ def evaluate(
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
+    source = source_of(encoder, reading)
+    sets = data.load_splits() if all_splits else [data.load(encoder)]
     from passerby.evaluation.closed_set.splits import evaluate_splits
     from passerby.evaluation.engine_of_settings import load_for
     from passerby.evaluation.evaluate import evaluate as run_evaluate
 
-    source = source_of(encoder, reading)
-    sets = data.load_splits() if all_splits else [data.load(encoder)]
     settings = with_changes(evaluation_of(encoder), given_for(evaluation, sets[0].protocol))
     model = load_for(source, settings, images=sum(len(one.query) + len(one.gallery) for one in sets))
     if all_splits:

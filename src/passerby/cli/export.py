@@ -60,10 +60,13 @@ def export(
             "--data.* ranks a dataset before and after --int8 or --precision float16; without them the ranking does "
             "not change"
         )
+    source = source_of(encoder, reading)
+    pictures = None if images is None else _some_images(images)
+    ranked = data.load() if data.given else None
     from passerby.experiments.export_ranking import export as run_export
 
     written = run_export(
-        source_of(encoder, reading),
+        source,
         to,
         out=out,
         input=input,
@@ -73,8 +76,8 @@ def export(
         opset=opset,
         raw=raw,
         int8=int8,
-        images=None if images is None else _some_images(images),
-        data=data.load() if data.given else None,
+        images=pictures,
+        data=ranked,
     )
     show(written, as_json=json)
 

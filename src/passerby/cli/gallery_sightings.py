@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
+from passerby.cli.input_files import check_there
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import iso_time, show, table
 from passerby.cli.shared_parameters import Engine, GalleryEncoder, GalleryLocation, Images, Json, Threads
@@ -78,6 +79,7 @@ def find_sightings(
 ) -> None:
     """Rank all past sightings by likeness to a person (several images: one tracklet of one person)."""
     source = source_of(encoder, reading)
+    check_there("a picture", *images)
     with open_gallery(gallery, source, engine=engine, threads=threads, images=len(images), read_only=True) as opened:
         found = opened.find_sightings(list(images), camera=camera, after=after, before=before, top=top)
     show(found, as_json=json)

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.image_folder import images_below
+from passerby.cli.input_files import check_there
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show, table
 from passerby.cli.shared_parameters import (
@@ -87,8 +88,9 @@ def identify(
         "top": top,
         "score": score,
     }
-    paths, in_folder = _files(images)
     source = source_of(encoder, reading)
+    check_there("a picture, or a folder of pictures", *images)
+    paths, in_folder = _files(images)
     with open_gallery(
         gallery, source, engine=engine, threads=threads, images=len(paths), far=far, override_far=True
     ) as opened:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
+from passerby.cli.input_files import check_there
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import (
@@ -66,6 +67,7 @@ def observe(
         raise UsageError("--far does nothing beside --threshold: give one of the two")
     probes: list[Any] = [list(images)] if tracklet else list(images)
     source = source_of(encoder, reading)
+    check_there("a picture", *images)
     with open_gallery(
         gallery, source, engine=engine, threads=threads, images=len(images), make=True, far=far, override_far=True
     ) as opened:

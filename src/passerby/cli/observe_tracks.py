@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from passerby.cli.encoder_flags import EncoderFlags, source_of
 from passerby.cli.gallery_sightings import sighting_row
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import show, table
@@ -42,8 +43,9 @@ def observe_tracks(
     from passerby.tracking.observe_tracks import observe_tracks as run_observe
     from passerby.tracking.track_manifest import read_tracks
 
+    source = source_of(encoder, EncoderFlags())
     images = sum(min(len(track.pictures), views) for track in read_tracks(manifest))  # before a gallery is made
-    with open_gallery(gallery, encoder, engine=engine, threads=threads, images=images, make=True) as opened:
+    with open_gallery(gallery, source, engine=engine, threads=threads, images=images, make=True) as opened:
         found = run_observe(manifest, opened, views=views, keep=keep, threshold=threshold)
     people = len({sighting.identity for sighting in found})
     new = sum(sighting.new for sighting in found)

@@ -9,6 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from passerby.evaluation.p_values import shown_p_value
+
+_P_VALUES = ("p", "p-value")
+"""Headings of columns with p-values."""
+
 
 def is_first_process() -> bool:
     """Whether this process prints: of several that torchrun started, the first one does."""
@@ -57,7 +62,7 @@ def table(rows: Sequence[Mapping[str, Any]], *, empty: str) -> str:
     """
     if not rows:
         return empty
-    cells = [{heading: _cell(value) for heading, value in row.items()} for row in rows]
+    cells = [{heading: _cell(heading, value) for heading, value in row.items()} for row in rows]
     columns = [heading for heading in cells[0] if any(row[heading] for row in cells)]
     widths = {c: max(len(c), *(len(row[c]) for row in cells)) for c in columns}
     right = {c for c in columns if all(isinstance(row[c], (int, float)) or row[c] is None for row in rows)}
@@ -67,7 +72,9 @@ def table(rows: Sequence[Mapping[str, Any]], *, empty: str) -> str:
     )
 
 
-def _cell(value: Any) -> str:
+def _cell(heading: str, value: Any) -> str:
+    if heading in _P_VALUES:
+        return shown_p_value(value)
     if value is None or value is False or value in ("", (), [], {}):
         return ""
     if value is True:

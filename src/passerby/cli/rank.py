@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from passerby.cli.evaluation_flags import Score, ScoreFlags, given_for
+from passerby.cli.input_files import check_there
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import Json
 from passerby.cli.vector_flags import GalleryFile, QueryFile, VectorFlags
@@ -53,11 +54,13 @@ def rank(
         out: Write all ranked lists to this CSV file.
         json: see `Json`.
     """
+    check_there("a run", run)
+    vectors = source.read_pair(query, gallery)
+    learned = _learned(similarity, run)
+    mixed = mixed_with_neighbors(*vectors, expand_queries, augment_gallery, alpha)
     from passerby.evaluation.evaluate import rules_for
     from passerby.evaluation.rank import rank as run_rank
 
-    learned = _learned(similarity, run)
-    mixed = mixed_with_neighbors(*source.read_pair(query, gallery), expand_queries, augment_gallery, alpha)
     settings = given_for(evaluation, rules_for(mixed[0], mixed[1]))
     ranked = run_rank(mixed[0], mixed[1], top=top, similarity=learned, **settings)
     if ranked.report is not None:

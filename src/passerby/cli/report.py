@@ -41,15 +41,16 @@ def report(
         reading: How to read a model file that does not describe itself.
         json: see `Json`.
     """
-    from passerby.report.report import report as write_report
-
+    source = source_of(encoder, reading)
     seen = None
     if gallery is not None:
         with open_gallery(gallery, read_only=True) as opened:
             seen = opened.sightings()
     dataset = data.load(encoder)
+    from passerby.report.report import report as write_report
+
     written = write_report(
-        source_of(encoder, reading),
+        source,
         dataset,
         out,
         sightings=seen,

@@ -20,9 +20,9 @@ def score(
     json: Json = False,
 ) -> None:
     """The scores mAP, CMC and mINP of anyone's vectors, without ranked lists."""
+    vectors = source.read_pair(query, gallery)
     from passerby.evaluation.evaluate import remarks_on, rules_for
     from passerby.evaluation.evaluate import score as run_score
 
-    vectors = source.read_pair(query, gallery)
     report = run_score(*vectors, **given_for(evaluation, rules_for(*vectors)))
     show(replace(report, notes=(*report.notes, *remarks_on(*vectors, report))), as_json=json)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
+from passerby.cli.input_files import check_there
 from passerby.cli.shared_parameters import Engine, GalleryEncoder, GalleryLocation, Threads
 
 
@@ -45,11 +46,15 @@ def serve(
         webhooks: JSON file that says where new sightings are sent.
         audit_reads: Which readings are written to the audit; everything: names and history, too.
     """
+    source = source_of(encoder, reading)
+    check_there("API keys (`passerby keys add` makes them)", keys)
+    check_there("a certificate and its key, in PEM", tls_certificate, tls_key)
+    check_there("webhooks", webhooks)
     from passerby.service import serve as run_serve
 
     run_serve(
         gallery,
-        source_of(encoder, reading),
+        source,
         host=host,
         port=port,
         keys=keys,

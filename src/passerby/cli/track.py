@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
+from passerby.cli.input_files import check_there
 from passerby.cli.output import show
 from passerby.cli.setting_flags import flags_of, given
 from passerby.cli.shared_parameters import Engine, Json, Threads
@@ -67,16 +68,25 @@ def track(
         json: see `Json`.
     """
     from passerby.config.tracking import tracking_settings
+    from passerby.tracking.films import is_folder
+
+    for film in films:
+        is_folder(film)  # refuses what does not exist
+    source, settings = source_of(encoder, reading), tracking_settings(None, given(tracking))
+    true_files, files = by_film(truth, "--truth"), by_film(boxes, "--boxes")
+    check_there("a file of boxes", *paths_of(files), *paths_of(true_files))
+    check_there("a detector", detector)
+    check_there("a calibration", calibration)
+    check_there("travel times", settings.travel_times)
     from passerby.models.engines.choice import pick_encoder
     from passerby.tracking.track import track as track_films
     from passerby.tracking.tracklet_calibration import read_calibration
 
-    true_files = by_film(truth, "--truth")
     result = track_films(
         films,
-        encoder=pick_encoder(source_of(encoder, reading), engine, threads=threads)[0],
+        encoder=pick_encoder(source, engine, threads=threads)[0],
         detector=detector,
-        boxes=by_film(boxes, "--boxes") or None,
+        boxes=files or None,
         cameras=cameras or None,
         starts=starts or None,
         out=out,
@@ -85,11 +95,16 @@ def track(
         first_frame=first_frame,
         film_out=film_out,
         thumbnails=thumbnails,
-        settings=tracking_settings(None, given(tracking)),
+        settings=settings,
     )
     report = result.evaluate(true_files, first_frame=first_frame) if true_files else None
     values = {**result.to_dict(), **({"truth": report.to_dict()} if report else {})}
     show(values, as_json=json, text=str(result) if report is None else f"{result}\n{report}")
+
+
+def paths_of(files: dict[str, str] | list[str]) -> list[str]:
+    """The files of `by_film`."""
+    return list(files.values()) if isinstance(files, dict) else files
 
 
 def by_film(given: Sequence[str], flag: str) -> dict[str, str] | list[str]:

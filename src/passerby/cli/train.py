@@ -59,15 +59,21 @@ def train(
     config = with_overrides(plain, changes, where=f"recipe {recipe}") if changes else plain
     if no_import_paths:
         refuse_import_paths(config)
-    from passerby.data.dataset_of_config import HOW_TO_NAME
+    from passerby.data.dataset_of_config import HOW_TO_NAME, check_place
 
     if not config.data.named:
         raise UsageError(
             f"train on what? The recipe {recipe} names no data: {HOW_TO_NAME} (`passerby demo` draws its own)"
         )
+    folder = out or default_folder(config)
+    if not (folder / "config.toml").exists():  # an interrupted run has its weights, and knows where its data are
+        from passerby.training.fitting import check_files
+
+        check_files(config, resumes=False)
+        check_place(config.data)
     from passerby.training.trainer import train as run_train
 
-    run = run_train(config, out=out or default_folder(config))
+    run = run_train(config, out=folder)
     show(
         {"run": str(run.path), "metrics": run.metrics},
         as_json=json,

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
+from passerby.cli.input_files import check_there
 from passerby.cli.open_gallery import open_gallery
 from passerby.cli.output import plain
 from passerby.cli.setting_flags import given
@@ -80,12 +81,16 @@ def watch(
         raise UsageError("--far does nothing beside --threshold: give one of the two")
     from passerby.config.tracking import watching_settings
     from passerby.tracking.films import is_folder
+
+    is_folder(source)  # before a gallery is made
+    chosen = watching_settings(None, given(tracking))
+    encoding = source_of(encoder, reading)
+    check_there("a file of boxes", boxes)
+    check_there("a detector", detector)
     from passerby.tracking.watch import WatchCounts
     from passerby.tracking.watch import watch as watch_film
 
-    is_folder(source)  # before a gallery is made
-    chosen, counts = watching_settings(None, given(tracking)), WatchCounts()
-    encoding = source_of(encoder, reading)
+    counts = WatchCounts()
     with (
         open_gallery(
             gallery, encoding, engine=engine, threads=threads, make=True, far=far, override_far=True

@@ -27,6 +27,7 @@ class DistillationConfig(Settings):
     """Learn the vectors of a stronger encoder beside the labels (see `passerby.losses.distillation`)."""
 
     vectors: Path | None = None
-    """Parquet file with its vectors of the training images, from `passerby embed TEACHER --parts train`; none: off."""
+    """Parquet file with its vectors of the training images, from `passerby embed TEACHER --parts train`, or the folder
+    that it makes with `--views N`, of N views of each image, which are then what the training shows; none: off."""
     weight: float = Field(4.0, gt=0.0)
     """Factor of the term in the total; the default was chosen on held-out identities of Market-1501."""

@@ -39,8 +39,8 @@ class Draw:
     box: Int64
     color: Float32
 
-    def part(self, own: slice) -> Draw:
-        """The choices of some of the images."""
+    def part(self, own: slice | Int64) -> Draw:
+        """The choices of some of the images: a range of them, or those at positions [m]."""
         return Draw(self.place[own], self.box[own], self.color[own])
 
 
@@ -82,7 +82,10 @@ class Augmenter:
         Returns:
             float32 [B, 3, height, width] on the same device, normalised, channels-last.
         """
-        draw = self.draw(len(images), generator_seed, rank=rank, world_size=world_size)
+        return self.change(images, self.draw(len(images), generator_seed, rank=rank, world_size=world_size))
+
+    def change(self, images: Tensor, draw: Draw) -> Tensor:
+        """As `__call__`, with choices that were drawn already."""
         size = (self.input.height, self.input.width)
         if images.shape[2:] != self.source:
             images = resize_batch(images, *self.source)

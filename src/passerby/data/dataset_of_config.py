@@ -40,6 +40,22 @@ def load_configured(config: DataConfig, *, run: Path | None = None) -> ReIDDatas
     return load_dataset(found.name, found.root, split=found.split, **arguments)
 
 
+def check_place(config: DataConfig) -> None:
+    """Refuse data that are not where the settings say, without reading those that are.
+
+    Raises:
+        UsageError: no dataset is named.
+        DataError: as for `load_dataset`.
+    """
+    found = with_absolute_paths(config)
+    known = all(table_name(part) for part in re.split(r"[+:]", found.name))
+    place = found.root if known else Path(found.name)
+    if not known and found.root is not None and not found.name.lower().endswith(_MANIFESTS):
+        place = found.root / found.name
+    if found.name != "synthetic" and (place is None or not place.expanduser().exists()):
+        load_configured(config)  # which says what is missing
+
+
 HOW_TO_NAME = (
     "name them with --data.name NAME and --data.root FOLDER (`passerby data list`), --data.name MANIFEST.csv, or "
     "--data.name FOLDER with one folder a person"

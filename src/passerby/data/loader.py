@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -32,15 +31,6 @@ from passerby.data.augment import Augmenter, Draw
 from passerby.data.sampling.sampler import Sampler
 from passerby.images.cache import ImageStore
 from passerby.images.decode import decoding_threads
-
-
-class SeedOfBatch(TypedDict):
-    """Arguments of `Augmenter` that say which random changes a batch gets."""
-
-    generator_seed: tuple[int, ...]
-    rank: int
-    world_size: int
-
 
 _PIECE = 8  # images that a thread decodes before it augments them
 
@@ -72,6 +62,8 @@ class TrainLoader:
         sampler: which images form a batch (see `passerby.data.sampling.sampler`).
         augmenter: random changes; seeded by (seed, epoch, step) for the global batch, so that nothing depends on
             threads, nor on how many processes share the batch.
+        views: random changes of all images, drawn beforehand; epoch e takes the (e modulo their number)-th. None: other
+            ones at every look.
         seed: the run's seed.
         rank: this process.
         world_size: how many processes share each batch.
@@ -87,6 +79,7 @@ class TrainLoader:
         sampler: Sampler,
         augmenter: Augmenter,
         *,
+        views: Sequence[Draw] | None = None,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
@@ -98,6 +91,7 @@ class TrainLoader:
         self.camids = np.asarray(camids, np.int64)
         self.sampler = sampler
         self.augmenter = augmenter
+        self.views = views
         self.seed, self.rank, self.world_size = seed, rank, world_size
         self.device = torch.device(device)
         self.prefetch = prefetch
@@ -144,12 +138,12 @@ class TrainLoader:
             images = pinned.permute(0, 3, 1, 2)
         elif (self.store.height, self.store.width) == self.augmenter.source:
             out = self._buffers.take((len(indices), *size, 3))
-            self._fill(indices, self.augmenter.draw(len(indices), **self._seed_of(epoch, step)), out)
+            self._fill(indices, self._draw(epoch, step, indices), out)
             images = torch.from_numpy(out).permute(0, 3, 1, 2)
             del out  # the tensor alone keeps the buffer from being used again
         else:
             stored = torch.from_numpy(self.store.fetch(indices)).permute(0, 3, 1, 2)
-            images = self.augmenter(stored, **self._seed_of(epoch, step))
+            images = self.augmenter.change(stored, self._draw(epoch, step, indices))
         labels, camids = self.labels[indices], self.camids[indices]
         return Batch(images, torch.from_numpy(labels), torch.from_numpy(indices), torch.from_numpy(camids))
 
@@ -177,15 +171,18 @@ class TrainLoader:
             return batch
         images = batch.images.to(self.device, non_blocking=True)
         labels = self._pinned_labels(batch.labels).to(self.device, non_blocking=True)
-        return Batch(self.augmenter(images, **self._seed_of(epoch, step)), labels, batch.indices, batch.camids)
+        draw = self._draw(epoch, step, batch.indices.numpy())
+        return Batch(self.augmenter.change(images, draw), labels, batch.indices, batch.camids)
 
     def _pinned_labels(self, labels: Tensor) -> Tensor:
         return labels.pin_memory() if self.device.type == "cuda" else labels
 
-    def _seed_of(self, epoch: int, step: int) -> SeedOfBatch:
-        """What decides the random changes of a batch."""
+    def _draw(self, epoch: int, step: int, indices: Int64) -> Draw:
+        """The random changes of a batch."""
+        if self.views is not None:
+            return self.views[epoch % len(self.views)].part(indices)
         seed = (self.seed, epoch, step, 0)
-        return {"generator_seed": seed, "rank": self.rank, "world_size": self.world_size}
+        return self.augmenter.draw(len(indices), seed, rank=self.rank, world_size=self.world_size)
 
 
 # References that count for an array which only a list holds. A tensor made from it, whose memory it is, holds one more

@@ -44,7 +44,10 @@ MOST_ROWS = 5_000_000
 _ROWS_AT_ONCE = 10_000
 _LONGEST_CELL = 5_000  # bytes
 FROM_ZERO = "pid counts from 0: person numbers are larger by one here, because 0 stands for distractors"
-OUTSIDE = "absolute paths that leave {root}: {n:,} images (outside_root=False refuses them)"
+OUTSIDE = (
+    "images that the manifest names by absolute paths outside {root}: {n:,} (they are read; to refuse them, where a "
+    "manifest is somebody else's: outside_root=False)"
+)
 ONE_IN_WRITINGS = "{what} in several writings, each taken as one: {examples}"
 NOBODY = "images of pid {pid} in the gallery, {what} and so of nobody who is asked for: {n:,}"
 
@@ -102,7 +105,7 @@ def read_manifest(
         raise DataError(f"{file}: the manifest has no rows")
     _check_twice(rows)
     outside = 0 if outside_root else _check_inside(rows, base, absolute=outside_root is None)
-    notes = [OUTSIDE.format(n=outside, root=base)] if outside else []
+    notes = [OUTSIDE.format(n=outside, root=base.resolve())] if outside else []
     if verify:
         _check_files(rows)
     has_split = any(row.part for row in rows)

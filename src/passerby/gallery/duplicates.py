@@ -15,6 +15,7 @@ from passerby.array_types import Float64, Int64
 from passerby.evaluation.open_set.impostor_distances import ImpostorDistances
 from passerby.evaluation.open_set.impostor_fit import LEAST_PEOPLE
 from passerby.evaluation.open_set.impostor_tail import fit_tail
+from passerby.evaluation.p_values import p_value_words
 from passerby.gallery.calibration import Calibrator
 from passerby.gallery.pair_judgements import judged_pairs
 from passerby.gallery.repeated_pictures import SAME_PICTURE
@@ -44,7 +45,7 @@ class DuplicatePair:
     p_value: float
 
     def __str__(self) -> str:
-        return f"{self.identity} and {self.other}: distance {self.distance:.4f}, p {self.p_value:.2g}"
+        return f"{self.identity} and {self.other}: distance {self.distance:.4f}, {p_value_words(self.p_value)}"
 
 
 def find_duplicates(store: Store, calibrator: Calibrator) -> list[DuplicatePair]:

@@ -19,6 +19,7 @@ from passerby.gallery.images_or_vectors import (
     unit_vectors,
 )
 from passerby.gallery.stores.protocol import Store
+from passerby.models.encoder_names import known_name, name_of, with_fingerprint
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,16 @@ class EncoderVectors:
     def _check_encoder(self) -> None:
         settings, location = self._store.settings(), self._store.location
         if self._fingerprint and settings.fingerprint and self._fingerprint != settings.fingerprint:
+            made_by = known_name(settings.fingerprint)
+            given = name_of(getattr(self._encoder, "provenance", {}), self._fingerprint)
+            own = made_by or "the run or model file that made it (a run's encoder.json has its fingerprint)"
             raise GalleryError(
-                f"{location}: a gallery of the encoder {settings.fingerprint!r}, opened with the encoder "
-                f"{self._fingerprint!r}: their vectors cannot be compared; open it with its own encoder, or enrol the "
-                "images anew in a new gallery"
+                f"{location}: made with the encoder {with_fingerprint(made_by, settings.fingerprint)}, opened with the "
+                f"encoder {with_fingerprint(given, self._fingerprint)}: their vectors cannot be compared. Open it with "
+                f"{own}, or enrol the images anew in a new gallery"
             )
         if self._encoder is not None and settings.dim not in (0, self._encoder.dim):
             raise GalleryError(
-                f"{location}: holds vectors of {settings.dim} numbers; the encoder gives {self._encoder.dim}"
+                f"{location}: holds vectors of {settings.dim} numbers; the encoder gives {self._encoder.dim}. Open it "
+                "with the encoder that made them, or enrol the images anew in a new gallery"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from passerby.evaluation.p_values import p_value_words
 from passerby.gallery.times import show_time
 from passerby.gallery.verdict_rule import Basis
 
@@ -115,7 +116,7 @@ class Identification:
         """The p-value in words; "" where there is none."""
         if self.p_value is None or not self.matches:
             return ""
-        return f"p = {self.p_value:.2g}: {in_words(self.p_value)}"
+        return f"{p_value_words(self.p_value)}: {in_words(self.p_value)}"
 
     def __iter__(self) -> Iterator[Match]:
         return iter(self.matches)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -104,6 +105,19 @@ class TrackingResult:
         """Identities with at least one tracklet that is good enough."""
         return len(np.unique(self.identities[self.decided]))
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the films' cameras, sorted."""
+        return tuple(sorted({film.camera for film in self.films}))
+
+    def people_seen_by(self, cameras: int) -> int:
+        """How many of the `people` were seen by so many cameras or more."""
+        seen_by = Counter(
+            identity
+            for identity, _ in {(int(i), t.camera) for i, t in zip(self.identities, self.tracklets, strict=True)}
+        )
+        return sum(seen_by[identity] >= cameras for identity in np.unique(self.identities[self.decided]).tolist())
+
     def evaluate(
         self,
         truth: Mapping[str, str | os.PathLike[str]] | Sequence[str | os.PathLike[str]],
@@ -137,6 +151,8 @@ class TrackingResult:
         """Counts as plain values."""
         return {
             "people": self.people,
+            "people_seen_by_all_cameras": self.people_seen_by(len(self.cameras)),
+            "cameras": list(self.cameras),
             "identities": len(np.unique(self.identities)),
             "tracklets": len(self.tracklets),
             "undecided_tracklets": int((~self.decided).sum()),
@@ -165,8 +181,9 @@ class TrackingResult:
         undecided = int((~self.decided).sum())
         others = len(np.unique(self.identities)) - self.people
         lines = [
-            f"{self.people:,} people in {len(self.films)} film(s): {len(self.tracklets):,} tracklets, {undecided:,} of "
-            "them not good enough to say" + (f" ({others:,} more identities are made of these alone)" if others else "")
+            f"{self.people:,} people in {len(self.films)} film(s){self._seen_by_several()}: {len(self.tracklets):,} "
+            f"tracklets, {undecided:,} of them not good enough to say"
+            + (f" ({others:,} more identities are made of these alone)" if others else "")
         ]
         for film in self.films:
             rows = film.rows
@@ -178,6 +195,17 @@ class TrackingResult:
             lines += [f"    {note}" for note in film.notes]
         lines += [f"  {note}" for note in self.notes]
         return "\n".join([*lines, *([f"written to {self.folder}"] if self.folder else [])])
+
+    def _seen_by_several(self) -> str:
+        count = len(self.cameras)
+        if count < 2:
+            return ""
+        if count == 2:
+            return f", {self.people_seen_by(2):,} of them seen by both cameras"
+        return (
+            f", {self.people_seen_by(count):,} of them seen by all {count} cameras and {self.people_seen_by(2):,} by "
+            "two or more"
+        )
 
 
 def identity_rows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -16,12 +16,12 @@ from passerby.config.tracking import TrackingSettings, tracking_settings
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, DataError
 from passerby.models.encoder import Encoder, load_encoder
-from passerby.progress import ProgressBar, progress_bar
+from passerby.progress import ProgressBar, duration, progress_bar
 from passerby.tracking.boxes.reading import read_boxes
 from passerby.tracking.camera_means import check_camera_statistics, join_people
 from passerby.tracking.detectors.detector import Detector, load_detector
 from passerby.tracking.film_tracks import FilmTracks, follow_film
-from passerby.tracking.films import film_info, is_folder, picture_size
+from passerby.tracking.films import FilmInfo, film_info, is_folder, picture_size
 from passerby.tracking.result import TrackedFilm, TrackingResult, fill_gaps, identity_rows
 from passerby.tracking.tracklet_calibration import TrackletCalibration, find_calibration
 from passerby.tracking.tracklets import make_tracklets
@@ -97,8 +97,11 @@ def track(
     files = _boxes_of_films(sources, names, boxes, first_frame)
     infos = [film_info(source, rate=chosen.rate) for source in sources]
     followed: list[FilmTracks] = []
-    with progress_bar("tracking", sum(info.frames or 0 for info in infos), quiet=not progress) as bar:
+    counts = [info.frames for info in infos]
+    total = None if None in counts else sum(count or 0 for count in counts)
+    with progress_bar("tracking", total, quiet=not progress) as bar:
         for place, (source, name) in enumerate(zip(sources, names, strict=True)):
+            bar.rename(f"tracking {Path(source).name}" + (f", film {place + 1}/{len(infos)}" if len(infos) > 1 else ""))
             followed.append(
                 follow_film(
                     source,
@@ -109,7 +112,7 @@ def track(
                     boxes=files[place],
                     start=0.0 if starts is None else float(starts[place]),
                     thumbnails=thumbnails,
-                    advance=_advance(bar),
+                    advance=_advance(bar, infos[place]),
                 )
             )
             if any(note.startswith("interrupted") for note in followed[-1].notes):
@@ -118,8 +121,17 @@ def track(
     return result if out is None else write_result(result, Path(out), films=film_out, progress=progress)
 
 
-def _advance(bar: ProgressBar) -> Any:
-    return lambda frames: bar.advance(frames)
+def _advance(bar: ProgressBar, film: FilmInfo) -> Callable[[int], None]:
+    """Counts frames, and says where in the film they are."""
+    length = "" if film.frames is None else f" of {duration(film.frames / film.rate)}"
+    seen = 0
+
+    def advance(frames: int) -> None:
+        nonlocal seen
+        seen += frames
+        bar.advance(frames, f"at {duration(seen / film.rate)}{length}")
+
+    return advance
 
 
 def _camera_names(sources: Sequence[Film], cameras: str | Sequence[str] | None) -> list[str]:

@@ -99,7 +99,7 @@ def training_display(config: Config, steps: Sequence[int], *, epoch: int, step: 
         quiet: no bar.
     """
     total, done = work_of(config, steps), work_of(config, steps, until=(epoch, step))
-    with progress_bar(f"train {config.name}", total, done=done, quiet=quiet, counted=False) as bar:
+    with progress_bar(f"train {config.name}", total, done=done, quiet=quiet, counted=False, lines=False) as bar:
         yield Display(bar, config, steps, epoch, step)
 
 

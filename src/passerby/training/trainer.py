@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -31,6 +31,7 @@ from passerby.models.hub import file_of_model
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
 from passerby.progress import duration
+from passerby.training.allocator import freed_memory_kept
 from passerby.training.batch_requirements import check_batch_norm, warn_of_copies, warn_of_idle_terms
 from passerby.training.checkpoint import (
     FILE_NAME,
@@ -112,6 +113,7 @@ def train(
     with (
         Interruption() as stopped,
         cpu_threads(config.run.threads),
+        freed_memory_kept() if device.type == "cpu" else nullcontext(),
         distributed.processes(device, timeout_minutes=config.run.timeout_minutes),
         _log_of_the_first_process(),
     ):
@@ -186,7 +188,7 @@ def _train(
         warn_of_copies(labels, config.sampler)
     teacher = None
     if config.distillation.vectors is not None:
-        teacher = read_teacher(config.distillation.vectors, training.train).to(device)
+        teacher = read_teacher(config.distillation.vectors, training.train, config.augment, device)
 
     # ---- 3. Model, objective, optimiser ------------------------------------------------------------------------
     torch.manual_seed(config.run.seed)
@@ -204,7 +206,7 @@ def _train(
         config.objective,
         num_ids=len(pids),
         dim=model.widths,
-        teacher_dim=0 if teacher is None else teacher.shape[1],
+        teacher_dim=0 if teacher is None else teacher.dim,
         teacher_weight=config.distillation.weight,
     ).to(device)
     if begin is not None and saved is None:
@@ -279,9 +281,13 @@ def _train(
             size = config.input.model_copy(update={"height": height, "width": width})
             if loader is None or loader.augmenter.input != size:
                 augmenter = Augmenter(config.augment, size)
+                paths = [s.path for s in training.train]
+                views = None
+                if teacher is not None and teacher.views is not None:
+                    views = [teacher.views.draw(paths, view, size) for view in range(teacher.views.count)]
                 loader = TrainLoader(
                     ImageStore(
-                        [s.path for s in training.train],
+                        paths,
                         *augmenter.source,
                         cache=size.cache,
                         cache_dir=size.cache_dir,
@@ -292,6 +298,7 @@ def _train(
                     camids,
                     sampler,
                     augmenter,
+                    views=views,
                     seed=config.run.seed,
                     rank=distributed.rank(),
                     world_size=distributed.world_size(),
@@ -329,7 +336,7 @@ def _train(
                 )
                 # Dropout is seeded at every step: it is the same after a resume.
                 seed = (config.run.seed, epoch, step, distributed.rank())
-                taught = None if teacher is None else teacher[batch.indices.to(device, non_blocking=True)]
+                taught = None if teacher is None else teacher.of(epoch, batch.indices)
                 losses.record(backpropagate(batch.images, batch.labels, taught, seed=seed))
                 if config.optimizer.clip_norm:
                     scaler.unscale_(optimizer)

@@ -11,7 +11,7 @@ import passerby as pb
 from passerby.cli import run
 from passerby.config import parse_config
 from passerby.errors import EmbeddingError
-from passerby.evaluation.open_set.calibration import calibrate_on_people
+from passerby.evaluation.open_set.calibration import calibrate_on_people, everybody
 from passerby.models.model import build_model
 from passerby.training.snapshot import snapshot
 
@@ -95,6 +95,23 @@ def test_few_people_and_a_low_rate_are_noted_with_their_meaning() -> None:
     assert any("6 people cannot show a FAR of 5.00%" in note and "20 or more show it" in note for note in few.notes)
     many = calibrate_on_people(*people_of(0, 60, noise=0.1), far=0.05)
     assert not any("only" in note or "DIR" in note or "cannot show" in note for note in many.notes)
+
+
+def test_a_fine_tuned_encoder_is_not_advised_to_be_fine_tuned(place: Path, tmp_path: Path) -> None:
+    """Whoever has just done so needs another advice: more images, or more to begin with."""
+    (low,) = [note for note in calibrate_on_people(*people_of(0, 6, noise=3.0), far=0.05).notes if "DIR" in note]
+    assert "passerby train finetune" in low
+    config = parse_config({"input": {"height": 32, "width": 16}, "model": {"backbone": "tiny:osnet_x0_25"}}, where="t")
+    snapshot(build_model(config.model), None, config, {"recipe": "finetune"}).save(tmp_path / "encoder")
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        path = tmp_path / "people" / f"person {i // 3}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (32, 16, 3), dtype=np.uint8)).save(path)
+    found = pb.calibrate(tmp_path / "encoder", everybody(pb.load_dataset(tmp_path / "people")), far=0.05)
+    (low,) = [note for note in found.notes if "DIR" in note]
+    assert "finetune" not in low
+    assert low.endswith("or a stronger encoder to begin with (`passerby hub list`), help with both")
 
 
 def test_nobody_twice(place: Path, tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import pytest
 from tests.contracts.galleries import people
 
 from passerby.cli import run
+from passerby.cli.output import plain, table
+from passerby.gallery.duplicates import DuplicatePair
 from passerby.gallery.gallery import Gallery
-from passerby.gallery.result_types import in_words
+from passerby.gallery.result_types import Identification, Match, in_words
 from passerby.models.sources import EncoderSource
 
 CROWD = people(60, 5, seed=3, spread=0.12)
@@ -58,8 +60,11 @@ def test_setting_the_rate(path: str, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_bare_model_file_is_read_by_its_flags(
-    path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("net.pth", "a.jpg"):
+        Path(name).touch()
     taken: list[EncoderSource] = []
     monkeypatch.setattr("passerby.cli.open_gallery._encoder", lambda source, *_: taken.append(source))
     said(capsys, "gallery", "calibration", path, "--encoder", "net.pth", "--backbone", "osnet_x0_25")
@@ -104,6 +109,16 @@ def test_an_answer_has_the_p_value_in_words(path: str) -> None:
 )
 def test_p_values_in_words(p_value: float, words: str) -> None:
     assert in_words(p_value).startswith(words)
+
+
+def test_p_values_below_a_thousandth_are_shown_as_such() -> None:
+    rows = [{"image": "a.jpg", "p-value": 9.969e-05}, {"image": "b.jpg", "p-value": 0.1084}]
+    assert table(rows, empty="").splitlines()[1:] == ["a.jpg  < 0.001", "b.jpg     0.11"]
+    pair = DuplicatePair("ann", "bob", 0.01, 9.969e-05)
+    assert str(pair) == "ann and bob: distance 0.0100, p < 0.001"
+    near = Identification((Match("ann", 0.1, None, None, 1),), 0.5, 1, p_value=9.969e-05)
+    assert near.likelihood.startswith("p < 0.001: of 10,000 people who are not enrolled, about 1")
+    assert plain(pair)["p_value"] == 9.969e-05
 
 
 def test_comparison_is_shown_set_and_undone(path: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from tests.contracts.galleries import TinyEncoder, picture
 from passerby.cli import run
 from passerby.gallery.gallery import Gallery
 
-ENCODER = ["--encoder", "tiny"]
+ENCODER = ["--encoder", "hub:tiny"]
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,14 @@ from passerby.config import Config
 DATA = ["--data.name", "market1501", "--data.root", "somewhere"]
 
 
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the commands name is there, and is not read."""
+    monkeypatch.chdir(tmp_path)
+    Path("somewhere").mkdir()
+    Path("w.pth").touch()
+
+
 class Trained:
     """Stands in for a run."""
 

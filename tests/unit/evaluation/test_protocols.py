@@ -80,6 +80,17 @@ BAD = [
 ]
 
 
+def test_query_and_gallery_in_exchanged_places_are_pointed_out() -> None:
+    """Distractors among the queries and none in the gallery; not where the gallery has some, too."""
+    vectors, pids = line(0, 1, 2, 3), [1, 2, 0, -1]
+    hint = r"; the gallery of 2 has none, the 4 queries have 2: are query and gallery exchanged\?"
+    with pytest.raises(EmbeddingError, match=hint):
+        pb.evaluate_embeddings(vectors, line(0, 1), pids, [1, 2])
+    with pytest.raises(EmbeddingError, match="queries need positive person ids") as refused:
+        pb.evaluate_embeddings(vectors, line(0, 1), pids, [1, 0])
+    assert "exchanged" not in str(refused.value)
+
+
 @pytest.mark.parametrize(("change", "error", "message"), BAD)
 def test_bad_input_is_named(change: dict[str, Any], error: type[Exception], message: str) -> None:
     arguments: dict[str, Any] = {

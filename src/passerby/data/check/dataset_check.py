@@ -78,7 +78,7 @@ def check_dataset(
         raise DataError(f"{benchmark}: give root, the folder to be checked")
     else:
         rows, parts, dataset = _benchmark(benchmark, Path(root).expanduser(), arguments, findings)
-    _files_beside(parts, findings)
+    _files_beside(parts, findings, chosen=benchmark is None and Path(name).expanduser().is_file())
     facts = inspect_images(_paths(parts), progress=progress, bits=bits) if images else {}
     if facts:
         _pixels(facts, findings)
@@ -199,8 +199,14 @@ def _without_match(dataset: ReIDDataset) -> list[str]:
     return [str(s.path) for s in units if not cameras.get(s.pid, set()) - {s.camid}]
 
 
-def _files_beside(parts: _Parts, findings: _Findings) -> None:
-    """Double extensions, what operating systems leave behind, and files that nobody reads."""
+def _files_beside(parts: _Parts, findings: _Findings, *, chosen: bool) -> None:
+    """Double extensions, what operating systems leave behind, and files that nobody reads.
+
+    Args:
+        parts: of the dataset.
+        findings: where they go.
+        chosen: a manifest names the images, so that others beside them are left out on purpose.
+    """
     paths = _paths(parts)
     double = sum(is_image_name(path.stem) for path in paths)
     if double:
@@ -215,6 +221,10 @@ def _files_beside(parts: _Parts, findings: _Findings) -> None:
             path = os.path.join(folder, name)
             if path not in known and os.path.isfile(path):
                 (litter if is_litter(name) else others).append(path)
+    if chosen:
+        if others:
+            findings.tell(f"beside the images, not in the manifest and not read: {number_of(len(others), 'file')}")
+        return
     if litter:
         findings.warn(f"left by an operating system, ignored: {number_of(len(litter), 'file')}, {some(sorted(litter))}")
     if others and not any(words.startswith(NOT_READ) for words in findings.warnings):  # the reader has named them

@@ -133,7 +133,7 @@ def evaluate_embeddings(
     protocol = chosen.protocol or "market1501"
     check_settings(chosen, protocol, device)
     inputs = check_inputs(query_vectors, gallery_vectors, query_pids, gallery_pids, query_camids, gallery_camids)
-    _check_query_pids(inputs.query_pids)
+    _check_query_pids(inputs.query_pids, inputs.gallery_pids)
     weights = (
         check_weights(query_weights, len(inputs.query), "query_weights", protocol, chosen.pooling),
         check_weights(gallery_weights, len(inputs.gallery), "gallery_weights", protocol, chosen.pooling),
@@ -180,12 +180,18 @@ def check_settings(settings: EvaluationSettings, protocol: str, device: str | No
     check_device(device)
 
 
-def _check_query_pids(pids: Int64) -> None:
+def _check_query_pids(pids: Int64, gallery_pids: Int64) -> None:
     if (pids <= 0).any():
         row = int(np.argmax(pids <= 0))
+        exchanged = ""
+        if (gallery_pids > 0).all():
+            exchanged = (
+                f"; the gallery of {len(gallery_pids):,} has none, the {len(pids):,} queries have "
+                f"{int((pids <= 0).sum()):,}: are query and gallery exchanged?"
+            )
         raise EmbeddingError(
             f"query_pids: row {row} is {pids[row]}; queries need positive person ids "
-            "(0 is a distractor and -1 junk, and both belong to the gallery)"
+            f"(0 is a distractor and -1 junk, and both belong to the gallery){exchanged}"
         )
 
 

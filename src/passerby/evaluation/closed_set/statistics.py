@@ -11,6 +11,7 @@ import numpy as np
 from passerby.array_types import Float64, Int64
 from passerby.errors import ConfigError, EmbeddingError, unknown_name
 from passerby.evaluation.closed_set.result import PerQuery, Report
+from passerby.evaluation.p_values import p_value_words
 
 UNITS = ("query", "identity")
 _FIGURES: dict[str, Callable[[PerQuery], Float64]] = {
@@ -81,7 +82,7 @@ class PairedTest:
     def __str__(self) -> str:
         return (
             f"{self.figure} differs by {self.difference:+.4f} ({self.low:+.4f} to {self.high:+.4f}), "
-            f"p = {self.p_value:.2g}; "
+            f"{p_value_words(self.p_value)}; "
             f"better on {self.better:,} and worse on {self.worse:,} of {self.queries:,} queries (by {self.unit})"
         )
 

@@ -25,7 +25,7 @@ from passerby.evaluation.open_set.encoder_impostor_laws import (
     stored_laws,
 )
 from passerby.evaluation.open_set.enrolment import enroll, half_of
-from passerby.evaluation.open_set.error_rates import SIZES
+from passerby.evaluation.open_set.error_rates import SIZES, check_calibration
 from passerby.evaluation.open_set.impostor_distances import pseudo_tracklets
 from passerby.evaluation.open_set.nearest_identities import LabelledVectors
 from passerby.evaluation.open_set.probes import join_scores, search_probes
@@ -34,6 +34,7 @@ from passerby.models.encoder import save_threshold
 from passerby.models.engines.choice import pick_encoder
 from passerby.version import __version__
 
+_FINETUNING = "finetune"  # the recipe of encoders that have learnt from people of one's own
 _FEW_PEOPLE = 40
 
 
@@ -92,8 +93,9 @@ def calibrate(
     query = embed(model, data.query, batch_size=batch_size, flip=flip, progress=progress)
     gallery = embed(model, data.gallery, batch_size=batch_size, flip=flip, progress=progress)
     threshold = calibrate_on_people(
-        query, gallery, far=far, metric=metric, cameras=data.has_cameras, seed=seed, draws=draws
-    )
+        query, gallery, far=far, metric=metric, cameras=data.has_cameras, seed=seed, draws=draws,
+        finetuned=model.provenance.get("recipe") == _FINETUNING,
+    )  # fmt: skip
     laws = laws_of_people(query, gallery, metric=metric, cameras=data.has_cameras)
     identify = laws.get("identify")
     if identify is not None:
@@ -102,18 +104,6 @@ def calibrate(
     content = threshold.to_dict() | {LAWS: {kind: law.to_list() for kind, law in laws.items()}}
     save_threshold(encoder, _with_provenance(content, data, model.fingerprint, seed))
     return threshold
-
-
-def check_calibration(far: float, draws: int) -> None:
-    """Refuse what no threshold can be chosen for, before any image is read.
-
-    Raises:
-        EmbeddingError: a false accept rate that is no share, or no draw.
-    """
-    if not 0 < far < 1:
-        raise EmbeddingError(f"far: expected a share above 0 and below 1 (0.01 is 1 %), found {far:g}")
-    if draws < 1:
-        raise EmbeddingError(f"draws: expected at least 1, found {draws}")
 
 
 def everybody(data: ReIDDataset) -> ReIDDataset:
@@ -196,6 +186,7 @@ def calibrate_on_people(
     cameras: bool = True,
     seed: int = 0,
     draws: int = 10,
+    finetuned: bool = False,
 ) -> Threshold:
     """Like `calibrate`, from vectors.
 
@@ -207,6 +198,7 @@ def calibrate_on_people(
         cameras: leave out enrolled images of the probe's own person and camera.
         seed: chooses the halves.
         draws: how often the people are halved; the rates are means over the draws.
+        finetuned: the encoder has learnt from people of one's own already: what is advised at low rates.
 
     Raises:
         EmbeddingError: fewer than four people in both.
@@ -228,8 +220,9 @@ def calibrate_on_people(
         probe_pids.append(labels)
         identities.append(count)
     threshold = threshold_of(
-        join_scores(parts), np.concatenate(probe_pids), min(identities), far=far, metric=metric, seed=seed, draws=draws
-    )
+        join_scores(parts), np.concatenate(probe_pids), min(identities), far=far, metric=metric, seed=seed, draws=draws,
+        finetuned=finetuned,
+    )  # fmt: skip
     notes: tuple[str, ...] = (f"means over {draws} draws of who is enrolled",) if draws > 1 else ()
     if len(pids) < _FEW_PEOPLE:
         notes += (

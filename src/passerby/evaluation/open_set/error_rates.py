@@ -5,9 +5,22 @@ from __future__ import annotations
 import math
 
 from passerby.array_types import Float64
+from passerby.errors import EmbeddingError
 
 SIZES = (10, 30, 100, 300)
 """Numbers of enrolled people that an expected false accept rate is given for."""
+
+
+def check_calibration(far: float, draws: int) -> None:
+    """Refuse what no threshold can be chosen for, before any image is read.
+
+    Raises:
+        EmbeddingError: a false accept rate that is no share, or no draw.
+    """
+    if not 0 < far < 1:
+        raise EmbeddingError(f"far: expected a share above 0 and below 1 (0.01 is 1 %), found {far:g}")
+    if draws < 1:
+        raise EmbeddingError(f"draws: expected at least 1, found {draws}")
 
 
 def allowed_errors(rate: float, trials: int) -> int:

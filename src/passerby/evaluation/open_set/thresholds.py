@@ -143,6 +143,7 @@ def threshold_of(
     resamples: int = 1000,
     seed: int = 0,
     draws: int = 1,
+    finetuned: bool = False,
 ) -> Threshold:
     """`calibrate_threshold` on scores that are there already.
 
@@ -157,6 +158,7 @@ def threshold_of(
         seed: likewise.
         draws: how often the same probes are in `scores`, searched among other people each time; the rates are then
             means over the draws.
+        finetuned: the encoder has learnt from people of one's own already: what is advised at low rates.
 
     Raises:
         EmbeddingError: as `calibrate_threshold`; a rate outside 0..1.
@@ -180,19 +182,24 @@ def threshold_of(
         genuine=int(scores.genuine.sum()) // draws,
         identities=identities,
         metric=metric,
-        notes=(*notes_on_rates(len(impostors) // draws, (far,)), *_note_on_dir(point.dir[1])),
+        notes=(*notes_on_rates(len(impostors) // draws, (far,)), *_note_on_dir(point.dir[1], finetuned=finetuned)),
         curve=_curve(scores),
     )
 
 
-def _note_on_dir(rate: float) -> tuple[str, ...]:
+def _note_on_dir(rate: float, *, finetuned: bool) -> tuple[str, ...]:
     """What a low detection and identification rate means to who uses the threshold."""
     if not rate < _LOW_DIR:
         return ()
+    helps = (
+        "more images and people to fine-tune on, or a stronger encoder to begin with (`passerby hub list`), help with "
+        "both"
+        if finetuned
+        else "a better encoder (`passerby train finetune`) helps with both"
+    )
     return (
         f"a DIR of {rate:.2f}: this threshold rejects {1 - rate:.0%} of the pictures of people you know, or takes them "
-        "for somebody else. A larger far accepts more of them, and of the people you do not know; a better "
-        "encoder (`passerby train finetune`) helps with both",
+        f"for somebody else. A larger far accepts more of them, and of the people you do not know; {helps}",
     )
 
 

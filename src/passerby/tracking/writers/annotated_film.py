@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,6 +30,9 @@ def write_annotated_film(
 ) -> None:
     """Decode the film again and write it as H.264 (MPEG-4 where PyAV has none); filled boxes are thin.
 
+    Frames that were not looked at have boxes on straight lines between the two around them that were, of whoever is in
+    both.
+
     Args:
         path: of the new film.
         film: what was found in it.
@@ -51,7 +54,8 @@ def write_annotated_film(
             advance(1)
             if frame.image is None:
                 continue
-            drawn = draw_identities(frame.image, film.rows, by_frame.get(frame.index, []))
+            rows, places = _rows_of_frame(film, by_frame, frame.index)
+            drawn = draw_identities(frame.image, rows, places)
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn[:height, :width]), format="rgb24")
             last = max(last + 1, round(frame.time * _TICKS))  # moments must grow
             picture.pts, picture.time_base = last, Fraction(1, _TICKS)
@@ -64,6 +68,33 @@ def _rows_by_frame(rows: IdentityRows) -> dict[int, list[int]]:
     for row, frame in enumerate(rows.frames.tolist()):
         found.setdefault(frame, []).append(row)
     return found
+
+
+def _rows_of_frame(film: TrackedFilm, by_frame: Mapping[int, list[int]], frame: int) -> tuple[IdentityRows, list[int]]:
+    """Rows to draw into a frame, and their places."""
+    passed = (frame - 1) % film.step
+    if passed == 0:
+        return film.rows, by_frame.get(frame, [])
+    before, after = (by_frame.get(looked_at, []) for looked_at in (frame - passed, frame - passed + film.step))
+    between = _rows_between(film.rows, before, after, passed / film.step)
+    return between, list(range(len(between)))
+
+
+def _rows_between(rows: IdentityRows, before: list[int], after: list[int], share: float) -> IdentityRows:
+    """Boxes of the identities that two frames have in common, at a share of the way from one frame to the other."""
+    later = {int(rows.identities[place]): place for place in after}
+    pairs = [(place, later[int(rows.identities[place])]) for place in before if int(rows.identities[place]) in later]
+    first, second = np.array(pairs, np.int64).reshape(-1, 2).T
+    mixed = [(1 - share) * column[first] + share * column[second] for column in (rows.times, rows.boxes, rows.scores)]
+    return IdentityRows(
+        frames=np.rint((1 - share) * rows.frames[first] + share * rows.frames[second]).astype(np.int64),
+        times=mixed[0],
+        identities=rows.identities[first],
+        boxes=mixed[1].astype(np.float32),
+        scores=mixed[2].astype(np.float32),
+        tracklets=np.full(len(pairs), -1),
+        filled=rows.filled[first] | rows.filled[second],
+    )
 
 
 def draw_identities(image: UInt8, rows: IdentityRows, places: list[int]) -> UInt8:

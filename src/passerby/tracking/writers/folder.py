@@ -71,6 +71,7 @@ def _write_films(place: Path, films: Sequence[TrackedFilm], *, progress: bool) -
     again = [film for film in films if not is_address(film.source)]
     with progress_bar("drawing boxes", sum(film.frames for film in again), quiet=not progress) as bar:
         for film in again:
+            bar.rename(f"drawing boxes, {film.name}")
             path = place / f"{film.name}.annotated.mp4"
             try:
                 write_annotated_film(path, film, advance=bar.advance)

@@ -29,7 +29,7 @@ def write_report_page(path: Path, result: TrackingResult) -> None:
     """
     undecided = int((~result.decided).sum())
     tiles = [
-        Tile("people", f"{result.people:,}", f"under {len({film.camera for film in result.films})} camera(s)"),
+        Tile("people", f"{result.people:,}", _under_cameras(result)),
         Tile("tracklets", f"{len(result.tracklets):,}", f"{undecided:,} not good enough to say"),
         Tile("boxes", f"{sum(int((~film.rows.filled).sum()) for film in result.films):,}", "detected and followed"),
     ]
@@ -43,6 +43,14 @@ def write_report_page(path: Path, result: TrackingResult) -> None:
         footer=f"passerby {__version__}, encoder {result.fingerprint}",
     )
     write_page(path, html)
+
+
+def _under_cameras(result: TrackingResult) -> str:
+    count = len(result.cameras)
+    words = f"under {count} camera(s)"
+    if count < 2:
+        return words
+    return f"{words}; {result.people_seen_by(count):,} seen by {'both' if count == 2 else 'all of them'}"
 
 
 def _shown(result: TrackingResult) -> list[int]:
@@ -60,7 +68,7 @@ def _own(result: TrackingResult, identity: int) -> list[Tracklet]:
 
 def _timeline(result: TrackingResult) -> Section:
     shown = _shown(result)
-    cameras = sorted({film.camera for film in result.films})
+    cameras = list(result.cameras)
     bars = [
         (place, cameras.index(t.camera), t.start, max(t.end - t.start, 0.02))
         for place, identity in enumerate(shown)
