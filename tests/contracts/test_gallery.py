@@ -394,7 +394,7 @@ def test_another_encoders_vectors_are_refused(tmp_path: Path, store: str) -> Non
         gallery.enroll("Ada", picture(1))
     other = TinyEncoder("tiny-2")
     other.provenance = {"recipe": "finetune", "data": {"name": "people"}}  # type: ignore[attr-defined]
-    given = r"the encoder a run of the recipe finetune on people \(fingerprint tiny-2\)"
+    given = r"a run of the recipe finetune on people \(fingerprint tiny-2\)"
     with pytest.raises(GalleryError, match=rf"the fingerprint tiny-1, opened with {given}: .*enrol the images anew"):
         open_gallery(tmp_path, store, other)
     with pytest.raises(GalleryError, match="tiny-1"):
@@ -417,7 +417,7 @@ def test_a_gallery_of_a_known_public_encoder_names_it(tmp_path: Path, store: str
         gallery.enroll("Ada", picture(1))
     with pytest.raises(GalleryError) as refused:
         open_gallery(tmp_path, store, fingerprint="tiny-2")
-    assert f"made with the encoder hub:retail-0277 (fingerprint {retail}), opened with" in str(refused.value)
+    assert f"made with hub:retail-0277 (fingerprint {retail}), opened with" in str(refused.value)
     assert "Open it with hub:retail-0277, or enrol the images anew" in str(refused.value)
 
 

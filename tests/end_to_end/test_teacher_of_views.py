@@ -149,6 +149,27 @@ def test_the_command_makes_them(root: Path, tmp_path: Path, capsys: pytest.Captu
     assert read_views(folder).augment.erasing == 0.25  # of the recipe `beyond`
     vectors = [one.vectors for one in read_vectors_of_views(folder)]
     assert not np.allclose(vectors[0], vectors[1])
-    assert command([*words, "--images", str(root), "--views", "2"]) == 2
-    assert command([*words, "--parts", "train", "--views", "-1"]) == 2
-    assert "--views: expected N of 1 or more" in capsys.readouterr().err
+    for flags, message in (
+        (["--views", "-1"], "--views: expected 1 or more, found -1"),
+        (["--views", "2", "--precision", "bfloat16"], "--views are encoded in float32"),
+        (["--views-of", "beyond"], "give --views N, too"),
+        (["--views", "3"], "was begun with other views"),
+    ):
+        assert command([*words, "--parts", "train", *flags]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_one_view_alone_is_refused(root: Path, teacher: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"view-0\.parquet is one view of the images; name the folder"):
+        train(settings(root, teacher / "view-0.parquet"), out=tmp_path / "run")
+
+
+def test_parts_without_images_are_named(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training = load_dataset("synthetic", root).train
+    rows = "".join(f"{s.path},{s.pid},{s.camid}\n" for s in training)
+    (tmp_path / "own.csv").write_text("path,pid,camid\n" + rows)
+    config = parse_config({"input": {"height": 32, "width": 16}, "model": {"backbone": "tiny:osnet_x0_25"}}, where="t")
+    snapshot(build_model(config.model), None, config, {}).save(tmp_path / "encoder")
+    words = ["embed", str(tmp_path / "encoder"), "--data.name", str(tmp_path / "own.csv"), "--out", str(tmp_path / "o")]
+    assert command([*words, "--data.arguments", "test_share=0.0"]) == 2
+    assert "no images in query and gallery; expected --parts train, which it has" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
@@ -18,6 +18,9 @@ from passerby.cli.shared_parameters import BatchSize, Encoder, Engine, Flip, Jso
 from passerby.config.engine import EngineName, PrecisionName
 from passerby.errors import EmbeddingError, UsageError
 
+Part = Literal["train", "query", "gallery"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
 
 def embed(
     encoder: Encoder,
@@ -26,11 +29,11 @@ def embed(
     out: Annotated[Path, Parameter(metavar="FOLDER")],
     images: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
     data: DatasetFlags = DatasetFlags(),
-    parts: tuple[Literal["train", "query", "gallery"], ...] = (),
+    parts: tuple[Part, ...] = (),
     batch_size: BatchSize = 128,
     flip: Flip = True,
     views: Annotated[int, Parameter(metavar="N")] = 0,
-    views_of: Annotated[str, Parameter(metavar="RECIPE")] = "beyond",
+    views_of: Annotated[str | None, Parameter(metavar="RECIPE")] = None,
     shard: Annotated[str, Parameter(metavar="I/N")] = "",
     shard_size: Annotated[int, Parameter(metavar="N")] = 8192,
     engine: Engine = "auto",
@@ -51,7 +54,7 @@ def embed(
         flip: see `Flip`.
         views: Instead of the images as they are, N views of each, randomly changed: folders PART.views, from which a
             training learns (`--distillation.vectors`) while it shows the same views. They are not mirrored once more.
-        views_of: Recipe, or .toml file, whose random changes the views show.
+        views_of: Recipe, or .toml file, whose random changes the views show (default: beyond).
         shard: Do part I of N; whoever ends last joins them. Default: all of it, or under torchrun this process's.
         shard_size: Images between two writes; what has been written is not done again after an interruption.
         engine: see `Engine`.
@@ -63,8 +66,7 @@ def embed(
     """
     if images is not None and (data.given or parts):
         raise UsageError("--images embeds a folder of images, which has neither --data.* nor --parts")
-    if views < 0 or (views and (images is not None or precision != "float32")):
-        raise UsageError("--views: expected N of 1 or more, of a dataset's images (--parts) and in float32")
+    _check_views(views, views_of, images, precision)
     part, of = _part(shard)
     source = source_of(encoder, reading)
     if images is not None:
@@ -72,6 +74,12 @@ def embed(
     else:
         dataset = data.load(encoder)
         samples = {name: dataset.part(name) for name in parts or ("query", "gallery")}
+        empty = [name for name, items in samples.items() if not items]
+        if empty:
+            there = [name for name in PARTS if dataset.part(name)]
+            raise EmbeddingError(
+                f"{dataset.name}: no images in {' and '.join(empty)}; expected --parts {' '.join(there)}, which it has"
+            )
     every = [sample for items in samples.values() for sample in items]
     from passerby.models.engines.choice import pick_encoder
 
@@ -81,7 +89,7 @@ def embed(
         model = _lower(source, precision, every, engine, threads)
     settings = {"shard_size": shard_size, "batch_size": batch_size, "worker": part - 1, "workers": of}
     if views:
-        seen = _views_of(views_of, views)
+        seen = _views_of(views_of or "beyond", views)
         made = [_embed_views(model, items, seen, out / f"{name}.views", settings) for name, items in samples.items()]
         show([row for row, _ in made], as_json=json, text="\n".join(text for _, text in made))
         return
@@ -106,6 +114,17 @@ def _lower(
 
     crops = evenly([sample.path for sample in samples], CROPS)
     return lower_precision(load_encoder(source), precision, images=crops, engine=engine, threads=threads)
+
+
+def _check_views(views: int, views_of: str | None, images: Path | None, precision: PrecisionName) -> None:
+    if views < 0:
+        raise UsageError(f"--views: expected 1 or more, found {views}")
+    if views and images is not None:
+        raise UsageError("--views are of a dataset's images (--data.name NAME --parts train), not of --images FOLDER")
+    if views and precision != "float32":
+        raise UsageError(f"--views are encoded in float32, found --precision {precision}")
+    if views_of is not None and not views:
+        raise UsageError("--views-of says what views show: give --views N, too")
 
 
 def _views_of(recipe: str, count: int) -> Any:

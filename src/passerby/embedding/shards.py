@@ -69,7 +69,7 @@ def embed_to_shards(
     target.mkdir(parents=True, exist_ok=True)
     plan = {
         "samples": len(samples),
-        "list": _digest(samples),
+        "list": list_digest(samples),
         "encoder": encoder.fingerprint,
         "shard_size": shard_size,
         "flip": flip,
@@ -189,7 +189,8 @@ def _shard(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05d}.parquet"
 
 
-def _digest(samples: Sequence[Sample]) -> str:
+def list_digest(samples: Sequence[Sample]) -> str:
+    """Digest of which images these are, in which order, and of whom."""
     digest = hashlib.sha256()
     for s in samples:
         digest.update(f"{s.path}\0{s.pid}\0{s.camid}\0{s.time}\0{s.tracklet}\n".encode())

@@ -19,7 +19,7 @@ from passerby.data.records import Sample
 from passerby.data.views import Views
 from passerby.embedding.embed import Embedder
 from passerby.embedding.embeddings import Embeddings
-from passerby.embedding.shards import embed_to_shards, join_shards, missing_shards
+from passerby.embedding.shards import embed_to_shards, join_shards, list_digest, missing_shards
 from passerby.errors import EmbeddingError
 from passerby.files import replace_file
 
@@ -60,11 +60,8 @@ def embed_views(
         StorageError: writing failed.
     """
     target = Path(folder)
-    if (target / _ABOUT).exists() and read_views(target) != views:
-        raise EmbeddingError(f"{target}: was begun with other views; remove it, or choose another --out")
     target.mkdir(parents=True, exist_ok=True)
-    with replace_file(target / _ABOUT) as temporary:
-        temporary.write_text(json.dumps(_to_dict(views), indent=1), "utf-8")
+    _agree(target, {"views": _to_dict(views), "encoder": encoder.fingerprint, "images": list_digest(samples)})
     missing = 0
     for view in range(views.count):
         if not _file(target, view).exists():
@@ -81,32 +78,34 @@ def read_views(folder: str | os.PathLike[str]) -> Views:
     Raises:
         EmbeddingError: not such a folder.
     """
-    file = Path(folder) / _ABOUT
-    try:
-        about = json.loads(file.read_text("utf-8"))
-        return Views(int(about["count"]), AugmentConfig(**about["augment"]), InputConfig(**about["input"]))
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise EmbeddingError(
-            f"{os.fspath(folder)}: expected a folder of `passerby embed TEACHER --parts train --views N`, with "
-            f"{_ABOUT} in it ({type(error).__name__})"
-        ) from None
+    return _read(Path(folder))[0]
+
+
+def is_view(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one of the views in a folder of `embed_views`."""
+    return (Path(path).parent / _ABOUT).exists()
 
 
 def read_vectors_of_views(folder: str | os.PathLike[str]) -> list[Embeddings]:
     """The vectors of each view, in the order of the views.
 
     Raises:
-        EmbeddingError: not such a folder, or a view is missing.
+        EmbeddingError: not such a folder, a view is missing, or a file is another view's.
     """
     target = Path(folder)
-    count = read_views(target).count
+    views, encoder = _read(target)
+    count = views.count
     missing = [_file(target, view).name for view in range(count) if not _file(target, view).exists()]
     if missing:
         raise EmbeddingError(
             f"{target}: {len(missing)} of {count} views are missing ({', '.join(missing)}); the same "
             "`passerby embed` goes on"
         )
-    return [Embeddings.from_parquet(_file(target, view)) for view in range(count)]
+    vectors = [Embeddings.from_parquet(_file(target, view)) for view in range(count)]
+    for view, found in enumerate(vectors):
+        if found.fingerprint != _fingerprint(encoder, views, view):
+            raise EmbeddingError(f"{_file(target, view)}: holds other vectors than those of view {view}; make it anew")
+    return vectors
 
 
 class _OfView:
@@ -114,8 +113,7 @@ class _OfView:
 
     def __init__(self, encoder: Embedder, views: Views, view: int) -> None:
         self._encoder, self._views, self._view = encoder, views, view
-        about = json.dumps([encoder.fingerprint, view, _to_dict(views)], sort_keys=True)
-        self.fingerprint = hashlib.sha256(about.encode()).hexdigest()[:16]
+        self.fingerprint = _fingerprint(encoder.fingerprint, views, view)
         self.dim = encoder.dim
 
     def encode(self, images: Any, *, batch_size: int = 128, flip: bool = False) -> npt.NDArray[np.float32]:
@@ -131,6 +129,43 @@ def _embed_view(encoder: _OfView, samples: Sequence[Sample], file: Path, **setti
         join_shards(shards, file)
         shutil.rmtree(shards, ignore_errors=True)
     return missing
+
+
+def _agree(folder: Path, about: dict[str, Any]) -> None:
+    """Write what the views are of, or refuse if the folder was begun with something else."""
+    file = folder / _ABOUT
+    if file.exists():
+        _read(folder)
+        found = json.loads(file.read_text("utf-8"))
+        other = [name for name, value in about.items() if found.get(name) != value]
+        if other:
+            names = " and ".join({"encoder": "another encoder"}.get(name, f"other {name}") for name in other)
+            raise EmbeddingError(f"{folder}: was begun with {names}; remove it, or choose another --out")
+        return
+    with replace_file(file) as temporary:
+        temporary.write_text(json.dumps(about, indent=1), "utf-8")
+
+
+def _read(folder: Path) -> tuple[Views, str]:
+    """The views, and the fingerprint of the encoder that saw them."""
+    try:
+        about = json.loads((folder / _ABOUT).read_text("utf-8"))
+        seen = about["views"]
+        views = Views(int(seen["count"]), AugmentConfig(**seen["augment"]), InputConfig(**seen["input"]))
+        return views, str(about["encoder"])
+    except FileNotFoundError:
+        problem = f"found no {_ABOUT} in it"
+    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        problem = f"found another {_ABOUT} ({type(error).__name__})"
+    raise EmbeddingError(
+        f"{folder}: expected a Parquet file of vectors, or a folder of views as `passerby embed TEACHER --parts train "
+        f"--views N` makes it; {problem}"
+    )
+
+
+def _fingerprint(encoder: str, views: Views, view: int) -> str:
+    about = json.dumps([encoder, view, _to_dict(views)], sort_keys=True)
+    return hashlib.sha256(about.encode()).hexdigest()[:16]
 
 
 def _file(folder: Path, view: int) -> Path:

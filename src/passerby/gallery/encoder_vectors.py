@@ -144,8 +144,8 @@ class EncoderVectors:
             given = name_of(getattr(self._encoder, "provenance", {}), self._fingerprint)
             own = made_by or "the run or model file that made it (a run's encoder.json has its fingerprint)"
             raise GalleryError(
-                f"{location}: made with the encoder {with_fingerprint(made_by, settings.fingerprint)}, opened with the "
-                f"encoder {with_fingerprint(given, self._fingerprint)}: their vectors cannot be compared. Open it with "
+                f"{location}: made with {with_fingerprint(made_by, settings.fingerprint)}, opened with "
+                f"{with_fingerprint(given, self._fingerprint)}: their vectors cannot be compared. Open it with "
                 f"{own}, or enrol the images anew in a new gallery"
             )
         if self._encoder is not None and settings.dim not in (0, self._encoder.dim):

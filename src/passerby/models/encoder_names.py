@@ -25,4 +25,4 @@ def name_of(provenance: Mapping[str, Any], fingerprint: str) -> str:
 
 def with_fingerprint(name: str, fingerprint: str) -> str:
     """A name, and the fingerprint beside it."""
-    return f"{name} (fingerprint {fingerprint})" if name else f"the fingerprint {fingerprint}"
+    return f"{name} (fingerprint {fingerprint})" if name else f"the encoder with the fingerprint {fingerprint}"

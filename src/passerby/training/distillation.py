@@ -14,7 +14,7 @@ from passerby.config import AugmentConfig
 from passerby.data.records import Sample
 from passerby.data.views import Views, key_of
 from passerby.embedding.embeddings import Embeddings
-from passerby.embedding.views import read_vectors_of_views, read_views
+from passerby.embedding.views import is_view, read_vectors_of_views, read_views
 from passerby.errors import ConfigError
 
 
@@ -56,9 +56,14 @@ def read_teacher(
 
     Raises:
         ConfigError: a training image without a vector, or with more than one; views drawn by other settings than
-            `augment`.
+            `augment`; a single view's file.
         EmbeddingError: not such a file or folder.
     """
+    if is_view(path):
+        raise ConfigError(
+            f"distillation.vectors: {path} is one view of the images; name the folder, {path.parent}, for the training "
+            "to show what the teacher saw"
+        )
     if not path.is_dir():
         return Teacher(_rows_of(samples, Embeddings.from_parquet(path), path)[None].to(device))
     views = read_views(path)

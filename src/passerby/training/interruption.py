@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Interruption:
-    """While entered, Ctrl-C and SIGTERM interrupt; from `remember` on they set `requested`, so that the loop can save.
+    """While entered, Ctrl-C and SIGTERM interrupt; from `remember` on they set `requested` alone, for the loop to save.
 
     A second signal ends it at once. Signals can be caught only in the main thread; elsewhere this does nothing.
     """
@@ -36,6 +36,7 @@ class Interruption:
         if not self.requested:
             self._first = now
         if not self._remembers or (self.requested and now - self._first >= self._patience):
+            self.requested = True  # still known where the exception is lost, as in a callback of a compiled function
             self._restore()
             raise KeyboardInterrupt
         self.requested = True

@@ -83,6 +83,19 @@ def test_other_views_are_refused(samples: list[Sample], tmp_path: Path) -> None:
     embed(MeanColour(), samples, tmp_path / "out")
     with pytest.raises(EmbeddingError, match="begun with other views"):
         embed(MeanColour(), samples, tmp_path / "out", Views(2, AugmentConfig(erasing=0.5), VIEWS.input))
+    with pytest.raises(EmbeddingError, match="begun with other images"):
+        embed(MeanColour(), samples[:5], tmp_path / "out")
+    other = MeanColour()
+    other.fingerprint = "other"
+    with pytest.raises(EmbeddingError, match="begun with another encoder"):
+        embed(other, samples, tmp_path / "out")
+
+
+def test_a_view_in_the_place_of_another_is_found(samples: list[Sample], tmp_path: Path) -> None:
+    embed(MeanColour(), samples, tmp_path / "out")
+    (tmp_path / "out" / "view-1.parquet").write_bytes((tmp_path / "out" / "view-0.parquet").read_bytes())
+    with pytest.raises(EmbeddingError, match=r"view-1\.parquet: holds other vectors than those of view 1"):
+        read_vectors_of_views(tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -91,5 +104,5 @@ def test_other_views_are_refused(samples: list[Sample], tmp_path: Path) -> None:
 def test_another_folder_is_refused(text: str | None, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "views.json").write_text(text)
-    with pytest.raises(EmbeddingError, match="expected a folder of `passerby embed TEACHER --parts train --views N`"):
+    with pytest.raises(EmbeddingError, match="or a folder of views as `passerby embed TEACHER"):
         read_views(tmp_path)

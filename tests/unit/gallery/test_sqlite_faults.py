@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.contracts.galleries import people
 
 from passerby.errors import GalleryError, GalleryRequestError, StorageError
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.stores.sqlite import file_guard
 from passerby.gallery.stores.sqlite.store import SqliteStore
 
 PEOPLE = people(8, 3)
@@ -134,6 +136,32 @@ OPENED = """
     except PasserbyError as error:
         print(error)
 """
+
+
+@linux
+def test_who_is_closing_the_file_is_waited_for(tmp_path: Path) -> None:
+    """Between the deletion of its log and its last descriptor, a process seems to have another log."""
+    path = tmp_path / "people.gallery"
+    with Gallery.open(path) as gallery:
+        gallery.enroll("Ada", vectors=PEOPLE[0])
+    leaving = os.open(path, os.O_RDWR)
+    region = (file_guard._LOG_IN_USE[0], 1)
+    assert file_guard._try(leaving, file_guard._SHARED, region, lasting=True)
+    waited: list[float] = []
+    sleep = time.sleep
+
+    def leave(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            file_guard._try(leaving, file_guard._FREE, region, lasting=True)
+        sleep(seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", leave)
+        with Gallery.open(path) as gallery:
+            assert names(gallery) == ["Ada"]
+    assert len(waited) == 3
+    os.close(leaving)
 
 
 @linux

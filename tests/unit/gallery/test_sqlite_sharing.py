@@ -314,9 +314,9 @@ def test_each_opening_has_its_own_encoder(tmp_path: Path) -> None:
     with Gallery.open(path, TinyEncoder()) as gallery:
         with Gallery.open(path, TinyEncoder("tiny-2")) as other:  # the gallery has no encoder yet
             gallery.enroll("Ada", picture(1))
-            with pytest.raises(GalleryError, match=r"encoder 'tiny-1'.*'tiny-2'"):
+            with pytest.raises(GalleryError, match=r"encoder with the fingerprint tiny-1.* tiny-2"):
                 other.enroll("Bob", picture(2))
-        with pytest.raises(GalleryError, match=r"encoder 'tiny-1'.*'tiny-2'"):
+        with pytest.raises(GalleryError, match=r"encoder with the fingerprint tiny-1.* tiny-2"):
             Gallery.open(path, TinyEncoder("tiny-2"))
         with Gallery.open(path) as bare, pytest.raises(GalleryError, match="without an encoder"):
             bare.identify(picture(1))

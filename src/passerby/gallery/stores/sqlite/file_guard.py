@@ -42,6 +42,7 @@ _MAPPED: Region = (128, 1)  # of "-shm": locked by every connection; who finds i
 _TURN: Region = (0x4000_0400, 1)  # of the file, beyond SQLite's own: ours, for one writer at a time
 _LOG_IN_USE: Region = (1 << 50, 1 << 40)  # far beyond any file: one byte of it stands for the log that is in use
 _CLOSING_SECONDS = 30.0  # how long another process may take to close the gallery
+_LEAVING_SECONDS = 3.0  # how long another process may take from the deletion of its log to its last descriptor
 _WAITS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02)
 
 
@@ -91,6 +92,8 @@ class FileGuard:
     def _claim_log(self) -> None:
         """Only one log may belong to a file: under another name (a bind mount, a new name) there would be a second.
 
+        A process that closes the file holds its claim a moment longer than its log lasts, so that one is waited for.
+
         Raises:
             StorageError: another process has the file open with another log.
         """
@@ -102,11 +105,15 @@ class FileGuard:
         if not _try(self._descriptor, _SHARED, (own, 1), lasting=True):
             raise StorageError(f"{self._path}: another process holds a lock on the file; nothing was changed")
         others = ((start, own - start), (own + 1, start + length - own - 1))
-        if any(length and _is_held(self._descriptor, (first, length)) for first, length in others):
-            raise StorageError(
-                f"{self._path}: another process has this file open under another name, with a write-ahead log of its "
-                "own, and what is stored under one name may be lost under the other; open it by one name only"
-            )
+        end, waits = clock.monotonic() + _LEAVING_SECONDS, 0
+        while any(length and _is_held(self._descriptor, (first, length)) for first, length in others):
+            if clock.monotonic() > end:
+                raise StorageError(
+                    f"{self._path}: another process has this file open under another name, with a write-ahead log of "
+                    "its own, and what is stored under one name may be lost under the other; open it by one name only"
+                )
+            clock.sleep(_WAITS[min(waits, len(_WAITS) - 1)])
+            waits += 1
 
     def _lock(self) -> None:
         """Lock what is in use; locks that are there already stay."""
