@@ -90,9 +90,9 @@ def _people_of(encoder: Path, people: Path) -> ReIDDataset:
     from passerby.data.dataset_of_config import with_absolute_paths
     from passerby.data.datasets import load_dataset
 
-    trained_on = data_of(encoder)
     if not people.expanduser().exists():
         raise UsageError(f"--people: {people}: no such folder or manifest")
+    trained_on = data_of(encoder)
     where = people.expanduser().resolve()
     if trained_on is not None and trained_on.named:
         own = with_absolute_paths(trained_on, run=encoder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 
 from passerby.cli.input_files import check_there
-from passerby.errors import UsageError
+from passerby.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
     from passerby.config.data import DataConfig
@@ -100,7 +100,7 @@ def data_of(run: Path | None) -> DataConfig | None:
     """Settings of a run's data; None for an encoder without a run.
 
     Raises:
-        UsageError: no such folder.
+        UsageError: no such folder, or one that holds neither a run nor an encoder.
     """
     from passerby.config.recipe_files import load_recipe
     from passerby.models.sources import is_hub_name
@@ -109,7 +109,25 @@ def data_of(run: Path | None) -> DataConfig | None:
         return None
     check_there("a run, an encoder or a model file", run)
     settings = run / "config.toml"
-    return load_recipe(settings).data if settings.exists() else None
+    if settings.exists():
+        return load_recipe(settings).data
+    _check_encoder(run)
+    return None
+
+
+def _check_encoder(folder: Path) -> None:
+    """Refuse a folder, of pictures for one, in which there is nothing to encode with."""
+    from passerby.models.description import description_path
+
+    try:
+        description_path(folder)
+    except WeightsError:
+        if not folder.is_dir():
+            raise
+        raise UsageError(
+            f"{folder}: holds no run (config.toml) and no encoder (encoder.json or encoder.toml, here or in encoder/); "
+            "expected the folder of a run (`passerby train`) or of an encoder"
+        ) from None
 
 
 def reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:

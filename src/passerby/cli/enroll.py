@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.input_files import check_there
-from passerby.cli.open_gallery import open_gallery
+from passerby.cli.open_gallery import no_gallery_left_by_failure, open_gallery
 from passerby.cli.output import show
 from passerby.cli.retention import coming_date
 from passerby.cli.shared_parameters import (
@@ -77,18 +77,23 @@ def enroll(
         from passerby.gallery.people_files import read_people
 
         found = read_people(people)  # before a gallery is made
-        with open_gallery(
-            gallery, source, engine=engine, threads=threads, images=len(found.pictures), make=True, far=far
-        ) as opened:
+        pictures = len(found.pictures)
+        with (
+            no_gallery_left_by_failure(gallery),
+            open_gallery(
+                gallery, source, engine=engine, threads=threads, images=pictures, make=True, far=far
+            ) as opened,
+        ):
             enrolled = enroll_people(
                 opened, people, camera=camera, time=time, skip_repeated=not keep_repeated, **described
             )
             total = f"{gallery}: {len(opened):,} people, {opened.observation_count:,} pictures"
         show(enrolled, as_json=json, text=f"{enrolled}\n{total}")
         return
-    with open_gallery(
-        gallery, source, engine=engine, threads=threads, images=len(images), make=True, far=far
-    ) as opened:
+    with (
+        no_gallery_left_by_failure(gallery),
+        open_gallery(gallery, source, engine=engine, threads=threads, images=len(images), make=True, far=far) as opened,
+    ):
         added = opened.enroll(
             str(name),
             list(images),

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from cyclopts import Parameter
 
 from passerby.cli.exit_codes import FAILED
-from passerby.cli.open_gallery import open_gallery
+from passerby.cli.open_gallery import no_gallery_left_by_failure, open_gallery
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import GalleryLocation, Json
 from passerby.errors import DamagedGalleryError, GalleryError
@@ -105,7 +105,7 @@ def import_parquet(
     """Add what `passerby gallery export` wrote; identities of the same name are joined."""
     if not file.is_file():  # else an empty gallery would be left behind
         raise GalleryError(f"{file}: no such file; expected what `passerby gallery export` wrote")
-    with open_gallery(gallery, make=True) as opened:
+    with no_gallery_left_by_failure(gallery), open_gallery(gallery, make=True) as opened:
         count = opened.import_parquet(file)
     result = {"gallery": gallery, "file": str(file), "observations": count}
     show(result, as_json=json, text=f"{count:,} observations added to {gallery}")

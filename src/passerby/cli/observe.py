@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.input_files import check_there
-from passerby.cli.open_gallery import open_gallery
+from passerby.cli.open_gallery import no_gallery_left_by_failure, open_gallery
 from passerby.cli.output import show
 from passerby.cli.shared_parameters import (
     AcceptBelow,
@@ -68,9 +68,12 @@ def observe(
     probes: list[Any] = [list(images)] if tracklet else list(images)
     source = source_of(encoder, reading)
     check_there("a picture", *images)
-    with open_gallery(
-        gallery, source, engine=engine, threads=threads, images=len(images), make=True, far=far, override_far=True
-    ) as opened:
+    with (
+        no_gallery_left_by_failure(gallery),
+        open_gallery(
+            gallery, source, engine=engine, threads=threads, images=len(images), make=True, far=far, override_far=True
+        ) as opened,
+    ):
         sightings = [
             opened.observe(
                 probe, camera=camera, time=time, keep=keep, once_per_instant=once_per_instant, threshold=threshold

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, source_of
 from passerby.cli.gallery_sightings import sighting_row
-from passerby.cli.open_gallery import open_gallery
+from passerby.cli.open_gallery import no_gallery_left_by_failure, open_gallery
 from passerby.cli.output import show, table
 from passerby.cli.shared_parameters import AcceptBelow, Engine, GalleryEncoder, GalleryLocation, Json, Threads
 
@@ -45,7 +45,10 @@ def observe_tracks(
 
     source = source_of(encoder, EncoderFlags())
     images = sum(min(len(track.pictures), views) for track in read_tracks(manifest))  # before a gallery is made
-    with open_gallery(gallery, source, engine=engine, threads=threads, images=images, make=True) as opened:
+    with (
+        no_gallery_left_by_failure(gallery),
+        open_gallery(gallery, source, engine=engine, threads=threads, images=images, make=True) as opened,
+    ):
         found = run_observe(manifest, opened, views=views, keep=keep, threshold=threshold)
     people = len({sighting.identity for sighting in found})
     new = sum(sighting.new for sighting in found)

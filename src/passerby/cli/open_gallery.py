@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +61,24 @@ def open_gallery(
         override_far=override_far and far is not None,
         guaranteed=guaranteed,
     )
+
+
+@contextmanager
+def no_gallery_left_by_failure(location: str) -> Iterator[None]:
+    """Take away again the file of a gallery that a command made and, since it failed, stored nothing in.
+
+    Args:
+        location: as for `open_gallery`, which is called within.
+    """
+    from passerby.gallery.stores.opening import is_new_file, remove_if_unused
+
+    new = is_new_file(location)
+    try:
+        yield
+    except BaseException:
+        if new:
+            remove_if_unused(location)
+        raise
 
 
 def _encoder(place: str | os.PathLike[str], engine: EngineName, threads: int | None, images: int) -> VectorEncoder:

@@ -83,21 +83,21 @@ def read_together(
     tables = [_table(p, beside, names) for p, beside, names in zip(paths, labels, columns, strict=True)]
     notes = []
     for column, first in (("pid", 1), ("camid", 0)):
-        numbered, names = number_names(*(found.get(column) for found, _ in tables), first=first)
-        for (found, _), values in zip(tables, numbered, strict=True):
+        numbered, names = number_names(*(found.get(column) for found, _, _ in tables), first=first)
+        for (found, _, _), values in zip(tables, numbered, strict=True):
             if values is not None:
                 found[column] = np.asarray(values)
         if names:
             shown = ", ".join(f"{name} = {number}" for name, number in list(names.items())[:_NAMES_SHOWN])
             more = ", ..." if len(names) > _NAMES_SHOWN else ""
             notes.append(f"{column}: {len(names):,} names, numbered in sorted order: {shown}{more}")
-    return [_embeddings(*table, os.fspath(path), notes) for table, path in zip(tables, paths, strict=True)]
+    return [_embeddings(*table, notes) for table in tables]
 
 
 def _table(
     path: str | os.PathLike[str], labels: str | os.PathLike[str] | None, columns: Mapping[str, str]
-) -> tuple[dict[str, Array], Mapping[str, Any]]:
-    """The columns of one file and of the labels beside it, of one length, and what the file says about itself."""
+) -> tuple[dict[str, Array], Mapping[str, str], Mapping[str, Any]]:
+    """The columns of one file and of the labels beside it, of one length; the file of each; what the first says."""
     given = dict(columns)
     for column in given:
         if column not in COLUMNS:
@@ -122,7 +122,10 @@ def _table(
             raise EmbeddingError(
                 f"{where}: {n:,} vectors and {len(values):,} values of {name!r}{place}; expected one for each"
             )
-    return found, about
+    files = {
+        name: where if labels is None or name not in beside or name == "vector" else os.fspath(labels) for name in found
+    }
+    return found, files, about
 
 
 def _missing(path: Path, names: Mapping[str, str], column: str) -> str:
@@ -135,16 +138,18 @@ def _missing(path: Path, names: Mapping[str, str], column: str) -> str:
     return f"{path}: no column {name!r}; it has {listed}: say which (--columns {column}=NAME)"
 
 
-def _embeddings(found: Mapping[str, Array], about: Mapping[str, Any], where: str, notes: Sequence[str]) -> Embeddings:
+def _embeddings(
+    found: Mapping[str, Array], files: Mapping[str, str], about: Mapping[str, Any], notes: Sequence[str]
+) -> Embeddings:
     return Embeddings(
-        vectors=_vectors(found["vector"], where),
-        pids=_integers(found["pid"], "pid", where),
-        camids=_integers(found["camid"], "camid", where)
+        vectors=_vectors(found["vector"], files["vector"]),
+        pids=_integers(found["pid"], "pid", files["pid"]),
+        camids=_integers(found["camid"], "camid", files["camid"])
         if "camid" in found
         else np.full(len(found["vector"]), -1, np.int64),
         paths=tuple(map(str, found["path"])) if "path" in found else (),
-        times=_numbers(found["time"], "time", where) if "time" in found else None,
-        tracklets=_integers(found["tracklet"], "tracklet", where) if "tracklet" in found else None,
+        times=_numbers(found["time"], "time", files["time"]) if "time" in found else None,
+        tracklets=_integers(found["tracklet"], "tracklet", files["tracklet"]) if "tracklet" in found else None,
         fingerprint=str(about.get("fingerprint", "")),
         notes=(*about.get("notes", ()), *notes),
     )
@@ -305,11 +310,17 @@ def _stacked(rows: list[Array], where: str) -> Array:
 
 def _integers(values: Array, name: str, where: str) -> npt.NDArray[np.int64]:
     numbers = _numbers(values, name, where)
-    if not np.array_equal(numbers, np.round(numbers)):
-        raise EmbeddingError(
-            f"{where}: {name}: expected integers, found {_first(numbers, numbers != np.round(numbers))}"
-        )
+    wrong = np.argwhere(~np.isfinite(numbers) | (numbers != np.round(numbers)))
+    if len(wrong):
+        place = tuple(wrong[0].tolist())
+        value = "nothing (or nan)" if np.isnan(numbers[place]) else numbers[place]
+        raise EmbeddingError(f"{where}: {name}: expected integers, found {value} in {_row_in_file(place[0], where)}")
     return numbers.astype(np.int64)
+
+
+def _row_in_file(row: int, where: str) -> str:
+    """A row, given from 0, as it is found in the file."""
+    return f"row {row + 2} (row 1 is the header)" if where.lower().endswith(".csv") else f"row {row} (counted from 0)"
 
 
 def _numbers(values: Array, name: str, where: str) -> npt.NDArray[np.float64]:
@@ -317,10 +328,6 @@ def _numbers(values: Array, name: str, where: str) -> npt.NDArray[np.float64]:
         return np.asarray(values).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise EmbeddingError(f"{where}: {name}: expected numbers ({error})") from None
-
-
-def _first(values: Array, wrong: Array) -> Any:
-    return values[np.flatnonzero(wrong)[0]]
 
 
 def export_vectors(embeddings: Embeddings, target: str | os.PathLike[str]) -> tuple[Path, Path]:

@@ -53,14 +53,19 @@ def read_result_folder(folder: Path) -> dict[str, FoundTracks]:
     Raises:
         DataError: not such a folder.
     """
+    expected = f"expected a folder that `passerby track` wrote, with {SUMMARY}"
+    if not (folder / SUMMARY).is_file():
+        raise DataError(f"{folder}: {expected}, which is not there")
     try:
         summary = json.loads((folder / SUMMARY).read_text("utf-8"))
         films = [
             (f["name"], int(f["step"]), int(f["frames"]), (int(f["size"][0]), int(f["size"][1])))
             for f in summary["films"]
         ]
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise DataError(f"{folder}: expected a folder that `passerby track` wrote, with {SUMMARY} ({error})") from None
+    except OSError as error:
+        raise DataError(f"{folder}: {expected}, which cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise DataError(f"{folder}: {expected}, which is not of that form ({error})") from None
     return {
         name: FoundTracks(rows_of_boxes(read_boxes(folder / f"{name}.txt").boxes), step, last, size)
         for name, step, last, size in films

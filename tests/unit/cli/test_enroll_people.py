@@ -12,6 +12,7 @@ from tests.contracts.galleries import TinyEncoder, picture
 
 from passerby.cli import run
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.stores.opening import remove_if_unused
 
 ENCODER = ["--encoder", "hub:tiny"]
 
@@ -148,6 +149,36 @@ def test_who_is_enrolled_is_said_once(people: Path, capsys: pytest.CaptureFixtur
     assert "does not go with NAME" in refused(capsys, "enroll", place, "ann", "--people", people, *ENCODER)
     assert "--tracklet" in refused(capsys, "enroll", place, "--people", people, "--tracklet", *ENCODER)
     assert not place.exists()
+
+
+def test_a_refused_enrolment_leaves_no_file(people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    place, below = tmp_path / "galleries" / "new.gallery", tmp_path / "broken"
+    place.parent.mkdir()
+    save(below / "bob" / "fine.png", 1)
+    (below / "bob" / "fine.png").write_bytes(b"no picture")
+    for words in (["bob", people], ["bob", people / "bob" / "broken.jpg"], ["--people", below]):
+        refused(capsys, "enroll", place, *words, *ENCODER)
+        assert list(place.parent.iterdir()) == []
+    refused(capsys, "observe", place, people / "bob" / "broken.jpg", *ENCODER)
+    assert list(place.parent.iterdir()) == []
+
+
+def test_a_refused_enrolment_leaves_galleries_that_were_there_or_are_in_use(
+    people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    place = tmp_path / "people.gallery"
+    Gallery.open(place).close()
+    refused(capsys, "enroll", place, "bob", people, *ENCODER)
+    assert place.exists()
+    with Gallery.open(place, TinyEncoder()) as gallery:
+        assert not remove_if_unused(str(place)), "open in this process"
+        gallery.enroll("ann", picture(1))
+        gallery.undo()
+    assert not remove_if_unused(str(place)), "its log says what was stored once"
+    empty = tmp_path / "empty.gallery"
+    Gallery.open(empty).close()
+    assert remove_if_unused(str(empty))
+    assert not list(tmp_path.glob("empty*"))
 
 
 def test_the_same_pictures_twice(people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -56,6 +56,23 @@ def file_of(location: str) -> Path:
     return Path(location).expanduser()
 
 
+def is_new_file(location: str) -> bool:
+    """Whether opening it for writing would make a file."""
+    return "://" not in location and not location.startswith("milvus:") and not Path(location).expanduser().exists()
+
+
+def remove_if_unused(location: str) -> bool:
+    """Remove the file of a closed gallery in which nothing was ever stored; whether it was removed.
+
+    Raises:
+        GalleryRequestError: Milvus stores it.
+        StorageError: the file cannot be locked.
+    """
+    from passerby.gallery.stores.sqlite import unused_file
+
+    return unused_file.remove_if_unused(file_of(location))
+
+
 def _is_milvus(location: str) -> bool:
     """Whether Milvus stores it: "milvus:" says so, and a folder *.db is milvus-lite's, under the short form of 0.1."""
     if location.startswith("milvus:"):

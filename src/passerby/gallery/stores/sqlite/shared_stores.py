@@ -132,6 +132,13 @@ def is_open_here(path: Path) -> bool:
         return key is not None and key in _open
 
 
+@contextmanager
+def not_open_here(path: Path) -> Iterator[bool]:
+    """Whether this process does not have a gallery's file open; meanwhile it cannot open any."""
+    with _lock:
+        yield not is_open_here(path)
+
+
 def _close(store: SqliteStore) -> None:
     if _open.get(store.inode) is store:
         del _open[store.inode]
