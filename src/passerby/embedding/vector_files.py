@@ -125,7 +125,19 @@ def _table(
     files = {
         name: where if labels is None or name not in beside or name == "vector" else os.fspath(labels) for name in found
     }
+    _check_named(found["pid"], files["pid"])
     return found, files, about
+
+
+def _check_named(pids: Array, where: str) -> None:
+    """Among names, no name is a gap in the table and not a person."""
+    if np.asarray(pids).dtype.kind not in "OUS":
+        return
+    for row, pid in enumerate(pids):
+        if pid is None or (isinstance(pid, str) and not pid.strip()):
+            raise EmbeddingError(
+                f"{where}: pid: expected a number or a name, found nothing in {_row_in_file(row, where)}"
+            )
 
 
 def _missing(path: Path, names: Mapping[str, str], column: str) -> str:

@@ -145,3 +145,10 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
         read_embeddings(tmp_path / "v.npy", columns={"pids": "x"})
     with pytest.raises(EmbeddingError, match="expected one of"):
         export_vectors(Embeddings(VECTORS, PIDS, CAMIDS), tmp_path / "v.txt")
+
+
+def test_a_row_without_a_name_is_no_person(tmp_path: Path) -> None:
+    np.save(tmp_path / "query.npy", np.eye(3, dtype=np.float32))
+    (tmp_path / "query.csv").write_text("pid,camid\nann,1\n,1\nbob,2\n")
+    with pytest.raises(EmbeddingError, match=r"query\.csv: pid: expected a number or a name, found nothing in row 3"):
+        read_together([tmp_path / "query.npy"], labels=[tmp_path / "query.csv"], columns=[{}])
