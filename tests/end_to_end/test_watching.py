@@ -123,6 +123,17 @@ def test_a_film_goes_on_where_it_was_left(
     assert "name another file" in capsys.readouterr().err
 
 
+def test_a_watch_that_cannot_begin_leaves_no_gallery(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    boxes = tmp_path / "boxes.txt"
+    boxes.write_text("1,1,left,10,20,40,1,-1,-1,-1\n")
+    words[words.index("--boxes") + 1] = str(boxes)
+    assert run(words) == 2
+    assert "boxes.txt" in capsys.readouterr().err
+    assert not list(tmp_path.glob("people.gallery*"))
+
+
 def test_settings_of_joining_do_nothing_here_and_are_refused(
     words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from passerby.cli.encoder_flags import EncoderFlags, Reading, source_of
 from passerby.cli.input_files import check_there
-from passerby.cli.open_gallery import open_gallery
+from passerby.cli.open_gallery import no_gallery_left_by_failure, open_gallery
 from passerby.cli.output import plain
 from passerby.cli.setting_flags import given
 from passerby.cli.shared_parameters import AcceptBelow, AskedRate, Engine, GalleryEncoder, Threads
@@ -92,6 +92,7 @@ def watch(
 
     counts = WatchCounts()
     with (
+        no_gallery_left_by_failure(gallery),
         open_gallery(
             gallery, encoding, engine=engine, threads=threads, make=True, far=far, override_far=True
         ) as opened,

@@ -74,6 +74,7 @@ def serve(
         import uvicorn
     except ImportError as error:
         raise MissingExtraError(error.name or "fastapi", "serve", "the service") from None
+    from passerby.gallery.stores.opening import is_new_file
     from passerby.models.engines.choice import pick_encoder
     from passerby.service.app import create_app
     from passerby.service.http_protocol import BoundedProtocol
@@ -86,6 +87,8 @@ def serve(
     )
     token = new_token() if keys is None else ""
     listener = listen(host, port)
+    location = os.fspath(gallery)
+    made = is_new_file(location)
     with listener:
         app = create_app(
             gallery,
@@ -119,7 +122,7 @@ def serve(
         address = f"{'https' if tls else 'http'}://{name}:{listener.getsockname()[1]}/"
         page = address + (f"#key={token}" if token else "")
         print(
-            f"serving {os.fspath(gallery)}; encoder on {ready.engine.name}; the operator's page is {page}",
+            f"serving {location}{' (there was none: it was made, and is empty)' if made else ''}; encoder on {ready.engine.name}; the operator's page is {page}",
             file=sys.stderr,
             flush=True,
         )

@@ -118,6 +118,7 @@ def test_it_starts_with_a_generated_key_and_stops_cleanly(
         made = client.post("/v1/enroll", data={"identity": "Ada"}, files=files(person(1)))
         assert made.status_code == 201
     assert service.stop() in (0, -signal.SIGTERM)
+    assert "people.gallery (there was none: it was made, and is empty)" in service.lines[0]
     assert not (tmp_path / "people.gallery-wal").exists()
     logged = [json.loads(line) for line in service.lines if line.startswith("{")]
     assert {"/v1/gallery", "/v1/enroll"} <= {entry.get("route") for entry in logged}

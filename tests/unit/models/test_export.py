@@ -26,7 +26,6 @@ from passerby.models.export.form import ExportForm
 from passerby.models.export.graph import Portable
 from passerby.models.model import build_model
 
-OSNET = ModelConfig(backbone="tiny:osnet_x0_25")
 CONFIG = ModelConfig(backbone="tiny:resnet18")  # of fewer parts, and so sooner written
 
 
@@ -57,7 +56,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("openvino")
     folder = tmp_path_factory.mktemp("run") / "encoder"
-    make(folder, config=OSNET)
+    make(folder)
     export(folder.parent, "onnx")
     export(folder, "openvino")
     return folder
@@ -126,7 +125,7 @@ def test_an_exported_program_runs_without_the_package(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_graph_of_other_weights_is_refused(exported: Path, tmp_path: Path) -> None:
-    make(tmp_path / "other", seed=1, config=OSNET)
+    make(tmp_path / "other", seed=1)
     (tmp_path / "other" / "encoder.onnx").write_bytes((exported / "encoder.onnx").read_bytes())
     with pytest.raises(WeightsError, match="export it again"):
         load_encoder(tmp_path / "other", engine="onnxruntime")
