@@ -52,7 +52,9 @@ def open_gallery(
     if not make and "://" not in location and not Path(location).exists():
         raise GalleryError(f"{location}: no such gallery; `passerby enroll` makes one")
     from passerby.gallery.gallery import Gallery
+    from passerby.gallery.stores.opening import check_place
 
+    check_place(location)
     return Gallery.open(
         location,
         None if encoder is None else _encoder(encoder, engine, threads, images),

@@ -88,7 +88,7 @@ def serve(
     token = new_token() if keys is None else ""
     listener = listen(host, port)
     location = os.fspath(gallery)
-    made = is_new_file(location)
+    begun = " (there was none: it was made, and is empty)" if is_new_file(location) else ""
     with listener:
         app = create_app(
             gallery,
@@ -122,7 +122,7 @@ def serve(
         address = f"{'https' if tls else 'http'}://{name}:{listener.getsockname()[1]}/"
         page = address + (f"#key={token}" if token else "")
         print(
-            f"serving {location}{' (there was none: it was made, and is empty)' if made else ''}; encoder on {ready.engine.name}; the operator's page is {page}",
+            f"serving {location}{begun}; encoder on {ready.engine.name}; the operator's page is {page}",
             file=sys.stderr,
             flush=True,
         )

@@ -181,6 +181,14 @@ def test_a_refused_enrolment_leaves_galleries_that_were_there_or_are_in_use(
     assert not list(tmp_path.glob("empty*"))
 
 
+def test_a_place_where_no_gallery_can_be_is_refused_before_the_encoder_is_loaded(
+    people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passerby.cli.open_gallery._encoder", None)
+    error = refused(capsys, "enroll", tmp_path / "missing" / "people.gallery", people, *ENCODER)
+    assert f"the folder {tmp_path / 'missing'} does not exist; make it" in error
+
+
 def test_the_same_pictures_twice(people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     place, pictures = tmp_path / "people.gallery", sorted((people / "ann").glob("*.png"))
     assert "2 images enrolled" in said(capsys, "enroll", place, "ann", *pictures, *ENCODER)

@@ -61,6 +61,19 @@ def is_new_file(location: str) -> bool:
     return "://" not in location and not location.startswith("milvus:") and not Path(location).expanduser().exists()
 
 
+def check_place(location: str) -> None:
+    """See that a gallery's file can be at a location, before anything slow is done for it.
+
+    Raises:
+        GalleryError: a folder is there, or there is no folder to put it into.
+    """
+    if is_new_file(location):
+        from passerby.gallery.stores.sqlite import new_file
+
+        path = Path(location).expanduser()
+        new_file.check_place(path, path.resolve())
+
+
 def remove_if_unused(location: str) -> bool:
     """Remove the file of a closed gallery in which nothing was ever stored; whether it was removed.
 

@@ -31,18 +31,15 @@ def ensure_file(path: Path, real: Path, *, must_exist: bool, storage: str) -> No
         GalleryError: there is none, or it cannot be one.
         StorageError: it cannot be made.
     """
-    if real.is_dir():
-        raise GalleryError(f"{path}: a folder; a gallery is one file")
+    if must_exist and not real.exists():
+        raise GalleryError(f"{path}: no such gallery")
+    check_place(path, real)
     if real.exists():
         if not real.is_file():
             raise GalleryError(f"{path}: not a file")
         if not real.stat().st_size:
             raise GalleryError(f"{path}: is empty (0 bytes); {ELSEWHERE}")
         return
-    if must_exist:
-        raise GalleryError(f"{path}: no such gallery")
-    if not real.parent.is_dir():
-        raise GalleryError(f"{path}: the folder {real.parent} does not exist")
     log = real.with_name(real.name + "-wal")
     if log.exists() and not real.exists():  # SQLite would take the old changes for those of the new file
         raise GalleryError(
@@ -50,6 +47,22 @@ def ensure_file(path: Path, real: Path, *, must_exist: bool, storage: str) -> No
             f"the file back, or delete {log} (and {real.name}-shm) to start a new gallery"
         )
     _create(real, storage)
+
+
+def check_place(path: Path, real: Path) -> None:
+    """See that a file can be there, without making one.
+
+    Args:
+        path: as the user wrote it.
+        real: without symbolic links.
+
+    Raises:
+        GalleryError: a folder is there, or there is no folder to put it into.
+    """
+    if real.is_dir():
+        raise GalleryError(f"{path}: a folder; a gallery is one file")
+    if not real.parent.is_dir():
+        raise GalleryError(f"{path}: the folder {real.parent} does not exist; make it, or name another file")
 
 
 def _create(path: Path, storage: str) -> None:
