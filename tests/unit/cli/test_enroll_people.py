@@ -185,7 +185,7 @@ def test_a_place_where_no_gallery_can_be_is_refused_before_the_encoder_is_loaded
     people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("passerby.cli.open_gallery._encoder", None)
-    error = refused(capsys, "enroll", tmp_path / "missing" / "people.gallery", people, *ENCODER)
+    error = refused(capsys, "enroll", tmp_path / "missing" / "people.gallery", "ann", people / "ann", *ENCODER)
     assert f"the folder {tmp_path / 'missing'} does not exist; make it" in error
 
 
