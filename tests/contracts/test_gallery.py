@@ -189,6 +189,10 @@ def test_forgetting_leaves_nothing_to_find(filled: Gallery) -> None:
     assert "person-1" not in {m.identity for m in filled.identify(PEOPLE[1, 0])}
     assert filled.identify(PEOPLE[1, 0]).matches[0].distance > 0.3
     log = filled.history()
+    for wrong in (0, -1, "x"):
+        with pytest.raises(GalleryRequestError, match="limit: expected a whole number of entries, at least 1"):
+            filled.history(limit=wrong)  # type: ignore[arg-type]
+    assert filled.history(limit=1) == log[:1]
     assert log[0].action == "forget"
     assert log[0].actor == "key-7"
     assert not [e for e in log if e.name == "person-1" or "person-1" in str(e.private) or "limps" in str(e.private)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from typing import Any
 
 import pytest
@@ -212,7 +213,7 @@ def test_a_label_without_a_row_is_refused(name: str, label: int) -> None:
         ("lin", {"form": "papper"}, "did you mean 'paper'"),
         ("contrastive", {"form": "deep"}, "deepid"),
         ("hap2s", {"weighting": "exp"}, "exponential"),
-        ("hap2s", {"sigma": 0.0}, "sigma must be a number above 0"),
+        ("hap2s", {"sigma": 0.0}, "sigma must be a finite number above 0"),
         ("quadruplet", {"mining": "soft"}, "hard"),
         ("support_neighbor", {"squeeze": "gaps"}, "gap"),
         ("support_neighbor", {"neighbors": 0}, "neighbors"),
@@ -224,6 +225,19 @@ def test_a_label_without_a_row_is_refused(name: str, label: int) -> None:
 def test_wrong_arguments_are_refused(name: str, arguments: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         LOSSES[name](**arguments)
+
+
+def _numbers(name: str) -> list[str]:
+    """Arguments of a loss that are numbers and have a default."""
+    parameters = inspect.signature(LOSSES[name], eval_str=True).parameters.values()
+    return [p.name for p in parameters if p.default is not p.empty and p.annotation in (float, float | None)]
+
+
+@pytest.mark.parametrize(("name", "argument"), [(name, argument) for name in LOSSES for argument in _numbers(name)])
+@pytest.mark.parametrize("value", [math.nan, math.inf, "soft", [0.3]])
+def test_what_is_no_finite_number_is_refused(name: str, argument: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"{argument} must be a .*number.*, found"):
+        Variant(name, {argument: value}).build()
 
 
 def test_centers_move_by_the_papers_rule() -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,13 @@ def test_recipes_under_equal_conditions(tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "runs" / "lin" / "seed-0" / "checkpoint.pt").stat().st_mtime_ns == before, "not trained anew"
     with pytest.raises(ConfigError, match=r"optimizer\.lr"):
         compare(["lin"], out=tmp_path / "runs", common={**common, "optimizer": {"lr": 0.1}})
+
+
+@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"images": 0}, {"images": -5}])
+def test_nothing_to_train_on_is_refused(wrong: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(wrong))}: expected at least 1 "):
+        compare(["lin"], out=tmp_path / "runs", **wrong)
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Query expansion and database augmentation against their formulas."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -50,3 +52,11 @@ def test_copies_and_lonely_images() -> None:
     np.testing.assert_allclose(augment_gallery(g[:1]), g[:1])
     with pytest.raises(ConfigError, match="neighbors"):
         expand_queries(g, g, neighbors=0)
+
+
+@pytest.mark.parametrize("alpha", [-1.0, np.nan, np.inf])
+def test_weights_that_no_mean_has(alpha: float) -> None:
+    g = np.eye(2, dtype=np.float32)
+    for mixed in (partial(expand_queries, g, g), partial(augment_gallery, g)):
+        with pytest.raises(ConfigError, match="finite alpha"):
+            mixed(neighbors=1, alpha=alpha)

@@ -114,6 +114,9 @@ def test_without_impostors_no_rate_and_no_threshold() -> None:
     report = pb.evaluate_open_set(line(0), line(1), [1], [1])
     assert math.isnan(report.at(0.1).far)
     assert report.at(0.1).threshold == math.inf
+    assert "FAR expected" not in str(report)
+    with pytest.raises(EmbeddingError, match="at least one false accept rate"):
+        pb.evaluate_open_set(line(0), line(1), [1], [1], far=())
     with pytest.raises(EmbeddingError, match="no impostor"):
         pb.calibrate_threshold(line(0), line(1), [1], [1])
 

@@ -287,3 +287,19 @@ def test_an_accelerator_computes_in_full_precision_for_a_search_and_no_longer(mo
     assert len(seen) > 1
     assert set(seen) == {"highest"}
     assert settings == ["highest", "high"]
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"), [(math.nan, "NaN or infinite"), (-math.inf, "NaN or infinite"), (1e30, "squares overflow")]
+)
+def test_rows_that_have_no_distances_are_named(value: float, fault: str) -> None:
+    vectors = np.ones((9000, 3))
+    vectors[8500, 1] = value
+    with pytest.raises(EmbeddingError, match=rf"gallery_vectors: row 8500 holds .*{fault}"):
+        pb.evaluate_embeddings(vectors[:2], vectors, [1, 2], np.arange(9000))
+
+
+@pytest.mark.parametrize("k", [-1, 2.5])
+def test_so_many_neighbours_there_cannot_be(k: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"k: expected a whole number .*, found {k}"):
+        top_k(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32), k)

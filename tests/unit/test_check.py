@@ -62,7 +62,10 @@ def test_broken_pictures_are_errors(kind: str, root: Path) -> None:
     breaks, message = BROKEN[kind]
     victim = images(root, "query")[3]
     breaks(victim)
-    errors = [e for e in check(root).errors if "cannot be read" in e]
+    sound = 90 + 90 + 6 + 30 + 90 - 1
+    report = check(root)
+    assert f"NOT OK: {sound} images decoded" in str(report)
+    errors = [e for e in report.errors if "cannot be read" in e]
     assert len(errors) == 1
     assert errors[0].startswith("cannot be read: 1 image, ")
     assert victim.name in errors[0]
@@ -193,6 +196,9 @@ def test_wrong_calls(root: Path) -> None:
         check_dataset("synthetic", root / "absent")
     with pytest.raises(DataError, match="did you mean 'market1501'"):
         check_dataset("market1502", root)
+    (root / "notes.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"notes\.jpg: not a folder"):
+        check_dataset(root / "notes.jpg")
     with pytest.raises(DataError, match="give root"):
         check_dataset("market1501")
     with pytest.raises(DataError, match="unknown argument"):

@@ -38,7 +38,7 @@ def rank(
     out: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     json: Json = False,
 ) -> None:
-    """Rank a gallery for every query, and score the ranking where person ids are known.
+    """Rank a gallery for every query, and score the ranking where person ids are known (0 and below: not known).
 
     Args:
         query: see `QueryFile`.

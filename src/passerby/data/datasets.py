@@ -108,7 +108,7 @@ def _load(
         return _load_benchmark(benchmark, root, split, verify, arguments)
     if text == "synthetic":
         return _load_synthetic(root, split, arguments)
-    if text.lower().endswith(_MANIFESTS):
+    if is_manifest(text):
         complete = complete_options(text, read_manifest, arguments)
         return read_manifest(text, root, split=split, verify=verify, **complete)
     folder = Path(text) if root is None else Path(root) / text
@@ -120,6 +120,11 @@ def _load(
         raise DataError(f"{text}: " + "; ".join(unknown_name("dataset", part, [*DATASETS]) for part in wrong))
     known = unknown_name("dataset", text, [*DATASETS, "synthetic"])
     raise DataError(f"{known}; or a manifest (.csv, .parquet), or a folder with one folder a person")
+
+
+def is_manifest(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's name ends as that of a manifest does: .csv, .parquet or .txt."""
+    return os.fspath(path).lower().endswith(_MANIFESTS)
 
 
 def list_datasets() -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ COLUMNS = ("vector", "pid", "camid", "path", "time", "tracklet")
 """What may be known of each row; only the vector must be."""
 
 _NAMES_SHOWN = 20
+_LARGEST = 2.0**63
 Array: TypeAlias = npt.NDArray[Any]
 
 
@@ -156,7 +157,7 @@ def _embeddings(
     return Embeddings(
         vectors=_vectors(found["vector"], files["vector"]),
         pids=_integers(found["pid"], "pid", files["pid"]),
-        camids=_integers(found["camid"], "camid", files["camid"])
+        camids=_cameras(found["camid"], files["camid"])
         if "camid" in found
         else np.full(len(found["vector"]), -1, np.int64),
         paths=tuple(map(str, found["path"])) if "path" in found else (),
@@ -301,23 +302,30 @@ _NAMES_IN: dict[str, Callable[[Path], Sequence[str]]] = {
 
 def _vectors(values: Array, where: str) -> Float32:
     if values.dtype.kind == "O":
-        values = _stacked([_row(value, where) for value in values], where)
+        values = _stacked([_row(value, i, where) for i, value in enumerate(values)], where)
     return as_vectors(values, f"{where}: vector")
 
 
-def _row(value: Any, where: str) -> Array:
+def _row(value: Any, row: int, where: str) -> Array:
     try:
         words = value.strip("[]() ").replace(",", " ").replace(";", " ").split() if isinstance(value, str) else value
-        return np.array(words, dtype=np.float32)
+        numbers = np.array(words, dtype=np.float32)
     except (TypeError, ValueError):
-        raise EmbeddingError(f"{where}: expected a vector of numbers, found {str(value)[:60]!r}") from None
+        numbers = np.empty((), np.float32)
+    if numbers.ndim != 1:
+        found = "nothing" if value is None else repr(str(value)[:60])
+        raise EmbeddingError(f"{where}: expected a vector of numbers, found {found} in {_row_in_file(row, where)}")
+    return numbers
 
 
 def _stacked(rows: list[Array], where: str) -> Array:
-    lengths = {len(row) for row in rows}
-    if len(lengths) != 1:
-        raise EmbeddingError(f"{where}: expected vectors of one length, found lengths {sorted(lengths)[:5]}")
-    return np.stack(rows)
+    other = next((i for i, row in enumerate(rows) if len(row) != len(rows[0])), None)
+    if other is not None:
+        raise EmbeddingError(
+            f"{where}: expected vectors of one length, found {len(rows[other])} numbers in "
+            f"{_row_in_file(other, where)} after {len(rows[0])}"
+        )
+    return np.stack(rows) if rows else np.empty((0, 0), np.float32)
 
 
 def _integers(values: Array, name: str, where: str) -> npt.NDArray[np.int64]:
@@ -327,7 +335,26 @@ def _integers(values: Array, name: str, where: str) -> npt.NDArray[np.int64]:
         place = tuple(wrong[0].tolist())
         value = "nothing (or nan)" if np.isnan(numbers[place]) else numbers[place]
         raise EmbeddingError(f"{where}: {name}: expected integers, found {value} in {_row_in_file(place[0], where)}")
-    return numbers.astype(np.int64)
+    too_large = np.argwhere(np.abs(numbers) >= _LARGEST)
+    if len(too_large):
+        place = tuple(too_large[0].tolist())
+        raise EmbeddingError(
+            f"{where}: {name}: expected integers of 64 bits, found {numbers[place]:.0f} in "
+            f"{_row_in_file(place[0], where)}"
+        )
+    return (values if values.dtype.kind in "iu" else numbers).astype(np.int64)
+
+
+def _cameras(values: Array, where: str) -> npt.NDArray[np.int64]:
+    camids = _integers(values, "camid", where)
+    wrong = np.argwhere(camids < -1)
+    if len(wrong):
+        place = tuple(wrong[0].tolist())
+        raise EmbeddingError(
+            f"{where}: camid: expected cameras from 0 on, or -1 where it is not known, found {camids[place]} in "
+            f"{_row_in_file(place[0], where)}"
+        )
+    return camids
 
 
 def _row_in_file(row: int, where: str) -> str:

@@ -84,10 +84,10 @@ class RankedGallery:
     def __str__(self) -> str:
         lines = []
         for q in range(min(_SHOWN, len(self.query))):
-            lines.append(f"{_name(self.query, q)} (person {self.query.pids[q]}, camera {self.query.camids[q]})")
+            lines.append(f"{_name(self.query, q)} ({_known(self.query, q)})")
             for place, g in enumerate(self.indices[q]):
                 if g >= 0:
-                    mark = "+" if self.gallery.pids[g] == self.query.pids[q] else "-"
+                    mark = _mark(int(self.query.pids[q]), int(self.gallery.pids[g]))
                     lines.append(
                         f"  {place + 1:2d} {mark} {self.distances[q, place]:.4f}  {_name(self.gallery, int(g))}"
                     )
@@ -95,6 +95,19 @@ class RankedGallery:
             lines.append(f"... and {len(self.query) - _SHOWN:,} more queries (--out FILE writes all)")
         score_lines = [] if self.report is None else ["", str(self.report)]
         return "\n".join([*lines, *score_lines, *([self.note] if self.note else [])])
+
+
+def _known(embeddings: Embeddings, row: int) -> str:
+    pid, camid = embeddings.pids[row], embeddings.camids[row]
+    person = f"person {pid}" if pid > 0 else "person not known"
+    return f"{person}, camera {camid}" if camid >= 0 else f"{person}, camera not known"
+
+
+def _mark(wanted: int, found: int) -> str:
+    """Whether a candidate is right; nothing where nobody knows who the query is."""
+    if wanted <= 0:
+        return " "
+    return "+" if found == wanted else "-"
 
 
 def rank(
@@ -121,9 +134,11 @@ def rank(
 
     Raises:
         EmbeddingError: vectors of different encoders or dimensions.
-        ConfigError: an unknown setting, protocol, metric or AP definition, or a metric or re-ranking beside a learned
-            similarity.
+        ConfigError: `top` below 1, an unknown setting, protocol, metric or AP definition, or a metric or re-ranking
+            beside a learned similarity.
     """
+    if not isinstance(top, int) or top < 1:
+        raise ConfigError(f"top: expected a whole number of candidates, at least 1, found {top!r}")
     check_same_encoder(query, gallery)
     check_same_dim(query.vectors, gallery.vectors, "query", "gallery")
     chosen = with_changes(settings, changes)

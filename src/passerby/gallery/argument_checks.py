@@ -52,7 +52,7 @@ def camera_name(camera: object) -> str | None:
 
 def _plain(name: object) -> str:
     """A name in the form that is stored; "" for what is none, such as texts with control characters in them."""
-    if not isinstance(name, str) and not _is_integer(name):
+    if not isinstance(name, str) and not is_integer(name):
         return ""
     text = str(name).strip()
     if any(unicodedata.category(character) == "Cc" for character in text):
@@ -125,7 +125,8 @@ def retention_date(expires: Moment | None) -> float | None:
     return float("inf") if expires == "never" else to_seconds(expires, what="expires")
 
 
-def _is_integer(value: object) -> bool:
+def is_integer(value: object) -> bool:
+    """Whether it is a whole number, Python's or numpy's, and no bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 

@@ -24,6 +24,7 @@ from passerby.gallery.argument_checks import (
     camera_names,
     checked_threshold,
     identity_name,
+    is_integer,
     retention_date,
     search_filter,
     times_in_seconds,
@@ -891,7 +892,17 @@ class Gallery:
         return self._store.thumbnail(observation)
 
     def history(self, identity: str | int | None = None, *, limit: int | None = None) -> list[Event]:
-        """The log of changes, newest first: all, or those of one identity."""
+        """The log of changes, newest first: all, or those of one identity.
+
+        Args:
+            identity: name or number; None: of all.
+            limit: the newest so many only.
+
+        Raises:
+            GalleryRequestError: nobody of that name, or a limit that is no whole number of 1 or more.
+        """
+        if limit is not None and (not is_integer(limit) or limit < 1):
+            raise GalleryRequestError(f"limit: expected a whole number of entries, at least 1, found {limit!r}")
         chosen = None if identity is None else self._record(identity).id
         events = self._store.events(chosen, limit=limit)
         names = self._store.names({event.identity for event in events if event.identity is not None})

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from passerby.losses.distances import blocks, hardest, pair_distances
-from passerby.losses.inputs import check_at_least, check_choice, check_ids, guarded
+from passerby.losses.inputs import check_at_least, check_choice, check_ids, guarded, number
 
 
 class CenterLoss(nn.Module):
@@ -94,8 +94,8 @@ class CenterInvariantLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.normalize = normalize
-        self.center_weight = center_weight
-        self.invariance_weight = weight
+        self.center_weight = number("center_weight", center_weight)
+        self.invariance_weight = number("weight", weight)
         self.centers = nn.Parameter(torch.randn(num_ids, dim))
 
     @guarded
@@ -147,9 +147,9 @@ class RangeLoss(nn.Module):
         self.normalize = normalize
         check_at_least("k", k, 1)
         self.k = k
-        self.margin = margin
-        self.alpha = alpha
-        self.beta = beta
+        self.margin = number("margin", margin)
+        self.alpha = number("alpha", alpha)
+        self.beta = number("beta", beta)
         self.squared = squared
 
     @guarded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -82,14 +83,36 @@ def check_choice(name: str, value: str, known: Iterable[str]) -> str:
 
 
 def check_at_least(name: str, value: float, low: float, *, exclusive: bool = False) -> None:
-    """Refuse a number below `low` (or equal to it, if exclusive).
+    """Refuse a number below `low` (or equal to it, if exclusive), and infinity.
 
     Raises:
         ConfigError: such a number, or something that is no number.
     """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not (value > low or (value == low and not exclusive)):
-        raise ConfigError(f"{name} must be a number {'above' if exclusive else 'of at least'} {low}, found {value!r}")
+    finite = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not finite or not (value > low or (value == low and not exclusive)):
+        raise ConfigError(
+            f"{name} must be a finite number {'above' if exclusive else 'of at least'} {low}, found {value!r}"
+        )
+
+
+def number(name: str, value: float) -> float:
+    """Return `value` if it is a finite number.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ConfigError(f"{name} must be a finite number, found {value!r}")
+    return value
+
+
+def number_or_none(name: str, value: float | None) -> float | None:
+    """Return `value` if it is a finite number or None.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    return None if value is None else number(name, value)
 
 
 def nothing(x: Tensor, parameters: Iterable[Tensor] = ()) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from passerby.losses.distances import over_anchors, weighted_mean
-from passerby.losses.inputs import check_at_least, check_choice, guarded
+from passerby.losses.inputs import check_at_least, check_choice, guarded, number
 
 
 class RankedListLoss(nn.Module):
@@ -50,10 +50,10 @@ class RankedListLoss(nn.Module):
     ) -> None:
         super().__init__()
         check_at_least("temperature", temperature, 0.0)
-        self.alpha = alpha
-        self.margin = margin
+        self.alpha = number("alpha", alpha)
+        self.margin = number("margin", margin)
         self.temperature = temperature
-        self.balance = balance
+        self.balance = number("balance", balance)
         self.combine = check_choice("combine", combine, ("sum", "convex"))
         self.detach_weights = detach_weights
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from passerby.losses.distances import hinge, over_anchors, weighted_mean
-from passerby.losses.inputs import check_at_least, check_choice, guarded
+from passerby.losses.inputs import check_at_least, check_choice, guarded, number_or_none
 
 
 class HAP2SLoss(nn.Module):
@@ -53,7 +53,7 @@ class HAP2SLoss(nn.Module):
         self.weighting = check_choice("weighting", weighting, ("exponential", "polynomial"))
         self.sigma = sigma
         self.alpha = alpha
-        self.margin = margin
+        self.margin = number_or_none("margin", margin)
         self.detach_weights = detach_weights
 
     @guarded

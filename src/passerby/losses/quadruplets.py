@@ -19,7 +19,7 @@ from passerby.losses.distances import (
     sum_of_all_hinges,
     sum_of_hinges,
 )
-from passerby.losses.inputs import check_choice, guarded, nothing
+from passerby.losses.inputs import check_choice, guarded, nothing, number
 
 
 class QuadrupletLoss(nn.Module):
@@ -59,8 +59,8 @@ class QuadrupletLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.normalize = normalize
-        self.alpha = alpha
-        self.beta = beta
+        self.alpha = number("alpha", alpha)
+        self.beta = number("beta", beta)
         self.mining = check_choice("mining", mining, ("hard", "all"))
         self.squared = squared
 

@@ -14,7 +14,7 @@ from passerby.losses.distances import (
     over_anchors,
     pair_distances,
 )
-from passerby.losses.inputs import check_at_least, check_choice, guarded
+from passerby.losses.inputs import check_at_least, check_choice, guarded, number
 
 
 class SupportNeighborLoss(nn.Module):
@@ -53,7 +53,7 @@ class SupportNeighborLoss(nn.Module):
         check_at_least("sigma", sigma, 0.0)
         self.neighbors = neighbors
         self.sigma = sigma
-        self.squeeze_weight = weight
+        self.squeeze_weight = number("weight", weight)
         self.squeeze = check_choice("squeeze", squeeze, ("gap", "gap_all", "pair", "nearest"))
 
     @guarded

@@ -16,7 +16,7 @@ from passerby.losses.distances import (
     positive_distances,
     sum_of_hinges,
 )
-from passerby.losses.inputs import check_choice, guarded
+from passerby.losses.inputs import check_choice, guarded, number, number_or_none
 
 
 class TripletLoss(nn.Module):
@@ -57,7 +57,7 @@ class TripletLoss(nn.Module):
         mining: str = "all",
     ) -> None:
         super().__init__()
-        self.margin = margin
+        self.margin = number("margin", margin)
         self.squared = squared
         self.normalize = normalize
         self.reduction = check_choice("reduction", reduction, ("mean", "sum"))
@@ -99,7 +99,7 @@ class ImprovedTripletLoss(nn.Module):
 
     def __init__(self, margin: float = 0.3, normalize: bool = False) -> None:
         super().__init__()
-        self.margin = margin
+        self.margin = number("margin", margin)
         self.normalize = normalize
 
     @guarded
@@ -145,9 +145,9 @@ class ThresholdedTripletLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.normalize = normalize
-        self.tau1 = tau1
-        self.tau2 = tau2
-        self.beta = beta
+        self.tau1 = number("tau1", tau1)
+        self.tau2 = number("tau2", tau2)
+        self.beta = number("beta", beta)
         self.squared = squared
 
     @guarded
@@ -187,7 +187,7 @@ class BatchHardTripletLoss(nn.Module):
 
     def __init__(self, margin: float | None = 0.3, normalize: bool = False) -> None:
         super().__init__()
-        self.margin = margin
+        self.margin = number_or_none("margin", margin)
         self.normalize = normalize
 
     @guarded
@@ -222,7 +222,7 @@ class MarginSampleMiningLoss(nn.Module):
 
     def __init__(self, margin: float = 0.3, normalize: bool = False) -> None:
         super().__init__()
-        self.margin = margin
+        self.margin = number("margin", margin)
         self.normalize = normalize
 
     @guarded

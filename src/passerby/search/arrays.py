@@ -26,7 +26,8 @@ def as_vectors(vectors: Vectors, name: str) -> Float32:
     """Check vectors and return them as a C-contiguous float32 array [n, D] (no copy where they already are).
 
     Raises:
-        EmbeddingError: not two-dimensional, not floating point, empty, or with a NaN or infinite entry.
+        EmbeddingError: not two-dimensional, not floating point, empty, or with an entry that is NaN, infinite, or too
+            large to be squared in float32.
     """
     if _is_tensor(vectors):
         tensor = vectors.detach()
@@ -40,16 +41,14 @@ def as_vectors(vectors: Vectors, name: str) -> Float32:
     if array.shape[0] == 0 or array.shape[1] == 0:
         raise EmbeddingError(f"{name}: expected at least one vector, found shape {list(array.shape)}")
     array = np.ascontiguousarray(array, dtype=np.float32)
-    ones = np.ones(array.shape[1], dtype=np.float32)
     for start in range(0, len(array), _CHECK_ROWS):
         part = array[start : start + _CHECK_ROWS]
-        # a NaN or infinite entry makes the row's sum so; the sum of finite ones may overflow, hence the second look
         with np.errstate(over="ignore", invalid="ignore"):
-            suspicious = not np.isfinite(part @ ones).all()
-        finite = np.isfinite(part).all(axis=1) if suspicious else np.ones(len(part), dtype=np.bool_)
-        if not finite.all():
-            row = start + int(np.argmin(finite))
-            raise EmbeddingError(f"{name}: row {row} holds a NaN or infinite value; check the model that made it")
+            usable = np.isfinite(np.einsum("nd,nd->n", part, part))
+        if not usable.all():
+            row = int(np.argmin(usable))
+            fault = "a NaN or infinite value" if not np.isfinite(part[row]).all() else "numbers whose squares overflow"
+            raise EmbeddingError(f"{name}: row {start + row} holds {fault}; check the model that made it")
     return array
 
 

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from passerby.array_types import Float32, Float64, Int64
+from passerby.errors import ConfigError
 from passerby.progress import progress_bar
 from passerby.search.candidates import Candidates, choose, hide, no_candidates, scan_columns, scan_rows, tidy_all
 from passerby.search.distances import row_blocks
@@ -135,7 +136,12 @@ def top_k(
 
     Returns:
         (indices [q, k] int64, distances [q, k] float32); where fewer than k images count, -1 and infinity.
+
+    Raises:
+        ConfigError: `k` is no whole number of 0 or more.
     """
+    if not isinstance(k, (int, np.integer)) or k < 0:
+        raise ConfigError(f"k: expected a whole number of nearest images, 0 or more, found {k!r}")
     indices = np.full((len(query), k), -1, dtype=np.int64)
     nearest = np.full((len(query), k), np.inf, dtype=np.float32)
     groups = relevance.groups() if relevance else iter([(np.arange(len(query)), np.arange(len(gallery)))])

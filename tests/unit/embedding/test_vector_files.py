@@ -119,6 +119,9 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     (tmp_path / "words.csv").write_text("pid,vector\n1,far away\n")
     (tmp_path / "persons.csv").write_text("person\n1\n")
     (tmp_path / "paths.csv").write_text("path\na.jpg\n")
+    pq.write_table(pa.table({"pid": [1, 2], "vector": [[0.1, 0.2], None]}), tmp_path / "gap.parquet")
+    np.savez(tmp_path / "cameras.npz", vector=VECTORS, pid=PIDS, camid=[0, -1, -3, 1, 1, 1])
+    np.savez(tmp_path / "large.npz", vector=VECTORS, pid=np.full(6, 2**64 - 1, np.uint64))
     np.savez(tmp_path / "other.npz", features=VECTORS, pids=PIDS)
     (tmp_path / "v.txt").write_text("1 2 3")
     (tmp_path / "bad.npz").write_bytes(b"nothing")
@@ -133,7 +136,10 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
         ),
         (r"paths.csv: no column 'pid'; it has 'path'", "v.npy", {"labels": tmp_path / "paths.csv"}),
         (r"v.npy: 6 vectors and 4 values of 'pid' in .*short.npy", "v.npy", {"labels": tmp_path / "short.npy"}),
-        ("vectors of one length", "ragged.csv", {}),
+        (r"one length, found 1 numbers in row 3 \(row 1 is the header\) after 2", "ragged.csv", {}),
+        (r"a vector of numbers, found nothing in row 1 \(counted from 0\)", "gap.parquet", {}),
+        (r"camid: expected cameras from 0 on, or -1 .*, found -3 in row 2 \(counted", "cameras.npz", {}),
+        (r"pid: expected integers of 64 bits, found 18446744073709551616 in row 0", "large.npz", {}),
         ("a vector of numbers, found 'far away'", "words.csv", {}),
         ("expected one of .parquet", "v.txt", {}),
         ("cannot be read", "bad.npz", {}),

@@ -1,9 +1,13 @@
 """Which queries a ranking scores, and that it names those it does not."""
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 import passerby as pb
 from passerby.embedding.embeddings import Embeddings
+from passerby.errors import ConfigError
 
 
 def embedded(pids: list[int], camera: int, seed: int) -> Embeddings:
@@ -37,3 +41,17 @@ def test_no_score_says_why() -> None:
     absent = pb.rank(embedded([8, 9], 0, 2), GALLERY)
     assert absent.report is None
     assert "in the gallery" in absent.note
+
+
+@pytest.mark.parametrize("top", [0, -1, 2.5])
+def test_so_many_candidates_there_cannot_be(top: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"top: expected .* at least 1, found {top}"):
+        pb.rank(GALLERY, GALLERY, top=top)
+
+
+def test_who_is_not_known_has_no_marks() -> None:
+    lines = str(pb.rank(embedded([1, 0], -1, 2), GALLERY, top=2)).splitlines()
+    assert "(person 1, camera not known)" in lines[0]
+    assert [line[5] for line in lines[1:3]] == ["+", "-"]
+    assert "(person not known, camera not known)" in lines[3]
+    assert [line[5] for line in lines[4:6]] == [" ", " "]

@@ -34,7 +34,7 @@ class CheckReport:
         facts: what was found and is as it should be.
         cameras: images of each camera, called as in the data, by part.
         sizes: images of each size "width x height", the most frequent first.
-        images: how many images were decoded; 0 if they were not looked at.
+        images: how many images were decoded, without those that cannot be; 0 if they were not looked at.
         seconds: how long it took.
     """
 
@@ -89,7 +89,7 @@ class CheckReport:
         lines += [f"  {fact}" for fact in self.facts]
         lines += [f"  warning: {warning}" for warning in self.warnings]
         lines += [f"  ERROR: {error}" for error in self.errors]
-        looked = f"{self.images:,} images decoded" if self.images else "images not decoded"
+        looked = f"{number_of(self.images, 'image')} decoded" if self.images else "images not decoded"
         lines.append(f"  {'OK' if self.ok else 'NOT OK'}: {looked}, {self.seconds:.1f} s")
         return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from typing import Any
 from passerby.data.check.check_report import CheckReport, CountRow, number_of, some
 from passerby.data.check.image_files import ImageFacts, inspect_images
 from passerby.data.check.near_duplicates import near_duplicates
-from passerby.data.datasets import load_dataset
+from passerby.data.datasets import is_manifest, load_dataset
 from passerby.data.info import Count, Counted, count_samples, dataset_info, describe, differences, level_of, table_name
 from passerby.data.readers.options import complete_options, options_of
 from passerby.data.readers.table import READERS
@@ -93,9 +93,14 @@ def check_dataset(
         tuple(findings.facts),
         {part: _histogram(samples, dataset, own=_is_own(name)) for part, samples in parts.items()},
         dict(sizes.most_common()),
-        len(facts),
+        sum(not fact.problem for fact in facts.values()),
         time.perf_counter() - start,
     )
+
+
+def _may_be_data(place: Path) -> bool:
+    """Whether it is a folder or a manifest, whatever may be wrong with it."""
+    return place.is_dir() or (place.is_file() and is_manifest(place))
 
 
 def _own_data(
@@ -106,7 +111,7 @@ def _own_data(
     try:
         dataset = load_dataset(name, root, **arguments)
     except DataError as error:
-        if not os.path.exists(os.path.expanduser(name)):
+        if not _may_be_data(Path(name).expanduser()):
             raise  # neither a dataset's name nor anything that could be wrong
         findings.error(str(error))
         return [], {}, None

@@ -117,7 +117,7 @@ class OpenSetReport:
             f"{self.genuine:,} genuine probes, {self.impostors:,} impostors, {self.skipped:,} skipped, "
             f"{self.identities:,} identities enrolled, {self.metric} distance; finest FAR {self.finest_far:.2g}"
         )
-        for point in self.points:
+        for point in self.points if self.impostors else ():
             sizes = ", ".join(f"{far:.2%} with {size}" for size, far in self.expected_far(point.far))
             lines.append(f"FAR expected of threshold {point.threshold:.4f}: {sizes} people enrolled")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
@@ -168,6 +168,8 @@ def evaluate_open_set(
         metric=metric, exclude=exclude, junk_pids=junk_pids,
         normalization=normalization, cohort_vectors=cohort_vectors, cohort_size=cohort_size,
     )  # fmt: skip
+    if not far:
+        raise EmbeddingError("far: expected at least one false accept rate, found none")
     if any(r < 1 for r in ranks):
         raise EmbeddingError(f"ranks: expected 1 or more, found {list(ranks)}")
     impostors = int(scores.impostor.sum())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from passerby.config.engine import EngineName
+from passerby.errors import ConfigError
 from passerby.experiments.compare.comparison_table import Comparison, summarise
 from passerby.experiments.compare.plan import plan_trainings
 from passerby.experiments.compare.result_files import write_files
@@ -48,10 +49,15 @@ def compare(
         The table.
 
     Raises:
-        ConfigError: unknown recipes or settings; a folder that holds trainings with other settings.
+        ConfigError: fewer than one seed or image; unknown recipes or settings; a folder that holds trainings with other
+            settings.
         DataError: the budget is given and the dataset cannot be read.
         TrainingError: a training failed; the others are kept.
     """
+    if seeds < 1:
+        raise ConfigError(f"seeds: expected at least 1 training of each recipe, found {seeds}")
+    if images is not None and images < 1:
+        raise ConfigError(f"images: expected at least 1 image to train on, found {images}")
     folder = Path(out)
     configs = plan_trainings(recipes, common=common or {}, vary=vary or {}, images=images)
     trials = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from passerby.array_types import Float32, Float64, Int64
@@ -85,5 +87,7 @@ def _unit(vectors: arrays.Vectors, name: str) -> Float32:
 
 
 def _check(neighbors: int, alpha: float) -> None:
-    if neighbors < 1 or alpha < 0:
-        raise ConfigError(f"expected neighbors of 1 or more and alpha of 0 or more, found {neighbors} and {alpha}")
+    if neighbors < 1 or not 0 <= alpha < math.inf:
+        raise ConfigError(
+            f"expected neighbors of 1 or more and a finite alpha of 0 or more, found {neighbors} and {alpha}"
+        )
