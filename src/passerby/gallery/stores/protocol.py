@@ -208,6 +208,9 @@ class Store(Protocol):
     def camera_statistics(self, version: int) -> CameraStatistics | None:
         """Camera statistics of a version; None: there are none, or they were erased with somebody who was in them."""
 
+    def means_version(self) -> int:
+        """`settings().camera_means`, at no cost where the store can have none; 0: none are in force."""
+
     def put_camera_statistics(self, statistics: CameraStatistics) -> int:
         """Store camera statistics under the next version, which they do not have in force yet; that version.
 

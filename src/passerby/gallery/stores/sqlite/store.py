@@ -637,6 +637,10 @@ class SqliteStore:
                 return known
             return statistics_of(self._db, version, self.location)
 
+    def means_version(self) -> int:
+        """Version of the camera statistics in force."""
+        return self.settings().camera_means
+
     def put_camera_statistics(self, statistics: CameraStatistics) -> int:
         """Store camera statistics under the next version, which is not in force yet; that version."""
         self._revision_of_write()
