@@ -702,7 +702,14 @@ class Gallery:
                 self._store,
                 seen,
                 lambda where: self._identify(
-                    seen.vector, [seen.record.camera], [where], [len(seen.observations)], threshold, top, score, settings
+                    seen.vector,
+                    [seen.record.camera],
+                    [where],
+                    [len(seen.observations)],
+                    threshold,
+                    top,
+                    score,
+                    settings,
                 )[0],
                 settings,
                 search_filter(seen.record.camera, exclude_camera, None, None),

@@ -33,13 +33,16 @@ class ObservationRows:
         self._client = connection.client
         self._name = connection.observations_name
         self._reversals = reversals
-        self.exist = bool(self._client.has_collection(self._name))
+
+    @property
+    def exist(self) -> bool:
+        """Whether the collection exists, whichever process has made it."""
+        return self._connection.has(self._name)
 
     def make(self, dim: int) -> None:
         """Make the collection, unless it exists."""
         if not self.exist:
             make_observations(self._connection, dim)
-            self.exist = True
 
     def add(
         self,

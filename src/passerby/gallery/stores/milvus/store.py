@@ -180,20 +180,22 @@ class MilvusStore:
 
     def relatives(self, identities: Iterable[int]) -> Mapping[int, IdentityRecord]:
         """Those of these identities that there are, and all that were merged into them, by id."""
-        found: dict[int, IdentityRecord] = {}
+        wanted = sorted({int(i) for i in identities})
         with self._connection.use():
-            bodies = self._records.bodies_where_in('kind == "identity"', "number", [int(i) for i in identities])
-            while bodies:
-                new = {number: IdentityRecord(**body) for number, body in bodies if number not in found}
+            bodies = self._records.bodies_where_in('kind == "identity"', ("number", "other"), wanted)
+            records = {number: IdentityRecord(**body) for number, body in bodies}
+            found = {identity: records[identity] for identity in wanted if identity in records}
+            while new := {i: r for i, r in records.items() if i not in found and r.merged_into in found}:
                 found.update(new)
-                bodies = self._records.bodies_where_in('kind == "identity"', "other", sorted(new))
+                bodies = self._records.bodies_where_in('kind == "identity"', ("other",), sorted(new))
+                records = {number: IdentityRecord(**body) for number, body in bodies}
         return dict(sorted(found.items()))
 
     def names(self, identities: Iterable[int]) -> dict[int, str]:
         """Names of those of these identities that there are."""
         wanted = [int(i) for i in identities]
         with self._connection.use():
-            found = self._records.bodies_where_in('kind == "identity"', "number", wanted)
+            found = self._records.bodies_where_in('kind == "identity"', ("number",), wanted)
             return {number: body["name"] for number, body in found}
 
     def find(self, names: Sequence[str]) -> dict[str, IdentityRecord]:
@@ -202,7 +204,7 @@ class MilvusStore:
         with self._connection.use():
             records = [
                 IdentityRecord(**body)
-                for _, body in self._records.bodies_where_in('kind == "identity"', "name_key", name_keys(names))
+                for _, body in self._records.bodies_where_in('kind == "identity"', ("name_key",), name_keys(names))
             ]
         exact = {record.name: record for record in reversed(records)}
         writings: dict[str, list[IdentityRecord]] = {}
