@@ -897,7 +897,7 @@ class Gallery:
 
     def sighting_thumbnail(self, sighting: int) -> bytes | None:
         """The small JPEG of a sighting; None where it was seen as a bare vector."""
-        return self._store.sightings.thumbnail(sighting)
+        return self._store.sightings.thumbnails([sighting])[0]
 
     def vectors(self, observations: Sequence[int]) -> Float32:
         """Unit vectors [n, D] of observations."""
@@ -905,7 +905,7 @@ class Gallery:
 
     def thumbnail(self, observation: int) -> bytes | None:
         """The small JPEG of an observation; None where it was enrolled as a bare vector."""
-        return self._store.thumbnail(observation)
+        return self._store.thumbnails(np.array([observation], np.int64))[0]
 
     def history(self, identity: str | int | None = None, *, limit: int | None = None) -> list[Event]:
         """The log of changes, newest first: all, or those of one identity."""

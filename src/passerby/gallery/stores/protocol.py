@@ -99,11 +99,11 @@ class SightingStore(Protocol):
         What counts is the end where it is a date, and else when the sighting was stored.
         """
 
-    def thumbnail(self, sighting: int) -> bytes | None:
-        """The JPEG of a sighting, if one was stored."""
+    def thumbnails(self, sightings: Sequence[int]) -> list[bytes | None]:
+        """The JPEG of each of these sightings, where one was stored."""
 
-    def vector(self, sighting: int) -> Float32 | None:
-        """The unit vector [D] of a sighting, if one was stored."""
+    def vectors(self, sightings: Sequence[int]) -> list[Float32 | None]:
+        """The unit vector [D] of each of these sightings, where one was stored."""
 
     def search(
         self, probes: Float32, where: SightingWhere, *, top: int, means: CameraStatistics | None = None
@@ -190,8 +190,8 @@ class Store(Protocol):
     def vectors(self, observations: Int64) -> Float32:
         """Vectors [n, D] of observations, in the order asked for."""
 
-    def thumbnail(self, observation: int) -> bytes | None:
-        """The JPEG of an observation, if one was stored."""
+    def thumbnails(self, observations: Int64) -> list[bytes | None]:
+        """The JPEG of each of these observations, where one was stored."""
 
     def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
         """Rank identities for each probe [q, D], each with its own filter."""

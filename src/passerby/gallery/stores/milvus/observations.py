@@ -116,10 +116,10 @@ class ObservationRows:
         rows = self._rows(np.asarray(observations, np.int64), ["id", "vector"])
         return np.array([row["vector"] for row in rows], np.float32)
 
-    def thumbnail(self, observation: int) -> bytes | None:
-        """The JPEG of an observation, if one was stored."""
-        (row,) = self._rows(np.array([observation], np.int64), ["id", "thumbnail"])
-        return base64.b64decode(row["thumbnail"]) or None
+    def thumbnails(self, observations: Int64) -> list[bytes | None]:
+        """The JPEG of each of these observations, where one was stored."""
+        rows = self._rows(np.asarray(observations, np.int64), ["id", "thumbnail"])
+        return [base64.b64decode(row["thumbnail"]) or None for row in rows]
 
     def count(self, where: Where) -> int:
         """How many observations pass a filter."""

@@ -308,15 +308,15 @@ class MilvusSightings:
             rows = self._connection.query(self._name, seen, ["id"])
         return np.array(sorted(row["id"] for row in rows), np.int64)
 
-    def thumbnail(self, sighting: int) -> bytes | None:
-        """The JPEG of a sighting, if one was stored."""
-        (row,) = self._rows([int(sighting)], ["id", "thumbnail"])
-        return base64.b64decode(row["thumbnail"]) or None
+    def thumbnails(self, sightings: Sequence[int]) -> list[bytes | None]:
+        """The JPEG of each of these sightings, where one was stored."""
+        rows = self._rows([int(sighting) for sighting in sightings], ["id", "thumbnail"])
+        return [base64.b64decode(row["thumbnail"]) or None for row in rows]
 
-    def vector(self, sighting: int) -> Float32 | None:
-        """The unit vector [D] of a sighting, if one was stored."""
-        (row,) = self._rows([int(sighting)], ["id", "has_vector", "vector"])
-        return np.asarray(row["vector"], np.float32) if row["has_vector"] else None
+    def vectors(self, sightings: Sequence[int]) -> list[Float32 | None]:
+        """The unit vector [D] of each of these sightings, where one was stored."""
+        rows = self._rows([int(sighting) for sighting in sightings], ["id", "has_vector", "vector"])
+        return [np.asarray(row["vector"], np.float32) if row["has_vector"] else None for row in rows]
 
     def search(
         self, probes: Float32, where: SightingWhere, *, top: int, means: CameraStatistics | None = None

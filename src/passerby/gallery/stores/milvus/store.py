@@ -325,10 +325,10 @@ class MilvusStore:
         with self._connection.use():
             return self._observations.vectors(observations)
 
-    def thumbnail(self, observation: int) -> bytes | None:
-        """The JPEG of an observation, if one was stored."""
+    def thumbnails(self, observations: Int64) -> list[bytes | None]:
+        """The JPEG of each of these observations, where one was stored."""
         with self._connection.use():
-            return self._observations.thumbnail(observation)
+            return self._observations.thumbnails(observations)
 
     def count(self) -> int:
         """Stored observations."""
