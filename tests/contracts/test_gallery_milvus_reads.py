@@ -33,15 +33,16 @@ PEOPLE = people(4, 1)[:, 0]
 def add_sightings(gallery: Gallery, count: int) -> None:
     """Sightings of Ada by two cameras, in one request each thousand: as `observe` stores them."""
     store: Any = gallery._store
+    ada = record_of(gallery, "Ada")
     with store.transaction():
-        store.sightings.add(SightingRecord(record_of(gallery, "Ada"), "door", None, None, 0.3), None, None)
+        store.sightings.add(SightingRecord(ada, "door", None, None, 0.3), None, None)
     ids = 1 + np.arange(count)
     moments = NOON + np.random.default_rng(0).permutation(count) // 2  # many of them at one moment
     rows = [
         {
             **_columns(
                 SightingRecord(
-                    record_of(gallery, "Ada"),
+                    ada,
                     ("hall", "yard")[i % 2],
                     moment,
                     moment + 1,
@@ -70,6 +71,7 @@ def filled(folder: Path, store: str, count: int) -> Gallery:
     gallery.merge("Ada", "Eve")
     add_sightings(gallery, count)
     gallery.log_many([Note("looked", detail={"number": i % 100}) for i in range(count)])
+    gallery.compact()
     return gallery
 
 

@@ -33,7 +33,7 @@ from passerby.gallery.impostor_searches import CalibrationRows
 from passerby.gallery.pair_judgements import people_under_one_number
 from passerby.gallery.stored_impostors import LEAST_ROWS, from_bytes, key_of, to_bytes
 from passerby.gallery.stores.enrolled_rows import NO_ROWS, EnrolledRows
-from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.protocol import Settings, Store
 from passerby.gallery.verdict_rule import VerdictRule
 from passerby.search.score import ScoreName
 
@@ -206,13 +206,14 @@ class Calibrator:
     # -- what decides ------------------------------------------------------------------------------------------------
 
     def rule(
-        self, kind: Kind, probes: Probes, score: ScoreName, *, call: float | None, own: float | None, far: float
+        self, kind: Kind, probes: Probes, score: ScoreName, *, call: float | None, far: float, settings: Settings
     ) -> VerdictRule:
-        """What decides about a probe: a threshold of the call, the gallery's own, or the false accept rate.
+        """What decides about a probe: a threshold of the call, the gallery's own in `settings`, or the rate `far`.
 
         The laws are of distances to the nearest observation. Means of several such distances are larger, so that they
         are on the safe side; the distance to a centroid can be smaller, and has no p-value.
         """
+        own = settings.threshold
         made = _NOTHING if score == "centroid" else self._law(kind, probes)
         if made.relative and score != "min":  # the law is of the least distances' differences
             note = f"no threshold is calibrated for the score {score!r} with a cohort: pass one, or use 'min'"
@@ -226,10 +227,9 @@ class Calibrator:
         if own is not None:
             return VerdictRule(own, "set", law, "the threshold was set for this gallery", made.relative)
         if law is not None and law.finest_far <= far:
-            note = self._note(made, far, probes)
+            note = _note(made, far, probes, settings)
             return VerdictRule(made.threshold(far), law.source, law, note, made.relative)
-        plain = not self._store.settings().camera_means
-        if plain and self._inputs.threshold is not None and not self._inputs.has_laws:
+        if not settings.camera_means and self._inputs.threshold is not None and not self._inputs.has_laws:
             note = (
                 "the threshold is the encoder's, for about as many people as it was measured with: "
                 f"{_missing(found, far, probes)}"
@@ -243,11 +243,11 @@ class Calibrator:
             )
         return VerdictRule(None, "none", law, _missing(found, far, probes))
 
-    def calibration(self, kind: Kind, far: float, *, own: float | None, own_far: float) -> GalleryCalibration:
-        """What a rate asks for of single images, and what decides now: a threshold of its own, or its own rate."""
+    def calibration(self, kind: Kind, far: float, *, own_far: float, settings: Settings) -> GalleryCalibration:
+        """What a rate asks for of single images, and what decides by these settings: its own threshold or rate."""
         made = self._law(kind, "images")
         law = made.law
-        rule = self.rule(kind, "images", "min", call=None, own=own, far=own_far)
+        rule = self.rule(kind, "images", "min", call=None, far=own_far, settings=settings)
         in_force = rule.threshold
         measured = in_force is not None and law.source != "none" and not (made.relative and rule.basis == "set")
         enough = law.source != "none" and law.finest_far <= far
@@ -265,22 +265,22 @@ class Calibrator:
             in_force=in_force,
             in_force_far=law.p_value(in_force) if measured and in_force is not None else None,
             curve=tuple(zip(law.distances, law.p_values, strict=True)),
-            note=self._note(made, far, "images") if enough else _missing(law, far, "images"),
+            note=_note(made, far, "images", settings) if enough else _missing(law, far, "images"),
             cohort=made.relative,
-            camera_means=self._store.settings().camera_means,
+            camera_means=settings.camera_means,
         )
 
-    def _note(self, made: _Law, far: float, probes: Probes) -> str:
-        """What a law rests on, and how the gallery compares where that is not the plain way."""
-        parts = [_describe(made.law, far, probes)]
-        settings = self._store.settings()
-        if settings.camera_means:
-            parts.append(f"without camera means, version {settings.camera_means}")
-        if made.relative:
-            parts.append(f"distances are relative to the {COHORT} next nearest people")
-        elif settings.cohort:
-            parts.append(f"without the cohort, which takes {LEAST_PEOPLE_OF_COHORT} enrolled people")
-        return "; ".join(parts)
+
+def _note(made: _Law, far: float, probes: Probes, settings: Settings) -> str:
+    """What a law rests on, and how the gallery compares where that is not the plain way."""
+    parts = [_describe(made.law, far, probes)]
+    if settings.camera_means:
+        parts.append(f"without camera means, version {settings.camera_means}")
+    if made.relative:
+        parts.append(f"distances are relative to the {COHORT} next nearest people")
+    elif settings.cohort:
+        parts.append(f"without the cohort, which takes {LEAST_PEOPLE_OF_COHORT} enrolled people")
+    return "; ".join(parts)
 
 
 def _law_of(impostors: ImpostorDistances, people: int, encoder: HeldOutLaws | None, *, guaranteed: bool) -> ImpostorLaw:

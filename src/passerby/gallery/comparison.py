@@ -62,8 +62,10 @@ def agreed_cohort(store: Store, cohort: bool | None, *, read_only: bool) -> None
     Raises:
         GalleryError: it is not.
     """
+    if cohort is None:
+        return
     settings = store.settings()
-    if cohort is None or cohort == settings.cohort:
+    if cohort == settings.cohort:
         return
     if settings.dim or read_only:
         raise GalleryError(

@@ -217,10 +217,13 @@ def tracklets_of(store: Store, identities: Sequence[int]) -> tuple[list[Tracklet
     used = np.zeros(len(columns), np.bool_)
     found: list[Tracklet] = []
     presence: list[tuple[int | None, int, str, float, float]] = []
-    for one in store.sightings.select(SightingWhere(frozenset(identities))):
+    seen = store.sightings.select(SightingWhere(frozenset(identities)))
+    with_vector = [one.id for one in seen if one.has_vector]
+    vectors = dict(zip(with_vector, store.sightings.vectors(with_vector), strict=True))
+    for one in seen:
         places = np.flatnonzero(np.isin(columns.ids, own_observations(one, columns.ids)))
         used[places] = True
-        vector = store.sightings.vector(one.id) if one.has_vector else stored[places].sum(axis=0)
+        vector = vectors[one.id] if one.has_vector else stored[places].sum(axis=0)
         length = 0.0 if vector is None else float(np.linalg.norm(vector))
         number = None
         if vector is not None and length > 0:

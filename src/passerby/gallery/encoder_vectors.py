@@ -18,7 +18,7 @@ from passerby.gallery.images_or_vectors import (
     thumbnail,
     unit_vectors,
 )
-from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.protocol import Settings, Store
 from passerby.models.encoder_names import known_name, name_of, with_fingerprint
 
 
@@ -54,7 +54,9 @@ class EncoderVectors:
         self._store = store
         self._encoder = encoder
         self._fingerprint = encoder.fingerprint if encoder is not None else fingerprint
-        self._check_encoder()
+        self._agreed: Settings | None = None
+        if encoder is not None or fingerprint:
+            self._check_encoder(store.settings())
 
     @property
     def encoder(self) -> VectorEncoder | None:
@@ -80,7 +82,7 @@ class EncoderVectors:
     @property
     def fingerprint(self) -> str:
         """Fingerprint of the encoder whose vectors are expected; "" where it is not known."""
-        return self._fingerprint or self._store.settings().fingerprint
+        return self._fingerprint or self._of_stored_vectors().fingerprint
 
     def read(self, images_or_vectors: Any) -> EncodedInput:
         """Pictures through the encoder; floating-point numbers as vectors.
@@ -114,7 +116,7 @@ class EncoderVectors:
         Raises:
             GalleryError: not numbers, of another dimension, or of unknown origin where the store's is known.
         """
-        settings = self._store.settings()
+        settings = self._of_stored_vectors()
         if settings.fingerprint and not self._fingerprint:
             raise GalleryRequestError(
                 f"{self._store.location}: holds vectors of the encoder {settings.fingerprint!r}; say where yours come "
@@ -124,21 +126,35 @@ class EncoderVectors:
         rows = unit_vectors(vectors, dim or None)
         return EncodedInput(rows, [None] * len(rows))
 
-    def adopt(self, dim: int) -> None:
+    def adopt(self, dim: int) -> Settings:
         """Called in the transaction that stores vectors [n, dim]: a store belongs to the encoder of its first ones.
+
+        Returns:
+            The store's settings, as this transaction found or made them.
 
         Raises:
             GalleryRequestError: vectors of another length.
         """
-        self._check_encoder()
         settings = self._store.settings()
+        self._check_encoder(settings)
         if not settings.dim:
-            self._store.change_settings(replace(settings, dim=dim, fingerprint=self._fingerprint))
+            settings = replace(settings, dim=dim, fingerprint=self._fingerprint)
+            self._store.change_settings(settings)
         elif settings.dim != dim:
             raise GalleryRequestError(f"{self._store.location}: holds vectors of {settings.dim} numbers, found {dim}")
+        return settings
 
-    def _check_encoder(self) -> None:
-        settings, location = self._store.settings(), self._store.location
+    def _of_stored_vectors(self) -> Settings:
+        """Settings whose length and fingerprint hold: the first vectors fix both."""
+        if self._agreed is not None:
+            return self._agreed
+        settings = self._store.settings()
+        if settings.dim:
+            self._agreed = settings
+        return settings
+
+    def _check_encoder(self, settings: Settings) -> None:
+        location = self._store.location
         if self._fingerprint and settings.fingerprint and self._fingerprint != settings.fingerprint:
             made_by = known_name(settings.fingerprint)
             given = name_of(getattr(self._encoder, "provenance", {}), self._fingerprint)

@@ -6,16 +6,15 @@ from dataclasses import replace
 from typing import Literal
 
 from passerby.errors import GalleryError, GalleryRequestError
-from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.protocol import Settings, Store
 
 DEFAULT_FAR = 0.01
 """Unless another is set."""
 
 
-def stored_far(store: Store) -> float:
-    """The rate that a gallery is asked for."""
-    far = store.settings().far
-    return DEFAULT_FAR if far is None else far
+def stored_far(settings: Settings) -> float:
+    """The rate that a gallery with these settings is asked for."""
+    return DEFAULT_FAR if settings.far is None else settings.far
 
 
 def agreed_far(store: Store, far: float | None, *, override: bool, read_only: bool) -> float | None:
@@ -39,9 +38,10 @@ def agreed_far(store: Store, far: float | None, *, override: bool, read_only: bo
         with store.transaction():
             store.change_settings(replace(store.settings(), far=asked))
         return None
-    if asked != stored_far(store):
+    stored = stored_far(settings)
+    if asked != stored:
         raise GalleryError(
-            f"{store.location}: its false accept rate is {stored_far(store):.2%}, opened with far={far!r}: leave far "
+            f"{store.location}: its false accept rate is {stored:.2%}, opened with far={far!r}: leave far "
             "out, change it for good with `set_far`, or say override_far=True to use another here only"
         )
     return None

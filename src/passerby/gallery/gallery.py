@@ -50,7 +50,7 @@ from passerby.gallery.result_types import (
 )
 from passerby.gallery.sightings import answer_of, find_sightings, sighting_filter
 from passerby.gallery.stores.opening import file_of, open_store
-from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.protocol import Settings, Store
 from passerby.gallery.stores.rows import CameraSightings, IdentityRecord, Where
 from passerby.gallery.times import Moment, is_instant, to_seconds
 from passerby.gallery.verdict_rule import VerdictRule
@@ -286,7 +286,7 @@ class Gallery:
     @property
     def far(self) -> float:
         """The false accept rate that is asked for."""
-        return stored_far(self._store) if self._far is None else self._far
+        return stored_far(self._store.settings()) if self._far is None else self._far
 
     def set_far(self, far: float, *, actor: str = "") -> None:
         """Ask for another false accept rate, above 0 and below 1, from now on. Logged, can be undone."""
@@ -306,9 +306,10 @@ class Gallery:
             kind: "identify" leaves out what the probe's camera took, "observe" does not.
             far: another rate than the gallery's.
         """
-        own, own_far = self._store.settings().threshold, self.far
+        settings = self._store.settings()
+        own_far = stored_far(settings) if self._far is None else self._far
         asked = own_far if far is None else checked_far(far)
-        return self._calibrator.calibration(checked_kind(kind), asked, own=own, own_far=own_far)
+        return self._calibrator.calibration(checked_kind(kind), asked, own_far=own_far, settings=settings)
 
     @property
     def comparison(self) -> Comparison:
@@ -697,13 +698,21 @@ class Gallery:
         actor: str,
     ) -> Sighting:
         with self._store.transaction():
-            self._inputs.adopt(seen.observations.dim)
+            settings = self._inputs.adopt(seen.observations.dim)
             return observing.observe(
                 self._store,
                 seen,
                 lambda where: self._identify(
-                    seen.vector, [seen.record.camera], [where], [len(seen.observations)], threshold, top, score
+                    seen.vector,
+                    [seen.record.camera],
+                    [where],
+                    [len(seen.observations)],
+                    threshold,
+                    top,
+                    score,
+                    settings,
                 )[0],
+                settings,
                 search_filter(seen.record.camera, exclude_camera, None, None),
                 store_known=keep,
                 once_per_instant=once_per_instant,
@@ -719,22 +728,30 @@ class Gallery:
         threshold: float | None,
         top: int,
         score: ScoreName | None,
+        settings: Settings | None = None,
     ) -> list[Identification]:
+        """By `settings`, as the transaction that is open found them; default: as they are now."""
         chosen = self._score if score is None else Score(score, self._score.k)
         while True:
-            rules = self._rules(wheres, frames, checked_threshold(threshold), chosen.name)
-            version = self._store.settings().camera_means
+            now = self._store.settings() if settings is None else settings
+            rules = self._rules(wheres, frames, checked_threshold(threshold), chosen.name, now)
+            version = now.camera_means
             means = self._store.camera_statistics(version) if version else None
             probes = rows if means is None else means.apply(rows, [camera or "" for camera in cameras])
             found = identification.identify(self._store, probes, wheres, rules, top=top, score=chosen)
-            if self._store.settings().camera_means == version:  # else somebody has changed it meanwhile
+            if settings is not None or self._store.means_version() == version:  # else somebody has changed it meanwhile
                 return found
 
     def _rules(
-        self, wheres: Sequence[Where], frames: Sequence[int], threshold: float | None, score: ScoreName
+        self,
+        wheres: Sequence[Where],
+        frames: Sequence[int],
+        threshold: float | None,
+        score: ScoreName,
+        settings: Settings,
     ) -> list[VerdictRule]:
         """What decides about each probe: it depends on whether a camera is left out, and on single images or means."""
-        own, far = self._store.settings().threshold, self.far
+        far = stored_far(settings) if self._far is None else self._far
         kinds = [(bool(where.exclude_cameras), count > 1) for where, count in zip(wheres, frames, strict=True)]
         rules = {
             (narrow, tracklet): self._calibrator.rule(
@@ -742,8 +759,8 @@ class Gallery:
                 "tracklets" if tracklet else "images",
                 score,
                 call=threshold,
-                own=own,
                 far=far,
+                settings=settings,
             )
             for narrow, tracklet in set(kinds)
         }
@@ -881,7 +898,7 @@ class Gallery:
 
     def sighting_thumbnail(self, sighting: int) -> bytes | None:
         """The small JPEG of a sighting; None where it was seen as a bare vector."""
-        return self._store.sightings.thumbnail(sighting)
+        return self._store.sightings.thumbnails([sighting])[0]
 
     def vectors(self, observations: Sequence[int]) -> Float32:
         """Unit vectors [n, D] of observations."""
@@ -889,7 +906,7 @@ class Gallery:
 
     def thumbnail(self, observation: int) -> bytes | None:
         """The small JPEG of an observation; None where it was enrolled as a bare vector."""
-        return self._store.thumbnail(observation)
+        return self._store.thumbnails(np.array([observation], np.int64))[0]
 
     def history(self, identity: str | int | None = None, *, limit: int | None = None) -> list[Event]:
         """The log of changes, newest first: all, or those of one identity.

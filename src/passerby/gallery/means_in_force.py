@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 def means_in_force(store: Store) -> CameraStatistics | None:
     """What is subtracted from vectors before they are compared; None: nothing."""
-    version = store.settings().camera_means
+    version = store.means_version()
     return store.camera_statistics(version) if version else None

@@ -126,7 +126,7 @@ def _copy_observations(old: Store, new: Store, columns: Observations, identities
         for start in range(0, len(columns), _CHUNK):
             rows = slice(start, min(start + _CHUNK, len(columns)))
             ids = columns.ids[rows]
-            thumbnails = [checked_thumbnail(old.thumbnail(i)) for i in ids.tolist()]
+            thumbnails = [checked_thumbnail(picture) for picture in old.thumbnails(ids)]
             cameras = [camera_name(camera) for camera in columns.cameras[rows]]
             times = np.array([checked_time(moment) for moment in columns.times[rows].tolist()], np.float64)
             parts.append(new.add_observations(owners[rows], old.vectors(ids), cameras, times, thumbnails))

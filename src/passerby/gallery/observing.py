@@ -15,7 +15,7 @@ from passerby.gallery.changes import write_event
 from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.result_types import Identification, Sighting
 from passerby.gallery.sightings import answer_of, own_observations
-from passerby.gallery.stores.protocol import Store
+from passerby.gallery.stores.protocol import Settings, Store
 from passerby.gallery.stores.rows import IdentityRecord, SightingRecord, SightingWhere, Where
 from passerby.gallery.templates import diverse_rows
 
@@ -45,6 +45,7 @@ def observe(
     store: Store,
     probe: Probe,
     identify: Callable[[Where], Identification],
+    settings: Settings,
     where: Where,
     *,
     store_known: bool,
@@ -57,6 +58,7 @@ def observe(
         store: where to.
         probe: who was seen.
         identify: says by a threshold who it is, under a filter.
+        settings: as this transaction found them.
         where: the filter.
         store_known: add the observations of a known person, too.
         once_per_instant: nobody is seen twice by one camera at one instant.
@@ -78,8 +80,9 @@ def observe(
         raise GalleryRequestError("observe needs a threshold: calibrate the encoder, or pass threshold=")
     record = None if found.identity is None else identities.find_or_none(store, found.identity)
     if record is None:
-        return _store(store, probe, identities.new_unknown(store), found, new=True, keep=True, actor=actor)
-    return _store(store, probe, record, found, new=False, keep=store_known, actor=actor)
+        made = identities.new_unknown(store)
+        return _store(store, probe, settings, made, found, new=True, keep=True, actor=actor)
+    return _store(store, probe, settings, record, found, new=False, keep=store_known, actor=actor)
 
 
 def seen_at_once(store: Store, record: SightingRecord) -> list[SightingRecord]:
@@ -119,13 +122,21 @@ def _is_repeated(store: Store, stored: SightingRecord, probe: Probe, distance: f
 
 
 def _store(
-    store: Store, probe: Probe, record: IdentityRecord, found: Identification, *, new: bool, keep: bool, actor: str
+    store: Store,
+    probe: Probe,
+    settings: Settings,
+    record: IdentityRecord,
+    found: Identification,
+    *,
+    new: bool,
+    keep: bool,
+    actor: str,
 ) -> Sighting:
-    added = _templates(store, record.id, probe.observations, probe.record.camera) if keep else None
+    most = settings.templates_per_camera
+    added = _templates(store, record.id, probe.observations, probe.record.camera, most) if keep else None
     ids = np.zeros(0, np.int64)
     if added is not None and len(added):
         ids = added.store(store, np.full(len(added), record.id, np.int64))
-    settings = store.settings()
     sighting = replace(
         probe.record,
         identity=record.id,
@@ -145,8 +156,8 @@ def _store(
     else:
         write_event(store, "seen", record.id, actor, detail={"sighting": number})
     stored = replace(sighting, id=number, has_vector=vector is not None, has_thumbnail=probe.thumbnail is not None)
-    (answer,) = answer_of(store, [stored], {record.id: record.name})
-    return replace(answer, identification=found, observations=tuple(ids.tolist()))
+    (answer,) = answer_of(store, [stored], {record.id: record.name}, observations=ids)
+    return replace(answer, identification=found)
 
 
 def p_value_of(found: Identification) -> float | None:
@@ -155,9 +166,10 @@ def p_value_of(found: Identification) -> float | None:
     return p_value
 
 
-def _templates(store: Store, identity: int, observations: NewObservations, camera: str | None) -> NewObservations:
+def _templates(
+    store: Store, identity: int, observations: NewObservations, camera: str | None, most: int | None
+) -> NewObservations:
     """Those that are stored: all, or as many as the identity may have of one camera, unlike each other."""
-    most = store.settings().templates_per_camera
     if most is None:
         return observations
     columns = store.observations([identity])

@@ -58,7 +58,7 @@ class _Pictures:
         near = np.flatnonzero(np.linalg.norm(self._stored - vector, axis=1) < SAME_PICTURE)
         if any(_equal(vector, self._stored[row]) for row in near.tolist()):
             return True
-        if picture is not None and any(self._store.thumbnail(int(self._ids[row])) == picture for row in near.tolist()):
+        if picture is not None and picture in self._store.thumbnails(self._ids[near]):
             return True
         return any(
             np.array_equal(vector, own)

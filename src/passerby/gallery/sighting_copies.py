@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
+from passerby.array_types import Float32
 from passerby.errors import GalleryError
 from passerby.gallery.sightings import own_observations
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import SightingRecord, SightingWhere
 from passerby.progress import progress_bar
 
+_AT_ONCE = 1_000
 _TOLERANCE = 2e-3  # float16 storage rounds vectors
 
 
@@ -28,7 +31,7 @@ def copy_sightings(old: Store, new: Store, identities: Mapping[int, int], observ
     there = np.array(sorted(observations), np.int64)
     records = sorted(old.sightings.select(SightingWhere()), key=lambda record: record.id)
     with progress_bar(f"copy sightings to {new.location}", len(records)) as bar:
-        for record in records:
+        for record, picture, vector in zip(records, *_contents(old, records), strict=True):
             own = own_observations(record, there).tolist()
             copied = replace(
                 record,
@@ -37,7 +40,7 @@ def copy_sightings(old: Store, new: Store, identities: Mapping[int, int], observ
                 last_observation=observations[own[-1]] if own else 0,
                 event=0,  # the copied log says nothing of them
             )
-            new.sightings.add(copied, old.sightings.vector(record.id), old.sightings.thumbnail(record.id))
+            new.sightings.add(copied, vector, picture)
             bar.advance(1)
     return len(records)
 
@@ -53,12 +56,20 @@ def compare_sightings(old: Store, new: Store, identities: Mapping[int, int]) -> 
         _plain(record) for record in ours
     ]:
         raise _difference(new, "sightings")
-    for mine, other in zip(theirs, ours, strict=True):
-        if old.sightings.thumbnail(mine.id) != new.sightings.thumbnail(other.id):
+    for other, picture, before, copy, after in zip(ours, *_contents(old, theirs), *_contents(new, ours), strict=True):
+        if picture != copy:
             raise _difference(new, f"picture of sighting {other.id}")
-        before, after = old.sightings.vector(mine.id), new.sightings.vector(other.id)
         if before is not None and (after is None or float(np.abs(before - after).max()) > _TOLERANCE):
             raise _difference(new, f"vector of sighting {other.id}")
+
+
+def _contents(
+    store: Store, records: Sequence[SightingRecord]
+) -> tuple[Iterator[bytes | None], Iterator[Float32 | None]]:
+    """Pictures and vectors of sightings, in their order; so many are read at once."""
+    parts = [[one.id for one in records[start : start + _AT_ONCE]] for start in range(0, len(records), _AT_ONCE)]
+    pictures = chain.from_iterable(store.sightings.thumbnails(part) for part in parts)
+    return pictures, chain.from_iterable(store.sightings.vectors(part) for part in parts)
 
 
 def _plain(record: SightingRecord) -> SightingRecord:

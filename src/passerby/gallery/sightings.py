@@ -38,13 +38,22 @@ def sighting_filter(
 
 
 def answer_of(
-    store: Store, records: Sequence[SightingRecord], names: Mapping[int, str] | None = None
+    store: Store,
+    records: Sequence[SightingRecord],
+    names: Mapping[int, str] | None = None,
+    *,
+    observations: Int64 | None = None,
 ) -> list[Sighting]:
-    """Sightings as a gallery answers, in the order given; without those whose identity is gone meanwhile."""
+    """Sightings as a gallery answers, in the order given; without those whose identity is gone meanwhile.
+
+    Args:
+        store: of the sightings.
+        records: sightings.
+        names: of their identities by id; default: those that the store knows.
+        observations: ids, ascending, of the observations that were stored with them; default: those that are there.
+    """
     known = store.names({record.identity for record in records}) if names is None else names
-    with_observations = {record.identity for record in records if record.first_observation}
-    columns = store.observations(sorted(with_observations)) if with_observations else None
-    there = np.zeros(0, np.int64) if columns is None else columns.ids
+    there = _observations_of(store, records) if observations is None else observations
     return [
         Sighting(
             identity=known[record.identity],
@@ -67,6 +76,12 @@ def answer_of(
         for record in records
         if record.identity in known
     ]
+
+
+def _observations_of(store: Store, records: Sequence[SightingRecord]) -> Int64:
+    """Ids, ascending, of all observations of those whose sightings were stored with some."""
+    owners = sorted({record.identity for record in records if record.first_observation})
+    return store.observations(owners).ids if owners else np.zeros(0, np.int64)
 
 
 def own_observations(record: SightingRecord, observations: Int64) -> Int64:

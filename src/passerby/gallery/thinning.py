@@ -102,9 +102,8 @@ def _noted(store: Store, identity: int, ids: Int64) -> Iterator[list[dict[str, o
     places = np.searchsorted(columns.ids, ids)
     part: list[dict[str, object]] = []
     length = 0
-    for place, vector in zip(places.tolist(), store.vectors(ids), strict=True):
+    for place, vector, picture in zip(places.tolist(), store.vectors(ids), store.thumbnails(ids), strict=True):
         number, moment = int(columns.ids[place]), float(columns.times[place])
-        picture = store.thumbnail(number)
         row = {
             "id": number,
             "camera": columns.cameras[place],

@@ -62,7 +62,7 @@ def export_parquet(store: Store, target: Path) -> int:
                             "time": pa.array(columns.times[rows], from_pandas=True),
                             "observation": ids,
                             "vector": pa.FixedSizeListArray.from_arrays(vectors.ravel(), settings.dim),
-                            "thumbnail": [store.thumbnail(i) for i in ids.tolist()],
+                            "thumbnail": store.thumbnails(ids),
                         },
                         schema=writer.schema,
                     )

@@ -99,11 +99,11 @@ class SightingStore(Protocol):
         What counts is the end where it is a date, and else when the sighting was stored.
         """
 
-    def thumbnail(self, sighting: int) -> bytes | None:
-        """The JPEG of a sighting, if one was stored."""
+    def thumbnails(self, sightings: Sequence[int]) -> list[bytes | None]:
+        """The JPEG of each of these sightings, where one was stored."""
 
-    def vector(self, sighting: int) -> Float32 | None:
-        """The unit vector [D] of a sighting, if one was stored."""
+    def vectors(self, sightings: Sequence[int]) -> list[Float32 | None]:
+        """The unit vector [D] of each of these sightings, where one was stored."""
 
     def search(
         self, probes: Float32, where: SightingWhere, *, top: int, means: CameraStatistics | None = None
@@ -190,8 +190,8 @@ class Store(Protocol):
     def vectors(self, observations: Int64) -> Float32:
         """Vectors [n, D] of observations, in the order asked for."""
 
-    def thumbnail(self, observation: int) -> bytes | None:
-        """The JPEG of an observation, if one was stored."""
+    def thumbnails(self, observations: Int64) -> list[bytes | None]:
+        """The JPEG of each of these observations, where one was stored."""
 
     def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
         """Rank identities for each probe [q, D], each with its own filter."""
@@ -207,6 +207,9 @@ class Store(Protocol):
 
     def camera_statistics(self, version: int) -> CameraStatistics | None:
         """Camera statistics of a version; None: there are none, or they were erased with somebody who was in them."""
+
+    def means_version(self) -> int:
+        """`settings().camera_means`, at no cost where the store can have none; 0: none are in force."""
 
     def put_camera_statistics(self, statistics: CameraStatistics) -> int:
         """Store camera statistics under the next version, which they do not have in force yet; that version.

@@ -30,7 +30,14 @@ class Connection:
         self.observations_name = address.name
         self.records_name = f"{self.observations_name}_records"
         self.sightings_name = f"{self.observations_name}_sightings"
+        self._there: set[str] = set()
         self._lock = threading.RLock()
+
+    def has(self, collection: str) -> bool:
+        """Whether there is this collection; once there is, it is not asked for again."""
+        if collection not in self._there and self.client.has_collection(collection):
+            self._there.add(collection)
+        return collection in self._there
 
     @contextmanager
     def use(self) -> Iterator[None]:

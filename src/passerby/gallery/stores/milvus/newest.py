@@ -41,9 +41,10 @@ class Rows:
         if wanted < 1:
             return []
         most = wanted + SPARE
-        if self._count(self.condition) <= most:
-            return self._query(self.condition, fields)
-        bound = _bound(self._sample(most), self._count_from, wanted, most)
+        found = self.connection.some(self.collection, self.condition, [*fields, *({self.by} - {*fields})], most + 1)
+        if len(found) <= most:
+            return found
+        bound = _bound([self._value(row[self.by]) for row in found], self._count_from, wanted, most)
         if self._count_from(bound) <= most or not self.then:
             return self._query(self._from(bound), fields)
         beyond = self._query(self._from(bound, strictly=True), fields)
@@ -59,17 +60,10 @@ class Rows:
         return f"({self.condition}) and {self.by} {sign} {self._value(key)!r}"
 
     def _count_from(self, key: float) -> int:
-        return self._count(self._from(key))
-
-    def _count(self, condition: str) -> int:
-        return self.connection.count(self.collection, condition)
+        return self.connection.count(self.collection, self._from(key))
 
     def _query(self, condition: str, fields: Sequence[str]) -> list[dict[str, Any]]:
         return self.connection.query(self.collection, condition, fields)
-
-    def _sample(self, most: int) -> list[float]:
-        rows = self.connection.some(self.collection, self.condition, [self.by], most)
-        return [self._value(row[self.by]) for row in rows]
 
 
 def _bound(sample: Sequence[float], count_from: Callable[[float], int], wanted: int, most: int) -> float:

@@ -33,13 +33,16 @@ class ObservationRows:
         self._client = connection.client
         self._name = connection.observations_name
         self._reversals = reversals
-        self.exist = bool(self._client.has_collection(self._name))
+
+    @property
+    def exist(self) -> bool:
+        """Whether the collection exists, whichever process has made it."""
+        return self._connection.has(self._name)
 
     def make(self, dim: int) -> None:
         """Make the collection, unless it exists."""
         if not self.exist:
             make_observations(self._connection, dim)
-            self.exist = True
 
     def add(
         self,
@@ -113,10 +116,10 @@ class ObservationRows:
         rows = self._rows(np.asarray(observations, np.int64), ["id", "vector"])
         return np.array([row["vector"] for row in rows], np.float32)
 
-    def thumbnail(self, observation: int) -> bytes | None:
-        """The JPEG of an observation, if one was stored."""
-        (row,) = self._rows(np.array([observation], np.int64), ["id", "thumbnail"])
-        return base64.b64decode(row["thumbnail"]) or None
+    def thumbnails(self, observations: Int64) -> list[bytes | None]:
+        """The JPEG of each of these observations, where one was stored."""
+        rows = self._rows(np.asarray(observations, np.int64), ["id", "thumbnail"])
+        return [base64.b64decode(row["thumbnail"]) or None for row in rows]
 
     def count(self, where: Where) -> int:
         """How many observations pass a filter."""

@@ -43,10 +43,16 @@ class Records:
         numbered = sorted(rows, key=lambda row: int(row["number"]))[max(0, len(rows) - count) :]
         return [(row["number"], json.loads(row["body"])) for row in numbered]
 
-    def bodies_where_in(self, condition: str, field: str, values: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
-        """`bodies` of the records that match and whose field is one of these values, however many."""
-        parts = [values[start : start + ROWS_AT_ONCE] for start in range(0, len(values), ROWS_AT_ONCE)]
-        return [found for part in parts for found in self.bodies(f"{condition} and {field} in {list(part)}")]
+    def bodies_where_in(
+        self, condition: str, fields: Sequence[str], values: Sequence[int]
+    ) -> list[tuple[int, dict[str, Any]]]:
+        """`bodies` of the records that match and one of whose fields is one of these values, however many."""
+        found: list[tuple[int, dict[str, Any]]] = []
+        for start in range(0, len(values), ROWS_AT_ONCE):
+            part = list(values[start : start + ROWS_AT_ONCE])
+            one_of = " or ".join(f"{field} in {part}" for field in fields)
+            found += self.bodies(f"{condition} and ({one_of})")
+        return found
 
     def write(
         self,
@@ -105,7 +111,9 @@ class Records:
             GalleryRequestError: the name belongs to another identity.
         """
         owners = {plain_key(name): identity for identity, name in self._named.items()}
-        for identity, body in self.bodies_where_in('kind == "identity"', "name_key", name_keys(self._named.values())):
+        for identity, body in self.bodies_where_in(
+            'kind == "identity"', ("name_key",), name_keys(self._named.values())
+        ):
             name = body["name"]
             if owners.get(plain_key(name), identity) != identity:
                 raise GalleryRequestError(

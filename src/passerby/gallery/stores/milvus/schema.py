@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from passerby.errors import GalleryError
 from passerby.gallery.stores.milvus.connection import Connection
 
 _LINKS, _BUILD_EFFORT = 16, 200  # HNSW's M and efConstruction
 
 
-def open_records(connection: Connection) -> None:
-    """See that the collection of records is one, or make it.
+def open_records(connection: Connection) -> bool:
+    """See that the collection of records is one, or make it; whether it was made.
 
     Raises:
         GalleryError: it is a collection of something else, or missing where nothing may be changed.
@@ -19,7 +21,7 @@ def open_records(connection: Connection) -> None:
         fields = {f["name"] for f in client.describe_collection(connection.records_name)["fields"]}
         if "name_key" not in fields:
             raise GalleryError(f"{connection.location}: the collection {connection.records_name!r} is not a gallery's")
-        return
+        return False
     if connection.read_only:
         raise GalleryError(f"{connection.location}: no such gallery")
     from pymilvus import DataType
@@ -35,7 +37,8 @@ def open_records(connection: Connection) -> None:
     schema.add_field("unused", DataType.FLOAT_VECTOR, dim=2)  # Milvus wants a vector in every collection
     index = client.prepare_index_params()
     index.add_index("unused", index_type="FLAT", metric_type="L2")
-    client.create_collection(connection.records_name, schema=schema, index_params=index, consistency_level="Strong")
+    _create(connection, connection.records_name, schema, index)
+    return True
 
 
 def make_observations(connection: Connection, dim: int) -> None:
@@ -60,9 +63,7 @@ def make_observations(connection: Connection, dim: int) -> None:
     old = str(client.get_server_version()).startswith("v2.3") if not connection.embedded else False
     for field in ("identity", "camera_key", "time"):
         index.add_index(field, index_type="STL_SORT" if old else "INVERTED")
-    client.create_collection(
-        connection.observations_name, schema=schema, index_params=index, consistency_level="Strong"
-    )
+    _create(connection, connection.observations_name, schema, index)
 
 
 def make_sightings(connection: Connection, dim: int) -> None:
@@ -84,4 +85,15 @@ def make_sightings(connection: Connection, dim: int) -> None:
     old = str(client.get_server_version()).startswith("v2.3") if not connection.embedded else False
     for field in ("identity", "camera_key", "start"):
         index.add_index(field, index_type="STL_SORT" if old else "INVERTED")
-    client.create_collection(connection.sightings_name, schema=schema, index_params=index, consistency_level="Strong")
+    _create(connection, connection.sightings_name, schema, index)
+
+
+def _create(connection: Connection, name: str, schema: Any, indexes: Any) -> None:
+    """Make a collection and load it.
+
+    The client would sleep half a second for each index before it first asks whether it is built, and there is nothing
+    to build: no collection has rows here.
+    """
+    connection.client.create_collection(name, schema=schema, consistency_level="Strong")
+    connection.client.create_index(name, indexes, sync=False)
+    connection.client.load_collection(name)

@@ -30,6 +30,7 @@ class MilvusSearch:
         self._name = connection.observations_name
         self._observations = observations
         self._counts: dict[Where, tuple[float, int]] = {}
+        self._expected = 0
 
     def observations_changed(self) -> None:
         """Sizes of filters' results must be counted anew."""
@@ -48,19 +49,18 @@ class MilvusSearch:
 
     def _search(self, probes: Float32, where: Where, top: int, score: Score) -> list[Ranking]:
         """Rankings under one filter; the first look at the index is one request for all probes."""
-        stored = self._remembered_count(Where())
-        seen = stored if where.everything else self._remembered_count(where) if stored else 0
-        if not seen:
-            nothing = np.zeros(0, np.int64)
-            return [Ranking(nothing, np.zeros(0), nothing, (), np.zeros(0), 0, stored) for _ in probes]
-        share = seen / stored
-        wanted = min(4 * top + 32, MAX_LIMIT)
-        if seen <= _EXACT_ROWS:
-            hits_of_all = self._compare_all(probes, where)
+        rows = self._rows(where)
+        if rows is not None:
+            seen = len(rows)
+            stored = seen if where.everything else max(seen, self._remembered_count(Where()))
             return [
                 self._rank(probe, where, hits, top, score, seen, stored)
-                for probe, hits in zip(probes, hits_of_all, strict=True)
+                for probe, hits in zip(probes, _compared(probes, rows), strict=True)
             ]
+        seen = self._remembered_count(where)
+        stored = max(seen, self._remembered_count(Where()))
+        share = seen / stored
+        wanted = min(4 * top + 32, MAX_LIMIT)
         first = self._nearest(probes, where, wanted, share)
         rankings = []
         for probe, hits in zip(probes, first, strict=True):
@@ -100,16 +100,21 @@ class MilvusSearch:
             stored,
         )
 
-    def _compare_all(self, probes: Float32, where: Where) -> list[list[dict[str, Any]]]:
-        """For each probe all observations that pass a narrow filter, ascending by (distance, id); exact."""
-        rows = self._connection.query(self._name, condition(where), [*COLUMNS, "vector"])
-        vectors = np.array([row.pop("vector") for row in rows], np.float64)
-        answers = []
-        for probe in probes if rows else []:
-            distances = np.linalg.norm(vectors - probe, axis=1).tolist()
-            hits = [{**row, "distance": distance} for row, distance in zip(rows, distances, strict=True)]
-            answers.append(sorted(hits, key=lambda hit: (hit["distance"], hit["id"])))
-        return answers or [[] for _ in probes]
+    def _rows(self, where: Where) -> list[dict[str, Any]] | None:
+        """All observations that pass, where these are few; None: they are better searched by the index.
+
+        In a gallery that held few when it was last counted they are read at once, and no more than a few.
+        """
+        if not self._observations.exist:
+            return []
+        fields = [*COLUMNS, "vector"]
+        if self._expected <= _EXACT_ROWS:
+            rows = self._connection.some(self._name, condition(where), fields, _EXACT_ROWS + 1)
+            if len(rows) <= _EXACT_ROWS:
+                return rows
+        if self._remembered_count(where) <= _EXACT_ROWS:
+            return self._connection.query(self._name, condition(where), fields)
+        return None
 
     def _nearest(self, probes: Float32, where: Where, limit: int, share: float) -> list[list[dict[str, Any]]]:
         """For each probe the nearest observations, ascending by (distance, id)."""
@@ -150,6 +155,8 @@ class MilvusSearch:
         if known is None or clock.monotonic() - known[0] > _COUNT_SECONDS:
             known = (clock.monotonic(), self._observations.count(where))
             self._counts[where] = known
+            if where.everything:
+                self._expected = known[1]
         return known[1]
 
 
@@ -162,6 +169,18 @@ def effort(limit: int, selectivity: float) -> int:
     """
     visited = 8 * limit / max(selectivity, 1e-6)
     return int(min(max(visited, 256, limit), 32_768))
+
+
+def _compared(probes: Float32, rows: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
+    """For each probe all these observations, ascending by (distance, id)."""
+    vectors = np.array([row["vector"] for row in rows], np.float64).reshape(len(rows), probes.shape[1])
+    plain = [{name: value for name, value in row.items() if name != "vector"} for row in rows]
+    answers = []
+    for probe in probes:
+        distances = np.linalg.norm(vectors - probe, axis=1).tolist()
+        hits = [{**row, "distance": distance} for row, distance in zip(plain, distances, strict=True)]
+        answers.append(sorted(hits, key=lambda hit: (hit["distance"], hit["id"])))
+    return answers
 
 
 def _enough(hits: Sequence[Mapping[str, Any]], top: int, score: Score) -> bool:

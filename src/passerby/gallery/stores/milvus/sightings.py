@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ["id", "identity", "body", "has_vector"]
 _WHEN_AND_WHERE = ["identity", "camera_key", "start", "end"]
+_FEW = 200  # so many rows of an identity are read without being counted first
 _NO_TIME = stored_time(math.nan) / 2  # what is not above it is not known
 
 
@@ -70,7 +71,12 @@ class MilvusSightings:
         self._clear_event = clear_event
         self._last = 0
         self._cameras: dict[int, str | None] = {}
-        self.exist = bool(self._client.has_collection(self._name))
+
+    @property
+    def exist(self) -> bool:
+        """Whether the collection exists, whichever process has made it."""
+        with self._use():
+            return self._connection.has(self._name)
 
     def _use(self) -> AbstractContextManager[None]:
         return self._connection.use()
@@ -85,7 +91,6 @@ class MilvusSightings:
         dim = self._dim()
         if not self.exist:
             make_sightings(self._connection, dim)
-            self.exist = True
         identifier = self._new_id()
         stored = replace(record, id=identifier, has_thumbnail=thumbnail is not None, has_vector=vector is not None)
         row = {
@@ -151,10 +156,23 @@ class MilvusSightings:
             return {}
         where = SightingWhere(None if identities is None else frozenset(identities))
         with self._use():
-            if identities is not None and self._connection.count(self._name, _condition(where)) > ROWS_AT_ONCE:
-                found = {identity: self._summary(identity) for identity in sorted(where.identities or ())}
-                return {identity: summary for identity, summary in found.items() if summary.count}
-            return self._summaries_of_rows(self._connection.query(self._name, _condition(where), _WHEN_AND_WHERE))
+            rows = self._rows_of(where, _WHEN_AND_WHERE)
+            if rows is not None:
+                return self._summaries_of_rows(rows)
+            found = {identity: self._summary(identity) for identity in sorted(where.identities or ())}
+            return {identity: summary for identity, summary in found.items() if summary.count}
+
+    def _rows_of(self, where: SightingWhere, fields: Sequence[str]) -> list[dict[str, Any]] | None:
+        """The rows of some identities, or of all; None: many rows of some, which are better not read."""
+        condition = _condition(where)
+        if where.identities is None:
+            return self._connection.query(self._name, condition, fields)
+        few = self._connection.some(self._name, condition, fields, _FEW + 1)
+        if len(few) <= _FEW:
+            return few
+        if self._connection.count(self._name, condition) > ROWS_AT_ONCE:
+            return None
+        return self._connection.query(self._name, condition, fields)
 
     def _summaries_of_rows(self, rows: Sequence[dict[str, Any]]) -> dict[int, SightingSummary]:
         found: dict[int, list[dict[str, Any]]] = {}
@@ -225,11 +243,12 @@ class MilvusSightings:
             return {}
         where = SightingWhere(None if identities is None else frozenset(identities))
         with self._use():
-            if identities is not None and self._connection.count(self._name, _condition(where)) > ROWS_AT_ONCE:
-                found = {identity: self._recent_distances(identity, newest) for identity in identities}
+            rows = self._rows_of(where, _COLUMNS)
+            if rows is None:
+                found = {identity: self._recent_distances(identity, newest) for identity in identities or ()}
                 return {identity: distances for identity, distances in found.items() if distances}
         by_identity: dict[int, list[SightingRecord]] = {}
-        for record in self.select(where):
+        for record in sorted((_record(row) for row in rows), key=_order):
             by_identity.setdefault(record.identity, []).append(record)
         distances = {identity: _distances(records)[-newest:] for identity, records in by_identity.items()}
         return {identity: values for identity, values in distances.items() if values}
@@ -289,15 +308,15 @@ class MilvusSightings:
             rows = self._connection.query(self._name, seen, ["id"])
         return np.array(sorted(row["id"] for row in rows), np.int64)
 
-    def thumbnail(self, sighting: int) -> bytes | None:
-        """The JPEG of a sighting, if one was stored."""
-        (row,) = self._rows([int(sighting)], ["id", "thumbnail"])
-        return base64.b64decode(row["thumbnail"]) or None
+    def thumbnails(self, sightings: Sequence[int]) -> list[bytes | None]:
+        """The JPEG of each of these sightings, where one was stored."""
+        rows = self._rows([int(sighting) for sighting in sightings], ["id", "thumbnail"])
+        return [base64.b64decode(row["thumbnail"]) or None for row in rows]
 
-    def vector(self, sighting: int) -> Float32 | None:
-        """The unit vector [D] of a sighting, if one was stored."""
-        (row,) = self._rows([int(sighting)], ["id", "has_vector", "vector"])
-        return np.asarray(row["vector"], np.float32) if row["has_vector"] else None
+    def vectors(self, sightings: Sequence[int]) -> list[Float32 | None]:
+        """The unit vector [D] of each of these sightings, where one was stored."""
+        rows = self._rows([int(sighting) for sighting in sightings], ["id", "has_vector", "vector"])
+        return [np.asarray(row["vector"], np.float32) if row["has_vector"] else None for row in rows]
 
     def search(
         self, probes: Float32, where: SightingWhere, *, top: int, means: CameraStatistics | None = None

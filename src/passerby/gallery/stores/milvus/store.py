@@ -75,9 +75,10 @@ class MilvusStore:
         self._last_id = 0
         self._changes = 0
         self._camera_numbers: dict[str, int] = {}
+        self._agreed: Settings | None = None
         self._erased = False
         with self._connection.use():
-            open_records(self._connection)
+            made = open_records(self._connection)
             self._records = Records(self._connection, self._reversals)
             self._observations = ObservationRows(self._connection, self._reversals)
             self._searching = MilvusSearch(self._connection, self._observations)
@@ -86,11 +87,14 @@ class MilvusStore:
                 self._reversals,
                 transaction=lambda: self._depth > 0,
                 new_id=lambda: self._new_ids(1),
-                dim=lambda: self.settings().dim,
+                dim=lambda: self._of_stored_vectors().dim,
                 erased=self._note_erasure,
                 clear_event=self._clear_event,
             )
-            if not read_only:
+            if made:
+                with self.transaction():
+                    self._records.write("format", 0, {"version": _VERSION}, new=True)
+            elif not read_only:
                 self._migrate()
 
     def close(self) -> None:
@@ -117,6 +121,7 @@ class MilvusStore:
             except BaseException:
                 if self._depth == 1:
                     self._records.discard()
+                    self._agreed = None
                     for reverse in reversed(self._reversals):
                         reverse()
                 raise
@@ -146,11 +151,21 @@ class MilvusStore:
             found = self._records.bodies('key == "settings:0"')
             return Settings(**found[0][1]) if found else Settings()
 
+    def _of_stored_vectors(self) -> Settings:
+        """Settings whose length and fingerprint of vectors hold: the first vectors fix both."""
+        if self._agreed is not None:
+            return self._agreed
+        settings = self.settings()
+        if settings.dim:
+            self._agreed = settings
+        return settings
+
     def change_settings(self, settings: Settings) -> None:
         """Replace all settings."""
         self._records.write("settings", 0, asdict(settings))
         if settings.dim:
             self._observations.make(settings.dim)
+            self._agreed = settings
 
     def identities(self) -> Mapping[int, IdentityRecord]:
         """All identities by id, those merged into another included."""
@@ -165,20 +180,22 @@ class MilvusStore:
 
     def relatives(self, identities: Iterable[int]) -> Mapping[int, IdentityRecord]:
         """Those of these identities that there are, and all that were merged into them, by id."""
-        found: dict[int, IdentityRecord] = {}
+        wanted = sorted({int(i) for i in identities})
         with self._connection.use():
-            bodies = self._records.bodies_where_in('kind == "identity"', "number", [int(i) for i in identities])
-            while bodies:
-                new = {number: IdentityRecord(**body) for number, body in bodies if number not in found}
+            bodies = self._records.bodies_where_in('kind == "identity"', ("number", "other"), wanted)
+            records = {number: IdentityRecord(**body) for number, body in bodies}
+            found = {identity: records[identity] for identity in wanted if identity in records}
+            while new := {i: r for i, r in records.items() if i not in found and r.merged_into in found}:
                 found.update(new)
-                bodies = self._records.bodies_where_in('kind == "identity"', "other", sorted(new))
+                bodies = self._records.bodies_where_in('kind == "identity"', ("other",), sorted(new))
+                records = {number: IdentityRecord(**body) for number, body in bodies}
         return dict(sorted(found.items()))
 
     def names(self, identities: Iterable[int]) -> dict[int, str]:
         """Names of those of these identities that there are."""
         wanted = [int(i) for i in identities]
         with self._connection.use():
-            found = self._records.bodies_where_in('kind == "identity"', "number", wanted)
+            found = self._records.bodies_where_in('kind == "identity"', ("number",), wanted)
             return {number: body["name"] for number, body in found}
 
     def find(self, names: Sequence[str]) -> dict[str, IdentityRecord]:
@@ -187,7 +204,7 @@ class MilvusStore:
         with self._connection.use():
             records = [
                 IdentityRecord(**body)
-                for _, body in self._records.bodies_where_in('kind == "identity"', "name_key", name_keys(names))
+                for _, body in self._records.bodies_where_in('kind == "identity"', ("name_key",), name_keys(names))
             ]
         exact = {record.name: record for record in reversed(records)}
         writings: dict[str, list[IdentityRecord]] = {}
@@ -285,7 +302,7 @@ class MilvusStore:
         if ids is None:
             first = self._new_ids(len(vectors))
             ids = np.arange(first, first + len(vectors), dtype=np.int64)
-        encoder = self.settings().fingerprint
+        encoder = self._of_stored_vectors().fingerprint
         self._observations.add(ids, identities, vectors, cameras, times, thumbnails, encoder)
         return ids
 
@@ -308,10 +325,10 @@ class MilvusStore:
         with self._connection.use():
             return self._observations.vectors(observations)
 
-    def thumbnail(self, observation: int) -> bytes | None:
-        """The JPEG of an observation, if one was stored."""
+    def thumbnails(self, observations: Int64) -> list[bytes | None]:
+        """The JPEG of each of these observations, where one was stored."""
         with self._connection.use():
-            return self._observations.thumbnail(observation)
+            return self._observations.thumbnails(observations)
 
     def count(self) -> int:
         """Stored observations."""
@@ -342,6 +359,10 @@ class MilvusStore:
     def camera_statistics(self, version: int) -> CameraStatistics | None:
         """None: the server compares vectors as they are."""
         return None
+
+    def means_version(self) -> int:
+        """0: the server compares vectors as they are."""
+        return 0
 
     def put_camera_statistics(self, statistics: CameraStatistics) -> int:
         """Refused.

@@ -234,19 +234,17 @@ class SqliteSightings:
             ).fetchall()
             return np.array([identifier for (identifier,) in rows], np.int64)
 
-    def thumbnail(self, sighting: int) -> bytes | None:
-        """The JPEG of a sighting, if one was stored."""
+    def thumbnails(self, sightings: Sequence[int]) -> list[bytes | None]:
+        """The JPEG of each of these sightings, where one was stored."""
         with self._reading() as db:
-            (slot,) = _row(db, self._location, sighting, "s.thumbnail")
-            row = db.execute("SELECT data FROM thumbnails WHERE slot = ?", (slot,)).fetchone()
-            return None if row is None else bytes(row[0]).rstrip(b"\0")
+            found = [_data_of(db, self._location, one, "thumbnail", "thumbnails") for one in sightings]
+            return [None if data is None else data.rstrip(b"\0") for data in found]
 
-    def vector(self, sighting: int) -> Float32 | None:
-        """The unit vector [D] of a sighting, if one was stored."""
+    def vectors(self, sightings: Sequence[int]) -> list[Float32 | None]:
+        """The unit vector [D] of each of these sightings, where one was stored."""
         with self._reading() as db:
-            (slot,) = _row(db, self._location, sighting, "s.vector")
-            row = db.execute("SELECT data FROM sighting_vectors WHERE slot = ?", (slot,)).fetchone()
-            return None if row is None else self._decode([row[0]])[0]
+            found = [_data_of(db, self._location, one, "vector", "sighting_vectors") for one in sightings]
+            return [None if data is None else self._decode([data])[0] for data in found]
 
     def search(
         self, probes: Float32, where: SightingWhere, *, top: int, means: CameraStatistics | None = None
@@ -354,6 +352,13 @@ def _row(db: sqlite3.Connection, location: str, sighting: int, columns: str) -> 
     if row is None:
         raise NotInGalleryError(f"{location}: no sighting {sighting}")
     return row
+
+
+def _data_of(db: sqlite3.Connection, location: str, sighting: int, column: str, table: str) -> bytes | None:
+    """What a table holds in the slot that a column of a sighting names; None: it names none."""
+    (slot,) = _row(db, location, sighting, f"s.{column}")
+    row = db.execute(f"SELECT data FROM {table} WHERE slot = ?", (slot,)).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def _erase_vector(db: sqlite3.Connection, slot: int) -> None:

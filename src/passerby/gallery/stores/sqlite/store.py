@@ -594,15 +594,14 @@ class SqliteStore:
             slots = self._memory.slots_of(wanted)
             return np.zeros((0, 0), np.float32) if self._memory.index is None else self._memory.index.vectors(slots)
 
-    def thumbnail(self, observation: int) -> bytes | None:
-        """The JPEG of an observation, if one was stored."""
+    def thumbnails(self, observations: Int64) -> list[bytes | None]:
+        """The JPEG of each of these observations, where one was stored."""
         with self._reading():
             self._hold_columns()
-            (slot,) = self._memory.slots_of(np.array([observation], np.int64)).tolist()
-            row = self._db.execute(
-                "SELECT t.data FROM observations o JOIN thumbnails t ON t.slot = o.thumbnail WHERE o.slot = ?", (slot,)
-            ).fetchone()
-            return bytes(row[0]).rstrip(b"\0") if row else None
+            query = "SELECT t.data FROM observations o JOIN thumbnails t ON t.slot = o.thumbnail WHERE o.slot = ?"
+            slots = self._memory.slots_of(np.asarray(observations, np.int64)).tolist()
+            found = (self._db.execute(query, (slot,)).fetchone() for slot in slots)
+            return [bytes(row[0]).rstrip(b"\0") if row else None for row in found]
 
     def count(self) -> int:
         """Stored observations."""
@@ -636,6 +635,10 @@ class SqliteStore:
             if known is not None and known.version == version:
                 return known
             return statistics_of(self._db, version, self.location)
+
+    def means_version(self) -> int:
+        """Version of the camera statistics in force."""
+        return self.settings().camera_means
 
     def put_camera_statistics(self, statistics: CameraStatistics) -> int:
         """Store camera statistics under the next version, which is not in force yet; that version."""
