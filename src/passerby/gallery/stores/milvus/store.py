@@ -98,7 +98,7 @@ class MilvusStore:
                 self._migrate()
 
     def close(self) -> None:
-        """Close the connection (milvus-lite: and the file)."""
+        """Close the connection; a server of milvus-lite that it started keeps the file until the process ends."""
         with self._connection.use():
             self._connection.client.close()
 
