@@ -22,8 +22,8 @@ TERMS = {
 }
 
 
-def images(dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(12, 3, 32, 16, generator=torch.Generator().manual_seed(1)).to(dtype)
+def images(dtype: torch.dtype = torch.float64, *, height: int = 32) -> Tensor:
+    return torch.randn(12, 3, height, height // 2, generator=torch.Generator().manual_seed(1)).to(dtype)
 
 
 def network(backbone: str = "tiny:resnet50", **settings: object) -> tuple[ReIDModel, Objective]:
@@ -166,7 +166,8 @@ def test_bfloat16_passes_cast_the_weights_with_gradient() -> None:
         scaler = torch.amp.GradScaler("cpu", enabled=False)
         run = RunConfig(micro_batch=size)
         backpropagate = Step(model, objective, scaler, run, device=CPU, precision=torch.bfloat16)
-        backpropagate(images(torch.float32), LABELS, seed=SEED)
+        # not 32x16: oneDNN 3.12 with AMX reads past maps two pixels wide in a 3x3 convolution of stride 2
+        backpropagate(images(torch.float32, height=64), LABELS, seed=SEED)
         results.append(gradients(model, objective))
     assert_near(results[1], results[0], 0.1)
 
