@@ -200,6 +200,12 @@ def test_wrong_input_is_refused(name: str, x: Tensor, labels: Tensor, says: str)
         Variant(name).build()(x, labels)
 
 
+@pytest.mark.parametrize("name", [name for name in LOSSES if "dim" in inspect.signature(LOSSES[name]).parameters])
+def test_vectors_of_another_length_are_refused(name: str) -> None:
+    with pytest.raises(EmbeddingError, match=r"made for vectors \[B, 4\], found \[2, 5\]; make it with dim=5"):
+        Variant(name).build()(torch.zeros(2, 5), LABELS[:2])
+
+
 @pytest.mark.parametrize("name", OF_IDENTITIES)
 @pytest.mark.parametrize("label", [-1, 8])
 def test_a_label_without_a_row_is_refused(name: str, label: int) -> None:

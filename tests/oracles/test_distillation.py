@@ -63,3 +63,5 @@ def test_other_shapes_are_refused() -> None:
         DistillationLoss(2, 3)(torch.ones(4, 2), torch.ones(3, 3))
     with pytest.raises(EmbeddingError, match="teacher's vectors"):
         DistillationLoss(2, 3)(torch.ones(4, 2), torch.ones(4, 2))
+    with pytest.raises(EmbeddingError, match=r"vectors \[B, 2\].*found \[4, 5\]"):
+        DistillationLoss(2, 3)(torch.ones(4, 5), torch.ones(4, 3))

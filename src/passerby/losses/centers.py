@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from passerby.losses.distances import blocks, hardest, pair_distances
-from passerby.losses.inputs import check_at_least, check_choice, check_ids, guarded, number
+from passerby.losses.inputs import check_at_least, check_choice, check_dim, check_ids, guarded, number
 
 
 class CenterLoss(nn.Module):
@@ -49,6 +49,7 @@ class CenterLoss(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch with the centres as they were; in training mode the centres move afterwards."""
         check_ids(labels, self.centers.shape[0])
+        check_dim(x, self.centers.shape[1])
         squares = (x - self.centers[labels].to(x.dtype)).square().sum(dim=1)
         if self.training:
             self._move(x.detach(), labels)
@@ -102,6 +103,7 @@ class CenterInvariantLoss(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
         check_ids(labels, self.centers.shape[0])
+        check_dim(x, self.centers.shape[1])
         centers = self.centers.to(x.dtype)
         lengths = centers.square().sum(dim=1)
         center = (x - centers[labels]).square().sum(dim=1).mean() / 2

@@ -30,10 +30,11 @@ class DistillationLoss(nn.Module):
         Raises:
             EmbeddingError: other shapes.
         """
-        expected = (len(x), self.projection.out_features)
-        if x.ndim != 2 or tuple(teacher.shape) != expected:
+        dim, teacher_dim = self.projection.in_features, self.projection.out_features
+        expected = (len(x), teacher_dim)
+        if x.ndim != 2 or x.shape[1] != dim or tuple(teacher.shape) != expected:
             raise EmbeddingError(
-                f"expected vectors [B, D] and a teacher's vectors {list(expected)}, "
+                f"expected vectors [B, {dim}] and a teacher's vectors {list(expected)}, "
                 f"found {list(x.shape)} and {list(teacher.shape)}"
             )
         projected: Tensor = self.projection(x)

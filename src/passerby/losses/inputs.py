@@ -70,6 +70,18 @@ def check_ids(labels: Tensor, num_ids: int) -> None:
         )
 
 
+def check_dim(x: Tensor, dim: int) -> None:
+    """Refuse vectors of another length than a loss's own rows.
+
+    Raises:
+        EmbeddingError: such vectors.
+    """
+    if x.shape[1] != dim:
+        raise EmbeddingError(
+            f"this loss was made for vectors [B, {dim}], found {list(x.shape)}; make it with dim={x.shape[1]}"
+        )
+
+
 def check_choice(name: str, value: str, known: Iterable[str]) -> str:
     """Return `value` if it is one of `known`.
 

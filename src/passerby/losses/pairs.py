@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from passerby.losses.distances import differences, masks, over_anchors, row_blocks, short_names
-from passerby.losses.inputs import check_at_least, check_choice, guarded
+from passerby.losses.inputs import check_at_least, check_choice, check_dim, guarded
 
 
 class VerificationLoss(nn.Module):
@@ -49,6 +49,7 @@ class VerificationLoss(nn.Module):
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
+        check_dim(x, self.weight.shape[1])
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         evidence = weight[1] - weight[0], bias[1] - bias[0]
         return cast(Tensor, _SquareLayer.apply(x, *evidence, labels, self.negatives_per_positive))  # type: ignore[no-untyped-call]

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from passerby.distributed import rank, reduce_max, reduce_sum, sum_gradient, world_size
 from passerby.errors import ConfigError, WeightsError
-from passerby.losses.inputs import check_at_least, check_ids, guarded
+from passerby.losses.inputs import check_at_least, check_dim, check_ids, guarded
 
 _BLOCK = 1024  # rows whose initial values are drawn with one seed
 
@@ -127,6 +127,7 @@ class ShardedSoftmaxLoss(_ShardedClassWeights):
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of the global batch."""
+        check_dim(x, self.weight.shape[1])
         weight, columns = self.take_part(labels)
         logits = functional.linear(sum_gradient(x), weight.to(x.dtype))
         return _cross_entropy(logits, columns, self.label_smoothing)
@@ -162,6 +163,7 @@ class ShardedSphereSoftmaxLoss(_ShardedClassWeights):
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of the global batch."""
+        check_dim(x, self.weight.shape[1])
         weight, columns = self.take_part(labels)
         directions = functional.normalize(weight.to(x.dtype))
         logits = functional.linear(sum_gradient(self.scale * functional.normalize(x)), directions)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from passerby.losses.inputs import check_at_least, check_ids, guarded
+from passerby.losses.inputs import check_at_least, check_dim, check_ids, guarded
 
 
 class SoftmaxLoss(nn.Module):
@@ -43,6 +43,7 @@ class SoftmaxLoss(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
         check_ids(labels, self.weight.shape[0])
+        check_dim(x, self.weight.shape[1])
         bias = None if self.bias is None else self.bias.to(x.dtype)
         logits = functional.linear(x, self.weight.to(x.dtype), bias)
         return functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
@@ -79,6 +80,7 @@ class SphereSoftmaxLoss(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
         check_ids(labels, self.weight.shape[0])
+        check_dim(x, self.weight.shape[1])
         directions = functional.normalize(self.weight.to(x.dtype))
         logits = functional.linear(self.scale * functional.normalize(x), directions)  # [B, D] is less to scale
         return functional.cross_entropy(logits, labels)
