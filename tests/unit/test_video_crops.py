@@ -148,12 +148,24 @@ def test_a_ground_truth_has_flags_and_classes(film: Path, tmp_path: Path) -> Non
     assert crop_video(film, file, tmp_path / "cars", classes=(3,), progress=False).tracks == {4: 2}
 
 
-@pytest.mark.parametrize("columns", ["0,3,-1", "0.7,3,1", "0,0,1", "0,3,1,-1", "0,3"])
+@pytest.mark.parametrize("columns", ["0.9,-1,-1", "0.7,0.5,1", "-1,-1,-1,4", "0,-1,-1,-1"])
 def test_nine_columns_are_not_always_a_ground_truth(columns: str, film: Path, tmp_path: Path) -> None:
-    file = write(tmp_path / "result.txt", f"1,1,4,8,16,48,{columns}", "2,1,4,8,16,48,1,1,1")
+    file = write(tmp_path / "result.txt", *(f"{k},1,{4 * k},8,16,48,{columns}" for k in (1, 2)))
     assert crop_video(film, file, tmp_path / "out", progress=False).tracks == {1: 2}
     with pytest.raises(DataError, match=r"classes=\[1\], but the file is no ground truth"):
         crop_video(film, file, tmp_path / "other", classes=(1,), progress=False)
+
+
+def test_an_odd_row_leaves_a_ground_truth_one(film: Path, tmp_path: Path) -> None:
+    lines = [f"{k},{t},{8 * t},8,16,48,{int(t < 3)},{1 if t != 2 else 3},1" for k in (1, 5, 9) for t in (1, 2, 3)]
+    lines[0] = lines[0].removesuffix("1") + "-1"
+    crops = crop_video(film, write(tmp_path / "gt.txt", *lines), tmp_path / "out", progress=False)
+    assert crops.tracks == {1: 3}
+    assert crops.skipped == {
+        "flag 0 in the ground truth, to be ignored": 3,
+        "class 3 of the ground truth, not one of 1, 2, 7 (see classes)": 3,
+    }
+    assert "1 of 9 rows are not quite a ground truth's flag" in str(crops)
 
 
 @pytest.mark.parametrize("others", [(), ("3,-1,0,0,16,48,1",)])
@@ -223,7 +235,7 @@ def test_margin_grows_the_box_within_the_picture(film: Path, tmp_path: Path) -> 
     assert read_image(tmp_path / "out" / "0001" / "000001.jpg").shape == (64, 28, 3)
 
 
-WRONG_LINES = ["1,2,3", "one,1,0,0,5,5,1", "0,1,0,0,5,5,1", "1.5,1,0,0,5,5,1", "1,1,nan,0,5,5,1", ""]
+WRONG_LINES = ["1,2,3", "one,1,0,0,5,5,1", "0,1,0,0,5,5,1", "1.5,1,0,0,5,5,1", "1,1,nan,0,5,5,1", "2,1,0,0,5,5,nan", ""]
 
 
 @pytest.mark.parametrize("line", WRONG_LINES)

@@ -333,3 +333,72 @@ def test_tracks_of_one_film_only(tmp_path: Path) -> None:
     lines = '{"film": "a", "frame": 1, "objects": []}\n{"film": "b", "frame": 1, "objects": []}\n'
     with pytest.raises(DataError, match="boxes of 2 films"):
         read_boxes(write(tmp_path / "a.jsonl", lines))
+
+
+HEADED = {
+    "frame,id,x,y,w,h,ignored": ("0", "1"),
+    "frame,id,x,y,w,h,Is Crowd": ("0.0", "true"),
+    "frame,id,x,y,w,h,conf,ignore": ("0.9,", "0.9,1"),
+    "frame,id,x,y,w,h,conf,ignored": ("0.9,0", "0.9,1"),
+    "frame,id,x,y,w,h,considered": ("1", "0"),
+    "frame,id,x,y,w,h,flag,class": ("1,7", "0,7"),
+    "frame,id,x,y,w,h,not ignored,class,visibility": ("True,2,0.5", "False,1,1"),
+    "frame,id,bb_left,bb_top,bb_width,bb_height,conf,class,visibility": ("1,2,0.5", "0,1,1"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".txt"])
+@pytest.mark.parametrize("header", HEADED)
+def test_marks_in_a_table(header: str, suffix: str, tmp_path: Path) -> None:
+    counted, other = HEADED[header]
+    file = write(tmp_path / f"a{suffix}", f"{header}\n1,3,4,8,16,48,{counted}\n1,4,4,8,16,48,{other}\n")
+    found = read_boxes(file)
+    assert [box.track for box in found.boxes] == [3]
+    assert found.skipped == NOT_COUNTED
+    assert not any("not used: ignored" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".txt"])
+@pytest.mark.parametrize(("person", "car"), [("0", "2"), ("person", "car"), ("1", "3")])
+def test_a_header_means_the_same_in_every_file(person: str, car: str, suffix: str, tmp_path: Path) -> None:
+    text = f"frame,id,x,y,w,h,conf,class\n1,3,4,8,16,48,0.9,{person}\n1,4,4,8,16,48,0.9,{car}\n"
+    found = read_boxes(write(tmp_path / f"a{suffix}", text))
+    assert [(box.track, box.confidence) for box in found.boxes] == [(3, 0.9)]
+    assert found.skipped == {f"labelled {car!r}, not a person": 1}
+    assert read_boxes(tmp_path / f"a{suffix}", format="mot").boxes == found.boxes
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".txt"])
+def test_places_in_the_world_are_no_sides(suffix: str, tmp_path: Path) -> None:
+    header = "frame,id,bb_left,bb_top,bb_width,bb_height,conf,x,y,z"
+    found = read_boxes(write(tmp_path / f"a{suffix}", f"{header}\n1,3,4,8,16,48,0.9,-1,-1,-1\n"))
+    assert [rounded(box) for box in found.boxes] == [(*ONE, 0.9)]
+
+
+def test_columns_of_a_header_may_be_separated_otherwise_than_rows(tmp_path: Path) -> None:
+    found = read_boxes(write(tmp_path / "a.txt", "# frame id x y w h\n1,3,4,8,16,48\n"))
+    assert [rounded(box)[:6] for box in found.boxes] == [ONE]
+
+
+def test_odd_cells_of_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    write(file, "frame,id,x,y,w,h,flag\n1,3,4,8,16,48,1\n1,4,4,8,16,48,0.5\n")
+    with pytest.raises(DataError, match=r"row 3: flag '0.5'; expected 0 or 1"):
+        read_boxes(file)
+    write(
+        file, "frame,id,x,y,w,h,conf,class,visibility\n1,3,4,8,16,48,1,1,1\n1,4,4,8,16,48,0,1,1\n1,5,4,8,16,48,.5,1,1\n"
+    )
+    with pytest.raises(DataError, match=r"row 4: conf beside a class and a visibility is 0 or 1 in most rows"):
+        read_boxes(file)
+    write(
+        file, "frame,id,x,y,w,h,flag,class,visibility\n1,3,4,8,16,48,1,1,1\n1,4,4,8,16,48,1,0,1\n1,5,4,8,16,48,1,,1\n"
+    )
+    assert [box.track for box in read_boxes(file).boxes] == [3, 5]
+
+
+@pytest.mark.parametrize("mark", ['"considered": 0', '"attributes": {"ignore": 1}', '"ignored": true'])
+def test_marks_in_json_lines(mark: str, tmp_path: Path) -> None:
+    lines = f'{{"frame": 1, "bbox": [4, 8, 16, 48]}}\n{{"frame": 1, "bbox": [9, 8, 16, 48], {mark}}}\n'
+    found = read_boxes(write(tmp_path / "a.jsonl", lines))
+    assert [box.x for box in found.boxes] == [4]
+    assert found.skipped == NOT_COUNTED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -14,8 +15,13 @@ from passerby.tracking.boxes.box import Box
 PERSON_LABELS = frozenset({"person", "persons", "pedestrian", "pedestrians", "people", "human", "personsitting"})
 """Names of classes that are people, without case, blanks, hyphens and underscores."""
 
-_MARKS = ("iscrowd", "is_crowd", "crowd", "ignore", "ignored")
-_UNSET = frozenset({"", "0", "0.0", "false", "no", "none", "null"})
+MARKS = frozenset({"iscrowd", "crowd", "ignore", "isignored", "ignored"})
+"""Names of marks of what is not to be counted, as `plain` writes them."""
+FLAGS = frozenset({"flag", "considered", "notignored", "active"})
+"""Names of marks of what is to be counted."""
+_NO = frozenset({"0", "0.0", "false", "no"})
+_NOT_SAID = frozenset({"", "none", "null", "nan"})
+_YES = frozenset({"1", "1.0", "true", "yes"})
 _LONGEST = 200
 
 
@@ -77,6 +83,7 @@ class BoxFile:
         return self
 
 
+@lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """A name without case and without anything but letters and digits: "Track ID" is "trackid"."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
@@ -93,8 +100,23 @@ def label_text(label: object) -> str:
 
 
 def is_not_counted(entry: Mapping[str, Any]) -> bool:
-    """Whether an annotation is marked as a crowd or to be ignored, in any of the usual writings."""
-    return any(str(entry.get(name, "")).strip().lower() not in _UNSET for name in _MARKS)
+    """Whether an annotation is marked as a crowd, as to be ignored, or as not considered, in any usual writing."""
+    for name, value in entry.items():
+        what = plain(name)
+        if what in MARKS and _said(value) not in _NO | _NOT_SAID:
+            return True
+        if what in FLAGS and _said(value) in _NO:
+            return True
+    return False
+
+
+def is_flag(value: object) -> bool:
+    """Whether a value says yes, no or nothing."""
+    return _said(value) in _YES | _NO | _NOT_SAID
+
+
+def _said(value: object) -> str:
+    return str(value).strip().lower()
 
 
 def brief(value: object) -> str:

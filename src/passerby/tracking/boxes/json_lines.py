@@ -46,7 +46,7 @@ def read_json_lines(path: Path, first_frame: int | None = None) -> BoxFile:
     - A box: `frame` (or `frame_id`, ...); `bbox` [x, y, width, height], `xyxy` [x1, y1, x2, y2], `cxcywh` (centre and
       size) or an object of named sides (`bbox`, `box`, or the entry itself); optional a `track` (or `track_id`, `id`),
       `score` or `confidence`, `label` (or `class`, `name`; of numbers 0 is a person where there is a 0, else 1); what
-      is marked `ignore` or `iscrowd` is not to be counted.
+      is marked `ignore` or `iscrowd`, also under `attributes`, is not to be counted.
     - A frame: `frame` and `objects` (or `detections`, `tracks`), a list of such boxes without `frame`.
     - DeepStream's minimal message: `id` is the frame, `objects` a list of texts
       "track|x1|y1|x2|y2|label|...".
@@ -129,7 +129,9 @@ def _box(item: Mapping[str, Any], frame: int, row: int, where: str) -> Box:
     track = -1 if number is None else whole_number(number, where, "track")
     confidence = None if score is None else real_numbers([score], f"{where}, score")[0]
     confidence = None if confidence == -1 else confidence
-    return Box(frame, track, left, top, width, height, confidence, row, ignored=is_not_counted(item))
+    more = item.get("attributes")
+    ignored = is_not_counted({**(more if isinstance(more, Mapping) else {}), **item})
+    return Box(frame, track, left, top, width, height, confidence, row, ignored=ignored)
 
 
 def _sides(item: Mapping[str, Any], where: str) -> tuple[float, float, float, float]:

@@ -17,7 +17,7 @@ from passerby.tracking.boxes.csv_table import has_csv_header, read_csv
 from passerby.tracking.boxes.cvat import read_cvat
 from passerby.tracking.boxes.json_lines import read_json_lines
 from passerby.tracking.boxes.kitti import read_kitti
-from passerby.tracking.boxes.mot import read_mot
+from passerby.tracking.boxes.mot import read_mot_file
 from passerby.tracking.boxes.yolo import read_yolo
 
 PEDESTRIANS = (1, 2, 7)
@@ -38,12 +38,8 @@ class BoxReader(Protocol):
         ...
 
 
-def _mot(path: Path, first_frame: int | None = None) -> BoxFile:
-    return BoxFile(path, "mot", read_mot(path, first_frame=1 if first_frame is None else first_frame))
-
-
 BOX_FORMATS: dict[str, BoxReader] = {
-    "mot": _mot,
+    "mot": read_mot_file,
     "csv": read_csv,
     "coco": read_coco,
     "cvat": read_cvat,
@@ -109,6 +105,7 @@ def read_entries(
     if found.boxes and max(max(box.x + box.width, box.y + box.height) for box in found.boxes) <= _SHARE:
         _from_shares(found, size)
     _renumber_long_tracks(found)
+    _tell_of_zero_scores(found)
     return found
 
 
@@ -133,6 +130,16 @@ def _renumber_long_tracks(found: BoxFile) -> None:
     if any(track > _LARGEST for track in numbers):
         found.notes.append(f"tracks are renumbered from 1 to {len(numbers):,}, as some do not fit 64 bits")
         found.boxes = [replace(box, track=numbers.get(box.track, -1)) for box in found.boxes]
+
+
+def _tell_of_zero_scores(found: BoxFile) -> None:
+    """Confidences of 0 and 1 alone may be a ground truth's marks, which nothing in the file says."""
+    zeros = sum(box.confidence == 0 for box in found.boxes)
+    if zeros and {box.confidence for box in found.boxes} == {0, 1}:
+        found.notes.append(
+            f"confidences are 0 ({zeros:,} of {len(found.boxes):,}) or 1; where 0 marks what is not to be counted, "
+            "call the column flag in the first line"
+        )
 
 
 def guess_format(file: Path) -> str:
