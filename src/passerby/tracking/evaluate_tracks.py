@@ -12,14 +12,13 @@ import numpy as np
 
 from passerby.errors import DataError
 from passerby.evaluation.tracks import TrackReport, TrackRows, compare_tracks
-from passerby.tracking.boxes.reading import read_boxes
 from passerby.tracking.track_files import (
     FoundTracks,
     online_figures,
     read_result_folder,
+    read_tracks_of_film,
     read_truth,
     read_watched,
-    rows_of_boxes,
     truth_by_film,
 )
 
@@ -45,8 +44,8 @@ def evaluate_tracks(
 
     Returns:
         The figures; true boxes in frames that were not looked at do not count, and neither do those whose confidence
-        (MOT's flag) is 0. Of the JSON lines of `watch` also how soon and how often it decided; boxes without a verdict
-        count as not found.
+        (MOT's flag) is 0; the notes say what of a file was left out. Of the JSON lines of `watch` also how soon and how
+        often it decided; boxes without a verdict count as not found.
 
     Raises:
         DataError: a file that cannot be read, or films that the other side does not have.
@@ -62,6 +61,7 @@ def evaluate_tracks(
     notes = [f"{name}: no truth given, not counted" for name in films if name not in given]
     true: dict[str, TrackRows] = {}
     for name, one in given.items():
+        notes += films[name].notes
         true[name], left_out = (
             (one, []) if isinstance(one, TrackRows) else read_truth(one, films[name], first_frame=first_frame)
         )
@@ -105,10 +105,7 @@ def _tracks_of(
     watched = read_watched(path)
     if watched is not None:
         return dict(watched.films), watched.sightings
-    boxes = [box for box in read_boxes(path, first_frame=first_frame).boxes if box.track >= 0]
-    if not boxes:
-        raise DataError(f"{path}: boxes without identities; expected a tracker's result")
-    return {name or path.stem: FoundTracks(rows_of_boxes(boxes))}, ()
+    return {name or path.stem: read_tracks_of_film(path, first_frame)}, ()
 
 
 def _looked_at(film: FoundTracks) -> TrackRows:

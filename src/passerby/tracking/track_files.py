@@ -31,12 +31,14 @@ class FoundTracks:
         step: frames from one that was looked at to the next.
         last: number of the last frame that was looked at; None: not known.
         size: (width, height) of the picture, pixels; None: not known.
+        notes: what was left out of its file, and what else should be known.
     """
 
     rows: TrackRows
     step: int = 1
     last: int | None = None
     size: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +118,21 @@ def online_figures(sightings: Sequence[Mapping[str, Any]]) -> OnlineFigures:
     )
 
 
+def read_tracks_of_film(path: Path, first_frame: int | None) -> FoundTracks:
+    """Boxes with identities of one film, as a tracker wrote them.
+
+    Raises:
+        DataError: a file that cannot be read, or without identities.
+    """
+    file = read_boxes(path, first_frame=first_frame)
+    boxes = [box for box in file.boxes if box.track >= 0]
+    if not boxes:
+        raise DataError(f"{path}: boxes without identities; expected a tracker's result")
+    reasons = {**file.skipped, "without an identity": len(file.boxes) - len(boxes)}
+    left_out = [f"{path}: {count:,} boxes {reason}" for reason, count in reasons.items() if count]
+    return FoundTracks(rows_of_boxes(boxes), notes=(*left_out, *(f"{path}: {note}" for note in file.notes)))
+
+
 def rows_of_boxes(boxes: Sequence[Box]) -> TrackRows:
     """Boxes with tracks as `compare_tracks` reads them."""
     return TrackRows(
@@ -135,17 +152,20 @@ def read_truth(
     Raises:
         DataError: a file that cannot be read.
     """
-    boxes = [box for box in read_boxes(path, first_frame=first_frame, size=film.size).boxes if box.confidence != 0]
+    file = read_boxes(path, first_frame=first_frame, size=film.size)
+    boxes = [box for box in file.boxes if box.confidence != 0]
     tracked = [box for box in boxes if box.track >= 0]
     looked = [box for box in tracked if (box.frame - 1) % film.step == 0]
     counted = [box for box in looked if film.last is None or box.frame <= film.last]
     reasons = {
+        **file.skipped,
+        "with a confidence of 0": len(file.boxes) - len(boxes),
         "without an identity": len(boxes) - len(tracked),
         "in frames that were not looked at": len(tracked) - len(looked),
         f"after frame {film.last}, where the result ends": len(looked) - len(counted),
     }
     notes = [f"{os.fspath(path)}: {count:,} true boxes {reason}" for reason, count in reasons.items() if count]
-    return rows_of_boxes(counted), notes
+    return rows_of_boxes(counted), notes + [f"{os.fspath(path)}: {note}" for note in file.notes]
 
 
 def _events(path: Path) -> list[Mapping[str, Any]] | None:
