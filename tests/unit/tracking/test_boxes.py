@@ -383,7 +383,7 @@ def test_columns_of_a_header_may_be_separated_otherwise_than_rows(tmp_path: Path
 def test_odd_cells_of_a_table(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     write(file, "frame,id,x,y,w,h,flag\n1,3,4,8,16,48,1\n1,4,4,8,16,48,0.5\n")
-    with pytest.raises(DataError, match=r"row 3: flag '0.5'; expected 0 or 1"):
+    with pytest.raises(DataError, match=r"row 3: flag '0.5'; expected 0 \(not to be counted\) or 1"):
         read_boxes(file)
     write(
         file, "frame,id,x,y,w,h,conf,class,visibility\n1,3,4,8,16,48,1,1,1\n1,4,4,8,16,48,0,1,1\n1,5,4,8,16,48,.5,1,1\n"

@@ -116,7 +116,9 @@ def _table(found: BoxFile, rows: list[list[str]], places: dict[str, int]) -> _Ta
     for name, place in marks.items():
         other = next((row for row, cells in filled if plain(name) in FLAGS and not is_flag(cells[place])), None)
         if other is not None:
-            raise DataError(f"{found.path}, row {other}: {name} {rows[other - 1][place]!r}; expected 0 or 1")
+            raise DataError(
+                f"{found.path}, row {other}: {name} {rows[other - 1][place]!r}; expected 0 (not to be counted) or 1"
+            )
     if not _has_mot_classes(table):
         return table
     if any(plain(name) in FLAGS for name in marks):
