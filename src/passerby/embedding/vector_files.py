@@ -15,12 +15,12 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from passerby.array_types import Float32
 from passerby.data.readers.mat import load_mat, mat_names
 from passerby.embedding.embeddings import Embeddings
+from passerby.embedding.vector_tables import counted_columns, read_csv_table
 from passerby.errors import DataError, EmbeddingError, MissingExtraError, UsageError, unknown_name
 from passerby.files import replace_file
 from passerby.search.arrays import as_vectors, number_names
@@ -44,7 +44,7 @@ def read_embeddings(
 
     A .npy file holds vectors [n, dim] and needs `labels`; .npz and .mat files hold arrays by name; Parquet and CSV
     files have one row a vector. In a CSV file the vector is one column of numbers with spaces between them, or one
-    column a number, counted: vector0, vector1, ...
+    column a number, counted without a gap: vector0, vector1, ...
 
     Args:
         path: the file with the vectors.
@@ -240,11 +240,7 @@ def _read_mat(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Array], M
 
 
 def _read_csv(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Array], Mapping[str, Any]]:
-    try:
-        table = pyarrow.csv.read_csv(path)
-    except (OSError, pa.ArrowException) as error:
-        raise EmbeddingError(f"{path}: cannot be read as CSV ({error})") from None
-    return _columns_of(table, names), {}
+    return _columns_of(path, read_csv_table(path), names), {}
 
 
 def _read_parquet(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Array], Mapping[str, Any]]:
@@ -252,15 +248,15 @@ def _read_parquet(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Array
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise EmbeddingError(f"{path}: cannot be read as a Parquet file ({error})") from None
-    return _columns_of(table, names), json.loads((table.schema.metadata or {}).get(b"passerby", b"{}"))
+    return _columns_of(path, table, names), json.loads((table.schema.metadata or {}).get(b"passerby", b"{}"))
 
 
-def _columns_of(table: pa.Table, names: Mapping[str, str]) -> dict[str, Array]:
+def _columns_of(path: Path, table: pa.Table, names: Mapping[str, str]) -> dict[str, Array]:
     found = {}
     for column, name in names.items():
         if name in table.column_names:
             found[column] = _array(table.column(name).combine_chunks())
-        elif column == "vector" and (counted := _counted(table.column_names, name)):
+        elif column == "vector" and (counted := counted_columns(table.column_names, name, os.fspath(path))):
             found[column] = np.stack([table.column(part).to_numpy() for part in counted], axis=1)
     return found
 
@@ -272,12 +268,6 @@ def _array(column: Any) -> Array:
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         return np.array(column.to_pylist(), dtype=object)
     return np.asarray(column.to_numpy(zero_copy_only=False))
-
-
-def _counted(columns: list[str], name: str) -> list[str]:
-    """vector0, vector1, ... (or vector_0, vector.0), in the order of their numbers."""
-    numbers = {c: c.removeprefix(name).lstrip("_.") for c in columns if c.startswith(name)}
-    return sorted((c for c, number in numbers.items() if number.isdecimal()), key=lambda c: int(numbers[c]))
 
 
 _UNREADABLE = (OSError, ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, BadZipFile, zlib.error)
@@ -295,7 +285,7 @@ _NAMES_IN: dict[str, Callable[[Path], Sequence[str]]] = {
     ".npy": lambda path: (),
     ".npz": lambda path: _loaded(path).files,
     ".mat": mat_names,
-    ".csv": lambda path: pyarrow.csv.read_csv(path).column_names,
+    ".csv": lambda path: read_csv_table(path).column_names,
 }
 """What the columns or arrays of a file are called; a .npy file has one array without a name."""
 

@@ -158,3 +158,39 @@ def test_a_row_without_a_name_is_no_person(tmp_path: Path) -> None:
     (tmp_path / "query.csv").write_text("pid,camid\nann,1\n,1\nbob,2\n")
     with pytest.raises(EmbeddingError, match=r"query\.csv: pid: expected a number or a name, found nothing in row 3"):
         read_together([tmp_path / "query.npy"], labels=[tmp_path / "query.csv"], columns=[{}])
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, 3), (2, 3), (1, 3), (0, 1, 1)])
+def test_a_number_of_a_vector_that_is_missing_is_named(numbers: tuple[int, ...], tmp_path: Path) -> None:
+    names = [f"vector{'_' * (numbers.index(number) != place)}{number}" for place, number in enumerate(numbers)]
+    file = tmp_path / "v.csv"
+    file.write_text(f"pid,{','.join(names)}\n1{',0.5' * len(names)}\n")
+    with pytest.raises(
+        EmbeddingError, match=r"v\.csv: expected the columns vector[01] to vector\d, one a number, found"
+    ):
+        read_embeddings(file)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize(
+    ("separator", "point"), [(",", "."), (", ", "."), (";", "."), (";", ","), ("; ", ","), ("\t", ".")]
+)
+def test_numbers_of_a_table_are_separated_as_usual(separator: str, point: str, first: int, tmp_path: Path) -> None:
+    file = tmp_path / "v.csv"
+    rows = [["pid", "path", f"vector{first}", f"vector{first + 1}"], ["ann", "a.jpg", "0.5", "1.25"]]
+    rows.append(["bob", "b.jpg", "2", "-3.5"])
+    lines = [separator.join(cell if "jpg" in cell else cell.replace(".", point) for cell in row) for row in rows]
+    file.write_text("\n".join(lines))
+    found = read_embeddings(file)
+    np.testing.assert_array_equal(found.vectors, [[0.5, 1.25], [2, -3.5]])
+    assert found.paths == ("a.jpg", "b.jpg")
+    assert any("ann = 1, bob = 2" in note for note in found.notes)
+
+
+def test_vectors_of_one_column_beside_semicolons(tmp_path: Path) -> None:
+    file = tmp_path / "v.csv"
+    file.write_text("pid;vector\n1;0.5 1.5\n2;2 3\n")
+    np.testing.assert_array_equal(read_embeddings(file).vectors, [[0.5, 1.5], [2, 3]])
+    file.write_text("pid;vector\n1;0,5 1,5\n2;2 3\n")
+    with pytest.raises(EmbeddingError, match="vector: decimal commas in vectors of one column"):
+        read_embeddings(file)
