@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from passerby.data.csv_tables import table_reader
 from passerby.data.readers.tree import is_image_name, is_litter
 from passerby.data.records import UNKNOWN_CAMERA, Sample
 from passerby.errors import DataError
@@ -115,7 +116,7 @@ def _manifest(file: Path) -> list[_Row]:
 def _csv(file: Path) -> list[Mapping[str, Any]]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            return list(csv.DictReader(lines, strict=True))
+            return list(table_reader(lines))
     except OSError as error:
         raise DataError(f"{file}: the manifest cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:

@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from passerby.data.csv_tables import table_reader
 from passerby.data.ignored_files import left_out
 from passerby.data.readers.tree import entries, image_names, subfolders
 from passerby.data.records import (
@@ -223,7 +224,7 @@ def _camera_of(path: Path, pattern: str | None) -> str:
 def _csv_rows(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines, strict=True)
+            reader = table_reader(lines)
             _check_columns(file, reader.fieldnames or ())
             return [(f"{file}, row {reader.line_num}", row) for row in reader]
     except FileNotFoundError:

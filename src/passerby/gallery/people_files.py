@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from passerby.data.csv_tables import table_reader
 from passerby.data.readers.tree import entries, image_names, is_image_name, subfolders
 from passerby.errors import DataError, GalleryRequestError, unknown_name
 from passerby.gallery.argument_checks import camera_name, identity_name
@@ -142,7 +143,7 @@ def _rows(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
         return _parquet_rows(file)
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines, strict=True)
+            reader = table_reader(lines)
             _check_columns(file, reader.fieldnames or ())
             rows: list[tuple[str, Mapping[str, Any]]] = [(f"{file}, row {reader.line_num}", row) for row in reader]
     except OSError as error:

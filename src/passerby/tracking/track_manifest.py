@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from passerby.data.csv_tables import table_reader
 from passerby.errors import DataError, GalleryError, unknown_name
 from passerby.gallery.times import to_seconds
 
@@ -132,7 +133,7 @@ def _rows(file: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
         return [(f"{file}, row {i}", row) for i, row in enumerate(table.to_pylist(), start=1)]
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines, strict=True)
+            reader = table_reader(lines)
             _check_columns(file, reader.fieldnames or ())
             rows = [(f"{file}, row {reader.line_num}", row) for row in reader]
     except OSError as error:

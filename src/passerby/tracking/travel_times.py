@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from passerby.array_types import Bool, Float64
+from passerby.data.csv_tables import separator_of, table_reader
 from passerby.errors import ConfigError
 
 TravelTimes: TypeAlias = Mapping[tuple[str, str], float]
@@ -24,7 +25,8 @@ _COLUMNS = ("from", "to", "seconds")
 def read_travel_times(path: str | os.PathLike[str]) -> TravelTimes:
     """Read a CSV file with the header `from,to,seconds`, or a TOML file of `[[travel]]` tables with these keys.
 
-    A pair holds both ways, unless the way back has a line of its own.
+    Semicolons (also with decimal commas) and tabs may stand for the commas. A pair holds both ways, unless the way back
+    has a line of its own.
 
     Raises:
         ConfigError: not such a file, or a line that is wrong (the message names it).
@@ -47,14 +49,21 @@ def read_travel_times(path: str | os.PathLike[str]) -> TravelTimes:
 
 
 def _csv_rows(file: Path, text: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    try:
+        reader = table_reader(text.splitlines(keepends=True))
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise ConfigError(f"{file}: not a CSV table ({error})") from None
     if sorted(reader.fieldnames or ()) != sorted(_COLUMNS):
         found = ",".join(reader.fieldnames or ())
         raise ConfigError(f"{file}, row 1: expected the header {','.join(_COLUMNS)}, found {found!r}")
-    for number, row in enumerate(reader, start=2):
+    for number, row in rows:
         if None in row or None in row.values():
             raise ConfigError(f"{file}, row {number}: expected {len(_COLUMNS)} columns: {','.join(_COLUMNS)}")
-        yield f"{file}, row {number}", {name: str(value).strip() for name, value in row.items()}
+        cells = {name: str(value).strip() for name, value in row.items()}
+        if separator_of(text.partition("\n")[0]) == ";":  # and so perhaps a decimal comma
+            cells["seconds"] = cells["seconds"].replace(",", ".")
+        yield f"{file}, row {number}", cells
 
 
 def _toml_rows(file: Path, text: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
