@@ -155,6 +155,23 @@ def test_a_glimpse_gets_no_verdict(words: list[str], tmp_path: Path, capsys: pyt
     assert "expected 1 or more" in capsys.readouterr().err
 
 
+def test_negative_scores_lose_nobody(
+    words: list[str], drawn: DrawnFilm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = {}
+    for score in ("0.9", "-0.7"):
+        rows = [line.split(",")[:6] for line in drawn.truth.read_text().splitlines()]
+        (tmp_path / "scored.txt").write_text("".join(",".join([*row, score]) + "\n" for row in rows))
+        own = [str(tmp_path / "scored.txt") if word == str(drawn.truth) else word for word in words]
+        own[own.index("--gallery") + 1] = str(tmp_path / f"people{score}.gallery")
+        assert run(own) == 0
+        seen[score] = events(capsys.readouterr().out)
+    assert seen["-0.7"][-1]["sightings"] == seen["0.9"][-1]["sightings"] >= 2
+    assert seen["-0.7"][-1]["undecided"] == seen["0.9"][-1]["undecided"]
+    assert seen["-0.7"][-1]["skipped"] == seen["0.9"][-1]["skipped"]
+    assert any("not from 0 to 1" in note for note in seen["-0.7"][-1]["notes"])
+
+
 def test_boxes_of_frames_that_were_left_out_are_not_called_broken(
     words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,7 +140,9 @@ def watch(
     tracks = FilmTracks.empty(film, camera, film_info(film, rate=chosen.rate), chosen)
     file = None if boxes is None else read_boxes(boxes, first_frame=first_frame, size=lambda: picture_size(film))
     detect = box_source(tracks, chosen, detector=finder, boxes=file)
-    pieces = OpenPieces(camera, os.fspath(film), gallery.encoder, chosen, piece_seconds, thumbnails, least_boxes)
+    pieces = OpenPieces(
+        camera, os.fspath(film), gallery.encoder, chosen, piece_seconds, thumbnails, least_boxes, tracks.scale
+    )
 
     def verdict(tracklet: Tracklet, now: float) -> WatchedSighting:
         good = len(tracklet.vectors) > 0 and tracklet.quality >= chosen.least_quality
