@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 from tests.stripe_colors import StripeColors
 
 import passerby as pb
@@ -280,8 +281,6 @@ def test_every_other_frame(films: list[DrawnFilm], boxes: list[Path], encoder: E
 def test_a_folder_of_frames_is_a_film(
     films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path
 ) -> None:
-    from PIL import Image
-
     folder = tmp_path / "frames"
     folder.mkdir()
     for frame in read_frames(films[0].film, last=30):
@@ -292,6 +291,47 @@ def test_a_folder_of_frames_is_a_film(
     assert found.films[0].camera == "hall"
     assert found.films[0].rows.times.max() == pytest.approx(2.9)
     assert found.films[0].skipped["boxes after the last frame of the film"] > 0
+
+
+def folder_of(film: Path, place: Path, numbers: range) -> Path:
+    """Frames of a film as image files."""
+    place.mkdir()
+    for frame in read_frames(film):
+        if frame.index in numbers:
+            Image.fromarray(frame.image).save(place / f"{frame.index:06d}.jpg", quality=95)  # type: ignore[arg-type]
+    return place
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_folder_of_every_third_frame_is_tracked_at_its_own_rate(
+    films: list[DrawnFilm], encoder: Encoder, tmp_path: Path, every: int
+) -> None:
+    folder = folder_of(films[0].film, tmp_path / "part", range(11, 91, 3))
+    out = tmp_path / "out"
+    options: dict[str, Any] = {"boxes": films[0].truth, "threshold": 0.5, "rate": RATE, "every": every, "cut_gap": 1}
+    found = pb.track(folder, encoder=encoder, out=out, film_out=True, progress=False, **options)
+    [film] = found.films
+    assert (film.first, film.step) == (11, 3 * every)
+    assert film.rate == pytest.approx(RATE / 3 / every)
+    assert set(film.rows.frames.tolist()) <= set(range(11, 91, 3 * every))
+    given = [int(line.split(",")[0]) for line in films[0].truth.read_text().splitlines()]
+    lacking = sum(frame < 89 and frame not in range(11, 91, 3) for frame in given)
+    assert film.skipped["boxes in frames that the folder does not hold"] == lacking
+    truth = {"part": films[0].truth}
+    assert found.evaluate(truth).mota > 0.97
+    assert pb.evaluate_tracks(out, truth).mota == pytest.approx(found.evaluate(truth).mota)
+    assert any("before frame 11" in note for note in found.evaluate(truth).notes)
+
+
+def test_a_broken_frame_of_a_folder_is_counted(films: list[DrawnFilm], encoder: Encoder, tmp_path: Path) -> None:
+    folder = folder_of(films[0].film, tmp_path / "part", range(1, 61))
+    (folder / "000030.jpg").write_bytes((folder / "000030.jpg").read_bytes()[:500])
+    (folder / "notes.txt").write_text("")
+    found = pb.track(folder, encoder=encoder, boxes=films[0].truth, threshold=0.5, rate=RATE, progress=False)
+    assert found.films[0].frames == 60
+    assert any("1 frame(s) are broken" in note for note in found.films[0].notes)
+    assert any("not read: 1 file(s) by extension (.txt: 1)" in note for note in found.films[0].notes)
+    assert found.films[0].skipped["boxes in broken frames"] > 0
 
 
 def test_a_detector_may_be_a_function(films: list[DrawnFilm], encoder: Encoder) -> None:

@@ -45,6 +45,7 @@ class FilmTracks:
         frames: number of the last frame that was read.
         rate: frames per second of the frames that were looked at.
         step: frames from one that was looked at to the next.
+        info: what the source said of itself.
         size: (width, height), pixels.
         skipped: boxes that came to nothing, by reason.
         notes: what else should be known: broken frames, a film that breaks off.
@@ -58,6 +59,7 @@ class FilmTracks:
     frames: int = 0
     rate: float = 25.0
     step: int = 1
+    info: FilmInfo = field(default_factory=lambda: FilmInfo(25.0, None))
     size: tuple[int, int] = (0, 0)
     skipped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -68,8 +70,9 @@ class FilmTracks:
         cls, source: str | os.PathLike[str], camera: str, info: FilmInfo, settings: TrackingSettings
     ) -> FilmTracks:
         """Before the first frame."""
-        rate = info.rate / settings.every
-        return cls(os.fspath(source), camera, _table([]), [], rate=rate, step=settings.every)
+        step = math.lcm(settings.every, info.step)
+        notes = list(info.notes)
+        return cls(os.fspath(source), camera, _table([]), [], rate=info.rate / step, step=step, info=info, notes=notes)
 
     @property
     def name(self) -> str:
@@ -112,9 +115,10 @@ def follow_film(
     waiting: list[PickedCrop] = []
     rows: list[tuple[int, float, Detections]] = []
     broken = 0
-    step = settings.every
     try:
-        for frame in read_frames(source, wanted=lambda index: (index - 1) % step == 0, rate=settings.rate):
+        for frame in read_frames(
+            source, wanted=lambda index: (index - info.first) % settings.every == 0, rate=settings.rate
+        ):
             found.frames = frame.index
             advance(1)
             broken += frame.image is None
@@ -229,7 +233,9 @@ class _FromFile:
                 _count(found, "boxes without a track, in a file that has tracks", 1)
             elif _is_below(box, settings.least_score):
                 _count(found, _below(settings.least_score), 1)
-            elif (box.frame - 1) % settings.every:
+            elif found.info.lacks(box.frame):
+                _count(found, "boxes in frames that the folder does not hold", 1)
+            elif (box.frame - found.info.first) % settings.every:
                 _count(found, f"boxes in frames that were not looked at (every {settings.every})", 1)
             else:
                 self._by_frame.setdefault(box.frame, []).append(box)
@@ -238,7 +244,7 @@ class _FromFile:
         if not found.scale.is_share:
             found.notes.append(str(found.scale))
         if not self._tracked:
-            found.notes += _notes_on_spacing({box.frame for box in boxes.boxes}, settings.every)
+            found.notes += _notes_on_spacing({box.frame for box in boxes.boxes}, found)
             found.notes += _notes_on_scores(boxes.boxes, settings, found.scale)
         for reason, count in boxes.skipped.items():
             _count(found, f"boxes {reason}", count)
@@ -269,13 +275,13 @@ class _FromFile:
         _count(self._found, reason, sum(map(len, self._by_frame.values())) - before - after)
 
 
-def _notes_on_spacing(frames: set[int], every: int) -> list[str]:
+def _notes_on_spacing(frames: set[int], found: FilmTracks) -> list[str]:
     """Whether boxes stand in every n-th frame only: a tracker that looks at the others loses everybody."""
     first = min(frames, default=1)
     spacing = math.gcd(*(frame - first for frame in frames))
-    if len(frames) < _FRAMES_OF_A_SPACING or spacing <= every:
+    if len(frames) < _FRAMES_OF_A_SPACING or spacing <= found.step:
         return []
-    remedy = f": --tracking.every {spacing} looks at these alone" if (first - 1) % spacing == 0 else ""
+    remedy = f": --tracking.every {spacing} looks at these alone" if (first - found.info.first) % spacing == 0 else ""
     return [f"boxes in one frame of {spacing} only, from frame {first} on{remedy}"]
 
 

@@ -24,11 +24,34 @@ def test_a_folders_frames_come_in_the_order_of_their_numbers(tmp_path: Path) -> 
     folder = frames_in(tmp_path / "f", ["f10.png", "f9.png", "f2.png"])
     found = list(read_frames(folder, rate=5))
     assert [int(frame.image[0, 0, 0]) for frame in found if frame.image is not None] == [20, 10, 0]
-    assert [(frame.index, frame.time) for frame in found] == [(1, 0.0), (2, 0.2), (3, 0.4)]
-    assert [frame.index for frame in read_frames(folder, last=2)] == [1, 2]
-    unwanted = next(iter(read_frames(folder, wanted=lambda index: index > 1)))
+    assert [(frame.index, frame.time) for frame in found] == [(2, 0.2), (9, 1.6), (10, 1.8)]
+    assert [frame.index for frame in read_frames(folder, last=9)] == [2, 9]
+    unwanted = next(iter(read_frames(folder, wanted=lambda index: index > 2)))
     assert unwanted.image is not None
     assert unwanted.image.size == 0
+
+
+def test_a_frame_that_cannot_be_decoded_leaves_the_others_their_numbers(tmp_path: Path) -> None:
+    folder = frames_in(tmp_path / "f", [f"{k:06d}.jpg" for k in range(1, 7)])
+    (folder / "000002.jpg").write_bytes((folder / "000002.jpg").read_bytes()[:60])
+    (folder / "000005.jpg").write_bytes(b"")
+    found = list(read_frames(folder))
+    assert [frame.index for frame in found] == [1, 2, 3, 4, 5, 6]
+    assert [frame.index for frame in found if frame.image is None] == [2, 5]
+    for path in folder.iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(
+        DataError, match=r"none of the frames that are wanted can be decoded \(.*000001.jpg: the file is"
+    ):
+        list(read_frames(folder))
+
+
+def test_what_a_folder_says_of_itself(tmp_path: Path) -> None:
+    info = film_info(frames_in(tmp_path / "f", ["000012.png", "000017.png", "000027.png"]))
+    assert (info.frames, info.first, info.last, info.step, info.rate) == (3, 12, 27, 5, 25)
+    assert [frame for frame in range(1, 31) if not info.lacks(frame)] == [12, 17, 27, 28, 29, 30]
+    film = draw_films(tmp_path, people=1, cameras=1, seconds=1, rate=5)[0].film
+    assert (film_info(film).first, film_info(film).step, film_info(film).lacks(3)) == (1, 1, False)
 
 
 def test_a_sequence_of_the_mot_challenge_says_its_rate(tmp_path: Path) -> None:
