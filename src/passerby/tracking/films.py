@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from passerby.tracking.frame_folder import open_folder
 
 _RATE = 25.0  # frames per second where neither the source nor the caller gives a rate
 _TIMEOUT = 10.0  # seconds without an answer or a picture after which a camera counts as gone
+_TEXT = ("ansi", "bintext", "xbin", "idf")  # codecs by which FFmpeg draws a text as on a terminal
 _NOTHING: UInt8 = np.empty((0, 0, 3), dtype=np.uint8)  # for a frame that is not wanted; converting costs time
 
 
@@ -29,8 +31,8 @@ class Frame:
     Attributes:
         index: from 1, in the order of the film; broken frames count. In a folder, the number in the file's name.
         time: seconds, from the container where it has time stamps.
-        image: RGB uint8 [H, W, 3] as players show it, turned as the film's header says; empty ([0, 0, 3]) for a frame
-            that was not wanted, None for one that is broken.
+        image: RGB uint8 [H, W, 3] as players show it, turned and mirrored as the film's header says; empty ([0, 0, 3])
+            for a frame that was not wanted, None for one that is broken.
     """
 
     index: int
@@ -94,7 +96,7 @@ def film_info(source: str | os.PathLike[str], *, rate: float | None = None) -> F
         )
     av = _pyav()
     with _open(av, source) as container:
-        stream = _film_stream(container, source)
+        stream = _film_stream(av, container, source)
         found = float(stream.average_rate or stream.guessed_rate or _RATE)
         count = stream.frames or None
         if count is None and stream.duration and stream.time_base:
@@ -187,7 +189,7 @@ def _frames_of_film(
     for threads in ("AUTO", "SLICE"):
         try:
             with _open(av, source) as container:
-                stream = _film_stream(container, source)
+                stream = _film_stream(av, container, source)
                 stream.thread_type = threads
                 per_second = rate or float(stream.average_rate or _RATE)
                 decoded = container.decode(stream) if threads == "AUTO" else _whole_frames(av, container, stream)
@@ -217,10 +219,18 @@ def _open(av: Any, source: str | os.PathLike[str]) -> Any:
         raise DataError(f"{name}: cannot be decoded ({error}){hint}") from error
 
 
-def _film_stream(container: Any, source: str | os.PathLike[str]) -> Any:
-    if not container.streams.video:
+def _film_stream(av: Any, container: Any, source: str | os.PathLike[str]) -> Any:
+    """The first stream of pictures that move; the cover of a sound file is none."""
+    cover = av.stream.Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    if not streams:
         raise DataError(f"{os.fspath(source)}: no film in this file")
-    return container.streams.video[0]
+    if getattr(streams[0].codec_context, "name", None) in _TEXT:
+        raise DataError(
+            f"{os.fspath(source)}: expected a film, found a text (format {container.format.name}, which FFmpeg draws "
+            "as on a terminal)"
+        )
+    return streams[0]
 
 
 def _whole_frames(av: Any, container: Any, stream: Any) -> Iterator[Any]:
@@ -247,7 +257,20 @@ def _picture(frame: Any, *, wanted: bool) -> UInt8 | None:
     if not wanted:
         return _NOTHING
     stored: UInt8 = frame.to_ndarray(format="rgb24")
-    return np.rot90(stored, round(frame.rotation / 90))  # the rotation is in degrees, counterclockwise
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    return stored if matrix is None else _as_shown(stored, struct.unpack("=9i", bytes(matrix)))
+
+
+def _as_shown(stored: UInt8, matrix: Sequence[int]) -> UInt8:
+    """Turned by quarters and mirrored as a film's matrix says (ISO/IEC 14496-12, 6.2.2).
+
+    With (a, b, -, c, d, ...) a stored pixel (x, y) is shown at (ax + cy, bx + dy).
+    """
+    a, b, c, d = (matrix[place] for place in (0, 1, 3, 4))
+    lying = abs(b) > abs(a)
+    to_right, to_bottom = (c, b) if lying else (a, d)
+    picture = stored.transpose(1, 0, 2) if lying else stored
+    return picture[:: -1 if to_bottom < 0 else 1, :: -1 if to_right < 0 else 1]
 
 
 def _pyav() -> Any:
