@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 from tests.stripe_colors import StripeColors
 
 import passerby as pb
@@ -279,8 +281,6 @@ def test_every_other_frame(films: list[DrawnFilm], boxes: list[Path], encoder: E
 def test_a_folder_of_frames_is_a_film(
     films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path
 ) -> None:
-    from PIL import Image
-
     folder = tmp_path / "frames"
     folder.mkdir()
     for frame in read_frames(films[0].film, last=30):
@@ -291,6 +291,47 @@ def test_a_folder_of_frames_is_a_film(
     assert found.films[0].camera == "hall"
     assert found.films[0].rows.times.max() == pytest.approx(2.9)
     assert found.films[0].skipped["boxes after the last frame of the film"] > 0
+
+
+def folder_of(film: Path, place: Path, numbers: range) -> Path:
+    """Frames of a film as image files."""
+    place.mkdir()
+    for frame in read_frames(film):
+        if frame.index in numbers:
+            Image.fromarray(frame.image).save(place / f"{frame.index:06d}.jpg", quality=95)  # type: ignore[arg-type]
+    return place
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_folder_of_every_third_frame_is_tracked_at_its_own_rate(
+    films: list[DrawnFilm], encoder: Encoder, tmp_path: Path, every: int
+) -> None:
+    folder = folder_of(films[0].film, tmp_path / "part", range(11, 91, 3))
+    out = tmp_path / "out"
+    options: dict[str, Any] = {"boxes": films[0].truth, "threshold": 0.5, "rate": RATE, "every": every, "cut_gap": 1}
+    found = pb.track(folder, encoder=encoder, out=out, film_out=True, progress=False, **options)
+    [film] = found.films
+    assert (film.first, film.step) == (11, 3 * every)
+    assert film.rate == pytest.approx(RATE / 3 / every)
+    assert set(film.rows.frames.tolist()) <= set(range(11, 91, 3 * every))
+    given = [int(line.split(",")[0]) for line in films[0].truth.read_text().splitlines()]
+    lacking = sum(frame < 89 and frame not in range(11, 91, 3) for frame in given)
+    assert film.skipped["boxes in frames that the folder does not hold"] == lacking
+    truth = {"part": films[0].truth}
+    assert found.evaluate(truth).mota > 0.97
+    assert pb.evaluate_tracks(out, truth).mota == pytest.approx(found.evaluate(truth).mota)
+    assert any("before frame 11" in note for note in found.evaluate(truth).notes)
+
+
+def test_a_broken_frame_of_a_folder_is_counted(films: list[DrawnFilm], encoder: Encoder, tmp_path: Path) -> None:
+    folder = folder_of(films[0].film, tmp_path / "part", range(1, 61))
+    (folder / "000030.jpg").write_bytes((folder / "000030.jpg").read_bytes()[:500])
+    (folder / "notes.txt").write_text("")
+    found = pb.track(folder, encoder=encoder, boxes=films[0].truth, threshold=0.5, rate=RATE, progress=False)
+    assert found.films[0].frames == 60
+    assert any("1 frame(s) are broken" in note for note in found.films[0].notes)
+    assert any("not read: 1 file(s) by extension (.txt: 1)" in note for note in found.films[0].notes)
+    assert found.films[0].skipped["boxes in broken frames"] > 0
 
 
 def test_a_detector_may_be_a_function(films: list[DrawnFilm], encoder: Encoder) -> None:
@@ -365,6 +406,71 @@ def test_a_detectors_uncertain_boxes_are_left_out(films: list[DrawnFilm], encode
     options: dict[str, Any] = {"detector": lambda image: boxes, "threshold": 0.5, "progress": False}
     found = pb.track(films[0].film, encoder=encoder, **options, least_score=0.3)
     assert found.films[0].skipped["boxes with a score below 0.3"] == found.films[0].frames
+
+
+def with_scores(file: Path, change: Callable[[int], float]) -> Path:
+    """The boxes of a file in MOT's format with other scores, by line."""
+    rows = [line.split(",") for line in file.read_text().splitlines()]
+    lines = [",".join([*row[:6], str(change(place))]) for place, row in enumerate(rows)]
+    changed = file.with_name(f"changed-{file.name}")
+    changed.write_text("\n".join(lines))
+    return changed
+
+
+@pytest.mark.parametrize("tracker", ["sort", "bytetrack", "ocsort"])
+@pytest.mark.parametrize("tracked", [True, False])
+def test_scores_of_another_scale_lose_nobody(
+    films: list[DrawnFilm], encoder: Encoder, tmp_path: Path, *, tracked: bool, tracker: str
+) -> None:
+    file = without_tracks(films[0], tmp_path)
+    if tracked:
+        file.write_text(films[0].truth.read_text())
+    options: dict[str, Any] = {"threshold": 0.5, "tracker": tracker, "progress": False}
+    usual, *others = [
+        pb.track(films[0].film, encoder=encoder, boxes=with_scores(file, change), **options)
+        for change in (lambda place: 0.9, lambda place: -0.7, lambda place: 1.2 if place % 2 else -0.7)
+    ]
+    for other in others:
+        assert np.array_equal(other.films[0].rows.identities, usual.films[0].rows.identities)
+        assert np.array_equal(other.films[0].rows.boxes, usual.films[0].rows.boxes)
+        assert other.decided.tolist() == usual.decided.tolist()
+        assert other.films[0].skipped == usual.films[0].skipped
+        assert "not from 0 to 1" in str(other)
+    assert "not from 0 to 1" not in str(usual)
+    assert others[0].films[0].rows.scores.tolist() == pytest.approx([-0.7] * len(others[0].films[0].rows))
+
+
+def test_least_and_start_scores_are_on_the_scale_of_the_boxes(
+    films: list[DrawnFilm], encoder: Encoder, tmp_path: Path
+) -> None:
+    file = with_scores(without_tracks(films[0], tmp_path), lambda place: -0.7 if place % 5 == 0 else 2.5)
+    lines = len(file.read_text().splitlines())
+    options: dict[str, Any] = {"boxes": file, "threshold": 0.5, "progress": False}
+    found = pb.track(films[0].film, encoder=encoder, **options, least_score=0.0)
+    assert found.films[0].skipped["boxes with a score below 0"] == -(-lines // 5)
+    found = pb.track(films[0].film, encoder=encoder, **options, least_score=-1.5, start_score=-0.9)
+    assert "boxes with a score below -1.5" not in found.films[0].skipped
+    with pytest.raises(DataError, match=r"nobody was tracked .*boxes that no track took"):
+        pb.track(films[0].film, encoder=encoder, **options, start_score=3.0)
+    with pytest.raises(ConfigError, match="least_score"):
+        pb.track(films[0].film, encoder=encoder, **options, least_score=float("nan"))
+
+
+def test_a_detectors_scores_may_be_logits(films: list[DrawnFilm], encoder: Encoder) -> None:
+    truth = pb.read_boxes(films[0].truth).boxes
+    people = {}
+    for score in (0.9, -0.7):
+        seen = iter(range(1, 1000))
+
+        def detect(image: np.ndarray, score: float = score, seen: Any = seen) -> pb.Detections:
+            frame = next(seen)
+            corners = [(b.x, b.y, b.x + b.width, b.y + b.height) for b in truth if b.frame == frame]
+            return pb.Detections.of(corners, [score] * len(corners))
+
+        found = pb.track(films[0].film, encoder=encoder, detector=detect, threshold=0.5, progress=False)
+        people[score] = found.people
+        assert sum("not from 0 to 1" in note for note in found.films[0].notes) == (score < 0)
+    assert people[-0.7] == people[0.9] > 0
 
 
 def test_stays_say_who_was_when_before_which_camera(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import passerby as pb
 from passerby.cli import run
@@ -153,6 +154,45 @@ def test_a_glimpse_gets_no_verdict(words: list[str], tmp_path: Path, capsys: pyt
     assert seen["identity"] == "unknown-1"
     assert run([*own, "--least-boxes", "0"]) == 2
     assert "expected 1 or more" in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_a_part_of_a_film(
+    words: list[str], drawn: DrawnFilm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every other frame from its first one on is looked at, which is an even one here."""
+    folder = tmp_path / "part"
+    folder.mkdir()
+    for frame in read_frames(drawn.film):
+        if frame.index >= 30:
+            Image.fromarray(frame.image).save(folder / f"{frame.index:06d}.png")  # type: ignore[arg-type]
+    (folder / "000040.png").write_bytes(b"")
+    assert run([words[0], str(folder), *words[2:], "--with-boxes", "--tracking.rate", "10"]) == 0
+    printed = capsys.readouterr().out
+    lines = events(printed)
+    assert (lines[-1]["frames"], lines[-1]["first"], lines[-1]["looked"]) == (60, 30, 15)
+    assert lines[-1]["skipped"]["frames that are broken"] == 1
+    numbers = {frame for line in lines if line["event"] == "sighting" for frame in line["frames"]}
+    assert numbers <= set(range(30, 61, 2)) - {40}
+    (tmp_path / "hall.jsonl").write_text(printed)
+    assert run(["evaluate-tracks", str(tmp_path / "hall.jsonl"), "--truth", str(drawn.truth), "--json"]) == 0
+    assert "before frame 30" in " ".join(json.loads(capsys.readouterr().out)["notes"])
+
+
+def test_negative_scores_lose_nobody(
+    words: list[str], drawn: DrawnFilm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = {}
+    for score in ("0.9", "-0.7"):
+        rows = [line.split(",")[:6] for line in drawn.truth.read_text().splitlines()]
+        (tmp_path / "scored.txt").write_text("".join(",".join([*row, score]) + "\n" for row in rows))
+        own = [str(tmp_path / "scored.txt") if word == str(drawn.truth) else word for word in words]
+        own[own.index("--gallery") + 1] = str(tmp_path / f"people{score}.gallery")
+        assert run(own) == 0
+        seen[score] = events(capsys.readouterr().out)
+    assert seen["-0.7"][-1]["sightings"] == seen["0.9"][-1]["sightings"] >= 2
+    assert seen["-0.7"][-1]["undecided"] == seen["0.9"][-1]["undecided"]
+    assert seen["-0.7"][-1]["skipped"] == seen["0.9"][-1]["skipped"]
+    assert any("not from 0 to 1" in note for note in seen["-0.7"][-1]["notes"])
 
 
 def test_boxes_of_frames_that_were_left_out_are_not_called_broken(

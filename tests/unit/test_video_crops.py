@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from passerby.cli import run
 from passerby.data.datasets import load_dataset
 from passerby.errors import DataError
 from passerby.images.decode import read_image
 from passerby.tracking.crop_dataset import VideoCrops, crop_video, read_mot
+from passerby.tracking.films import read_frames
 
 av = pytest.importorskip("av")
 HEIGHT, WIDTH, FRAMES, RATE = 64, 96, 12, 8
@@ -62,6 +64,52 @@ def test_crops_show_the_right_person(film: Path, tmp_path: Path) -> None:
         assert (red > 150 > green) if sample.pid == 1 else (green > 150 > red), sample.path
     times = sorted(s.time for s in data.gallery if s.pid == 1 and s.time is not None)
     assert np.allclose(np.diff(times), 1 / RATE, atol=2e-3)
+
+
+def folder_of(film: Path, place: Path, names: dict[int, str]) -> Path:
+    """Frames of the film as image files."""
+    place.mkdir()
+    for frame in read_frames(film):
+        if frame.index in names:
+            Image.fromarray(frame.image).save(place / names[frame.index], quality=95)  # type: ignore[arg-type]
+    return place
+
+
+@pytest.mark.parametrize("numbers", [range(1, 13), range(1, 13, 3), range(5, 13), (1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12)])
+def test_a_folder_may_hold_a_part_of_the_film(numbers: Iterable[int], film: Path, tmp_path: Path) -> None:
+    folder = folder_of(film, tmp_path / "frames", {k: f"{k:06d}.jpg" for k in numbers})
+    crops = crop_video(folder, boxes(tmp_path / "gt.txt"), tmp_path / "out", progress=False)
+    assert crops.tracks == dict.fromkeys((1, 2), len(list(numbers)))
+    for path in (tmp_path / "out").glob("*/*.jpg"):
+        red, green, _ = read_image(path)[4:-4, 4:-4].reshape(-1, 3).mean(axis=0)
+        assert (red > 150 > green) if path.parent.name == "0001" else (green > 150 > red), path
+    absent = {reason: count // 2 for reason, count in crops.skipped.items()}
+    last = max(numbers)
+    given = {"in a frame that the folder does not hold": last - len(list(numbers))}
+    given["after the last frame of the film"] = FRAMES - last
+    assert absent == {reason: count for reason, count in given.items() if count}
+
+
+def test_a_folder_counted_from_0_fits_boxes_counted_from_1(film: Path, tmp_path: Path) -> None:
+    folder = folder_of(film, tmp_path / "frames", {k: f"{k - 1:06d}.jpg" for k in range(1, 13)})
+    crops = crop_video(folder, boxes(tmp_path / "gt.txt"), tmp_path / "out", progress=False)
+    assert crops.tracks == {1: FRAMES, 2: FRAMES}
+    red, green, _ = read_image(tmp_path / "out/0001/000007.jpg")[4:-4, 4:-4].reshape(-1, 3).mean(axis=0)
+    assert red > 150 > green
+    assert any("000000.jpg is frame 1" in note for note in crops.notes)
+
+
+def test_broken_frames_and_other_files_of_a_folder_are_counted(film: Path, tmp_path: Path) -> None:
+    folder = folder_of(film, tmp_path / "frames", {k: f"{k:06d}.jpg" for k in range(1, 13)})
+    (folder / "000004.jpg").write_bytes(b"")
+    (folder / "000009.jpg").rename(folder / "000009.raw")
+    (folder / "._000001.jpg").write_bytes(b"litter")
+    crops = crop_video(folder, boxes(tmp_path / "gt.txt"), tmp_path / "out", progress=False)
+    assert crops.tracks == {1: FRAMES - 2, 2: FRAMES - 2}
+    assert crops.skipped == {"in a broken frame": 2, "in a frame that the folder does not hold": 2}
+    text = str(crops)
+    assert "1 frame(s) of the film are broken" in text
+    assert "not read: 1 file(s) by extension (.raw: 1)" in text
 
 
 def test_what_is_skipped_is_told(film: Path, tmp_path: Path) -> None:

@@ -24,10 +24,12 @@ class TrackingSettings(Settings):
     """Look at every so many frames only."""
     rate: float | None = Field(None, gt=0)
     """Frames per second, where the film's own rate and time stamps are wrong."""
-    least_score: float = Field(0.0, ge=0, le=1)
-    """Boxes of a lower score are left out; many files hold boxes that a detector here would leave out."""
-    start_score: float | None = Field(None, ge=0, le=1)
-    """Score from which a box starts a track; default: the detector's threshold, 0.3 for boxes from a file."""
+    least_score: float | None = Field(None, allow_inf_nan=False)
+    """Boxes of a lower score, on the scale of the detector or file, are left out (default: none); many files hold boxes
+    that a detector here would leave out."""
+    start_score: float | None = Field(None, allow_inf_nan=False)
+    """Score from which a box starts a track; default: the detector's threshold, 0.3 for boxes from a file, any score
+    where they are not within 0 to 1 (logits, for example)."""
     lost_seconds: float = Field(2.0, ge=0)
     """How long a track lives without a box."""
     cut_overlap: float = Field(0.3, gt=0, le=1)

@@ -18,7 +18,7 @@ from passerby.progress import progress_bar
 from passerby.tracking.boxes.box import Box
 from passerby.tracking.boxes.mot import read_mot
 from passerby.tracking.boxes.reading import read_entries
-from passerby.tracking.films import picture_size, read_frames
+from passerby.tracking.films import film_info, picture_size, read_frames
 
 __all__ = ["MANIFEST", "Box", "VideoCrops", "crop_video", "read_mot"]
 
@@ -112,7 +112,8 @@ def crop_video(
     _check_options(found, boxes, min_confidence, classes)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} is not an empty folder; crops are not mixed with anything")
-    crops = VideoCrops(folder / MANIFEST, skipped=dict(file.skipped), notes=list(file.notes))
+    info = film_info(film)
+    crops = VideoCrops(folder / MANIFEST, skipped=dict(file.skipped), notes=[*info.notes, *file.notes])
     first_person = 1 if any(box.track == 0 for box in found) else 0
     if first_person:
         crops.notes.append("tracks count from 0 and persons from 1: person = track + 1")
@@ -139,8 +140,8 @@ def crop_video(
             if bar is not None:
                 bar.advance()
         for number, left in wanted.items():
-            inside = number < crops.frames
-            _skip(crops, "in a broken frame" if inside else "after the last frame of the film", len(left))
+            inside = "in a broken frame" if number < crops.frames else "after the last frame of the film"
+            _skip(crops, "in a frame that the folder does not hold" if info.lacks(number) else inside, len(left))
         if broken:
             crops.notes.append(f"{broken:,} frame(s) of the film are broken and cannot be decoded")
         _refuse_nothing(bool(rows), boxes, crops)

@@ -16,6 +16,7 @@ from passerby.config.tracking import TrackingSettings
 from passerby.models.encoder import Encoder
 from passerby.tracking.detections import Detections, box_overlap
 from passerby.tracking.films import Frame
+from passerby.tracking.score_scale import ScoreScale
 
 _CUT_BY_BORDER = 0.3  # factor of the quality of a box that touches the picture's border: part of the person is missing
 _BORDER = 2  # pixels
@@ -30,7 +31,8 @@ class PickedCrop:
         track: the tracker's number.
         frame: from 1.
         time: seconds.
-        quality: 0 to 1: score, times the share that is not overlapped, less where the picture's border cuts it.
+        quality: 0 to 1: score (1 where scores are no shares), times the share that is not overlapped, less where the
+            picture's border cuts it.
         pixels: RGB uint8 [h, w, 3].
         best: whether it is the best of those that were picked together.
     """
@@ -83,9 +85,11 @@ class CropSampler:
 
     Attributes:
         settings: of the tracking.
+        scale: of the boxes' scores.
     """
 
     settings: TrackingSettings
+    scale: ScoreScale = field(default_factory=ScoreScale)
     _stretches: dict[int, _Stretch] = field(default_factory=dict, init=False)
 
     def see(self, frame: Frame, detections: Detections) -> list[PickedCrop]:
@@ -95,8 +99,10 @@ class CropSampler:
         if frame.image is not None and len(detections):
             others = box_overlap(detections.xyxy, detections.xyxy)
             np.fill_diagonal(others, 0)
+            certainties = self.scale.certainties(detections.scores)
             for row in np.flatnonzero(detections.tracks >= 0).tolist():
-                picked += self._look(frame, frame.image, detections, row, float(others[row].max()))
+                whose = (int(detections.tracks[row]), detections.xyxy[row], float(certainties[row]))
+                picked += self._look(frame, frame.image, *whose, float(others[row].max()))
         return picked
 
     def end(self, track: int) -> list[PickedCrop]:
@@ -115,9 +121,8 @@ class CropSampler:
         return [crop for track in list(self._stretches) for crop in self.end(track)]
 
     def _look(
-        self, frame: Frame, image: UInt8, detections: Detections, row: int, overlap: float
+        self, frame: Frame, image: UInt8, track: int, box: Float32, certainty: float, overlap: float
     ) -> Sequence[PickedCrop]:
-        track = int(detections.tracks[row])
         if overlap > self.settings.cut_overlap:
             return self.end(track)  # what comes after may be somebody else
         stretch = self._stretches.setdefault(track, _Stretch(frame.time, frame.time, frame.time))
@@ -125,7 +130,7 @@ class CropSampler:
         if frame.time - stretch.begin >= self.settings.crop_seconds / 2:  # more to choose from costs next to nothing
             self._keep_best(stretch)
             stretch.begin = frame.time
-        crop = cut_crop(image, detections.xyxy[row], score=float(detections.scores[row]), overlap=overlap)
+        crop = cut_crop(image, box, score=certainty, overlap=overlap)
         if crop is None or crop.pixels.shape[0] < self.settings.min_height:
             return ()
         if stretch.best is None or crop.quality > stretch.best.quality:

@@ -110,7 +110,7 @@ def _tracks_of(
 
 def _looked_at(film: FoundTracks) -> TrackRows:
     """The rows in frames that the step allows."""
-    kept = (film.rows.frames - 1) % film.step == 0
+    kept = np.array([film.has_looked_at(frame) for frame in film.rows.frames.tolist()], bool)
     return (
         film.rows
         if np.all(kept)

@@ -22,6 +22,7 @@ from passerby.tracking.detections import Detections, suppress_duplicates
 from passerby.tracking.detectors.detector import Detector
 from passerby.tracking.films import FilmInfo, Frame, film_info, read_frames
 from passerby.tracking.motion import make_tracker
+from passerby.tracking.score_scale import ScoreScale
 
 _DUPLICATES = 0.7  # IoU of two boxes from a file that are taken for one person's
 _START_SCORE = 0.3
@@ -44,9 +45,11 @@ class FilmTracks:
         frames: number of the last frame that was read.
         rate: frames per second of the frames that were looked at.
         step: frames from one that was looked at to the next.
+        info: what the source said of itself.
         size: (width, height), pixels.
         skipped: boxes that came to nothing, by reason.
         notes: what else should be known: broken frames, a film that breaks off.
+        scale: of the boxes' scores.
     """
 
     source: str
@@ -56,17 +59,20 @@ class FilmTracks:
     frames: int = 0
     rate: float = 25.0
     step: int = 1
+    info: FilmInfo = field(default_factory=lambda: FilmInfo(25.0, None))
     size: tuple[int, int] = (0, 0)
     skipped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    scale: ScoreScale = field(default_factory=ScoreScale)
 
     @classmethod
     def empty(
         cls, source: str | os.PathLike[str], camera: str, info: FilmInfo, settings: TrackingSettings
     ) -> FilmTracks:
         """Before the first frame."""
-        rate = info.rate / settings.every
-        return cls(os.fspath(source), camera, _table([]), [], rate=rate, step=settings.every)
+        step = math.lcm(settings.every, info.step)
+        notes = list(info.notes)
+        return cls(os.fspath(source), camera, _table([]), [], rate=info.rate / step, step=step, info=info, notes=notes)
 
     @property
     def name(self) -> str:
@@ -105,13 +111,14 @@ def follow_film(
     info = film_info(source, rate=settings.rate)
     found = FilmTracks.empty(source, camera, info, settings)
     detect = box_source(found, settings, detector=detector, boxes=boxes)
-    sampler = CropSampler(settings)
+    sampler = CropSampler(settings, found.scale)
     waiting: list[PickedCrop] = []
     rows: list[tuple[int, float, Detections]] = []
     broken = 0
-    step = settings.every
     try:
-        for frame in read_frames(source, wanted=lambda index: (index - 1) % step == 0, rate=settings.rate):
+        for frame in read_frames(
+            source, wanted=lambda index: (index - info.first) % settings.every == 0, rate=settings.rate
+        ):
             found.frames = frame.index
             advance(1)
             broken += frame.image is None
@@ -166,26 +173,50 @@ def count_boxes_of_missing_frames(
         source.count_rest(first, last, reason)
 
 
+class _Following:
+    """A tracker; its arithmetic needs scores that are shares, while the boxes keep their own.
+
+    Args:
+        found: what scale the scores are on, and where boxes without a track are counted.
+        settings: of the tracking.
+        usual: share from which a box starts a track, unless the settings say another.
+    """
+
+    def __init__(self, found: FilmTracks, settings: TrackingSettings, *, usual: float) -> None:
+        self._found, self._start = found, settings.start_score
+        self._tracker = make_tracker(
+            settings.tracker,
+            rate=found.rate,
+            threshold=self._start if self._start is not None and 0 <= self._start <= 1 else usual,
+            lost_seconds=settings.lost_seconds,
+        )
+
+    def __call__(self, boxes: Detections) -> Detections:
+        scores = self._found.scale.for_tracker(boxes.scores, self._start)
+        tracks = self._tracker.update(Detections(boxes.xyxy, scores, boxes.tracks))
+        _count(self._found, "boxes that no track took", int((tracks < 0).sum()))
+        return Detections(boxes.xyxy, boxes.scores, tracks)
+
+
 class _Detecting:
     """Boxes of a detector, followed by a tracker."""
 
     def __init__(self, detector: Detector, found: FilmTracks, settings: TrackingSettings) -> None:
         self._detector, self._found, self._least = detector, found, settings.least_score
-        threshold = settings.start_score
-        if threshold is None:
-            threshold = float(getattr(detector, "threshold", _START_SCORE))
-        self._tracker = make_tracker(
-            settings.tracker, rate=found.rate, threshold=threshold, lost_seconds=settings.lost_seconds
-        )
+        self._follow = _Following(found, settings, usual=float(getattr(detector, "threshold", _START_SCORE)))
 
     def __call__(self, frame: Frame, image: UInt8) -> Detections:
         found = self._detector(image)  # a function of the caller's may give anything with `xyxy`
         every = found if isinstance(found, Detections) else Detections.from_supervision(found)
+        was_share = self._found.scale.is_share
+        self._found.scale.see(every.scores)
+        if was_share and not self._found.scale.is_share:
+            self._found.notes.append(str(self._found.scale))
+        if self._least is None:
+            return self._follow(every)
         detections = every.select(every.scores >= self._least)
-        _count(self._found, f"boxes with a score below {self._least:g}", len(every) - len(detections))
-        followed = Detections(detections.xyxy, detections.scores, self._tracker.update(detections))
-        _count(self._found, "boxes that no track took", int((followed.tracks < 0).sum()))
-        return followed
+        _count(self._found, _below(self._least), len(every) - len(detections))
+        return self._follow(detections)
 
 
 class _FromFile:
@@ -200,24 +231,24 @@ class _FromFile:
         for box in boxes.boxes:
             if self._tracked and box.track < 0:
                 _count(found, "boxes without a track, in a file that has tracks", 1)
-            elif box.confidence is not None and box.confidence < settings.least_score:
-                _count(found, f"boxes with a score below {settings.least_score:g}", 1)
-            elif (box.frame - 1) % settings.every:
+            elif _is_below(box, settings.least_score):
+                _count(found, _below(settings.least_score), 1)
+            elif found.info.lacks(box.frame):
+                _count(found, "boxes in frames that the folder does not hold", 1)
+            elif (box.frame - found.info.first) % settings.every:
                 _count(found, f"boxes in frames that were not looked at (every {settings.every})", 1)
             else:
                 self._by_frame.setdefault(box.frame, []).append(box)
         found.notes += [f"boxes: {note}" for note in boxes.notes]
+        found.scale.see(box.confidence for box in boxes.boxes if box.confidence is not None)
+        if not found.scale.is_share:
+            found.notes.append(str(found.scale))
         if not self._tracked:
-            found.notes += _notes_on_spacing({box.frame for box in boxes.boxes}, settings.every)
-            found.notes += _notes_on_scores(boxes.boxes, settings)
+            found.notes += _notes_on_spacing({box.frame for box in boxes.boxes}, found)
+            found.notes += _notes_on_scores(boxes.boxes, settings, found.scale)
         for reason, count in boxes.skipped.items():
             _count(found, f"boxes {reason}", count)
-        self._tracker = make_tracker(
-            settings.tracker,
-            rate=found.rate,
-            threshold=_START_SCORE if settings.start_score is None else settings.start_score,
-            lost_seconds=settings.lost_seconds,
-        )
+        self._follow = _Following(found, settings, usual=_START_SCORE)
 
     def __call__(self, frame: Frame, image: UInt8) -> Detections:
         height, width = image.shape[:2]
@@ -233,9 +264,7 @@ class _FromFile:
             return detections
         single = suppress_duplicates(detections, _DUPLICATES)
         _count(self._found, "boxes that repeat another", len(detections) - len(single))
-        followed = Detections(single.xyxy, single.scores, self._tracker.update(single))
-        _count(self._found, "boxes that no track took", int((followed.tracks < 0).sum()))
-        return followed
+        return self._follow(single)
 
     def count_rest(self, first: int, last: int, reason: str) -> None:
         """Boxes of frames that were not looked at."""
@@ -246,26 +275,38 @@ class _FromFile:
         _count(self._found, reason, sum(map(len, self._by_frame.values())) - before - after)
 
 
-def _notes_on_spacing(frames: set[int], every: int) -> list[str]:
+def _notes_on_spacing(frames: set[int], found: FilmTracks) -> list[str]:
     """Whether boxes stand in every n-th frame only: a tracker that looks at the others loses everybody."""
     first = min(frames, default=1)
     spacing = math.gcd(*(frame - first for frame in frames))
-    if len(frames) < _FRAMES_OF_A_SPACING or spacing <= every:
+    if len(frames) < _FRAMES_OF_A_SPACING or spacing <= found.step:
         return []
-    remedy = f": --tracking.every {spacing} looks at these alone" if (first - 1) % spacing == 0 else ""
+    remedy = f": --tracking.every {spacing} looks at these alone" if (first - found.info.first) % spacing == 0 else ""
     return [f"boxes in one frame of {spacing} only, from frame {first} on{remedy}"]
 
 
-def _notes_on_scores(boxes: Sequence[Box], settings: TrackingSettings) -> list[str]:
+def _notes_on_scores(boxes: Sequence[Box], settings: TrackingSettings, scale: ScoreScale) -> list[str]:
     """Whether many boxes are so uncertain that they start no track, but lead tracks astray."""
-    start = _START_SCORE if settings.start_score is None else settings.start_score
-    low = sum(box.confidence is not None and settings.least_score <= box.confidence < start for box in boxes)
+    start = settings.start_score
+    if start is None:
+        if not scale.is_share:
+            return []
+        start = _START_SCORE
+    low = sum(_is_below(box, start) and not _is_below(box, settings.least_score) for box in boxes)
     if settings.tracker == "bytetrack" or low <= _MANY_UNCERTAIN * len(boxes):  # which has a use for them
         return []
     return [
         f"{low:,} of {len(boxes):,} boxes have a score below {start:g}: they start no track, but may lead one astray "
         f"(--tracking.least-score {start:g} leaves them out)"
     ]
+
+
+def _is_below(box: Box, least: float | None) -> bool:
+    return least is not None and box.confidence is not None and box.confidence < least
+
+
+def _below(least: float | None) -> str:
+    return f"boxes with a score below {least:g}"
 
 
 def _count(found: FilmTracks, reason: str, count: int) -> None:

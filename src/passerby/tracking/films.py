@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import configparser
 import importlib
 import os
 import re
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from passerby.array_types import UInt8
-from passerby.errors import DataError, MissingExtraError
-from passerby.images.decode import EXTENSIONS, read_image
+from passerby.errors import DataError, ImageError, MissingExtraError
+from passerby.images.decode import read_image
+from passerby.tracking.frame_folder import open_folder
 
 _RATE = 25.0  # frames per second where neither the source nor the caller gives a rate
 _TIMEOUT = 10.0  # seconds without an answer or a picture after which a camera counts as gone
+_TEXT = ("ansi", "bintext", "xbin", "idf")  # codecs by which FFmpeg draws a text as on a terminal
 _NOTHING: UInt8 = np.empty((0, 0, 3), dtype=np.uint8)  # for a frame that is not wanted; converting costs time
 
 
@@ -27,10 +29,10 @@ class Frame:
     """One frame of a film.
 
     Attributes:
-        index: from 1, in the order of the film; broken frames count.
+        index: from 1, in the order of the film; broken frames count. In a folder, the number in the file's name.
         time: seconds, from the container where it has time stamps.
-        image: RGB uint8 [H, W, 3] as players show it, turned as the film's header says; empty ([0, 0, 3]) for a frame
-            that was not wanted, None for one that is broken.
+        image: RGB uint8 [H, W, 3] as players show it, turned and mirrored as the film's header says; empty ([0, 0, 3])
+            for a frame that was not wanted, None for one that is broken.
     """
 
     index: int
@@ -45,10 +47,24 @@ class FilmInfo:
     Attributes:
         rate: frames per second; containers are sometimes wrong.
         frames: number of frames, or None where it is not known; containers are sometimes wrong.
+        first: number of the first frame; a folder may hold a part of a film.
+        last: number of the last frame of a folder; None for films.
+        step: from one frame to the next; a folder may hold every n-th frame of a film.
+        numbers: of the frames of a folder; empty for films.
+        notes: what was left out of a folder, and how its frames are numbered.
     """
 
     rate: float
     frames: int | None
+    first: int = 1
+    last: int | None = None
+    step: int = 1
+    numbers: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    def lacks(self, frame: int) -> bool:
+        """Whether a folder has no file of a frame, though it has one of a later frame."""
+        return self.last is not None and frame < self.last and frame not in self.numbers
 
 
 def is_address(source: str | os.PathLike[str]) -> bool:
@@ -68,10 +84,19 @@ def film_info(source: str | os.PathLike[str], *, rate: float | None = None) -> F
         MissingExtraError: PyAV is not installed.
     """
     if is_folder(source):
-        return FilmInfo(rate or _folder_rate(Path(source)), len(_frame_files(Path(source))))
+        folder = open_folder(Path(source).expanduser())
+        return FilmInfo(
+            rate or folder.rate or _RATE,
+            len(folder.files),
+            first=min(folder.files),
+            last=max(folder.files),
+            step=folder.step,
+            numbers=frozenset(folder.files),
+            notes=folder.notes,
+        )
     av = _pyav()
     with _open(av, source) as container:
-        stream = _film_stream(container, source)
+        stream = _film_stream(av, container, source)
         found = float(stream.average_rate or stream.guessed_rate or _RATE)
         count = stream.frames or None
         if count is None and stream.duration and stream.time_base:
@@ -89,8 +114,8 @@ def read_frames(
     """Frames of a source in order.
 
     Args:
-        source: a film that FFmpeg decodes, a folder of frames (image files in the order of the numbers in their
-            names), or a camera's address.
+        source: a film that FFmpeg decodes, a folder of frames (image files, whose names say the number of the frame;
+            see `passerby.tracking.frame_folder.open_folder`), or a camera's address.
         wanted: index -> whether the picture is needed; others are decoded but not converted.
         last: stop after the frame of this index.
         rate: frames per second for sources without time stamps, and instead of wrong ones: time = (index - 1) / rate.
@@ -105,7 +130,7 @@ def read_frames(
         MissingExtraError: PyAV is not installed.
     """
     if is_folder(source):
-        yield from _frames_of_folder(Path(source), wanted, last, rate)
+        yield from _frames_of_folder(Path(source).expanduser(), wanted, last, rate)
     else:
         yield from _frames_of_film(_pyav(), source, wanted, last, rate)
 
@@ -137,31 +162,24 @@ def is_folder(source: str | os.PathLike[str]) -> bool:
 
 
 def _frames_of_folder(
-    folder: Path, wanted: Callable[[int], bool], last: int | None, rate: float | None
+    place: Path, wanted: Callable[[int], bool], last: int | None, rate: float | None
 ) -> Iterator[Frame]:
-    per_second = rate or _folder_rate(folder)
-    for index, path in enumerate(_frame_files(folder), start=1):
+    folder = open_folder(place)
+    per_second = rate or folder.rate or _RATE
+    decoded, failure = False, ""
+    for index, path in folder.files.items():
         if last is not None and index > last:
-            return
-        yield Frame(index, (index - 1) / per_second, read_image(path) if wanted(index) else _NOTHING)
-
-
-def _frame_files(folder: Path) -> list[Path]:
-    """Image files of a folder (or of its img1, as in the MOT challenge), by the numbers in their names."""
-    place = folder / "img1" if (folder / "img1").is_dir() else folder
-    found = [path for path in place.iterdir() if path.name.lower().endswith(EXTENSIONS)]
-    if not found:
-        raise DataError(f"{place}: expected frames (image files), found none")
-    return sorted(found, key=lambda path: ([int(digits) for digits in re.findall(r"\d+", path.stem)], path.name))
-
-
-def _folder_rate(folder: Path) -> float:
-    """`frameRate` of the MOT challenge's seqinfo.ini, where there is one."""
-    parser = configparser.ConfigParser()
-    for place in (folder, folder.parent):
-        if parser.read(place / "seqinfo.ini"):
-            return parser.getfloat("Sequence", "frameRate", fallback=_RATE)
-    return _RATE
+            break
+        image: UInt8 | None = _NOTHING
+        if wanted(index):
+            try:
+                image = read_image(path)
+                decoded = True
+            except ImageError as error:
+                image, failure = None, failure or str(error)
+        yield Frame(index, (index - 1) / per_second, image)
+    if failure and not decoded:
+        raise DataError(f"{place}: none of the frames that are wanted can be decoded ({failure})")
 
 
 def _frames_of_film(
@@ -171,7 +189,7 @@ def _frames_of_film(
     for threads in ("AUTO", "SLICE"):
         try:
             with _open(av, source) as container:
-                stream = _film_stream(container, source)
+                stream = _film_stream(av, container, source)
                 stream.thread_type = threads
                 per_second = rate or float(stream.average_rate or _RATE)
                 decoded = container.decode(stream) if threads == "AUTO" else _whole_frames(av, container, stream)
@@ -201,10 +219,18 @@ def _open(av: Any, source: str | os.PathLike[str]) -> Any:
         raise DataError(f"{name}: cannot be decoded ({error}){hint}") from error
 
 
-def _film_stream(container: Any, source: str | os.PathLike[str]) -> Any:
-    if not container.streams.video:
+def _film_stream(av: Any, container: Any, source: str | os.PathLike[str]) -> Any:
+    """The first stream of pictures that move; the cover of a sound file is none."""
+    cover = av.stream.Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    if not streams:
         raise DataError(f"{os.fspath(source)}: no film in this file")
-    return container.streams.video[0]
+    if getattr(streams[0].codec_context, "name", None) in _TEXT:
+        raise DataError(
+            f"{os.fspath(source)}: expected a film, found a text (format {container.format.name}, which FFmpeg draws "
+            "as on a terminal)"
+        )
+    return streams[0]
 
 
 def _whole_frames(av: Any, container: Any, stream: Any) -> Iterator[Any]:
@@ -231,7 +257,20 @@ def _picture(frame: Any, *, wanted: bool) -> UInt8 | None:
     if not wanted:
         return _NOTHING
     stored: UInt8 = frame.to_ndarray(format="rgb24")
-    return np.rot90(stored, round(frame.rotation / 90))  # the rotation is in degrees, counterclockwise
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    return stored if matrix is None else _as_shown(stored, struct.unpack("=9i", bytes(matrix)))
+
+
+def _as_shown(stored: UInt8, matrix: Sequence[int]) -> UInt8:
+    """Turned by quarters and mirrored as a film's matrix says (ISO/IEC 14496-12, 6.2.2).
+
+    With (a, b, -, c, d, ...) a stored pixel (x, y) is shown at (ax + cy, bx + dy).
+    """
+    a, b, c, d = (matrix[place] for place in (0, 1, 3, 4))
+    lying = abs(b) > abs(a)
+    to_right, to_bottom = (c, b) if lying else (a, d)
+    picture = stored.transpose(1, 0, 2) if lying else stored
+    return picture[:: -1 if to_bottom < 0 else 1, :: -1 if to_right < 0 else 1]
 
 
 def _pyav() -> Any:

@@ -64,6 +64,7 @@ class TrackedFilm:
         rows: who was where.
         skipped: boxes that came to nothing, by reason.
         notes: what else should be known.
+        first: number of the first frame; a folder may hold a part of a film.
     """
 
     source: str
@@ -76,6 +77,7 @@ class TrackedFilm:
     rows: IdentityRows
     skipped: Mapping[str, int]
     notes: tuple[str, ...]
+    first: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +144,7 @@ class TrackingResult:
             film = known[name]
             found[name] = film.rows.as_track_rows()
             true[name], left_out = read_truth(
-                path, FoundTracks(found[name], film.step, film.frames, film.size), first_frame=first_frame
+                path, FoundTracks(found[name], film.step, film.frames, film.size, film.first), first_frame=first_frame
             )
             notes += left_out
         return replace(compare_tracks(found, true), notes=tuple(notes))
@@ -164,6 +166,7 @@ class TrackingResult:
                     "name": film.name,
                     "camera": film.camera,
                     "frames": film.frames,
+                    "first": film.first,
                     "rate": film.rate,
                     "step": film.step,
                     "size": list(film.size),

@@ -123,13 +123,14 @@ def track(
 
 def _advance(bar: ProgressBar, film: FilmInfo) -> Callable[[int], None]:
     """Counts frames, and says where in the film they are."""
-    length = "" if film.frames is None else f" of {duration(film.frames / film.rate)}"
+    rate = film.rate / film.step
+    length = "" if film.frames is None else f" of {duration(film.frames / rate)}"
     seen = 0
 
     def advance(frames: int) -> None:
         nonlocal seen
         seen += frames
-        bar.advance(frames, f"at {duration(seen / film.rate)}{length}")
+        bar.advance(frames, f"at {duration(seen / rate)}{length}")
 
     return advance
 
@@ -269,4 +270,5 @@ def _film(film: FilmTracks, tracklets: Int64, identities: Int64, settings: Track
         rows,
         skipped,
         tuple(film.notes),
+        film.info.first,
     )

@@ -32,6 +32,7 @@ class FoundTracks:
         last: number of the last frame that was looked at; None: not known.
         size: (width, height) of the picture, pixels; None: not known.
         notes: what was left out of its file, and what else should be known.
+        first: number of the first frame.
     """
 
     rows: TrackRows
@@ -39,6 +40,11 @@ class FoundTracks:
     last: int | None = None
     size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+    first: int = 1
+
+    def has_looked_at(self, frame: int) -> bool:
+        """Whether a frame is among those that the step allows."""
+        return (frame - self.first) % self.step == 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +67,13 @@ def read_result_folder(folder: Path) -> dict[str, FoundTracks]:
     try:
         summary = json.loads((folder / SUMMARY).read_text("utf-8"))
         films = [
-            (f["name"], int(f["step"]), int(f["frames"]), (int(f["size"][0]), int(f["size"][1])))
+            (
+                f["name"],
+                int(f["step"]),
+                int(f["frames"]),
+                (int(f["size"][0]), int(f["size"][1])),
+                int(f.get("first", 1)),
+            )
             for f in summary["films"]
         ]
     except OSError as error:
@@ -69,8 +81,8 @@ def read_result_folder(folder: Path) -> dict[str, FoundTracks]:
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(f"{folder}: {expected}, which is not of that form ({error})") from None
     return {
-        name: FoundTracks(rows_of_boxes(read_boxes(folder / f"{name}.txt").boxes), step, last, size)
-        for name, step, last, size in films
+        name: FoundTracks(rows_of_boxes(read_boxes(folder / f"{name}.txt").boxes), step, last, size, first)
+        for name, step, last, size, first in films
     }
 
 
@@ -100,6 +112,7 @@ def read_watched(path: Path) -> WatchedFile | None:
             _rows_of_sightings(own, names),
             int(begins.get(camera, {}).get("every", 1)),
             ends[camera]["frames"] if camera in ends else max(max(s["frames"]) for s in sightings),
+            first=int(ends.get(camera, {}).get("first", 1)),
         )
     return WatchedFile(films, sightings)
 
@@ -155,14 +168,16 @@ def read_truth(
     file = read_boxes(path, first_frame=first_frame, size=film.size)
     boxes = [box for box in file.boxes if box.confidence != 0]
     tracked = [box for box in boxes if box.track >= 0]
-    looked = [box for box in tracked if (box.frame - 1) % film.step == 0]
-    counted = [box for box in looked if film.last is None or box.frame <= film.last]
+    looked = [box for box in tracked if film.has_looked_at(box.frame)]
+    begun = [box for box in looked if box.frame >= film.first]
+    counted = [box for box in begun if film.last is None or box.frame <= film.last]
     reasons = {
         **file.skipped,
         "with a confidence of 0": len(file.boxes) - len(boxes),
         "without an identity": len(boxes) - len(tracked),
         "in frames that were not looked at": len(tracked) - len(looked),
-        f"after frame {film.last}, where the result ends": len(looked) - len(counted),
+        f"before frame {film.first}, where the folder of frames begins": len(looked) - len(begun),
+        f"after frame {film.last}, where the result ends": len(begun) - len(counted),
     }
     notes = [f"{os.fspath(path)}: {count:,} true boxes {reason}" for reason, count in reasons.items() if count]
     return rows_of_boxes(counted), notes + [f"{os.fspath(path)}: {note}" for note in file.notes]

@@ -31,6 +31,7 @@ class WatchCounts:
 
     Attributes:
         frames: number of the last frame that came.
+        first: number of the first frame; a folder may hold a part of a film.
         looked: frames in which people were looked for.
         sightings: how many.
         undecided: of them, those not good enough to say.
@@ -44,6 +45,7 @@ class WatchCounts:
     undecided: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    first: int = 1
 
 
 def watch(
@@ -137,10 +139,14 @@ def watch(
         stop=stop,
     )
     finder = load_detector(detector) if isinstance(detector, (str, os.PathLike)) else detector
-    tracks = FilmTracks.empty(film, camera, film_info(film, rate=chosen.rate), chosen)
+    info = film_info(film, rate=chosen.rate)
+    seen.first = info.first
+    tracks = FilmTracks.empty(film, camera, info, chosen)
     file = None if boxes is None else read_boxes(boxes, first_frame=first_frame, size=lambda: picture_size(film))
     detect = box_source(tracks, chosen, detector=finder, boxes=file)
-    pieces = OpenPieces(camera, os.fspath(film), gallery.encoder, chosen, piece_seconds, thumbnails, least_boxes)
+    pieces = OpenPieces(
+        camera, os.fspath(film), gallery.encoder, chosen, piece_seconds, thumbnails, least_boxes, tracks.scale
+    )
 
     def verdict(tracklet: Tracklet, now: float) -> WatchedSighting:
         good = len(tracklet.vectors) > 0 and tracklet.quality >= chosen.least_quality

@@ -221,6 +221,106 @@ def test_other_graphs_are_refused(tmp_path: Path) -> None:
         load_detector(tmp_path / "weights.pt")
 
 
+def brightness_graph(path: Path, element: int, shape: tuple[int | str, ...] = (1, 3, 64, 64)) -> Path:
+    """An ONNX graph that gives one box, whose score is the greatest number of its input divided by 255."""
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    constants = {"k": np.array(1 / 255, np.float32), "one": np.array([1, 1, 1], np.int64)}
+    constants |= {"box": np.array([[[10, 20, 30, 60]]], np.float32), "label": np.zeros((1, 1, 1), np.float32)}
+    nodes = [
+        helper.make_node("Cast", ["image"], ["real"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["real"], ["greatest"], keepdims=0),
+        helper.make_node("Mul", ["greatest", "k"], ["share"]),
+        helper.make_node("Reshape", ["share", "one"], ["score"]),
+        helper.make_node("Concat", ["box", "score", "label"], ["out"], axis=2),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "brightness",
+        [helper.make_tensor_value_info("image", element, shape)],
+        [helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, (1, 1, 6))],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("element", ["FLOAT", "FLOAT16", "DOUBLE", "UINT8", "INT32", "INT64"])
+def test_graphs_take_numbers_of_their_own_type(element: str, engine: str, tmp_path: Path) -> None:
+    pytest.importorskip(engine)
+    path = brightness_graph(tmp_path / "bright.onnx", getattr(onnx.TensorProto, element))
+    size = "height = 64\nwidth = 64\n" if engine == "openvino" else ""
+    scale = "" if "INT" in element else "scale = 1\n"  # whole numbers are the pixels themselves
+    (tmp_path / "bright.toml").write_text(f'file = "{path.name}"\nthreshold = 0.0\n{size}{scale}')
+    detector = load_detector(tmp_path / "bright.toml")
+    for level in (255, 200, 120):
+        found = detector(np.full((64, 64, 3), level, np.uint8))
+        assert found.scores.tolist() == pytest.approx([level / 255], abs=1e-6)
+    assert found.xyxy.tolist() == [[10, 20, 30, 60]]
+
+
+def test_scaling_is_not_applied_to_whole_numbers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    brightness_graph(tmp_path / "bright.onnx", onnx.TensorProto.UINT8)
+    (tmp_path / "bright.toml").write_text('file = "bright.onnx"\nthreshold = 0.0\nscale = 255\nstd = [2, 2, 2]\n')
+    found = load_detector(tmp_path / "bright.toml")(np.full((64, 64, 3), 200, np.uint8))
+    assert found.scores.tolist() == pytest.approx([200 / 255])
+    assert "whole numbers (uint8), hence pixels 0..255; scale, std of the description not applied" in caplog.text
+
+
+def one_line_of(path: Path) -> str:
+    with pytest.raises(WeightsError) as caught:
+        load_detector(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_graphs_that_do_not_run_are_refused_in_one_line(tmp_path: Path) -> None:
+    brightness_graph(tmp_path / "four.onnx", onnx.TensorProto.FLOAT, (4, 3, 64, 64))
+    assert "takes 4 images at once; expected one" in one_line_of(tmp_path / "four.onnx")
+    brightness_graph(tmp_path / "signs.onnx", onnx.TensorProto.INT8)
+    assert "takes int8 numbers; expected one of float32, float16" in one_line_of(tmp_path / "signs.onnx")
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    assert "not a readable ONNX model" in one_line_of(tmp_path / "empty.onnx")
+
+
+def test_a_graph_that_fails_on_a_picture_is_refused_in_one_line(tmp_path: Path) -> None:
+    """The graph takes any size, and holds a constant of another one."""
+    pytest.importorskip("openvino")
+    helper = onnx.helper
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["image", "c"], ["out"])],
+        "fixed",
+        [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1, 3, 64, 64])],
+        [helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(np.zeros((1, 3, 64, 64), np.float32), "c")],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "fixed.onnx"
+    )
+    (tmp_path / "fixed.toml").write_text('file = "fixed.onnx"\nheight = 32\nwidth = 32\n')
+    assert "OpenVINO" in one_line_of(tmp_path / "fixed.toml")
+
+
+@pytest.mark.parametrize(
+    ("rows", "description"),
+    [
+        (yolov8_rows(84, classes=1), "label = 3"),
+        (np.zeros((1, 84, 7), np.float32), "label = 2"),
+        (np.zeros((1, 2, 6), np.float32), 'decoding = "yolox"'),
+        (np.zeros((1, 2, 6), np.float32), 'decoding = "yolov8"'),
+        (np.zeros((1, 1, 5, 6), np.float32), 'decoding = "ssd"\nlabel = 0'),
+        (np.zeros((5, 4), np.float32), 'decoding = "nms_in_graph"'),
+        ([np.zeros((1, 5, 80), np.float32), np.zeros((1, 5, 4), np.float32)], "label = 80"),
+    ],
+)
+def test_labels_and_decodings_that_the_outputs_do_not_have(
+    rows: np.ndarray | list[np.ndarray], description: str, tmp_path: Path
+) -> None:
+    constant_graph(tmp_path / "mine.onnx", rows, (64, 64))
+    (tmp_path / "mine.toml").write_text(f'file = "mine.onnx"\n{description}\n')
+    assert "say another decoding or label in a description file" in one_line_of(tmp_path / "mine.toml")
+
+
 @pytest.mark.parametrize("name", TRACKERS)
 def test_trackers_follow_two_people(name: str) -> None:
     tracker = make_tracker(name, rate=10)

@@ -13,7 +13,7 @@ from passerby.errors import MissingExtraError, WeightsError
 from passerby.models.engines.opened_graph import METADATA, OpenedGraph, check_names, one_line
 from passerby.models.engines.threads import usable_threads
 
-_ELEMENTS = {
+ELEMENTS = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
     "tensor(double)": "float64",
@@ -23,7 +23,9 @@ _ELEMENTS = {
     "tensor(int32)": "int32",
     "tensor(int64)": "int64",
 }
-_FATAL = 4  # its log says again, in several lines, what the exception says
+"""Types of numbers: ONNX Runtime's name -> numpy's."""
+FATAL = 4
+"""Severity from which ONNX Runtime logs: its log says again, in several lines, what the exception says."""
 
 
 def open_onnxruntime(path: Path, output: str | None, *, threads: int = 0) -> OpenedGraph:
@@ -42,9 +44,9 @@ def open_onnxruntime(path: Path, output: str | None, *, threads: int = 0) -> Ope
         onnxruntime = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise MissingExtraError("onnxruntime", "export", f"running {path}") from error
-    failures = _failures()
+    failures = onnxruntime_failures()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _FATAL
+    options.log_severity_level = FATAL
     options.intra_op_num_threads = threads or usable_threads()
     # Waiting threads that spin slow everything down where cores are shared
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -57,7 +59,7 @@ def open_onnxruntime(path: Path, output: str | None, *, threads: int = 0) -> Ope
     if not outputs[name].startswith("tensor("):
         raise WeightsError(f"{path}: output {name!r}: expected an array of vectors, found {outputs[name]}")
     quiet = onnxruntime.RunOptions()
-    quiet.log_severity_level = _FATAL
+    quiet.log_severity_level = FATAL
 
     def run(batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         try:
@@ -68,7 +70,7 @@ def open_onnxruntime(path: Path, output: str | None, *, threads: int = 0) -> Ope
 
     return OpenedGraph(
         path=path,
-        element=_ELEMENTS.get(inputs[0].type, inputs[0].type),
+        element=ELEMENTS.get(inputs[0].type, inputs[0].type),
         shape=tuple(size if isinstance(size, int) and size >= 0 else None for size in inputs[0].shape or ()),
         metadata=_metadata(session),
         run=run,
@@ -81,7 +83,7 @@ def _metadata(session: Any) -> dict[str, str]:
     return {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def onnxruntime_failures() -> tuple[type[Exception], ...]:
     """Every exception that ONNX Runtime defines, and those that its bindings raise."""
     state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]

@@ -13,7 +13,7 @@ from passerby.errors import MissingExtraError, WeightsError
 from passerby.models.engines.opened_graph import METADATA, OpenedGraph, check_names, one_line
 from passerby.models.engines.threads import usable_threads
 
-_ELEMENTS = {
+ELEMENTS = {
     "f32": "float32",
     "f16": "float16",
     "f64": "float64",
@@ -23,6 +23,7 @@ _ELEMENTS = {
     "i32": "int32",
     "i64": "int64",
 }
+"""Types of numbers: OpenVINO's name -> numpy's."""
 _CONVERTED = ("bfloat16", "float16", "float64")
 
 
@@ -45,7 +46,7 @@ def open_openvino(
         openvino = importlib.import_module("openvino")
     except ImportError as error:
         raise MissingExtraError("openvino", "export", f"running {path}") from error
-    failures = _failures()
+    failures = openvino_failures()
     try:
         model = openvino.Core().read_model(path)
         outputs = [min(node.names, default=node.node.friendly_name) for node in model.outputs]
@@ -66,7 +67,7 @@ def open_openvino(
             size = "x".join(map(str, batch.shape))
             raise WeightsError(f"{path}: OpenVINO cannot run it on {size} ({one_line(error)})") from error
 
-    kind = _ELEMENTS.get(element, element)
+    kind = ELEMENTS.get(element, element)
     return OpenedGraph(path, "float32" if kind in _CONVERTED else kind, shape, metadata, run)
 
 
@@ -121,7 +122,7 @@ def _metadata(model: Any) -> dict[str, str]:
     return {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def openvino_failures() -> tuple[type[Exception], ...]:
     """Every exception that OpenVINO's readers define, and those that its bindings raise."""
     frontend = importlib.import_module("openvino.frontend")
     own = [kind for kind in vars(frontend).values() if isinstance(kind, type) and issubclass(kind, Exception)]

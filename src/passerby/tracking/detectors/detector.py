@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -10,11 +11,14 @@ import numpy as np
 
 from passerby.array_types import UInt8
 from passerby.errors import WeightsError
+from passerby.models.engines.graph_input import WHOLE
 from passerby.tracking.detections import Detections, suppress_duplicates
 from passerby.tracking.detectors.decoding import DECODINGS, Decoding, DecodingContext, cell_count
 from passerby.tracking.detectors.description import PERSON_LABELS, DetectorDescription, describe_detector
 from passerby.tracking.detectors.detector_graph import DetectorGraph, open_graph
 from passerby.tracking.detectors.input_tensor import InputFormat, to_input
+
+log = logging.getLogger("passerby")
 
 _COCO_CLASSES: dict[int, tuple[int, Literal["softmax", "sigmoid"]]] = {
     92: (1, "softmax"),  # 91 and "no object"
@@ -44,7 +48,8 @@ class GraphDetector:
         threshold: least score of a box.
 
     Raises:
-        WeightsError: outputs of no known form, or nothing says which label is a person.
+        WeightsError: outputs of no known form or of another one than the description says, or nothing says which label
+            is a person, or there are fewer classes.
     """
 
     def __init__(self, graph: DetectorGraph, description: DetectorDescription) -> None:
@@ -56,6 +61,7 @@ class GraphDetector:
         self._graph, self._decode = graph, known.decode
         self._duplicates = known.duplicates if description.duplicates is None else description.duplicates
         self._context = _context(graph, description, self.decoding, self.threshold)
+        _refuse_what_cannot_be_decoded(graph, self.decoding, self._context)
         self._input = _input_format(graph, description, known)
 
     def __call__(self, image: UInt8) -> Detections:
@@ -109,6 +115,17 @@ def _refuse_clear_mismatch(graph: DetectorGraph, decoding: str) -> None:
         raise WeightsError(f"{graph.path}: output shapes {_shown(graph)}; {decoding} has {DECODINGS[decoding].form}")
 
 
+def _refuse_what_cannot_be_decoded(graph: DetectorGraph, decoding: str, context: DecodingContext) -> None:
+    """Whether outputs can be read depends on their shapes and the label alone, not on what they hold."""
+    try:
+        DECODINGS[decoding].decode([np.zeros(shape, np.float32) for shape in graph.outputs], context)
+    except (IndexError, ValueError, StopIteration) as error:
+        raise WeightsError(
+            f"{graph.path}: output shapes {_shown(graph)} cannot be read as {decoding} ({DECODINGS[decoding].form}) "
+            f"with label = {context.label}; say another decoding or label in a description file"
+        ) from error
+
+
 def _shown(graph: DetectorGraph) -> str:
     return ", ".join(str(list(shape)) for shape in graph.outputs)
 
@@ -136,12 +153,30 @@ def _context(
 
 
 def _input_format(graph: DetectorGraph, description: DetectorDescription, known: Decoding) -> InputFormat:
+    scale = known.scale if description.scale is None else description.scale
+    mean = known.mean if description.mean is None else description.mean
+    std = known.std if description.std is None else description.std
+    if graph.element in WHOLE:
+        _say_what_is_not_applied(graph, description)
+        scale, mean, std = 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     return InputFormat(
         height=graph.height,
         width=graph.width,
         fit=description.fit or known.fit,
         colors=description.colors or known.colors,
-        scale=known.scale if description.scale is None else description.scale,
-        mean=known.mean if description.mean is None else description.mean,
-        std=known.std if description.std is None else description.std,
+        scale=scale,
+        mean=mean,
+        std=std,
     )
+
+
+def _say_what_is_not_applied(graph: DetectorGraph, description: DetectorDescription) -> None:
+    """As for encoders: whole numbers are the pixels, since scaled ones would be rounded to a few values."""
+    given = [name for name in ("scale", "mean", "std") if getattr(description, name) is not None]
+    if given:
+        log.warning(
+            "%s: takes whole numbers (%s), hence pixels 0..255; %s of the description not applied",
+            graph.path,
+            graph.element,
+            ", ".join(given),
+        )

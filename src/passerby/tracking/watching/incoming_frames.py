@@ -77,6 +77,7 @@ class IncomingFrames:
     broken: int = 0
     note: str = ""
     _behind: bool = field(default=False, init=False)
+    _first: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         live = is_address(self.source)
@@ -164,7 +165,9 @@ class IncomingFrames:
             yield Frame(index, begin + (frame.time - first if live else frame.time), frame.image)
 
     def _wants(self, index: int) -> bool:
-        if index <= self.after or (index - 1) % self.every:
+        if self._first is None:  # a folder may begin with any frame
+            self._first = index
+        if index <= self.after or (index - self._first) % self.every:
             return False
         self.late += self._behind
         return not self._behind

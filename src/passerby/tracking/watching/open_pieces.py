@@ -14,6 +14,7 @@ from passerby.gallery.images_or_vectors import VectorEncoder
 from passerby.tracking.crop_selection import CropSampler, small_jpeg
 from passerby.tracking.detections import Detections, box_overlap
 from passerby.tracking.films import Frame
+from passerby.tracking.score_scale import ScoreScale
 
 
 @dataclass
@@ -41,6 +42,7 @@ class OpenPieces:
         longest: seconds.
         thumbnails: keep the best crop of a tracklet as a small JPEG.
         least_boxes: see above.
+        scale: of the boxes' scores.
     """
 
     camera: str
@@ -50,11 +52,12 @@ class OpenPieces:
     longest: float
     thumbnails: bool = True
     least_boxes: int = 1
+    scale: ScoreScale = field(default_factory=ScoreScale)
     _open: dict[int, _Piece] = field(default_factory=dict, init=False)
     _sampler: CropSampler = field(init=False)
 
     def __post_init__(self) -> None:
-        self._sampler = CropSampler(self.settings)
+        self._sampler = CropSampler(self.settings, self.scale)
 
     def see(self, frame: Frame, detections: Detections) -> Iterator[Tracklet]:
         """Take the boxes of a frame; tracklets that end with it."""

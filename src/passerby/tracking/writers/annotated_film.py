@@ -72,7 +72,7 @@ def _rows_by_frame(rows: IdentityRows) -> dict[int, list[int]]:
 
 def _rows_of_frame(film: TrackedFilm, by_frame: Mapping[int, list[int]], frame: int) -> tuple[IdentityRows, list[int]]:
     """Rows to draw into a frame, and their places."""
-    passed = (frame - 1) % film.step
+    passed = (frame - film.first) % film.step
     if passed == 0:
         return film.rows, by_frame.get(frame, [])
     before, after = (by_frame.get(looked_at, []) for looked_at in (frame - passed, frame - passed + film.step))
