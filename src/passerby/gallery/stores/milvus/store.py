@@ -353,7 +353,11 @@ class MilvusStore:
         cameras = np.array([-1 if c is None else self._camera_numbers[c] for c in columns.cameras], np.int64)
         chosen = ~np.isin(columns.identities, np.array(sorted(unknown), np.int64))
         return EnrolledRows(
-            columns.ids[chosen], columns.identities[chosen], cameras[chosen], consolidated(unknown, merged)
+            columns.ids[chosen],
+            columns.identities[chosen],
+            cameras[chosen],
+            consolidated(unknown, merged),
+            camera_names={number: camera for camera, number in self._camera_numbers.items()},
         )
 
     def camera_statistics(self, version: int) -> CameraStatistics | None:

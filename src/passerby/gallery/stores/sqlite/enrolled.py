@@ -24,4 +24,5 @@ def enrolled_rows(memory: Memory) -> EnrolledRows:
         index.cameras[slots],
         consolidated(memory.unknown, memory.merged),
         memory.offsets,
+        memory.cameras,
     )
