@@ -81,7 +81,7 @@ def check_inputs(
         EmbeddingError: vectors that are not finite floats [n, dim] of one length, or labels that do not fit them.
     """
     (query_pids, gallery_pids), _ = arrays.number_names(query_pids, gallery_pids)  # type: ignore[assignment]
-    (query_camids, gallery_camids), _ = arrays.number_names(query_camids, gallery_camids, first=0)
+    (query_camids, gallery_camids), _ = arrays.number_names(query_camids, gallery_camids, first=0, unknown=-1)
     query_words, gallery_words = f"{query_name}_vectors", "gallery_vectors"
     query, gallery = arrays.as_vector_pair(query_vectors, gallery_vectors, query_words, gallery_words)
     return SearchInputs(
