@@ -45,6 +45,11 @@ def is_unknown(text: str) -> bool:
     return plain_key(text) in ("", "-1")
 
 
+def is_same_name(one: str | None, other: str | None) -> bool:
+    """Whether both are one name, however they are written, or both None."""
+    return (None if one is None else plain_key(one)) == (None if other is None else plain_key(other))
+
+
 def in_several_writings(texts: Iterable[str]) -> list[str]:
     """The names that are written in several ways among these, each as "'01' = '1'", in sorted order."""
     writings: dict[str, set[str]] = {}

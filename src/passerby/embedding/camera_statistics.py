@@ -33,6 +33,7 @@ from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.pooling import group_rows, pool
 from passerby.errors import EmbeddingError
 from passerby.files import replace_file
+from passerby.plain_names import plain_key
 from passerby.search.arrays import as_labels, as_vectors
 from passerby.search.camera_offsets import CameraOffsets
 
@@ -130,13 +131,18 @@ class CameraStatistics:
         return content.hexdigest()[:16]
 
     def offsets(self, cameras: Sequence[str]) -> Float32:
-        """o_c of cameras by name, [len(cameras), dim]; 0 where nothing is active."""
+        """o_c of cameras by name, in any writing, [len(cameras), dim]; 0 where nothing is active."""
         if not self.active:
             return np.zeros((len(cameras), self.dim), np.float32)
         middle = self.means[self.takes_part].astype(np.float64).mean(axis=0)
         own = middle + self.weights[:, None] * (self.means - middle)
-        row = {name: i for i, name in enumerate(self.cameras)}
-        return np.stack([own[row[name]] if name in row else middle for name in cameras]).astype(np.float32)
+        rows = [self._row_of.get(plain_key(name)) for name in cameras]
+        return np.stack([middle if row is None else own[row] for row in rows]).astype(np.float32)
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        """The row of each camera by the key of its name; of the first, where older files have it in two writings."""
+        return {plain_key(self.cameras[row]): row for row in reversed(range(len(self)))}
 
     def taking_part(self) -> CameraStatistics:
         """Without the cameras that take no part: the mean of few people shows who they are. It subtracts the same."""
@@ -148,12 +154,15 @@ class CameraStatistics:
 
     def offsets_by_number(self, names: Mapping[int, str]) -> CameraOffsets:
         """What `apply` subtracts, for cameras by their numbers, whose names these are."""
-        numbers = sorted(number for number, name in names.items() if name in self.cameras)
+        numbers = sorted(number for number, name in names.items() if plain_key(name) in self._row_of)
         return CameraOffsets(np.array(numbers, np.int64), self.offsets([*(names[n] for n in numbers), _NO_CAMERA]))
 
     def unknown(self, cameras: Sequence[str] | Sequence[int] | Int64) -> int:
         """How many of these cameras, names or numbers, are not among its own."""
-        return int((~np.isin(np.asarray(cameras).astype(str), np.array(self.cameras, dtype=str))).sum())
+        names, counts = np.unique(np.asarray(cameras).astype(str), return_counts=True)
+        return sum(
+            int(n) for name, n in zip(names.tolist(), counts, strict=True) if plain_key(name) not in self._row_of
+        )
 
     def apply(self, vectors: Float32, cameras: Sequence[str] | Sequence[int] | Int64) -> Float32:
         """Vectors without what their cameras add.
