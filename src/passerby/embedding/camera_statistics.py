@@ -61,6 +61,7 @@ class CameraStatistics:
         minimum: people that a camera needs to take part.
         fingerprint: of the encoder, "" unknown.
         version: counts from 1.
+        left_out: images that were not counted when it was measured: without a camera, or of nobody in particular.
 
     Raises:
         EmbeddingError: parts that do not fit each other.
@@ -74,6 +75,7 @@ class CameraStatistics:
     minimum: int = MINIMUM
     fingerprint: str = ""
     version: int = 1
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.cameras)
@@ -221,16 +223,21 @@ class CameraStatistics:
             for name, count, weight in zip(self.cameras, self.counts, self.weights, strict=True)
         ]
         about = {name: getattr(self, name) for name in ("version", "digest", "fingerprint", "counted", "minimum")}
-        return {**about, "active": self.active, "cameras": cameras}
+        return {**about, "active": self.active, "left_out": self.left_out, "cameras": cameras}
 
     def __str__(self) -> str:
-        name = f"camera statistics, version {self.version} ({self.digest})"
+        left = (
+            f"; {self.left_out:,} images without a camera or of nobody in particular left out" if self.left_out else ""
+        )
+        return f"camera statistics, version {self.version} ({self.digest}): {self._effect()}{left}"
+
+    def _effect(self) -> str:
         if self.active:
-            return f"{name}: {int((self.weights > 0).sum())} of {len(self)} cameras have their mean subtracted"
+            return f"{int((self.weights > 0).sum())} of {len(self)} cameras have their mean subtracted"
         if not self.takes_part.any():
             few = int((self.counts < self.minimum).sum())
-            return f"{name}: off, {few} of {len(self)} cameras saw fewer than {self.minimum} {self.counted}"
-        return f"{name}: off, cameras differ by no more than so few {self.counted} do by chance"
+            return f"off, {few} of {len(self)} cameras saw fewer than {self.minimum} {self.counted}"
+        return f"off, cameras differ by no more than so few {self.counted} do by chance"
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
         """Write one row a camera; everything else goes into the file's metadata.
@@ -303,7 +310,8 @@ def measure_camera_statistics(
     What counts is people, not crops: each person of a camera counts once, however long it was in view.
 
     Args:
-        embeddings: raw vectors with cameras. Rows without a camera (-1) or of nobody in particular are left out.
+        embeddings: raw vectors with cameras. Rows without a camera (-1) or of nobody in particular (person 0 or -1) are
+            left out and counted.
         groups: int64 [n], which rows of a camera show one person (or tracklet), -1 for nobody in particular; None:
             the person ids where any is positive, else the tracklets.
         minimum: people that a camera needs; below, nothing of its own is subtracted.
@@ -333,6 +341,7 @@ def measure_camera_statistics(
         minimum=minimum,
         fingerprint=embeddings.fingerprint,
         version=1 if previous is None else previous.version + 1,
+        left_out=len(embeddings) - len(used),
     )
 
 

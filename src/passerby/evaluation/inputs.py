@@ -54,10 +54,11 @@ class SearchInputs:
         if both.any():
             row = int(np.argmax(both))
             pid = self.query_pids[row]
+            count = int((gallery == pid).sum())
             raise EmbeddingError(
-                f"{query_name}_pids: row {row} is {pid}, and so are {int((gallery == pid).sum()):,} gallery images; "
-                "ids below 1 are nobody in particular, a different person each time: number people from 1, and those who "
-                "are not enrolled by ids that the gallery has not"
+                f"{query_name}_pids: row {row} is {pid}, and so are {count:,} gallery images; "
+                "ids below 1 are nobody in particular, a different person each time: number people from 1, and those "
+                "who are not enrolled by ids that the gallery has not"
             )
 
     def relevance(self, exclude: str, junk_pids: Sequence[int]) -> Relevance:

@@ -57,6 +57,19 @@ def test_a_camera_is_found_in_any_writing_of_its_name() -> None:
     assert np.array_equal(twice.offsets(["01"]), twice.offsets(["1"]))
 
 
+def test_what_is_left_out_is_counted() -> None:
+    """Person 0 is a distractor; who counts people from 0 is told, or says so by `groups`."""
+    known = place(60)
+    from_zero = replace(known, pids=known.pids - 1)
+    found = measure_camera_statistics(from_zero)
+    assert (found.counts.tolist(), found.left_out) == ([59, 59, 59], 6)
+    assert str(found).endswith("; 6 images without a camera or of nobody in particular left out")
+    assert found.to_dict()["left_out"] == 6
+    grouped = measure_camera_statistics(from_zero, groups=from_zero.pids)
+    assert (grouped.counts.tolist(), grouped.left_out) == ([60, 60, 60], 0)
+    assert "left out" not in str(grouped)
+
+
 def test_cameras_no_longer_decide_who_is_near() -> None:
     embeddings = place(80)
     mapped = measure_camera_statistics(embeddings).map(embeddings)
