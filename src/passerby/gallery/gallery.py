@@ -527,7 +527,7 @@ class Gallery:
         Args:
             probe: one image or one vector; or a list of them, which is taken as one tracklet: several views of *one*
                 person, compared by the normalised mean of their vectors.
-            camera: where the probe was taken.
+            camera: where the probe was taken; None or -1: not known.
             exclude_camera: observations not to compare with. True (default): those of the probe's own `camera`, as
                 re-ID evaluation does, since another picture of the same scene proves nothing about recognition
                 across cameras. False or None: compare with all. Or the name(s) of cameras.
