@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from passerby.array_types import Int64
-from passerby.plain_names import plain_name
+from passerby.plain_names import plain_key
 from passerby.search.camera_offsets import CameraOffsets
 
 
@@ -50,10 +50,9 @@ class EnrolledRows:
 
     def has_some_of(self, cameras: Collection[str]) -> bool:
         """Whether one of these cameras took an observation."""
+        asked = {plain_key(camera) for camera in cameras}
         return any(
-            number in self.camera_counts
-            for number, name in self.camera_names.items()
-            if name in cameras or plain_name(name) in cameras
+            plain_key(name) in asked for number, name in self.camera_names.items() if number in self.camera_counts
         )
 
     def same_rows(self, other: EnrolledRows) -> bool:

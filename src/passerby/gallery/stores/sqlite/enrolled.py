@@ -26,7 +26,7 @@ def enrolled_rows(memory: Memory) -> EnrolledRows:
         _one_number(index.cameras[slots], memory.cameras),
         consolidated(memory.unknown, memory.merged),
         memory.offsets,
-        memory.cameras,
+        memory.cameras.names,
     )
 
 
