@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 _NUMBER = re.compile(r"(-?)0*(\d+)(?:\.0*)?")
 _INVISIBLE = frozenset({"Cf", "Cc"})  # format characters (joiners, marks of direction, byte order) and control ones
@@ -33,3 +34,25 @@ def plain_key(text: str) -> str:
         return name
     digits = str(int(number[2]))
     return f"{number[1]}{digits}" if digits != "0" else "0"
+
+
+def is_unknown(text: str) -> bool:
+    """Whether it stands for a camera or tracklet that is not known: nothing, or -1 in any writing.
+
+    Args:
+        text: as it was written.
+    """
+    return plain_key(text) in ("", "-1")
+
+
+def is_same_name(one: str | None, other: str | None) -> bool:
+    """Whether both are one name, however they are written, or both None."""
+    return (None if one is None else plain_key(one)) == (None if other is None else plain_key(other))
+
+
+def in_several_writings(texts: Iterable[str]) -> list[str]:
+    """The names that are written in several ways among these, each as "'01' = '1'", in sorted order."""
+    writings: dict[str, set[str]] = {}
+    for text in texts:
+        writings.setdefault(plain_key(text), set()).add(text)
+    return sorted(" = ".join(sorted(map(repr, several))) for several in writings.values() if len(several) > 1)

@@ -134,6 +134,45 @@ def test_a_probe_without_camera_is_calibrated_as_it_is_searched(filled: Gallery)
     )
 
 
+def test_a_camera_that_took_nobody_leaves_nobody_out(filled: Gallery) -> None:
+    law, _ = from_scratch(filled, "identify")
+    answer = filled.identify(CROWD[0, 4], camera="yard")
+    assert (answer.excluded, answer.considered) == (0, ENROLLED * IMAGES)
+    assert answer.threshold == pytest.approx(law.among_more(2.0).threshold(0.01), rel=1e-9)  # others: half of the rows
+    assert answer.known == (answer.p_value is not None and answer.p_value <= 0.01)
+    usual, _ = filled.identify_many(vectors=CROWD[:2, 4], cameras=["door", "yard"])
+    assert usual.threshold == filled.calibration("identify").threshold
+    by_name = filled.identify(CROWD[0, 4], exclude_camera=["door", "yard"])
+    assert by_name.threshold == usual.threshold
+
+
+def test_a_camera_that_took_nobody_where_one_took_everybody(gallery: Gallery) -> None:
+    rows = CROWD[:60, :2].reshape(-1, CROWD.shape[2])
+    gallery.enroll_many([f"p{i // 2}" for i in range(len(rows))], vectors=rows, cameras="door")
+    assert gallery.identify(CROWD[0, 4], camera="hall").threshold == threshold_of(gallery)
+
+
+def test_an_unknown_persons_camera_is_one_that_took_nobody(gallery: Gallery) -> None:
+    fill(gallery, 40)
+    before = gallery.identify(CROWD[0, 4], camera="yard").threshold
+    assert gallery.observe(CROWD[300, 0], camera="yard").new
+    assert gallery.identify(CROWD[0, 4], camera="yard").threshold == before
+
+
+def test_the_rate_holds_for_a_camera_that_took_nobody(tmp_path: Path) -> None:
+    """With the law of searches that leave out half of the observations it is 8 % here."""
+    rates = []
+    for seed in range(6):
+        crowd = people(400, 2, seed=seed, spread=0.2, dim=32)
+        enrolled = crowd[:100].reshape(200, -1)
+        with Gallery.open(tmp_path / f"{seed}.gallery", fingerprint="m", far=0.05) as gallery:
+            names = [f"p{i // 2}" for i in range(200)]
+            gallery.enroll_many(names, vectors=enrolled, cameras=list(CAMERAS) * 100)
+            strangers = gallery.identify_many(vectors=crowd[100:, 0], cameras="yard")
+            rates.append(np.mean([bool(answer.known) for answer in strangers]))
+    assert 0.02 < np.mean(rates) < 0.06
+
+
 def test_the_rate_is_stored_and_can_be_undone(gallery: Gallery) -> None:
     fill(gallery, 40)
     before, threshold = gallery.calibration(), threshold_of(gallery)
@@ -191,7 +230,7 @@ def test_few_people_lean_on_the_encoder_s_law(tmp_path: Path, store: str) -> Non
         found = gallery.calibration()
         assert (found.source, found.identities) == ("blend", 30)
         assert found.interval is not None
-        assert gallery.identify(CROWD[0, 4], camera="gate").threshold == found.threshold
+        assert gallery.identify(CROWD[0, 4], camera="door").threshold == found.threshold
 
 
 @pytest.mark.parametrize("store", STORES)

@@ -247,6 +247,8 @@ def test_two_films_of_one_camera_keep_their_clock(
     given = {"camera0": boxes[0], "camera1": boxes[1]}
     with pytest.raises(ConfigError, match="two films of the camera hall begin at one moment"):
         pb.track(sources, boxes=given, **options)
+    with pytest.raises(ConfigError, match=r"two films of the camera 07 begin at one moment"):
+        pb.track(sources, boxes=given, **{**options, "cameras": ["07", "7.0"]})
     found = pb.track(sources, boxes=given, starts=[100, 200], **options)
     assert [film.rows.times.min() // 100 for film in found.films] == [1, 2]
     assert {t.camera for t in found.tracklets} == {"hall"}

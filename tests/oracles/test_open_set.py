@@ -101,6 +101,36 @@ def test_the_curve_passes_through_the_points() -> None:
         assert (far[at], rate[at]) == (pytest.approx(point.far), pytest.approx(point.dir[1]))
 
 
+def test_people_of_no_number_are_different_people() -> None:
+    """Impostors by 0 or -1 are impostors like others, and distractors are enrolled people like others."""
+    rng = np.random.default_rng(5)
+    gallery, probes = rng.normal(size=(12, 4)), rng.normal(size=(20, 4))
+    enrolled, asked = np.array([1, 1, 2, 2, 3, 3, 0, 0, 0, 0, -1, -1]), np.tile([1, 2, 3, 8, 9], 4)
+    numbered = np.where(enrolled == 0, np.arange(100, 112), enrolled)
+    expected = pb.evaluate_open_set(probes, gallery, asked, numbered, ranks=(1, 2, 5))
+    assert (expected.genuine, expected.impostors, expected.identities) == (12, 8, 7)
+    found = pb.evaluate_open_set(probes, gallery, asked, enrolled, ranks=(1, 2, 5))
+    assert found.to_dict() == expected.to_dict()
+    nameless = np.where(asked == 8, -1, asked)
+    assert pb.evaluate_open_set(probes, gallery, nameless, enrolled, ranks=(1, 2, 5)).to_dict() == expected.to_dict()
+    some = enrolled > 0
+    strangers = pb.evaluate_open_set(probes, gallery[some], np.where(asked > 3, 0, asked), enrolled[some])
+    assert strangers.to_dict() == pb.evaluate_open_set(probes, gallery[some], asked, enrolled[some]).to_dict()
+
+
+def test_nobody_on_both_sides_is_refused() -> None:
+    """0 is a distractor; whoever counts people from 0 means somebody by it."""
+    for ask in (pb.evaluate_open_set, pb.calibrate_threshold, verify_pairs):
+        with pytest.raises(EmbeddingError, match=r"_pids: row 1 is 0, and so are 2 gallery images; ids below 1"):
+            ask(line(0, 5, 9), line(1, 2, 3), [1, 0, 2], [0, 0, 1])
+    with pytest.raises(EmbeddingError, match="row 0 is -1, and so are 1 gallery images"):
+        pb.evaluate_open_set(line(0, 5), line(1, 2), [-1, 2], [-1, 1], junk_pids=())
+    query, gallery = people_of()
+    from_zero = [Embeddings(one.vectors, one.pids - 1, one.camids) for one in (query, gallery)]
+    with pytest.raises(EmbeddingError, match="ids below 1 are nobody"):
+        calibrate_on_people(*from_zero, far=0.05)
+
+
 def test_a_rate_finer_than_the_impostors_is_said() -> None:
     report = pb.evaluate_open_set(line(0, 5), line(1), [1, 9], [1], far=(0.01,))
     assert report.finest_far == 1.0

@@ -121,6 +121,16 @@ def test_tracklets(table: Table) -> None:
     assert len(set(numbers)) == 3, "a tracklet's name need be unique within a person and camera only"
 
 
+@pytest.mark.parametrize("none", ["-1", "-1.0", ""])
+def test_minus_one_is_no_tracklet(none: str, table: Table) -> None:
+    rows = [
+        f"{letter}.png,{1 + i // 2},{i % 2},{['query', 'gallery'][i % 2]},{none}" for i, letter in enumerate("abcd")
+    ]
+    data = load_dataset(table("path,pid,camid,split,tracklet", *rows))
+    assert {s.tracklet for s in (*data.query, *data.gallery)} == {None}
+    assert data.protocol == "market1501"
+
+
 def test_parquet(table: Table) -> None:
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as pq

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerby.plain_names import plain_key, plain_name
+from passerby.plain_names import in_several_writings, is_unknown, plain_key, plain_name
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,18 @@ def test_keys_are_stable_and_blind_to_composition(text: str) -> None:
 @given(st.integers(0, 10**20), st.integers(0, 10**20))
 def test_different_numbers_stay_different(a: int, b: int) -> None:
     assert (plain_key(f"00{a}") == plain_key(f"{b}.0")) == (a == b)
+
+
+def test_names_in_several_writings() -> None:
+    assert in_several_writings(["7", "ann", "07", "ann ", "ann", "8", "7.0"]) == [
+        "'07' = '7' = '7.0'",
+        "'ann ' = 'ann'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [("", True), (" ", True), ("-1", True), ("-01", True), ("-1.0", True), ("-2", False), ("0", False)],
+)
+def test_what_stands_for_unknown(text: str, unknown: bool) -> None:
+    assert is_unknown(text) == unknown

@@ -19,6 +19,7 @@ from passerby.data.csv_tables import table_reader
 from passerby.data.readers.tree import is_image_name, is_litter
 from passerby.data.records import UNKNOWN_CAMERA, Sample
 from passerby.errors import DataError
+from passerby.plain_names import is_unknown, plain_key
 
 MANIFEST = "manifest.csv"
 READ = ("path", "camid", "time", "tracklet")
@@ -86,7 +87,7 @@ def _images(folder: Path, pattern: str | None) -> tuple[list[_Row], list[str]]:
     if not found:
         raise DataError(f"{folder}: expected images or {MANIFEST} below it, found {len(below):,} other files")
     notes = [f"{len(below) - len(found):,} files that are no images were not read"] if len(below) > len(found) else []
-    return [_Row(path, _camera_of(path, folder, pattern)) for path in found], notes
+    return [_Row(path, plain_key(_camera_of(path, folder, pattern))) for path in found], notes
 
 
 def _camera_of(path: Path, folder: Path, pattern: str | None) -> str:
@@ -138,16 +139,16 @@ def _row(file: Path, number: int, line: Mapping[str, Any]) -> _Row:
     path = file.parent / Path(text["path"]).expanduser()
     if not text["path"] or not path.is_file():
         raise DataError(f"{where}: no image file {path}")
-    camera = "" if text["camid"] == str(UNKNOWN_CAMERA) else text["camid"]
-    tracklet = (f"{file}\0{camera}", text["tracklet"]) if text["tracklet"] not in ("", "-1") else None
+    camera, name = (plain_key(text[what]) for what in ("camid", "tracklet"))
+    camera = "" if is_unknown(camera) else camera
+    tracklet = None if is_unknown(name) else (f"{file}\0{camera}", name)
     return _Row(path, camera, _time(where, text["time"]), tracklet)
 
 
 def _text(value: object) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    text = value.isoformat() if isinstance(value, datetime) else str(value).strip()
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", text)
+    return value.isoformat() if isinstance(value, datetime) else str(value).strip()
 
 
 def _time(where: str, text: str) -> float | None:

@@ -2,7 +2,8 @@
 
 A manifest has a column `path` and a column `pid`, and optionally `camid`, `split` (train, query, gallery or test),
 `time` and `tracklet`. Persons and cameras may be numbers or names; two writings of one (1, 01 and 1.0;
-composed letters or not; white space or invisible characters around it) are one.
+composed letters or not; white space or invisible characters around it) are one. A camera or tracklet of nothing, or -1,
+is not known.
 
 That 0 is a distractor and -1 junk is Market-1501's rule. Here it holds in the part `gallery` only, where somebody must
 have meant it; without parts, persons that count from 0 are persons.
@@ -34,7 +35,7 @@ from passerby.data.records import (
 from passerby.data.test_split import draw_parts
 from passerby.errors import DataError, unknown_name
 from passerby.images.decode import EXTENSIONS, HEIC_EXTENSIONS
-from passerby.plain_names import plain_key
+from passerby.plain_names import in_several_writings, is_unknown, plain_key
 
 COLUMNS = ("path", "pid", "camid", "split", "time", "tracklet")
 PARTS = ("train", "query", "gallery", "test")
@@ -415,12 +416,9 @@ def _numbers(values: Iterable[str], what: str, *, first: int, notes: list[str]) 
 def _one_writing(rows: Sequence[_Row], notes: list[str]) -> list[_Row]:
     """Rows whose persons, cameras and tracklets are written in one way."""
     for what in ("pid", "camid"):
-        writings: dict[str, set[str]] = {}
-        for text in {getattr(row, what) for row in rows}:
-            writings.setdefault(plain_key(text), set()).add(text)
-        several = [" = ".join(sorted(map(repr, texts))) for texts in writings.values() if len(texts) > 1]
+        several = in_several_writings(getattr(row, what) for row in rows)
         if several:
-            notes.append(ONE_IN_WRITINGS.format(what=what, examples="; ".join(sorted(several)[:3])))
+            notes.append(ONE_IN_WRITINGS.format(what=what, examples="; ".join(several[:3])))
     return [
         replace(row, pid=plain_key(row.pid), camid=plain_key(row.camid), tracklet=plain_key(row.tracklet))
         for row in rows
@@ -437,12 +435,13 @@ def _note_capitals(names: Sequence[str], what: str, notes: list[str]) -> None:
 
 
 def _cameras(rows: Sequence[_Row], notes: list[str]) -> dict[str, int]:
-    named = [row for row in rows if row.camid not in ("", str(UNKNOWN_CAMERA))]
+    named = [row for row in rows if not is_unknown(row.camid)]
     if not named:
         return {row.camid: UNKNOWN_CAMERA for row in rows}
     if len(named) < len(rows):
-        first = next(row for row in rows if row.camid in ("", str(UNKNOWN_CAMERA)))
-        raise DataError(f"{first.where}: camid is empty, while {named[0].where} has one; name all cameras or none")
+        first = next(row for row in rows if is_unknown(row.camid))
+        found = first.camid or "empty"
+        raise DataError(f"{first.where}: camid is {found}, while {named[0].where} has one; name all cameras or none")
     numbers = _numbers([row.camid for row in rows], "camid", first=0, notes=notes)
     negative = next((row for row in rows if numbers[row.camid] < 0), None)
     if negative is not None:
@@ -451,10 +450,13 @@ def _cameras(rows: Sequence[_Row], notes: list[str]) -> dict[str, int]:
 
 
 def _tracklets(rows: Sequence[_Row]) -> dict[tuple[str, str, str], int | None]:
-    """Tracklet names need be unique within a person and camera only; here every tracklet gets its own number."""
+    """Tracklet names need be unique within a person and camera only; here every tracklet gets its own number.
+
+    Nothing, or -1, is no tracklet.
+    """
     keys = dict.fromkeys((row.pid, row.camid, row.tracklet) for row in rows)
     counter = itertools.count()
-    return {key: next(counter) if key[2] else None for key in keys}
+    return {key: None if is_unknown(key[2]) else next(counter) for key in keys}
 
 
 def _time(row: _Row) -> float | None:

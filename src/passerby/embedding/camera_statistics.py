@@ -33,6 +33,7 @@ from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.pooling import group_rows, pool
 from passerby.errors import EmbeddingError
 from passerby.files import replace_file
+from passerby.plain_names import plain_key
 from passerby.search.arrays import as_labels, as_vectors
 from passerby.search.camera_offsets import CameraOffsets
 
@@ -60,6 +61,7 @@ class CameraStatistics:
         minimum: people that a camera needs to take part.
         fingerprint: of the encoder, "" unknown.
         version: counts from 1.
+        left_out: images that were not counted when it was measured: without a camera, or of nobody in particular.
 
     Raises:
         EmbeddingError: parts that do not fit each other.
@@ -73,6 +75,7 @@ class CameraStatistics:
     minimum: int = MINIMUM
     fingerprint: str = ""
     version: int = 1
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.cameras)
@@ -130,13 +133,18 @@ class CameraStatistics:
         return content.hexdigest()[:16]
 
     def offsets(self, cameras: Sequence[str]) -> Float32:
-        """o_c of cameras by name, [len(cameras), dim]; 0 where nothing is active."""
+        """o_c of cameras by name, in any writing, [len(cameras), dim]; 0 where nothing is active."""
         if not self.active:
             return np.zeros((len(cameras), self.dim), np.float32)
         middle = self.means[self.takes_part].astype(np.float64).mean(axis=0)
         own = middle + self.weights[:, None] * (self.means - middle)
-        row = {name: i for i, name in enumerate(self.cameras)}
-        return np.stack([own[row[name]] if name in row else middle for name in cameras]).astype(np.float32)
+        rows = [self._row_of.get(plain_key(name)) for name in cameras]
+        return np.stack([middle if row is None else own[row] for row in rows]).astype(np.float32)
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        """The row of each camera by the key of its name; of the first, where older files have it in two writings."""
+        return {plain_key(self.cameras[row]): row for row in reversed(range(len(self)))}
 
     def taking_part(self) -> CameraStatistics:
         """Without the cameras that take no part: the mean of few people shows who they are. It subtracts the same."""
@@ -148,12 +156,15 @@ class CameraStatistics:
 
     def offsets_by_number(self, names: Mapping[int, str]) -> CameraOffsets:
         """What `apply` subtracts, for cameras by their numbers, whose names these are."""
-        numbers = sorted(number for number, name in names.items() if name in self.cameras)
+        numbers = sorted(number for number, name in names.items() if plain_key(name) in self._row_of)
         return CameraOffsets(np.array(numbers, np.int64), self.offsets([*(names[n] for n in numbers), _NO_CAMERA]))
 
     def unknown(self, cameras: Sequence[str] | Sequence[int] | Int64) -> int:
         """How many of these cameras, names or numbers, are not among its own."""
-        return int((~np.isin(np.asarray(cameras).astype(str), np.array(self.cameras, dtype=str))).sum())
+        names, counts = np.unique(np.asarray(cameras).astype(str), return_counts=True)
+        return sum(
+            int(n) for name, n in zip(names.tolist(), counts, strict=True) if plain_key(name) not in self._row_of
+        )
 
     def apply(self, vectors: Float32, cameras: Sequence[str] | Sequence[int] | Int64) -> Float32:
         """Vectors without what their cameras add.
@@ -212,16 +223,21 @@ class CameraStatistics:
             for name, count, weight in zip(self.cameras, self.counts, self.weights, strict=True)
         ]
         about = {name: getattr(self, name) for name in ("version", "digest", "fingerprint", "counted", "minimum")}
-        return {**about, "active": self.active, "cameras": cameras}
+        return {**about, "active": self.active, "left_out": self.left_out, "cameras": cameras}
 
     def __str__(self) -> str:
-        name = f"camera statistics, version {self.version} ({self.digest})"
+        left = (
+            f"; {self.left_out:,} images without a camera or of nobody in particular left out" if self.left_out else ""
+        )
+        return f"camera statistics, version {self.version} ({self.digest}): {self._effect()}{left}"
+
+    def _effect(self) -> str:
         if self.active:
-            return f"{name}: {int((self.weights > 0).sum())} of {len(self)} cameras have their mean subtracted"
+            return f"{int((self.weights > 0).sum())} of {len(self)} cameras have their mean subtracted"
         if not self.takes_part.any():
             few = int((self.counts < self.minimum).sum())
-            return f"{name}: off, {few} of {len(self)} cameras saw fewer than {self.minimum} {self.counted}"
-        return f"{name}: off, cameras differ by no more than so few {self.counted} do by chance"
+            return f"off, {few} of {len(self)} cameras saw fewer than {self.minimum} {self.counted}"
+        return f"off, cameras differ by no more than so few {self.counted} do by chance"
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
         """Write one row a camera; everything else goes into the file's metadata.
@@ -294,7 +310,8 @@ def measure_camera_statistics(
     What counts is people, not crops: each person of a camera counts once, however long it was in view.
 
     Args:
-        embeddings: raw vectors with cameras. Rows without a camera (-1) or of nobody in particular are left out.
+        embeddings: raw vectors with cameras. Rows without a camera (-1) or of nobody in particular (person 0 or -1) are
+            left out and counted.
         groups: int64 [n], which rows of a camera show one person (or tracklet), -1 for nobody in particular; None:
             the person ids where any is positive, else the tracklets.
         minimum: people that a camera needs; below, nothing of its own is subtracted.
@@ -324,6 +341,7 @@ def measure_camera_statistics(
         minimum=minimum,
         fingerprint=embeddings.fingerprint,
         version=1 if previous is None else previous.version + 1,
+        left_out=len(embeddings) - len(used),
     )
 
 

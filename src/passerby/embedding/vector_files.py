@@ -18,11 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from passerby.array_types import Float32
+from passerby.data.manifest import ONE_IN_WRITINGS
 from passerby.data.readers.mat import load_mat, mat_names
+from passerby.data.records import UNKNOWN_CAMERA
 from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.vector_tables import counted_columns, read_csv_table
 from passerby.errors import DataError, EmbeddingError, MissingExtraError, UsageError, unknown_name
 from passerby.files import replace_file
+from passerby.plain_names import in_several_writings
 from passerby.search.arrays import as_vectors, number_names
 from passerby.zip_files import is_zip, zip_fault
 
@@ -52,8 +55,9 @@ def read_embeddings(
         columns: what the columns are called, where not as in `COLUMNS`: {"vector": "feature", "pid": "person"}.
 
     Returns:
-        The embeddings; cameras that nothing names are -1 (unknown). Persons and cameras that are called by names are
-        numbered in sorted order, persons from 1 and cameras from 0; the notes keep the names.
+        The embeddings; cameras that nothing, or -1, names are -1 (unknown). Persons and cameras that are called by
+        names are numbered in sorted order, persons from 1 and cameras from 0, all writings of one name alike (1, 01 and
+        1.0; composed letters or not; white space around it); the notes keep the names.
 
     Raises:
         EmbeddingError: a file that cannot be read, without vectors or person ids, or columns of different lengths.
@@ -83,8 +87,12 @@ def read_together(
     """
     tables = [_table(p, beside, names) for p, beside, names in zip(paths, labels, columns, strict=True)]
     notes = []
-    for column, first in (("pid", 1), ("camid", 0)):
-        numbered, names = number_names(*(found.get(column) for found, _, _ in tables), first=first)
+    for column, first, unknown in (("pid", 1, None), ("camid", 0, UNKNOWN_CAMERA)):
+        columns_of_files = [found.get(column) for found, _, _ in tables]
+        numbered, names = number_names(*columns_of_files, first=first, unknown=unknown)
+        several = in_several_writings({v for values in columns_of_files for v in _texts(values)})
+        if several:
+            notes.append(ONE_IN_WRITINGS.format(what=column, examples="; ".join(several[:3])))
         for (found, _, _), values in zip(tables, numbered, strict=True):
             if values is not None:
                 found[column] = np.asarray(values)
@@ -93,6 +101,14 @@ def read_together(
             more = ", ..." if len(names) > _NAMES_SHOWN else ""
             notes.append(f"{column}: {len(names):,} names, numbered in sorted order: {shown}{more}")
     return [_embeddings(*table, notes) for table in tables]
+
+
+def _texts(values: Array | None) -> set[str]:
+    return (
+        set()
+        if values is None or values.dtype.kind not in "OU"
+        else {v for v in values.ravel().tolist() if isinstance(v, str)}
+    )
 
 
 def _table(

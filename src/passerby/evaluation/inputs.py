@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from passerby.array_types import Bool, Float32, Int64
-from passerby.errors import ConfigError, unknown_name
+from passerby.errors import ConfigError, EmbeddingError, unknown_name
 from passerby.evaluation.good_and_junk import relevance_of
 from passerby.search import arrays
 from passerby.search.relevance import Relevance
@@ -38,6 +38,28 @@ class SearchInputs:
     def counted(self, junk_pids: Sequence[int]) -> Bool:
         """Which gallery images count at all: [g], false for those of junk ids."""
         return ~np.isin(self.gallery_pids, np.asarray(junk_pids, dtype=np.int64))
+
+    def check_nobody(self, junk_pids: Sequence[int], *, query_name: str = "query") -> None:
+        """Refuse 0, or another number of nobody, on both sides: it would be one person and a different one each time.
+
+        Args:
+            junk_pids: gallery images of these ids count for nobody.
+            query_name: how messages call the first set, "query" or "probe".
+
+        Raises:
+            EmbeddingError: a person id below 1 that a query and a gallery image that counts have.
+        """
+        gallery = self.gallery_pids[self.counted(junk_pids)]
+        both = (self.query_pids <= 0) & np.isin(self.query_pids, gallery)
+        if both.any():
+            row = int(np.argmax(both))
+            pid = self.query_pids[row]
+            count = int((gallery == pid).sum())
+            raise EmbeddingError(
+                f"{query_name}_pids: row {row} is {pid}, and so are {count:,} gallery images; "
+                "ids below 1 are nobody in particular, a different person each time: number people from 1, and those "
+                "who are not enrolled by ids that the gallery has not"
+            )
 
     def relevance(self, exclude: str, junk_pids: Sequence[int]) -> Relevance:
         """Who is who, and what is left out of a query's ranking.
@@ -81,7 +103,7 @@ def check_inputs(
         EmbeddingError: vectors that are not finite floats [n, dim] of one length, or labels that do not fit them.
     """
     (query_pids, gallery_pids), _ = arrays.number_names(query_pids, gallery_pids)  # type: ignore[assignment]
-    (query_camids, gallery_camids), _ = arrays.number_names(query_camids, gallery_camids, first=0)
+    (query_camids, gallery_camids), _ = arrays.number_names(query_camids, gallery_camids, first=0, unknown=-1)
     query_words, gallery_words = f"{query_name}_vectors", "gallery_vectors"
     query, gallery = arrays.as_vector_pair(query_vectors, gallery_vectors, query_words, gallery_words)
     return SearchInputs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ from passerby.errors import GalleryRequestError
 from passerby.gallery.stores.names import LONGEST
 from passerby.gallery.stores.rows import Where
 from passerby.gallery.times import Moment, to_seconds
-from passerby.plain_names import plain_name
+from passerby.plain_names import is_unknown, plain_name
 
 Camera: TypeAlias = str | int
 """A camera's name or number."""
@@ -37,7 +38,9 @@ def identity_name(identity: object) -> str:
 
 
 def camera_name(camera: object) -> str | None:
-    """The name of a camera, in the same form as that of an identity; numbers become text, None stays None.
+    """The name of a camera, in the same form as that of an identity; numbers become text.
+
+    None, where it is not known, stays None, and -1 becomes None. `plain_key` says which names are one.
 
     Raises:
         GalleryError: empty, longer than 200 characters, not printable, or neither text nor a whole number.
@@ -47,7 +50,23 @@ def camera_name(camera: object) -> str | None:
     name = _plain(camera)
     if not name or len(name) > LONGEST or not name.isprintable():
         raise GalleryRequestError(f"camera: expected a name or a number, found {_shortened(camera)}")
-    return name
+    return None if is_unknown(name) else name
+
+
+def asked_cameras(cameras: Iterable[object]) -> frozenset[str]:
+    """The names of cameras that a filter asks for; None among them is none.
+
+    Raises:
+        GalleryError: as `camera_name`, or -1, which no camera is called.
+    """
+    asked = [camera for camera in cameras if camera is not None]
+    names = [camera_name(camera) for camera in asked]
+    if None in names:
+        raise GalleryRequestError(
+            f"camera: {_shortened(asked[names.index(None)])} stands for a camera that is not known; name one to filter "
+            "by, or leave the filter out"
+        )
+    return frozenset(name for name in names if name is not None)
 
 
 def _plain(name: object) -> str:
@@ -89,17 +108,17 @@ def search_filter(camera: str | None, exclude: Any, after: Moment | None, before
         GalleryError: not cameras, not moments, or a window that ends before it starts.
     """
     if exclude is True:
-        cameras = [camera]
+        cameras = asked_cameras([camera])
     elif exclude is False or exclude is None:
-        cameras = []
+        cameras = frozenset()
     else:
         several = isinstance(exclude, (list, tuple, set, frozenset))
-        cameras = [camera_name(one) for one in (exclude if several else [exclude])]
+        cameras = asked_cameras(exclude if several else [exclude])
     start = None if after is None else to_seconds(after, what="after")
     end = None if before is None else to_seconds(before, what="before")
     if start is not None and end is not None and start > end:
         raise GalleryRequestError(f"time window: it starts ({start:g}) after its end ({end:g})")
-    return Where(frozenset(name for name in cameras if name is not None), start, end)
+    return Where(cameras, start, end)
 
 
 def checked_threshold(threshold: float | None) -> float | None:

@@ -8,7 +8,7 @@ its cameras. Below 200 people the encoder's own laws (`passerby calibrate`) are 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -118,8 +118,8 @@ class _Law:
 
 
 _NOTHING = _Law(NO_LAW, ImpostorDistances(np.zeros(0), np.zeros(0, np.int64), 0), None)
-_Known: TypeAlias = tuple[Hashable, CalibrationRows, dict[tuple[Kind, Probes], _Law]]
-"""A revision of the store, its enrolled rows, and the laws that were asked for."""
+_Known: TypeAlias = tuple[Hashable, CalibrationRows, dict[tuple[Kind, Probes, bool], _Law]]
+"""A revision of the store, its enrolled rows, and the laws that were asked for (True: of cameras that took none)."""
 
 
 class Calibrator:
@@ -163,7 +163,9 @@ class Calibrator:
                 revision = self._store.revision()
         return self._refreshed(revision, rows, laws)
 
-    def _refreshed(self, revision: Hashable, rows: CalibrationRows, laws: dict[tuple[Kind, Probes], _Law]) -> _Known:
+    def _refreshed(
+        self, revision: Hashable, rows: CalibrationRows, laws: dict[tuple[Kind, Probes, bool], _Law]
+    ) -> _Known:
         found = self._store.enrolled_rows().as_one(people_under_one_number(self._store))
         same = found.same_rows(rows.rows) and found.people == rows.rows.people
         laws = {key: law for key, law in laws.items() if same and law.relative == self._has_cohort(found)}
@@ -171,10 +173,14 @@ class Calibrator:
         self._known = known = (revision, rows, laws)
         return known
 
-    def _law(self, kind: Kind, probes: Probes) -> _Law:
+    def _law(self, kind: Kind, probes: Probes, *, new_camera: bool = False) -> _Law:
         revision, rows, laws = self._current()
-        key = (kind, probes)
-        if key not in laws:
+        key = (kind, probes, new_camera)
+        if key not in laws and new_camera:
+            usual = self._law(kind, probes)
+            law = usual.law if usual.relative else _among_all(usual.law, rows.compared_share)
+            laws[key] = replace(usual, law=law, thresholds={})
+        elif key not in laws:
             cohort = self._has_cohort(rows.rows)
             impostors = self._impostors(revision, rows, kind, probes, cohort)
             plain = not cohort and rows.rows.offsets is None  # the encoder's laws are of plain distances
@@ -199,6 +205,10 @@ class Calibrator:
         self._store.store_calibration(key, to_bytes(found), revision)
         return found
 
+    def is_new_camera(self, cameras: Collection[str]) -> bool:
+        """Whether none of these cameras took an enrolled observation, so that leaving them out leaves out nothing."""
+        return not self._current()[1].rows.has_some_of(cameras)
+
     def _has_cohort(self, rows: EnrolledRows) -> bool:
         """Whether distances are judged relative to a cohort: not among few people."""
         return rows.people >= LEAST_PEOPLE_OF_COHORT and self._store.settings().cohort
@@ -206,15 +216,27 @@ class Calibrator:
     # -- what decides ------------------------------------------------------------------------------------------------
 
     def rule(
-        self, kind: Kind, probes: Probes, score: ScoreName, *, call: float | None, far: float, settings: Settings
+        self,
+        kind: Kind,
+        probes: Probes,
+        score: ScoreName,
+        *,
+        call: float | None,
+        far: float,
+        settings: Settings,
+        new_camera: bool = False,
     ) -> VerdictRule:
         """What decides about a probe: a threshold of the call, the gallery's own in `settings`, or the rate `far`.
+
+        "identify" calibrates with people whose own camera is left out. A probe of a camera that took no enrolled
+        observation (`new_camera`) meets more of them, and its law is carried to that many. Distances relative to a
+        cohort need no such thing: the cohort comes nearer, too.
 
         The laws are of distances to the nearest observation. Means of several such distances are larger, so that they
         are on the safe side; the distance to a centroid can be smaller, and has no p-value.
         """
         own = settings.threshold
-        made = _NOTHING if score == "centroid" else self._law(kind, probes)
+        made = _NOTHING if score == "centroid" else self._law(kind, probes, new_camera=new_camera)
         if made.relative and score != "min":  # the law is of the least distances' differences
             note = f"no threshold is calibrated for the score {score!r} with a cohort: pass one, or use 'min'"
             made = _NOTHING
@@ -287,6 +309,10 @@ def _law_of(impostors: ImpostorDistances, people: int, encoder: HeldOutLaws | No
     law = fit_impostor_law(impostors, guaranteed=guaranteed)
     law = law.carried(max(people, 1)) if law.source != "none" else replace(NO_LAW, identities=people)
     return law if encoder is None else blend_with_encoder(law, impostors, encoder)
+
+
+def _among_all(law: ImpostorLaw, share: float) -> ImpostorLaw:
+    return law if law.source == "none" else law.among_more(1 / share)
 
 
 def _euclidean(laws: HeldOutLaws | None) -> HeldOutLaws | None:

@@ -527,7 +527,7 @@ class Gallery:
         Args:
             probe: one image or one vector; or a list of them, which is taken as one tracklet: several views of *one*
                 person, compared by the normalised mean of their vectors.
-            camera: where the probe was taken.
+            camera: where the probe was taken; None or -1: not known.
             exclude_camera: observations not to compare with. True (default): those of the probe's own `camera`, as
                 re-ID evaluation does, since another picture of the same scene proves nothing about recognition
                 across cameras. False or None: compare with all. Or the name(s) of cameras.
@@ -752,17 +752,18 @@ class Gallery:
     ) -> list[VerdictRule]:
         """What decides about each probe: it depends on whether a camera is left out, and on single images or means."""
         far = stored_far(settings) if self._far is None else self._far
-        kinds = [(bool(where.exclude_cameras), count > 1) for where, count in zip(wheres, frames, strict=True)]
+        kinds = [(where.exclude_cameras, count > 1) for where, count in zip(wheres, frames, strict=True)]
         rules = {
-            (narrow, tracklet): self._calibrator.rule(
-                "identify" if narrow else "observe",
+            (left_out, tracklet): self._calibrator.rule(
+                "identify" if left_out else "observe",
                 "tracklets" if tracklet else "images",
                 score,
                 call=threshold,
                 far=far,
                 settings=settings,
+                new_camera=bool(left_out) and self._calibrator.is_new_camera(left_out),
             )
-            for narrow, tracklet in set(kinds)
+            for left_out, tracklet in set(kinds)
         }
         return [rules[kind] for kind in kinds]
 

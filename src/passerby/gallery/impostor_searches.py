@@ -111,6 +111,20 @@ class CalibrationRows:
         wide = nearest[not everywhere]  # not read where nobody is searched among all cameras
         return chosen_distances(made.probes, gallery, nearest[True] if narrow else None, wide, too_few=too_few)
 
+    @cached_property
+    def compared_share(self) -> float:
+        """Share of all observations that "identify" compares an impostor's with, on average over people.
+
+        It leaves out those of the impostor's own camera, where that leaves enough.
+        """
+        probes = _labels(self.rows).select(self.chosen)
+        if not len(probes):
+            return 1.0
+        too_few, _ = too_few_of_other_cameras(probes, _labels(self.rows))
+        own = np.array([self.rows.camera_counts[camera] if camera >= 0 else 0 for camera in probes.cameras.tolist()])
+        left_out = np.where(too_few, 0.0, own / len(self.rows))
+        return 1.0 - float((person_weights(probes.identities) * left_out).sum())
+
     def has_searched(self, kind: Kind, probes: Probes) -> bool:
         """Whether `impostors` has been asked for, so that it costs little now."""
         return probes in self.searches and (kind == "identify") in self.searches[probes].nearest

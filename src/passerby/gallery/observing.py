@@ -18,6 +18,7 @@ from passerby.gallery.sightings import answer_of, own_observations
 from passerby.gallery.stores.protocol import Settings, Store
 from passerby.gallery.stores.rows import IdentityRecord, SightingRecord, SightingWhere, Where
 from passerby.gallery.templates import diverse_rows
+from passerby.plain_names import is_same_name
 
 _LONGEST_SECONDS = 6 * 3600.0  # of a sighting: older ones are not looked at, so that the cost does not grow with them
 _SAME_VECTOR = 1e-4
@@ -173,6 +174,6 @@ def _templates(
     if most is None:
         return observations
     columns = store.observations([identity])
-    there = columns.ids[[place for place, name in enumerate(columns.cameras) if name == camera]]
+    there = columns.ids[[place for place, name in enumerate(columns.cameras) if is_same_name(name, camera)]]
     stored = store.vectors(there) if len(there) else None
     return observations.rows(diverse_rows(observations.vectors, most - len(there), stored=stored))

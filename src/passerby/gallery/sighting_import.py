@@ -24,6 +24,7 @@ from passerby.gallery.sighting_files import FORMATS, SCHEMA
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import SightingRecord, SightingWhere
 from passerby.gallery.times import to_seconds
+from passerby.plain_names import plain_key
 
 MOST_ROWS = 10_000_000
 _CHUNK = 10_000
@@ -91,8 +92,9 @@ def import_sightings(store: Store, source: Path, actor: str) -> ImportedSighting
 
 def _key(record: SightingRecord) -> Hashable:
     """What two records of one sighting have in common."""
+    camera = None if record.camera is None else plain_key(record.camera)
     return (
-        record.camera, record.start, record.end, record.source, record.first_frame, record.last_frame, record.frames,
+        camera, record.start, record.end, record.source, record.first_frame, record.last_frame, record.frames,
         record.distance,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
-from passerby.gallery.argument_checks import Camera, camera_name
+from passerby.gallery.argument_checks import Camera, asked_cameras
 from passerby.gallery.means_in_force import means_in_force
 from passerby.gallery.result_types import FoundSighting, FoundSightings, Sighting
 from passerby.gallery.stores.protocol import Store
@@ -33,7 +33,7 @@ def sighting_filter(
     if start is not None and end is not None and start > end:
         raise GalleryRequestError(f"time window: it starts ({start:g}) after its end ({end:g})")
     several = camera if isinstance(camera, (list, tuple, set, frozenset)) else [camera]
-    names = frozenset(name for one in several if (name := camera_name(one)) is not None)
+    names = asked_cameras(several)
     return SightingWhere(None if identities is None else frozenset(identities), names or None, start, end)
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import EmbeddingError
+from passerby.plain_names import is_unknown, plain_key
 
 if TYPE_CHECKING:
     import torch
@@ -75,12 +76,15 @@ def as_labels(labels: Labels, count: int, name: str, vectors_name: str) -> Int64
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
-def number_names(*columns: Labels | None, first: int = 1) -> tuple[tuple[Labels | None, ...], dict[str, int]]:
-    """Numbers for persons or cameras that are called by names, the same ones in all columns.
+def number_names(
+    *columns: Labels | None, first: int = 1, unknown: int | None = None
+) -> tuple[tuple[Labels | None, ...], dict[str, int]]:
+    """Numbers for what is called by names, the same ones in all columns and for all writings of a name (`plain_key`).
 
     Args:
         *columns: labels [n]; None stays None. Where none of them holds text, they are returned as they are.
         first: number of the first name in sorted order. Text that is a number in every column is that number.
+        unknown: number of what nothing, or -1, stands for among names; None: these are names, too.
 
     Returns:
         (the columns as integers, number of each name; {} where there were numbers only).
@@ -93,10 +97,13 @@ def number_names(*columns: Labels | None, first: int = 1) -> tuple[tuple[Labels 
         for column, array in zip(columns, arrays, strict=True)
         if column is not None
     ]
-    names = sorted({text for column in texts for text in column})
+    key = {text: plain_key(text) for column in texts for text in column}
+    nameless = set() if unknown is None else {text for text in key if is_unknown(text)}
+    names = sorted({key[text] for text in key.keys() - nameless})
     numbers = all(re.fullmatch(r"-?\d+", name) for name in names)
     number = {name: int(name) if numbers else i for i, name in enumerate(names, start=first)}
-    numbered = iter(np.asarray([number[text] for text in column], dtype=np.int64) for column in texts)
+    of_text = {text: unknown if text in nameless else number[key[text]] for text in key}
+    numbered = iter(np.asarray([of_text[text] for text in column], dtype=np.int64) for column in texts)
     return tuple(None if column is None else next(numbered) for column in columns), {} if numbers else number
 
 

@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from passerby.errors import ConfigError
+from passerby.plain_names import is_same_name
 from passerby.service import logs
 from passerby.service.errors import validation_message
 from passerby.service.schemas import SightingEvent
@@ -203,7 +204,11 @@ class WebhookSenders:
 
 def _is_wanted(webhook: Webhook, event: SightingEvent) -> bool:
     kind = "new" if event.new else "known"
-    return event.visit and kind in webhook.kinds and (webhook.cameras is None or event.camera in webhook.cameras)
+    return (
+        event.visit
+        and kind in webhook.kinds
+        and (webhook.cameras is None or any(is_same_name(event.camera, camera) for camera in webhook.cameras))
+    )
 
 
 def post(webhook: Webhook, delivery: str, body: bytes) -> int:

@@ -16,6 +16,7 @@ from passerby.config.tracking import TrackingSettings, tracking_settings
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, DataError
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.plain_names import plain_key
 from passerby.progress import ProgressBar, duration, progress_bar
 from passerby.tracking.boxes.reading import read_boxes
 from passerby.tracking.camera_means import check_camera_statistics, join_people
@@ -140,11 +141,12 @@ def _camera_names(sources: Sequence[Film], cameras: str | Sequence[str] | None) 
         names = [Path(source).stem for source in sources]
         if len(set(names)) < len(names):
             raise DataError(f"films of the same name ({', '.join(names)}): name their cameras with cameras=")
-        return names
-    names = [cameras] if isinstance(cameras, str) else list(cameras)
-    if len(names) != len(sources):
-        raise DataError(f"{len(names)} cameras for {len(sources)} films; expected one name a film")
-    return names
+    else:
+        names = [cameras] if isinstance(cameras, str) else list(cameras)
+        if len(names) != len(sources):
+            raise DataError(f"{len(names)} cameras for {len(sources)} films; expected one name a film")
+    written: dict[str, str] = {}
+    return [written.setdefault(plain_key(name), name) for name in names]
 
 
 def _check(

@@ -12,6 +12,7 @@ from typing import Any
 from passerby.data.csv_tables import table_reader
 from passerby.errors import DataError, GalleryError, unknown_name
 from passerby.gallery.times import to_seconds
+from passerby.plain_names import is_unknown, plain_key
 
 REQUIRED = ("path", "camid", "time", "tracklet")
 COLUMNS = (*REQUIRED, "frame", "source", "pid", "split")
@@ -60,20 +61,28 @@ def read_tracks(manifest: str | os.PathLike[str]) -> list[PictureTrack]:
 
     Args:
         manifest: with the columns path (relative to the table's folder), camid, time (seconds or ISO 8601), tracklet,
-            and perhaps frame and source. Tracks of different cameras or sources may have one number.
+            and perhaps frame and source. Tracks of different cameras or sources may have one number. All writings of a
+            camera or track (7, 07 and 7.0) are one.
 
     Raises:
-        DataError: the file cannot be read, a column is missing or unknown, a row is wrong, or two pictures of one track
-            are of one moment.
+        DataError: the file cannot be read, a column is missing or unknown, a row is wrong or of no camera or track
+            (nothing, or -1), or two pictures of one track are of one moment.
     """
     file = Path(manifest).expanduser()
     tracks: dict[tuple[str, str, str], list[TrackPicture]] = {}
+    written: dict[str, str] = {}
     for where, row in _rows(file):
         text = {key: _text(value) for key, value in row.items()}
         for needed in REQUIRED:
             if not text[needed]:
                 raise DataError(f"{where}: {needed} is empty")
-        key = (text["camid"], text.get("source", ""), text["tracklet"])
+        for needed in ("camid", "tracklet"):
+            if is_unknown(text[needed]):
+                raise DataError(
+                    f"{where}: {needed} is {text[needed]}, which stands for none; name it, or leave the row out"
+                )
+        camera, name = (written.setdefault(plain_key(text[what]), text[what]) for what in ("camid", "tracklet"))
+        key = (camera, text.get("source", ""), name)
         tracks.setdefault(key, []).append(_picture(where, text, file.parent))
     if not tracks:
         raise DataError(f"{file}: the manifest has no rows")

@@ -15,10 +15,12 @@ import numpy as np
 from passerby.array_types import Bool, Float64
 from passerby.data.csv_tables import separator_of, table_reader
 from passerby.errors import ConfigError
+from passerby.plain_names import plain_key
 
 TravelTimes: TypeAlias = Mapping[tuple[str, str], float]
 """Least seconds from the moment at which somebody leaves one camera's view until another camera sees the person, by
-(from, to); 0 where the views overlap. A longest time is of no use: people take breaks and come back."""
+(from, to) in any writing of their names; 0 where the views overlap. A longest time is of no use: people take breaks
+and come back."""
 _COLUMNS = ("from", "to", "seconds")
 
 
@@ -39,7 +41,7 @@ def read_travel_times(path: str | os.PathLike[str]) -> TravelTimes:
     rows = _toml_rows(file, text) if file.suffix == ".toml" else _csv_rows(file, text)
     given: dict[tuple[str, str], float] = {}
     for where, row in rows:
-        first, second, seconds = str(row["from"]), str(row["to"]), _seconds(row["seconds"], where)
+        first, second, seconds = plain_key(str(row["from"])), plain_key(str(row["to"])), _seconds(row["seconds"], where)
         if not first or not second or first == second or (first, second) in given:
             raise ConfigError(f"{where}: from {first!r} to {second!r}; expected two cameras, every pair once")
         given[first, second] = seconds
@@ -96,7 +98,8 @@ def check_cameras(times: TravelTimes, cameras: Sequence[str]) -> None:
     Raises:
         ConfigError: none of the pairs.
     """
-    if not any(first in cameras and second in cameras for first, second in times):
+    keys = set(map(plain_key, cameras))
+    if not any({plain_key(first), plain_key(second)} <= keys for first, second in times):
         known = ", ".join(sorted({camera for pair in times for camera in pair}))
         raise ConfigError(f"travel times between {known}; the films' cameras are {', '.join(cameras)}")
 
@@ -110,9 +113,11 @@ def too_soon(cameras: Sequence[str], starts: Float64, ends: Float64, times: Trav
         ends: last moments [n].
         times: see `TravelTimes`; pairs without one are free.
     """
-    names = sorted(set(cameras))
-    place = np.array([names.index(camera) for camera in cameras])
-    least = np.array([[times.get((first, second), 0.0) for second in names] for first in names])
+    keys = [plain_key(camera) for camera in cameras]
+    names = sorted(set(keys))
+    place = np.array([names.index(key) for key in keys])
+    known = {(plain_key(first), plain_key(second)): seconds for (first, second), seconds in times.items()}
+    least = np.array([[known.get((first, second), 0.0) for second in names] for first in names])
     needed = least[place[:, None], place[None]]
     gap = starts[None] - ends[:, None]  # from the end of the row's to the start of the column's
     forward = (gap >= 0) & (gap < needed)

@@ -32,6 +32,16 @@ def test_manifest_with_names_times_and_tracklets(tmp_path: Path) -> None:
     assert [s.tracklet for s in crops.samples] == [0, 0, 1]  # a tracklet belongs to one camera
 
 
+def test_writings_of_cameras_and_tracklets_are_one_and_minus_one_is_none(tmp_path: Path) -> None:
+    for name in "abcd":
+        image(tmp_path / f"{name}.jpg")
+    rows = ["a.jpg,1,7", "b.jpg,01,07", "c.jpg,1.0,7.0", "d.jpg,-1.0,-01"]
+    (tmp_path / "m.csv").write_text("\n".join(["path,camid,tracklet", *rows]) + "\n")
+    crops = read_crops(tmp_path / "m.csv")
+    assert crops.cameras == {1: "1"}
+    assert [(s.camid, s.tracklet) for s in crops.samples] == [(1, 0), (1, 0), (1, 0), (-1, None)]
+
+
 def test_folder_of_manifests_and_numbers_of_cameras(tmp_path: Path) -> None:
     for film, camera in (("one", 3), ("two", 5)):
         image(tmp_path / film / "x.jpg")

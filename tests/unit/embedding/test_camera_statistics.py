@@ -43,6 +43,33 @@ def test_formula_against_a_plain_one() -> None:
     np.testing.assert_allclose(statistics.apply(embeddings.vectors, embeddings.camids), expected, atol=1e-5)
 
 
+def test_a_camera_is_found_in_any_writing_of_its_name() -> None:
+    embeddings = place(80)
+    statistics = measure_camera_statistics(embeddings)
+    assert np.array_equal(statistics.offsets(["0", "1", "2"]), statistics.offsets(["00", "1.0", " 2"]))
+    written = [f"0{camera}" for camera in embeddings.camids]
+    assert np.array_equal(
+        statistics.apply(embeddings.vectors, written), statistics.apply(embeddings.vectors, embeddings.camids)
+    )
+    assert statistics.unknown(["00", "1.0", "3", "03"]) == 2
+    assert statistics.offsets_by_number({5: "01", 6: "3"}).cameras.tolist() == [5]
+    twice = replace(statistics, cameras=("0", "1", "01"))  # a file of an older version
+    assert np.array_equal(twice.offsets(["01"]), twice.offsets(["1"]))
+
+
+def test_what_is_left_out_is_counted() -> None:
+    """Person 0 is a distractor; who counts people from 0 is told, or says so by `groups`."""
+    known = place(60)
+    from_zero = replace(known, pids=known.pids - 1)
+    found = measure_camera_statistics(from_zero)
+    assert (found.counts.tolist(), found.left_out) == ([59, 59, 59], 6)
+    assert str(found).endswith("; 6 images without a camera or of nobody in particular left out")
+    assert found.to_dict()["left_out"] == 6
+    grouped = measure_camera_statistics(from_zero, groups=from_zero.pids)
+    assert (grouped.counts.tolist(), grouped.left_out) == ([60, 60, 60], 0)
+    assert "left out" not in str(grouped)
+
+
 def test_cameras_no_longer_decide_who_is_near() -> None:
     embeddings = place(80)
     mapped = measure_camera_statistics(embeddings).map(embeddings)

@@ -112,6 +112,16 @@ def test_names_of_persons_and_cameras_are_numbered_alike_in_all_files(tmp_path: 
     assert alone.pids.tolist() == [2, 1] * 3
 
 
+def test_writings_of_a_name_are_one_and_the_notes_say_which(tmp_path: Path) -> None:
+    np.savez(tmp_path / "q.npz", vector=VECTORS, pid=["1", "2", "3"] * 2, camid=["1", "-1"] * 3)
+    np.savez(tmp_path / "g.npz", vector=VECTORS, pid=["1.0", "2", "03"] * 2, camid=["01", "hall"] * 3)
+    one, other = read_together([tmp_path / "q.npz", tmp_path / "g.npz"], labels=[None] * 2, columns=[{}, {}])
+    assert one.pids.tolist() == other.pids.tolist() == [1, 2, 3] * 2
+    assert (one.camids.tolist(), other.camids.tolist()) == ([0, -1] * 3, [0, 1] * 3)
+    assert "pid in several writings, each taken as one: '03' = '3'; '1' = '1.0'" in one.notes
+    assert "camid: 2 names, numbered in sorted order: 1 = 0, hall = 1" in one.notes
+
+
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", VECTORS)
     np.save(tmp_path / "short.npy", PIDS[:4])

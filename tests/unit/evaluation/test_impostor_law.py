@@ -107,6 +107,16 @@ def test_a_carried_rate_grows_in_proportion_while_it_is_small() -> None:
     assert law.carried(500).p_value(d) == pytest.approx(0.01, rel=0.05)
 
 
+def test_a_search_among_twice_the_observations_accepts_by_either_half() -> None:
+    law = law_of(people_of(0, 50))
+    twice, d = law.among_more(2.0), law.distances[len(law.distances) // 2]
+    p = law.p_value(d)
+    assert twice.p_value(d) == pytest.approx(1 - (1 - p) ** 2, rel=1e-9)
+    assert (twice.identities, twice.people) == (law.identities, law.people)
+    assert law.among_more(1.0) is law
+    assert law.among_more(1.5).threshold(FAR) > twice.threshold(FAR)
+
+
 def test_many_images_of_one_person_count_as_one_person() -> None:
     rows = people_of(0, 30)
     own = np.flatnonzero(rows.identities == 3)
@@ -306,6 +316,8 @@ def test_wrong_questions_are_refused() -> None:
         law.p_value(math.nan)
     with pytest.raises(EmbeddingError, match="1 or more"):
         law.carried(0)
+    with pytest.raises(EmbeddingError, match=r"1 or more, found 0\.5"):
+        law.among_more(0.5)
     with pytest.raises(EmbeddingError, match="0 or more, found -2"):
         LabelledVectors(np.ones((1, 2), np.float32), np.array([-2]), np.array([0]))
     with pytest.raises(EmbeddingError, match="1 identity or more"):

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from passerby.errors import ConfigError
-from passerby.service.schemas import SightingSummary
+from passerby.service.schemas import SightingEvent, SightingSummary
 from passerby.service.sighting_feed import Subscriber
 from passerby.service.visits import Visits
-from passerby.service.webhooks import FORMAT, read_webhooks, sign
+from passerby.service.webhooks import FORMAT, Webhook, _is_wanted, read_webhooks, sign
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(24))).decode()
 
@@ -63,6 +63,14 @@ def sighting(identity: str, start: float | None, stored: float = 0.0) -> Sightin
         sighting=1, identity=identity, new=False, camera="hall", start=start, end=start, distance=None, p_value=None,
         frames=1, source="", first_frame=None, last_frame=None, stored=stored, thumbnail=False, observations=[],
     )  # fmt: skip
+
+
+def test_the_cameras_of_a_webhook_are_meant_in_any_writing() -> None:
+    hook = Webhook(url="https://example.org", secret=SECRET, cameras=("07", "hall"))
+    for camera, wanted in (("7", True), ("7.0", True), ("hall", True), ("8", False), (None, False)):
+        seen = sighting("ada", 1.0).model_copy(update={"camera": camera})
+        event = SightingEvent.model_construct(**{**seen.model_dump(), "visit": True})
+        assert _is_wanted(hook, event) == wanted
 
 
 def test_a_visit_ends_after_a_break() -> None:

@@ -73,6 +73,19 @@ def test_a_table_may_be_parquet_and_hold_frames(tmp_path: Path) -> None:
         assert (seen.first_frame, seen.last_frame) == (30, 60)
 
 
+def test_a_track_and_a_camera_are_one_in_all_writings(tmp_path: Path) -> None:
+    rows = [
+        ["1-a.png", "1.0", 1, "7", "f"],
+        ["1-b.png", "01", 2, "7.0", "f"],
+        ["1-c.png", "1", 3, "07", "f"],
+        ["1-d.png", "gate ", 4, "e\u0301", "f"],
+        ["1-e.png", "gate", 5, "\u00e9", "f"],
+    ]
+    first, second = read_tracks(write(tmp_path, rows))
+    assert (first.camera, first.name, len(first.pictures)) == ("1.0", "7", 3)
+    assert (second.camera, len(second.pictures)) == ("gate", 2)
+
+
 @pytest.mark.parametrize(
     ("rows", "header", "message"),
     [
@@ -83,6 +96,8 @@ def test_a_table_may_be_parquet_and_hold_frames(tmp_path: Path) -> None:
         ([["gone.png", "hall", 1, 1, "f"]], HEADER, "row 2: no such file"),
         ([["1-a.png", "hall", 1, 1]], HEADER, "not as many fields"),
         ([["1-a.png", "hall", 1, 1, "f"], ["1-b.png", "hall", 1, 1, "f"]], HEADER, "of one moment"),
+        ([["1-a.png", "hall", 1, "-1", "f"]], HEADER, "row 2: tracklet is -1, which stands for none"),
+        ([["1-a.png", "-1.0", 1, 1, "f"]], HEADER, "row 2: camid is -1.0, which stands for none"),
         ([], HEADER, "no rows"),
     ],
 )

@@ -23,7 +23,7 @@ from passerby.tracking.tracklet_calibration import (
     calibration_path,
     read_calibration,
 )
-from passerby.tracking.travel_times import read_travel_times
+from passerby.tracking.travel_times import check_cameras, read_travel_times
 
 pytest.importorskip("trackeval")
 LAW = TrackletCalibration.of_threshold(0.5)
@@ -145,6 +145,18 @@ def test_two_cameras_are_not_joined_faster_than_the_way(tmp_path: Path) -> None:
     assert stitch(together, LAW, travel_times={("hall", "door"): 0.0}).tolist() == [0, 0]
     (tmp_path / "way.toml").write_text('[[travel]]\nfrom = "hall"\nto = "door"\nseconds = 0.5\n')
     assert stitch(seen[:2], LAW, travel_times=read_travel_times(tmp_path / "way.toml")).tolist() == [0, 0]
+
+
+def test_travel_times_hold_for_all_writings_of_a_camera(tmp_path: Path) -> None:
+    (tmp_path / "way.csv").write_text("from,to,seconds\n01,2.0,30\n")
+    times = read_travel_times(tmp_path / "way.csv")
+    check_cameras(times, ["1", "2"])
+    seen = [tracklet("1", 1, 10, person(0), 1), tracklet("02", 20, 30, person(0), 1)]
+    assert stitch(seen, LAW).tolist() == [0, 0]
+    assert stitch(seen, LAW, travel_times=times).tolist() == [0, 1]
+    (tmp_path / "way.csv").write_text("from,to,seconds\n1,2,30\n01,2.0,40\n")
+    with pytest.raises(ConfigError, match="every pair once"):
+        read_travel_times(tmp_path / "way.csv")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from passerby.config.engine import EngineName
-from passerby.data.records import ReIDDataset, query_and_gallery
+from passerby.data.records import JUNK_PID, ReIDDataset, query_and_gallery
 from passerby.embedding.embed import embed
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import DataError, EmbeddingError
@@ -201,9 +201,9 @@ def calibrate_on_people(
         finetuned: the encoder has learnt from people of one's own already: what is advised at low rates.
 
     Raises:
-        EmbeddingError: fewer than four people in both.
+        EmbeddingError: fewer than four people in both, or person 0 in both (a different person each time).
     """
-    pids = np.intersect1d(query.pids, gallery.pids)
+    pids = np.setdiff1d(np.intersect1d(query.pids, gallery.pids), [JUNK_PID])
     if len(pids) < 4:
         raise EmbeddingError(f"calibrate: expected at least 4 people with query and gallery images, found {len(pids)}")
     parts, probe_pids, identities = [], [], []

@@ -145,8 +145,8 @@ def evaluate_open_set(
     Args:
         probe_vectors: [p, dim]; probes whose id is not in the gallery are the impostors.
         gallery_vectors: [g, dim], the enrolled images.
-        probe_pids: [p].
-        gallery_pids: [g].
+        probe_pids: [p]; 0 and -1 are people who are not enrolled, a different one each time.
+        gallery_pids: [g]; 0 is a distractor, a different person each time.
         probe_camids: [p], -1 unknown; None: no cameras.
         gallery_camids: [g], likewise.
         far: false accept rates; for each the largest threshold is taken that accepts at most floor(far * impostors).
@@ -160,7 +160,8 @@ def evaluate_open_set(
         cohort_size: adaptive_s: how many of the cohort's nearest.
 
     Raises:
-        EmbeddingError: vectors and labels that do not fit each other, a rate outside 0..1, an empty gallery.
+        EmbeddingError: vectors and labels that do not fit each other, a rate outside 0..1, an empty gallery, or a
+            person id below 1 that a probe and a gallery image have.
         ConfigError: an unknown metric or exclusion.
     """
     scores, identities = search_probes(

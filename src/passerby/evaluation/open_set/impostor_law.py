@@ -152,6 +152,27 @@ class ImpostorLaw:
             p = -np.expm1(identities / self.identities * np.log1p(-np.array(self.p_values)))
         return replace(self, p_values=tuple(np.maximum(p, 1e-300).tolist()), identities=identities)
 
+    def among_more(self, times: float) -> ImpostorLaw:
+        """The law where a search compares with so many times the observations that it was made with.
+
+        1 - (1 - p)^times, as if each observation added the same chance of its own: where those of one person resemble
+        each other, that is on the safe side.
+
+        Args:
+            times: 1 or more.
+
+        Raises:
+            EmbeddingError: there is no law, or fewer.
+        """
+        self._check()
+        if not times >= 1:
+            raise EmbeddingError(f"times: expected 1 or more, found {times}")
+        if times == 1:
+            return self
+        with np.errstate(divide="ignore"):
+            p = -np.expm1(times * np.log1p(-np.array(self.p_values)))
+        return replace(self, p_values=tuple(np.maximum(p, 1e-300).tolist()))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and texts, ready for JSON."""
         content = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -11,7 +11,7 @@ from passerby import array_types
 from passerby.array_types import Float32, Float64, Int64
 from passerby.errors import EmbeddingError
 from passerby.evaluation.good_and_junk import EXCLUSIONS, relevance_of
-from passerby.evaluation.inputs import check_inputs, check_name
+from passerby.evaluation.inputs import SearchInputs, check_inputs, check_name
 from passerby.evaluation.open_set.normalization import Normalize, cohort_normalization
 from passerby.search import arrays
 from passerby.search.distances import pairwise, row_blocks
@@ -67,7 +67,7 @@ def search_probes(
     Arguments and errors as in `passerby.evaluate_open_set`.
 
     Raises:
-        EmbeddingError: nobody is enrolled.
+        EmbeddingError: nobody is enrolled, or a person id below 1 stands on both sides.
     """
     check_name("metric", metric, METRICS)
     check_name("exclusion", exclude, EXCLUSIONS)
@@ -80,9 +80,11 @@ def search_probes(
     counted = np.flatnonzero(inputs.counted(junk_pids))
     if len(counted) == 0:
         raise EmbeddingError("gallery_pids: every gallery image is junk, nobody is enrolled")
+    inputs.check_nobody(junk_pids, query_name="probe")
+    people = _with_distractors_apart(inputs)
     # by identity, so that each identity is one run of columns; the stable sort keeps the gallery's order within one
-    order = counted[np.argsort(inputs.gallery_pids[counted], kind="stable")]
-    pids, camids = inputs.gallery_pids[order], inputs.gallery_camids[order]
+    order = counted[np.argsort(people[counted], kind="stable")]
+    pids, camids = people[order], inputs.gallery_camids[order]
     ids, starts = np.unique(pids, return_index=True)
     everything = np.ones(len(order), dtype=np.bool_)
     relevance = relevance_of(inputs.query_pids, pids, inputs.query_camids, camids, everything, exclude)
@@ -94,6 +96,13 @@ def search_probes(
     nearest, own, rank = (np.concatenate(column) for column in zip(*parts, strict=True))
     enrolled = np.isin(inputs.query_pids, ids)
     return ProbeScores(nearest, own, rank, np.isfinite(own), ~enrolled), len(ids)
+
+
+def _with_distractors_apart(inputs: SearchInputs) -> Int64:
+    """Person of each gallery image, [g]: every distractor (person id 0) is somebody else, below all ids."""
+    distractors = inputs.gallery_pids == 0
+    lowest = min(0, int(inputs.gallery_pids.min()), int(inputs.query_pids.min()))
+    return np.where(distractors, lowest - np.cumsum(distractors), inputs.gallery_pids)
 
 
 def _search_block(

@@ -101,8 +101,8 @@ def calibrate_threshold(
     Args:
         probe_vectors: [p, dim]; probes whose id is not in the gallery are the impostors.
         gallery_vectors: [g, dim].
-        probe_pids: [p].
-        gallery_pids: [g].
+        probe_pids: [p]; 0 and -1 are people who are not enrolled, a different one each time.
+        gallery_pids: [g]; 0 is a distractor, a different person each time.
         probe_camids: [p], -1 unknown; None: no cameras.
         gallery_camids: [g], likewise.
         far: wanted false accept rate.
@@ -255,7 +255,8 @@ def _bootstrap(
 ) -> tuple[float, float]:
     rng = np.random.default_rng(seed)
     # images of one person are alike: whole identities are drawn
-    groups = [np.flatnonzero(pids == pid) for pid in np.unique(pids)]
+    people = np.where(pids > 0, pids, -2 - np.arange(len(pids)))
+    groups = [np.flatnonzero(people == person) for person in np.unique(people)]
     values = np.empty(resamples)
     for i in range(resamples):
         drawn = np.concatenate([groups[g] for g in rng.integers(0, len(groups), len(groups))])

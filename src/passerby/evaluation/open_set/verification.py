@@ -74,7 +74,7 @@ def verify_pairs(
         query_vectors: [q, dim].
         gallery_vectors: [g, dim].
         query_pids: [q].
-        gallery_pids: [g]; 0 is a distractor, which is nobody's pair.
+        gallery_pids: [g]; 0 is a distractor, a different person each time.
         query_camids: [q]; None: no cameras.
         gallery_camids: [g]; likewise.
         fpr: false positive rates.
@@ -83,7 +83,8 @@ def verify_pairs(
         junk_pids: gallery images of these ids do not count.
 
     Raises:
-        EmbeddingError: vectors and labels that do not fit each other, a rate outside 0..1, or no pair of one kind.
+        EmbeddingError: vectors and labels that do not fit each other, a rate outside 0..1, no pair of one kind, or
+            a person id below 1 that a query and a gallery image have.
         ConfigError: an unknown metric or exclusion.
     """
     check_name("metric", metric, METRICS)
@@ -91,6 +92,7 @@ def verify_pairs(
     if any(not 0 <= rate <= 1 for rate in fpr):
         raise EmbeddingError(f"fpr: expected shares between 0 and 1, found {list(fpr)}")
     inputs = check_inputs(query_vectors, gallery_vectors, query_pids, gallery_pids, query_camids, gallery_camids)
+    inputs.check_nobody(junk_pids)
     relevance = inputs.relevance(exclude, junk_pids)
     rows = list(row_blocks(len(inputs.query), len(inputs.gallery)))
     # how many impostor pairs there are decides how many of the nearest must be kept
@@ -127,5 +129,4 @@ def _kinds(relevance: Relevance, rows: slice) -> tuple[array_types.Bool, array_t
     """Pairs of one person and pairs of two, among those that count: [rows, g] each."""
     kept = relevance.kept(rows)
     same = relevance.query_labels[rows, None] == relevance.gallery_labels
-    nobody = (relevance.query_labels[rows, None] == 0) & (relevance.gallery_labels == 0)
-    return kept & same & ~nobody, kept & ~same
+    return kept & same, kept & ~same

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from passerby.array_types import Int64
+from passerby.plain_names import plain_key
 from passerby.search.camera_offsets import CameraOffsets
 
 
@@ -22,6 +23,7 @@ class EnrolledRows:
         cameras: int64 [n], -1 where it is not known; one camera has one number as long as the store is open.
         consolidated_unknowns: unknown identities that others were merged into: people, as somebody has looked at them.
         offsets: what is subtracted from the vectors of each camera before they are compared; None: nothing.
+        camera_names: names of the cameras' numbers, and of others that the store knows.
     """
 
     ids: Int64
@@ -29,6 +31,7 @@ class EnrolledRows:
     cameras: Int64
     consolidated_unknowns: int = 0
     offsets: CameraOffsets | None = None
+    camera_names: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -38,6 +41,19 @@ class EnrolledRows:
         """Consolidated identities: enrolled ones, and unknown ones that others were merged into."""
         ascending = np.sort(self.identities, kind="stable")
         return int(np.count_nonzero(np.diff(ascending))) + (len(ascending) > 0) + self.consolidated_unknowns
+
+    @cached_property
+    def camera_counts(self) -> dict[int, int]:
+        """Observations of each camera's number, the unknown one's included."""
+        numbers, counts = np.unique(self.cameras, return_counts=True)
+        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+    def has_some_of(self, cameras: Collection[str]) -> bool:
+        """Whether one of these cameras took an observation."""
+        asked = {plain_key(camera) for camera in cameras}
+        return any(
+            plain_key(name) in asked for number, name in self.camera_names.items() if number in self.camera_counts
+        )
 
     def same_rows(self, other: EnrolledRows) -> bool:
         """Whether both have the same observations, of the same identities and cameras, compared in the same way."""

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.result_types import Identity
-from passerby.plain_names import plain_name
+from passerby.plain_names import is_same_name, plain_name
 from passerby.service.dependencies import (
     ERROR_RESPONSES,
     Admin,
@@ -70,16 +70,17 @@ async def identities(
         context.note_reading(gallery, "names", caller)
         part = plain_name(search).casefold()
         everybody = gallery.identities()
+        cameras = sorted({name for identity in everybody for name in identity.cameras})
+        asked = {name for name in cameras if is_same_name(name, camera)}
         found = [
             identity
             for identity in everybody
             if any(part in name.casefold() for name in (identity.name, *identity.aliases))
             and _is_of(identity, kind)
-            and (camera is None or camera in identity.cameras)
+            and (camera is None or not asked.isdisjoint(identity.cameras))
         ]
         found.sort(key=lambda identity: _rank(identity, sort))
         shown = [_listed(gallery, identity) for identity in found[offset : offset + limit]]
-        cameras = sorted({name for identity in everybody for name in identity.cameras})
         return IdentityList(total=len(found), cameras=cameras, identities=shown)
 
     return await context.query(task)

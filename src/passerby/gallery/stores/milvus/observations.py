@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import NotInGalleryError
+from passerby.gallery.stores.milvus.cameras import CameraNames
 from passerby.gallery.stores.milvus.connection import ROWS_AT_ONCE, Connection
 from passerby.gallery.stores.milvus.filters import EVERYTHING, condition, stored_time, text_key, time_of
 from passerby.gallery.stores.milvus.schema import make_observations
@@ -26,10 +27,12 @@ class ObservationRows:
     Args:
         connection: of the gallery.
         reversals: receives for each write what takes it back.
+        cameras: of the gallery.
     """
 
-    def __init__(self, connection: Connection, reversals: list[Callable[[], object]]) -> None:
+    def __init__(self, connection: Connection, reversals: list[Callable[[], object]], cameras: CameraNames) -> None:
         self._connection = connection
+        self._cameras = cameras
         self._client = connection.client
         self._name = connection.observations_name
         self._reversals = reversals
@@ -55,7 +58,8 @@ class ObservationRows:
         encoder: str,
     ) -> None:
         """Store unit vectors [n, D] under these ids."""
-        columns = zip(ids.tolist(), identities.tolist(), vectors, cameras, times.tolist(), thumbnails, strict=True)
+        names = [self._cameras.one(camera) for camera in cameras]
+        columns = zip(ids.tolist(), identities.tolist(), vectors, names, times.tolist(), thumbnails, strict=True)
         rows = [
             {
                 "id": observation,
@@ -107,7 +111,7 @@ class ObservationRows:
         return Observations(
             np.array([row["id"] for row in rows], np.int64),
             np.array([row["identity"] for row in rows], np.int64),
-            tuple(row["camera"] or None for row in rows),
+            tuple(self._cameras.one(row["camera"]) for row in rows),
             np.array([time_of(row) for row in rows], np.float64),
         )
 

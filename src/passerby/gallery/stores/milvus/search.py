@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from passerby.array_types import Float32
+from passerby.gallery.stores.milvus.cameras import CameraNames
 from passerby.gallery.stores.milvus.connection import MAX_LIMIT, Connection
 from passerby.gallery.stores.milvus.filters import condition, time_of
 from passerby.gallery.stores.milvus.observations import COLUMNS, ObservationRows
@@ -24,11 +26,12 @@ _COUNT_SECONDS = 5.0  # how long the size of a filter's result is reused (it set
 class MilvusSearch:
     """Searches in the observations of one gallery."""
 
-    def __init__(self, connection: Connection, observations: ObservationRows) -> None:
+    def __init__(self, connection: Connection, observations: ObservationRows, cameras: CameraNames) -> None:
         self._connection = connection
         self._client = connection.client
         self._name = connection.observations_name
         self._observations = observations
+        self._cameras = cameras
         self._counts: dict[Where, tuple[float, int]] = {}
         self._expected = 0
 
@@ -44,7 +47,8 @@ class MilvusSearch:
         rankings: dict[int, Ranking] = {}
         for where in set(wheres):
             rows = [row for row, other in enumerate(wheres) if other == where]
-            rankings.update(zip(rows, self._search(probes[rows], where, top, score), strict=True))
+            asked = replace(where, exclude_cameras=self._cameras.all_writings(where.exclude_cameras))
+            rankings.update(zip(rows, self._search(probes[rows], asked, top, score), strict=True))
         return [rankings[row] for row in range(len(probes))]
 
     def _search(self, probes: Float32, where: Where, top: int, score: Score) -> list[Ranking]:
@@ -94,7 +98,7 @@ class MilvusSearch:
             np.array([hit["identity"] for hit in chosen], np.int64),
             distances[order],
             np.array([hit["id"] for hit in chosen], np.int64),
-            tuple(hit["camera"] or None for hit in chosen),
+            tuple(self._cameras.one(hit["camera"]) for hit in chosen),
             np.array([time_of(hit) for hit in chosen], np.float64),
             seen,
             stored,

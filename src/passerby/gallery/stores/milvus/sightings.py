@@ -20,6 +20,7 @@ import numpy.typing as npt
 from passerby.array_types import Float32, Int64
 from passerby.errors import NotInGalleryError, StorageError
 from passerby.gallery.drift import NEWEST_OF_CAMERA, has_camera_drifted
+from passerby.gallery.stores.milvus.cameras import CameraNames
 from passerby.gallery.stores.milvus.connection import MAX_LIMIT, ROWS_AT_ONCE, Connection
 from passerby.gallery.stores.milvus.filters import EVERYTHING, stored_time, text_key
 from passerby.gallery.stores.milvus.newest import Rows
@@ -42,6 +43,7 @@ class MilvusSightings:
     Args:
         connection: of the gallery.
         reversals: receives for each write what takes it back.
+        cameras: of the gallery.
         transaction: whether one is open.
         new_id: gives the id of a new sighting.
         dim: gives the numbers in a vector.
@@ -53,6 +55,7 @@ class MilvusSightings:
         self,
         connection: Connection,
         reversals: list[Callable[[], object]],
+        cameras: CameraNames,
         *,
         transaction: Callable[[], bool],
         new_id: Callable[[], int],
@@ -70,6 +73,7 @@ class MilvusSightings:
         self._erased = erased
         self._clear_event = clear_event
         self._last = 0
+        self._names = cameras
         self._cameras: dict[int, str | None] = {}
 
     @property
@@ -92,7 +96,13 @@ class MilvusSightings:
         if not self.exist:
             make_sightings(self._connection, dim)
         identifier = self._new_id()
-        stored = replace(record, id=identifier, has_thumbnail=thumbnail is not None, has_vector=vector is not None)
+        stored = replace(
+            record,
+            camera=self._names.one(record.camera),
+            id=identifier,
+            has_thumbnail=thumbnail is not None,
+            has_vector=vector is not None,
+        )
         row = {
             **_columns(stored),
             "thumbnail": "" if thumbnail is None else base64.b64encode(thumbnail).decode(),
@@ -108,10 +118,10 @@ class MilvusSightings:
             return []
         with self._use():
             if newest is None:
-                rows = self._connection.query(self._name, _condition(where), _COLUMNS)
+                rows = self._connection.query(self._name, self._condition(where), _COLUMNS)
             else:
-                rows = self._newest(_condition(where), newest)
-        records = sorted((_record(row) for row in rows), key=_order)
+                rows = self._newest(self._condition(where), newest)
+        records = sorted((self._record(row) for row in rows), key=_order)
         return records if newest is None else records[max(0, len(records) - newest) :]
 
     def _newest(self, condition: str, wanted: int) -> list[dict[str, Any]]:
@@ -127,7 +137,7 @@ class MilvusSightings:
 
     def get(self, sightings: Sequence[int]) -> list[SightingRecord]:
         """Sightings by id, in the order asked for."""
-        return [_record(row) for row in self._rows([int(sighting) for sighting in sightings], _COLUMNS)]
+        return [self._record(row) for row in self._rows([int(sighting) for sighting in sightings], _COLUMNS)]
 
     def _rows(self, sightings: Sequence[int], fields: Sequence[str]) -> list[dict[str, Any]]:
         found: dict[int, dict[str, Any]] = {}
@@ -145,7 +155,7 @@ class MilvusSightings:
         if not self.exist:
             return 0
         with self._use():
-            return self._connection.count(self._name, _condition(where))
+            return self._connection.count(self._name, self._condition(where))
 
     def summaries(self, identities: Sequence[int] | None = None) -> dict[int, SightingSummary]:
         """Of each of these identities that has sightings, or of all; those of all read a few numbers of each sighting.
@@ -164,7 +174,7 @@ class MilvusSightings:
 
     def _rows_of(self, where: SightingWhere, fields: Sequence[str]) -> list[dict[str, Any]] | None:
         """The rows of some identities, or of all; None: many rows of some, which are better not read."""
-        condition = _condition(where)
+        condition = self._condition(where)
         if where.identities is None:
             return self._connection.query(self._name, condition, fields)
         few = self._connection.some(self._name, condition, fields, _FEW + 1)
@@ -208,7 +218,7 @@ class MilvusSightings:
     def _camera_names(self, keys: Iterable[int]) -> frozenset[str]:
         for key in set(keys) - self._cameras.keys():
             (row,) = self._connection.some(self._name, f"camera_key == {key}", ["body"], 1)
-            self._cameras[key] = json.loads(row["body"])["camera"]
+            self._cameras[key] = self._names.one(json.loads(row["body"])["camera"])
         return frozenset(name for key in keys if (name := self._cameras[key]) is not None)
 
     def last_id(self) -> int:
@@ -248,7 +258,7 @@ class MilvusSightings:
                 found = {identity: self._recent_distances(identity, newest) for identity in identities or ()}
                 return {identity: distances for identity, distances in found.items() if distances}
         by_identity: dict[int, list[SightingRecord]] = {}
-        for record in sorted((_record(row) for row in rows), key=_order):
+        for record in sorted((self._record(row) for row in rows), key=_order):
             by_identity.setdefault(record.identity, []).append(record)
         distances = {identity: _distances(records)[-newest:] for identity, records in by_identity.items()}
         return {identity: values for identity, values in distances.items() if values}
@@ -261,7 +271,7 @@ class MilvusSightings:
             rows = self._rows_by("id", condition).first(newest, _COLUMNS)
             if not rows:
                 break
-            found = _distances([_record(row) for row in rows]) + found
+            found = _distances([self._record(row) for row in rows]) + found
             condition = f"identity == {identity} and id < {min(row['id'] for row in rows)}"
         return found[-newest:]
 
@@ -277,7 +287,7 @@ class MilvusSightings:
             rows = self._rows(sightings[start : start + ROWS_AT_ONCE], ["*"])
             self._reversals.append(partial(self._client.upsert, self._name, rows))
             kept = {} if vector else {"vector": np.zeros(self._dim(), np.float32)}
-            self._client.upsert(self._name, [{**row, **_columns(changed(_record(row))), **kept} for row in rows])
+            self._client.upsert(self._name, [{**row, **_columns(changed(self._record(row))), **kept} for row in rows])
 
     def erase(self, sightings: Int64) -> None:
         """Erase sightings with their pictures, vectors and sources, and what the log says of each."""
@@ -328,7 +338,7 @@ class MilvusSightings:
             answers = self._client.search(
                 self._name,
                 data=list(probes),
-                filter=_condition(replace(where, with_vector=True)),
+                filter=self._condition(replace(where, with_vector=True)),
                 limit=min(top, MAX_LIMIT),
                 search_params={"metric_type": "L2"},
                 consistency_level="Strong",
@@ -338,6 +348,16 @@ class MilvusSightings:
             (np.array([identifier for _, identifier in hits], np.int64), np.array([distance for distance, _ in hits]))
             for hits in found
         ]
+
+    def _condition(self, where: SightingWhere) -> str:
+        """The expression that lets the same sightings pass as `where`."""
+        if where.cameras is not None:
+            where = replace(where, cameras=self._names.all_writings(where.cameras))
+        return _condition(where)
+
+    def _record(self, row: dict[str, Any]) -> SightingRecord:
+        record = _record(row)
+        return replace(record, camera=self._names.one(record.camera))
 
 
 def _columns(record: SightingRecord) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from passerby.array_types import Float32, Int64
 from passerby.errors import DamagedGalleryError, GalleryError, GalleryRequestError, StorageError
 from passerby.gallery.events import Event
 from passerby.gallery.stores.enrolled_rows import EnrolledRows, consolidated
+from passerby.gallery.stores.milvus.cameras import CameraNames
 from passerby.gallery.stores.milvus.connection import Connection
 from passerby.gallery.stores.milvus.filters import name_keys
 from passerby.gallery.stores.milvus.observations import ObservationRows
@@ -80,11 +81,13 @@ class MilvusStore:
         with self._connection.use():
             made = open_records(self._connection)
             self._records = Records(self._connection, self._reversals)
-            self._observations = ObservationRows(self._connection, self._reversals)
-            self._searching = MilvusSearch(self._connection, self._observations)
+            cameras = CameraNames(self._connection)
+            self._observations = ObservationRows(self._connection, self._reversals, cameras)
+            self._searching = MilvusSearch(self._connection, self._observations, cameras)
             self.sightings = MilvusSightings(
                 self._connection,
                 self._reversals,
+                cameras,
                 transaction=lambda: self._depth > 0,
                 new_id=lambda: self._new_ids(1),
                 dim=lambda: self._of_stored_vectors().dim,
@@ -353,7 +356,11 @@ class MilvusStore:
         cameras = np.array([-1 if c is None else self._camera_numbers[c] for c in columns.cameras], np.int64)
         chosen = ~np.isin(columns.identities, np.array(sorted(unknown), np.int64))
         return EnrolledRows(
-            columns.ids[chosen], columns.identities[chosen], cameras[chosen], consolidated(unknown, merged)
+            columns.ids[chosen],
+            columns.identities[chosen],
+            cameras[chosen],
+            consolidated(unknown, merged),
+            camera_names={number: camera for camera, number in self._camera_numbers.items()},
         )
 
     def camera_statistics(self, version: int) -> CameraStatistics | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from passerby.array_types import Int64
 from passerby.gallery.stores.enrolled_rows import NO_ROWS, EnrolledRows, consolidated
+from passerby.gallery.stores.sqlite.cameras import Cameras
 from passerby.gallery.stores.sqlite.memory_mirror import Memory
 
 
@@ -21,7 +23,15 @@ def enrolled_rows(memory: Memory) -> EnrolledRows:
     return EnrolledRows(
         index.ids[slots],
         index.identities[slots],
-        index.cameras[slots],
+        _one_number(index.cameras[slots], memory.cameras),
         consolidated(memory.unknown, memory.merged),
         memory.offsets,
+        memory.cameras.names,
     )
+
+
+def _one_number(numbers: Int64, cameras: Cameras) -> Int64:
+    for number, first in cameras.first.items():
+        if number != first:
+            numbers = np.where(numbers == number, first, numbers)
+    return numbers

@@ -20,12 +20,13 @@ from passerby.gallery.stores.names import check_one_writing
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import IdentityRecord, Observations, Ranking, Where
 from passerby.gallery.stores.sqlite.camera_means import statistics_of
+from passerby.gallery.stores.sqlite.cameras import Cameras
 from passerby.gallery.stores.sqlite.checksums import SALVAGE
 from passerby.gallery.stores.sqlite.first_reading import end_of_slots, read_columns
 from passerby.gallery.stores.sqlite.slots import DTYPES
 from passerby.gallery.stores.sqlite.text_slots import read_texts
 from passerby.gallery.stores.sqlite.vector_blocks import Connect, VectorBlocks
-from passerby.plain_names import plain_key, plain_name
+from passerby.plain_names import plain_key
 from passerby.search.camera_offsets import CameraOffsets
 from passerby.search.index import NOBODY, ExactIndex
 from passerby.search.score import Score
@@ -65,7 +66,7 @@ class Memory:
         self.unknown: set[int] = set()
         self.merged: dict[int, int] = {}
         self.masks: dict[Where, Bool] = {}
-        self.cameras: dict[int, str] = {}
+        self.cameras = Cameras()
         self.statistics: CameraStatistics | None = None
         self.offsets: CameraOffsets | None = None
 
@@ -123,7 +124,7 @@ class Memory:
             self.statistics = self.offsets = None  # what another index subtracts is read again
             self.index = ExactIndex(dim)
             self._blocks = VectorBlocks(self.index, storage, self.location, self._connect)
-        self.cameras.update(db.execute("SELECT id, name FROM cameras WHERE id > ?", (max(self.cameras, default=0),)))
+        self.cameras.read(db)
         self._read_camera_means(db)
         self._read_identities(db)
         if self.revision < 0:
@@ -143,7 +144,7 @@ class Memory:
         self.statistics = statistics_of(db, version, self.location) if version else None
         if version and self.statistics is None:
             raise DamagedGalleryError(f"{self.location}: damaged: camera means {version} are missing; {SALVAGE}")
-        self.offsets = None if self.statistics is None else self.statistics.offsets_by_number(self.cameras)
+        self.offsets = None if self.statistics is None else self.statistics.offsets_by_number(self.cameras.names)
         self._known_index().subtract(self.offsets)
 
     def _read_identities(self, db: sqlite3.Connection) -> None:
@@ -294,13 +295,8 @@ class Memory:
 
     def _new_mask(self, index: ExactIndex, where: Where) -> Bool:
         mask = index.alive().copy()
-        codes = [
-            code
-            for code, name in self.cameras.items()
-            if name in where.exclude_cameras or plain_name(name) in where.exclude_cameras
-        ]
-        for code in codes:
-            mask &= index.cameras[: index.size] != code
+        for number in self.cameras.numbers(where.exclude_cameras):
+            mask &= index.cameras[: index.size] != number
         if where.exclude_identities:
             mask &= ~np.isin(index.identities[: index.size], sorted(where.exclude_identities))
         if where.after is not None:
@@ -319,7 +315,7 @@ class Memory:
             chosen = chosen & np.isin(index.identities[: index.size], np.asarray(list(identities), np.int64))
         slots = np.flatnonzero(chosen)
         slots = slots[np.argsort(index.ids[slots], kind="stable")]
-        cameras = tuple(self.cameras.get(code) for code in index.cameras[slots].tolist())
+        cameras = tuple(self.cameras.names.get(code) for code in index.cameras[slots].tolist())
         return Observations(index.ids[slots], index.identities[slots], cameras, index.times[slots].copy())
 
     def search(self, probes: Float32, wheres: Sequence[Where], *, top: int, score: Score) -> list[Ranking]:
@@ -336,7 +332,7 @@ class Memory:
                 found.identities,
                 found.distances,
                 index.ids[found.slots],
-                tuple(self.cameras.get(code) for code in index.cameras[found.slots].tolist()),
+                tuple(self.cameras.names.get(code) for code in index.cameras[found.slots].tolist()),
                 index.times[found.slots],
                 found.considered,
                 stored,

@@ -16,7 +16,8 @@ from passerby.errors import DamagedGalleryError, NotInGalleryError
 from passerby.gallery.drift import NEWEST_OF_CAMERA, has_camera_drifted
 from passerby.gallery.stores.protocol import Settings
 from passerby.gallery.stores.rows import CameraSightings, SightingRecord, SightingSummary, SightingWhere
-from passerby.gallery.stores.sqlite.slots import DTYPES, camera_codes, erase_thumbnail, take_slots, write_thumbnails
+from passerby.gallery.stores.sqlite.cameras import Cameras, camera_codes
+from passerby.gallery.stores.sqlite.slots import DTYPES, erase_thumbnail, take_slots, write_thumbnails
 from passerby.gallery.stores.sqlite.text_slots import erase_text, read_text, write_text
 from passerby.gallery.times import FIRST_DATE
 from passerby.search.nearest_rows import NearestRows
@@ -30,7 +31,6 @@ _COLUMNS = (
     "s.is_new, s.at, s.first_observation, s.last_observation, s.event, s.id, s.thumbnail IS NOT NULL, "
     "s.vector IS NOT NULL"
 )
-_TABLES = "sightings s LEFT JOIN cameras c ON c.id = s.camera LEFT JOIN texts t ON t.slot = s.source"
 
 
 class SqliteSightings:
@@ -101,10 +101,10 @@ class SqliteSightings:
 
     def select(self, where: SightingWhere, *, newest: int | None = None) -> list[SightingRecord]:
         """Those that pass, or the newest so many of them, by (start, id); those without a time come first."""
-        condition, values = _condition(where)
         with self._reading() as db:
+            tables, condition, values = _question(db, where)
             rows = db.execute(
-                f"SELECT {_COLUMNS} FROM {_TABLES} WHERE {condition} ORDER BY s.started DESC, s.id DESC LIMIT ?",
+                f"SELECT {_COLUMNS} FROM {tables} WHERE {condition} ORDER BY s.started DESC, s.id DESC LIMIT ?",
                 (*values, -1 if newest is None else newest),
             ).fetchall()
             return [self._record(row) for row in reversed(rows)]
@@ -112,24 +112,24 @@ class SqliteSightings:
     def get(self, sightings: Sequence[int]) -> list[SightingRecord]:
         """Sightings by id, in the order asked for."""
         with self._reading() as db:
-            return [self._record(_row(db, self._location, sighting, _COLUMNS)) for sighting in sightings]
+            tables = _tables(Cameras().read(db))
+            return [self._record(_row(db, self._location, sighting, _COLUMNS, tables)) for sighting in sightings]
 
     def count(self, where: SightingWhere) -> int:
         """How many pass."""
-        condition, values = _condition(where)
         with self._reading() as db:
-            (count,) = db.execute(
-                f"SELECT count(*) FROM sightings s LEFT JOIN cameras c ON c.id = s.camera WHERE {condition}", values
-            ).fetchone()
+            _, condition, values = _question(db, where)
+            (count,) = db.execute(f"SELECT count(*) FROM sightings s WHERE {condition}", values).fetchone()
             return int(count)
 
     def summaries(self, identities: Sequence[int] | None = None) -> dict[int, SightingSummary]:
         """Of each of these identities that has sightings, or of all."""
-        condition, values = _condition(SightingWhere(None if identities is None else frozenset(identities)))
+        where = SightingWhere(None if identities is None else frozenset(identities))
         with self._reading() as db:
+            tables, condition, values = _question(db, where)
             rows = db.execute(
                 "SELECT s.identity, count(*), json_group_array(DISTINCT c.name), min(s.started), max(s.ended) "
-                f"FROM sightings s LEFT JOIN cameras c ON c.id = s.camera WHERE {condition} GROUP BY s.identity",
+                f"FROM {tables} WHERE {condition} GROUP BY s.identity",
                 values,
             ).fetchall()
         return {
@@ -145,18 +145,17 @@ class SqliteSightings:
 
     def by_camera(self, where: SightingWhere) -> list[CameraSightings]:
         """Counts of each camera, by its name."""
-        condition, values = _condition(where)
         with self._reading() as db:
+            tables, condition, values = _question(db, where)
             rows = db.execute(
                 "SELECT c.name, count(*), count(DISTINCT s.identity), sum(s.is_new), min(s.started), max(s.ended) "
-                f"FROM sightings s LEFT JOIN cameras c ON c.id = s.camera WHERE {condition} GROUP BY c.name "
-                "ORDER BY c.name",
+                f"FROM {tables} WHERE {condition} GROUP BY c.name ORDER BY c.name",
                 values,
             ).fetchall()
             distances = db.execute(
                 "SELECT name, distance FROM (SELECT c.name, s.distance, s.id, row_number() OVER "
-                "(PARTITION BY c.name ORDER BY s.id DESC) AS place FROM sightings s LEFT JOIN cameras c "
-                f"ON c.id = s.camera WHERE {condition} AND s.distance IS NOT NULL AND NOT s.is_new) "
+                f"(PARTITION BY c.name ORDER BY s.id DESC) AS place FROM {tables} "
+                f"WHERE {condition} AND s.distance IS NOT NULL AND NOT s.is_new) "
                 "WHERE place <= ? ORDER BY id",
                 (*values, NEWEST_OF_CAMERA),
             ).fetchall()
@@ -170,8 +169,9 @@ class SqliteSightings:
 
     def recent_distances(self, identities: Sequence[int] | None = None, *, newest: int) -> dict[int, list[float]]:
         """Distances of the newest sightings of each identity, in the order in which they were stored."""
-        condition, values = _condition(SightingWhere(None if identities is None else frozenset(identities)))
+        where = SightingWhere(None if identities is None else frozenset(identities))
         with self._reading() as db:
+            _, condition, values = _question(db, where)
             rows = db.execute(
                 "SELECT identity, distance FROM (SELECT s.identity, s.distance, s.id, row_number() OVER "
                 "(PARTITION BY s.identity ORDER BY s.id DESC) AS place FROM sightings s "
@@ -261,10 +261,10 @@ class SqliteSightings:
 
     def _vectors(self, db: sqlite3.Connection, where: SightingWhere) -> Iterator[tuple[Int64, Float32, list[str]]]:
         """Ids, vectors and cameras ("": none) of the sightings that pass and have a vector, piece by piece."""
-        condition, values = _condition(where)
+        tables, condition, values = _question(db, where)
         rows = db.execute(
-            "SELECT s.id, v.data, coalesce(c.name, '') FROM sightings s JOIN sighting_vectors v ON v.slot = s.vector "
-            f"LEFT JOIN cameras c ON c.id = s.camera WHERE {condition}",
+            f"SELECT s.id, v.data, coalesce(c.name, '') FROM {tables} JOIN sighting_vectors v ON v.slot = s.vector "
+            f"WHERE {condition}",
             values,
         )
         while chunk := rows.fetchmany(_CHUNK):
@@ -321,10 +321,12 @@ class SqliteSightings:
         )
 
 
-def _condition(where: SightingWhere) -> tuple[str, list[Any]]:
-    """What lets the same sightings pass, and its values."""
+def _question(db: sqlite3.Connection, where: SightingWhere) -> tuple[str, str, list[Any]]:
+    """The tables that are asked, what lets the same sightings pass, and its values."""
+    cameras = Cameras().read(db)
     conditions, values = ["s.identity IS NOT NULL"], list[Any]()
-    for column, chosen in (("s.identity", where.identities), ("c.name", where.cameras)):
+    numbers = None if where.cameras is None else cameras.numbers(where.cameras)
+    for column, chosen in (("s.identity", where.identities), ("s.camera", numbers)):
         if chosen is not None:
             conditions.append(f"{column} IN (SELECT value FROM json_each(?))")
             values.append(json.dumps(list(chosen)))
@@ -342,12 +344,17 @@ def _condition(where: SightingWhere) -> tuple[str, list[Any]]:
         values.append(where.newer_than)
     if where.with_vector:
         conditions.append("s.vector IS NOT NULL")
-    return " AND ".join(conditions), values
+    return _tables(cameras), " AND ".join(conditions), values
 
 
-def _row(db: sqlite3.Connection, location: str, sighting: int, columns: str) -> Any:
+def _tables(cameras: Cameras) -> str:
+    camera = cameras.one_number("s.camera")
+    return f"sightings s LEFT JOIN cameras c ON c.id = {camera} LEFT JOIN texts t ON t.slot = s.source"
+
+
+def _row(db: sqlite3.Connection, location: str, sighting: int, columns: str, tables: str = "sightings s") -> Any:
     row = db.execute(
-        f"SELECT {columns} FROM {_TABLES} WHERE s.id = ? AND s.identity IS NOT NULL", (int(sighting),)
+        f"SELECT {columns} FROM {tables} WHERE s.id = ? AND s.identity IS NOT NULL", (int(sighting),)
     ).fetchone()
     if row is None:
         raise NotInGalleryError(f"{location}: no sighting {sighting}")

@@ -66,15 +66,6 @@ def erase_thumbnail(db: sqlite3.Connection, slot: int) -> None:
     db.execute("INSERT INTO free_slots VALUES ('thumbnails', ?)", (slot,))
 
 
-def camera_codes(db: sqlite3.Connection, cameras: Sequence[str | None]) -> dict[str | None, int | None]:
-    """The number of each camera; new ones get one."""
-    codes: dict[str | None, int | None] = {None: None}
-    for name in sorted({camera for camera in cameras if camera is not None}):
-        db.execute("INSERT OR IGNORE INTO cameras (name) VALUES (?)", (name,))
-        (codes[name],) = db.execute("SELECT id FROM cameras WHERE name = ?", (name,)).fetchone()
-    return codes
-
-
 def by_block(slots: Int64) -> Iterator[tuple[int, slice]]:
     """Blocks of ascending slots, each with the part of `slots` that is in it."""
     blocks, starts = np.unique(slots // VECTORS_PER_BLOCK, return_index=True)

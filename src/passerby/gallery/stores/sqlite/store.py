@@ -34,6 +34,7 @@ from passerby.gallery.stores.sqlite.calibrations import (
     write_calibration,
 )
 from passerby.gallery.stores.sqlite.camera_means import note_forgotten, put_statistics, statistics_of
+from passerby.gallery.stores.sqlite.cameras import camera_codes
 from passerby.gallery.stores.sqlite.checksums import SALVAGE, check_records, keep_record_sums
 from passerby.gallery.stores.sqlite.connection import (
     BUSY_SECONDS,
@@ -52,7 +53,6 @@ from passerby.gallery.stores.sqlite.partial_files import partial_file, remove_pa
 from passerby.gallery.stores.sqlite.schema import APPLICATION_ID, VECTORS_PER_BLOCK
 from passerby.gallery.stores.sqlite.sightings import SqliteSightings
 from passerby.gallery.stores.sqlite.slots import (
-    camera_codes,
     erase_thumbnail,
     take_slots,
     write_thumbnails,
