@@ -108,6 +108,10 @@ def test_every_setting_has_a_flag() -> None:
         (["lin", *DATA, "--objective.center.weight"], "expected a value behind it"),
         (["lin", *DATA, "more"], "surplus argument: 'more'"),
         (["lin", *DATA, "--data.arguments", "frames"], "expected KEY=VALUE"),
+        (
+            ["lin", *DATA, "--data.arguments", "split=1"],
+            "split is no argument of a dataset's reader; give --data.split",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
