@@ -7,6 +7,7 @@ import inspect
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests.oracles.loss_formulas import VARIANTS, Variant
@@ -14,10 +15,11 @@ from torch import Tensor, nn
 
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.losses import LOSSES
+from passerby.losses.docs_page import BY_PATH
 
 LABELS = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4])
 SIGNATURES: dict[str, tuple[str, dict[str, Any]]] = {
-    "softmax": ("SoftmaxLoss", {"label_smoothing": 0.0, "bias": False}),
+    "softmax": ("SoftmaxLoss", {"label_smoothing": 0.0, "bias": False, "normalize": False}),
     "sphere_softmax": ("SphereSoftmaxLoss", {"scale": 14.0}),
     "verification": ("VerificationLoss", {"negatives_per_positive": 1}),
     "contrastive": ("ContrastiveLoss", {"margin": 1.0, "form": "overview", "normalize": True}),
@@ -38,6 +40,8 @@ SIGNATURES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 READS_EMBEDDING = {"softmax", "sphere_softmax", "ranked_list", "lin"}
 OF_IDENTITIES = {"softmax": "weight", "sphere_softmax": "weight", "center": "centers", "center_invariant": "centers"}
+ALWAYS_UNIT_VECTORS = {"sphere_softmax", "ranked_list", "lin", "support_neighbor"}
+OWN = [*LOSSES.values(), *BY_PATH]
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 each_name = pytest.mark.parametrize("name", LOSSES)
 
@@ -200,6 +204,21 @@ def test_wrong_input_is_refused(name: str, x: Tensor, labels: Tensor, says: str)
         Variant(name).build()(x, labels)
 
 
+@each_name
+@pytest.mark.parametrize(
+    ("x", "labels", "says"),
+    [
+        (np.zeros((3, 4), np.float32), LABELS[:3], r"its vectors as a torch tensor, found numpy\.ndarray; use torch"),
+        ([[0.0, 1.0], [1.0, 0.0]], LABELS[:2], "its vectors as a torch tensor, found list"),
+        (torch.zeros(3, 4), np.zeros(3, np.int64), r"its labels as a torch tensor, found numpy\.ndarray"),
+        (torch.zeros(3, 4), [0, 0, 1], "its labels as a torch tensor, found list"),
+    ],
+)
+def test_what_is_no_tensor_is_refused(name: str, x: Any, labels: Any, says: str) -> None:
+    with pytest.raises(EmbeddingError, match=says):
+        Variant(name).build()(x, labels)
+
+
 @pytest.mark.parametrize("name", [name for name in LOSSES if "dim" in inspect.signature(LOSSES[name]).parameters])
 def test_vectors_of_another_length_are_refused(name: str) -> None:
     with pytest.raises(EmbeddingError, match=r"made for vectors \[B, 4\], found \[2, 5\]; make it with dim=5"):
@@ -244,6 +263,84 @@ def _numbers(name: str) -> list[str]:
 def test_what_is_no_finite_number_is_refused(name: str, argument: str, value: object) -> None:
     with pytest.raises(ConfigError, match=rf"{argument} must be a .*number.*, found"):
         Variant(name, {argument: value}).build()
+
+
+def _arguments(*kinds: Any) -> list[Any]:
+    """Every argument of such a type, of every own loss."""
+    return [
+        pytest.param(loss, parameter.name, id=f"{loss.__name__}-{parameter.name}")
+        for loss in OWN
+        for parameter in inspect.signature(loss, eval_str=True).parameters.values()
+        if parameter.annotation in kinds
+    ]
+
+
+def _construct(loss: type[nn.Module], **arguments: Any) -> nn.Module:
+    owned = {"num_ids": 8, "dim": 4}
+    return loss(**{key: value for key, value in owned.items() if key in inspect.signature(loss).parameters} | arguments)
+
+
+def test_every_argument_is_of_a_type_that_is_checked_here() -> None:
+    checked = _arguments(bool, int, float, float | None, str)
+    assert len(checked) == sum(len(inspect.signature(loss).parameters) for loss in OWN)
+
+
+@pytest.mark.parametrize(("loss", "argument"), _arguments(bool))
+@pytest.mark.parametrize("value", ["false", "true", "no", 0, 1, None])
+def test_what_is_no_flag_is_refused(loss: type[nn.Module], argument: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"^{argument} must be true or false, found {value!r}$"):
+        _construct(loss, **{argument: value})
+
+
+@pytest.mark.parametrize(("loss", "argument"), _arguments(int))
+@pytest.mark.parametrize("value", [2.5, 2.0, "2", True, None, -1])
+def test_what_is_no_whole_number_is_refused(loss: type[nn.Module], argument: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=rf"^{argument} must be a whole number of at least [01], found {value!r}$"):
+        _construct(loss, **{argument: value})
+    _construct(loss, **{argument: np.int64(3)})
+
+
+@pytest.mark.parametrize(("loss", "argument"), [each for each in _arguments(int) if each.values[1] != "seed"])
+def test_a_size_of_zero_is_refused(loss: type[nn.Module], argument: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{argument} must be a whole number of at least 1, found 0$"):
+        _construct(loss, **{argument: 0})
+
+
+@pytest.mark.parametrize(("loss", "argument"), _arguments(str))
+def test_what_is_no_known_choice_is_refused(loss: type[nn.Module], argument: str) -> None:
+    with pytest.raises(ConfigError, match=f"^unknown {argument} 'none of them'.*known are "):
+        _construct(loss, **{argument: "none of them"})
+
+
+@pytest.mark.parametrize("loss", OWN)
+def test_every_loss_takes_unit_vectors(loss: type[nn.Module]) -> None:
+    normalizes = _construct(loss, normalize=True).double().eval()
+    torch.testing.assert_close(normalizes(points(), LABELS), normalizes(3 * points(), LABELS))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_of_unit_vectors_takes_no_others(name: str) -> None:
+    if name not in ALWAYS_UNIT_VECTORS:
+        _construct(LOSSES[name], normalize=False)
+        return
+    with pytest.raises(
+        ConfigError, match=r"^normalize must be true, found False: this loss is defined on unit vectors"
+    ):
+        _construct(LOSSES[name], normalize=False)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in OWN if "label_smoothing" in inspect.signature(loss).parameters])
+@pytest.mark.parametrize(("value", "says"), [(1.0, "below 1, found 1.0"), (-0.1, "of at least 0.0, found -0.1")])
+def test_smoothing_is_a_share_below_one(loss: type[nn.Module], value: float, says: str) -> None:
+    with pytest.raises(ConfigError, match=f"^label_smoothing must be .*{says}"):
+        _construct(loss, label_smoothing=value)
+
+
+@pytest.mark.parametrize("margin", [2.0, 2.5])
+def test_a_contrastive_margin_that_no_unit_vectors_reach_is_refused(margin: float) -> None:
+    with pytest.raises(ConfigError, match=rf"^margin must be below 2 with normalize=True .*, found {margin}$"):
+        LOSSES["contrastive"](margin=margin)
+    LOSSES["contrastive"](margin=margin, normalize=False)
 
 
 def test_centers_move_by_the_papers_rule() -> None:

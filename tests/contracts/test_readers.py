@@ -1,17 +1,21 @@
 """What every reader of the table promises, on a small faithful tree of its layout."""
 
+import re
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
 
+from passerby.config.protocol_name import ProtocolName
 from passerby.data.check.dataset_check import check_dataset
 from passerby.data.datasets import DATASETS, dataset_info, load_dataset, load_splits
 from passerby.data.layouts.write import LAYOUTS, write_layout
+from passerby.data.readers.options import complete_options
 from passerby.data.records import JUNK_PID, ReIDDataset
 from passerby.errors import DataError
+from passerby.evaluation.closed_set.protocols import PROTOCOLS
 from passerby.images.decode import read_image
 
 pytest.importorskip("scipy")
@@ -45,6 +49,26 @@ def test_every_dataset_has_facts_and_a_layout(name: str) -> None:
     for fact in (info.title, info.paper, info.get, info.terms, info.layout, info.protocol):
         assert fact.strip()
         assert fact.split()[0] in str(info).replace("\n", " ")
+
+
+WRONG: dict[object, tuple[object, ...]] = {
+    bool: ("no", "false", 0, None),
+    int: ("3", 2.5, True, None),
+    str: (3, True, ["a"]),
+    str | Path | None: (3, True, ["a"]),
+}
+
+
+def test_arguments_of_another_kind_are_refused(name: str) -> None:
+    annotations = get_type_hints(DATASETS[name].read)
+    for key in DATASETS[name].options():
+        for value in WRONG[annotations[key]]:
+            with pytest.raises(DataError, match=f"^{name}: {key} is {re.escape(repr(value))}; expected "):
+                complete_options(name, DATASETS[name].read, {key: value})
+
+
+def test_protocols_that_data_may_name_are_those_there_are() -> None:
+    assert set(get_args(ProtocolName)) == set(PROTOCOLS)
 
 
 def test_parts_are_whole_and_disjoint(name: str, trees: dict[str, Path]) -> None:

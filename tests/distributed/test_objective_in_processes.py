@@ -80,13 +80,15 @@ def weights() -> Tensor:
 def sharded_terms() -> dict[str, tuple[TermConfig, TermConfig]]:
     """Plain and sharded settings of the same loss."""
     arguments = {"softmax": {"label_smoothing": 0.1}, "sphere_softmax": {"scale": 9.0}}
-    return {
+    terms = {
         name: (
             TermConfig(loss=name, arguments=arguments[name]),
             TermConfig(loss=path, arguments={**arguments[name], "sample_rate": 1.0}),
         )
         for name, path in SHARDED.items()
     }
+    plain, sharded = (TermConfig(loss=loss, arguments={"normalize": True}) for loss in ("softmax", SHARDED["softmax"]))
+    return {**terms, "softmax of unit vectors": (plain, sharded)}
 
 
 def all_steps() -> dict[str, Any]:

@@ -332,7 +332,7 @@ class Variant:
 
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
-    "softmax": [{"label_smoothing": 0.1}, {"bias": True}],
+    "softmax": [{"label_smoothing": 0.1}, {"bias": True}, {"normalize": True}],
     "verification": [{"negatives_per_positive": 4}, {"normalize": True}],
     "contrastive": [{"form": "deepid"}, {"normalize": False, "margin": 3.0}],
     "triplet": [

@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from passerby.config import AugmentConfig, InputConfig
+from passerby.config import AugmentConfig, InputConfig, parse_config
 from passerby.data.augment import Augmenter, Draw, normalize, resize_batch
+from passerby.errors import ConfigError
 from passerby.images.decode import resize_image
 from passerby.images.resize import resize_into
 
@@ -199,3 +200,17 @@ def test_a_batch_of_another_size_is_resized_first() -> None:
     augmenter = Augmenter(SETTINGS["all"], INPUT)
     resized = resize_batch(as_tensor(small), 24, 14)
     assert torch.equal(augmenter(as_tensor(small), generator_seed=(1,)), augmenter(resized, generator_seed=(1,)))
+
+
+def test_an_aspect_of_one_erases_squares() -> None:
+    settings = AugmentConfig(flip=0.0, pad=0, erasing=1.0, erasing_area=(0.1, 0.2), erasing_aspect=1.0)
+    boxes = Augmenter(settings, INPUT).draw(50, (0,)).box
+    height, width = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
+    assert (height == width).all()
+    assert (height > 0).all()
+
+
+@pytest.mark.parametrize("area", [[0.4, 0.02], [-0.1, 0.4], [0.1, 1.5]])
+def test_the_erased_area_goes_from_small_to_large(area: list[float]) -> None:
+    with pytest.raises(ConfigError, match=r"^r: augment\.erasing_area: expected two shares between 0 and 1"):
+        parse_config({"augment": {"erasing_area": area}}, where="r")

@@ -137,6 +137,12 @@ def test_paths_leave_the_root_only_if_that_is_allowed(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"row 3: .* lies outside .*outside_root"):
             read_manifest(table, outside_root=False)
         load_dataset(str(table), outside_root=True)
+        for unclear in ("no", "false", 1):
+            with pytest.raises(DataError, match=rf"outside_root is {unclear!r}; expected true or false"):
+                load_dataset(str(table), outside_root=unclear)
+            if not picture.startswith("/"):
+                with pytest.raises(DataError, match=r"row 3: .* lies outside"):
+                    read_manifest(table, outside_root=unclear)  # type: ignore[arg-type]
         if picture.startswith("/"):
             assert any(f"by absolute paths outside {root}: 1" in note for note in read_manifest(table).notes)
         else:

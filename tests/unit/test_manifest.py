@@ -475,6 +475,15 @@ def test_nobody_seen_twice_is_noted_or_refused(table: Table) -> None:
         ({"test_shares": 0.5}, "did you mean 'test_share'"),
         ({"test_share": "half"}, "test_share is 'half'; expected float"),
         ({"test_share": 2.0}, "between 0 and 1"),
+        ({"test_share": True}, "test_share is True; expected float"),
+        ({"protocol": "xyz"}, "unknown protocol 'xyz': known are all_shots, cuhk03, market1501, "),
+        ({"protocol": "market1510"}, "did you mean 'market1501'"),
+        ({"protocol": 3}, "protocol is 3; expected market1501 or cuhk03 or"),
+        ({"split": "x"}, "split is 'x'; expected int, as in split = 0"),
+        ({"split": 1.5}, r"split is 1\.5; expected int"),
+        ({"verify": "no"}, "verify is 'no'; expected true or false, as in verify = True"),
+        ({"frames": "8"}, "frames is '8'; expected int"),
+        ({"frames": -1}, r"frames is -1; expected 0 \(all\) or more"),
     ],
 )
 def test_wrong_arguments(argument: dict[str, Any], message: str, table: Table, tmp_path: Path) -> None:
@@ -484,3 +493,20 @@ def test_wrong_arguments(argument: dict[str, Any], message: str, table: Table, t
     write_image(tmp_path / "people" / "1" / "x.png")
     with pytest.raises(DataError, match=message):
         load_dataset(tmp_path / "people", **argument)
+
+
+@pytest.mark.parametrize("camera", [3, [1], True])
+def test_a_camera_that_is_no_text(camera: object, tmp_path: Path) -> None:
+    write_image(tmp_path / "people" / "1" / "x.png")
+    with pytest.raises(DataError, match=r"people: camera is .*; expected str$"):
+        load_dataset(tmp_path / "people", camera=camera)
+    with pytest.raises(DataError, match="camera is"):
+        check_dataset(tmp_path / "people", progress=False, camera=camera)
+
+
+def test_arguments_that_data_do_not_take_are_no_fault_of_the_data(table: Table, tmp_path: Path) -> None:
+    write_image(tmp_path / "people" / "1" / "x.png")
+    for place in (table("path,pid", "a.png,1", "b.png,2"), tmp_path / "people"):
+        for argument in ({"protocol": "xyz"}, {"split": "x"}, {"verify": "no"}, {"test_shares": 1}):
+            with pytest.raises(DataError, match=f"{place.name}: "):
+                check_dataset(place, progress=False, **argument)

@@ -43,6 +43,7 @@ def compare(
     """
     from passerby.config import load_recipe, with_overrides
     from passerby.config.toml import read_toml
+    from passerby.config.unread_settings import refuse_unread
     from passerby.data.dataset_of_config import check_place
 
     settings = {} if common is None else read_toml(common)
@@ -50,9 +51,10 @@ def compare(
         settings["data"] = {**settings.get("data", {}), **chosen}
     varied = _varied(vary)
     for recipe in recipes:
-        check_place(
-            with_overrides(load_recipe(recipe), settings, where=f"recipe {recipe} with the common settings").data
-        )
+        where = f"recipe {recipe} with the common settings"
+        config = with_overrides(load_recipe(recipe), settings, where=where)
+        refuse_unread(config, varied, where=where)
+        check_place(config.data)
     from passerby.experiments.compare.compare import compare as run_compare
 
     show(

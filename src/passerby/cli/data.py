@@ -15,6 +15,13 @@ from passerby.cli.vector_flags import VectorFile, VectorFlags
 from passerby.errors import DataError, UsageError
 
 Dataset: TypeAlias = Annotated[str, Parameter(help="A name of `passerby data list`.")]
+_FLAGS_OF_CHECK = {
+    "name": "it first",
+    "root": "--root",
+    "images": "--images or --no-images",
+    "bits": "--bits",
+    "progress": "nothing: there is no such flag",
+}
 Number: TypeAlias = Annotated[int, Parameter(metavar="N")]
 
 
@@ -61,7 +68,8 @@ def check_dataset(
         raise UsageError(f"--bits: expected 9 to 16, found {bits}")
     from passerby.data.check.dataset_check import check_dataset as run_check
 
-    report = run_check(name, root, images=images, bits=bits, **reader_arguments(arguments))
+    given = reader_arguments(arguments, flag="--arguments", elsewhere=_FLAGS_OF_CHECK)
+    report = run_check(name, root, images=images, bits=bits, **given)
     show(report, as_json=json)
     return 0 if report.ok else FAILED
 

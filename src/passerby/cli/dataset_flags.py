@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -130,11 +130,21 @@ def _check_encoder(folder: Path) -> None:
         ) from None
 
 
-def reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:
+_FLAGS_OF_ALL = {"name": "--data.name", "root": "--data.root", "split": "--data.split"}
+
+
+def reader_arguments(
+    pairs: Sequence[str], *, flag: str = "--data.arguments", elsewhere: Mapping[str, str] = _FLAGS_OF_ALL
+) -> dict[str, Any]:
     """KEY=VALUE pairs as a dict; values are read as TOML where they can be, else as text.
 
+    Args:
+        pairs: what stands behind the flag.
+        flag: its name, for error messages.
+        elsewhere: keys that the command takes in another way, and in which.
+
     Raises:
-        UsageError: a pair without "=".
+        UsageError: a pair without "=", or a key that is given elsewhere.
     """
     from passerby.config.toml import read_value
 
@@ -142,6 +152,8 @@ def reader_arguments(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator:
-            raise UsageError(f"--data.arguments: expected KEY=VALUE, found {pair!r}")
+            raise UsageError(f"{flag}: expected KEY=VALUE, found {pair!r}")
+        if key in elsewhere:
+            raise UsageError(f"{flag}: {key} is no argument of a dataset's reader; give {elsewhere[key]}")
         parsed[key] = read_value(value)
     return parsed

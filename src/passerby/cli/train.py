@@ -14,6 +14,7 @@ from passerby.cli.setting_flags import flag_names, flags_of, given, read_terms
 from passerby.cli.shared_parameters import Json
 from passerby.config import Config, load_recipe, with_overrides
 from passerby.config.import_paths import refuse_import_paths
+from passerby.config.overrides import dotted_names
 from passerby.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,8 +68,10 @@ def train(
         )
     folder = out or default_folder(config)
     if not (folder / "config.toml").exists():  # an interrupted run has its weights, and knows where its data are
+        from passerby.config.unread_settings import refuse_unread
         from passerby.training.fitting import check_files
 
+        refuse_unread(config, dotted_names(changes), where=f"recipe {recipe}")
         check_files(config, resumes=False)
         check_place(config.data)
     from passerby.training.trainer import train as run_train

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from passerby.config.settings_group import NonNegative, Settings, Share
 
@@ -25,3 +25,10 @@ class AugmentConfig(Settings):
     """Smallest and largest share of the image that is erased."""
     erasing_aspect: float = Field(0.3, gt=0.0, le=1.0)
     """Smallest height-to-width ratio of the erased box; the largest is its inverse."""
+
+    @field_validator("erasing_area")
+    @classmethod
+    def _from_small_to_large(cls, area: tuple[float, float]) -> tuple[float, float]:
+        if not 0.0 <= area[0] <= area[1] <= 1.0:
+            raise ValueError("expected two shares between 0 and 1, the smaller one first")
+        return area

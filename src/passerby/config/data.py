@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from passerby.config.settings_group import NonNegative, PeopleCount, Settings
 
@@ -25,6 +25,14 @@ class DataConfig(Settings):
     held_out_identities: PeopleCount = 0
     """Training identities set aside to choose the best checkpoint; 0 keeps the last one; auto: 40, or a fifth of them
     where they are fewer than 200."""
+
+    @field_validator("arguments")
+    @classmethod
+    def _are_the_readers_own(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        for key in ("name", "root", "split"):
+            if key in arguments:
+                raise ValueError(f"{key} is no argument of a dataset's reader; give data.{key}")
+        return arguments
 
     @property
     def named(self) -> bool:

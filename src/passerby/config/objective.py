@@ -15,7 +15,7 @@ class TermConfig(Settings):
 
     loss: str | None = None
     """A name of the LOSSES table or an import path "module:Class"; default: the term's own name."""
-    weight: float = 1.0
+    weight: float = Field(1.0, ge=0.0, allow_inf_nan=False)
     """Factor of the term in the total."""
     reads: Literal["feature", "embedding"] | None = None
     """The vector before or after the neck; default: what the loss's paper does."""
@@ -29,5 +29,5 @@ class DistillationConfig(Settings):
     vectors: Path | None = None
     """Parquet file with its vectors of the training images, from `passerby embed TEACHER --parts train`, or the folder
     that it makes with `--views N`, of N views of each image, which are then what the training shows; none: off."""
-    weight: float = Field(4.0, gt=0.0)
+    weight: float = Field(4.0, gt=0.0, allow_inf_nan=False)
     """Factor of the term in the total; the default was chosen on held-out identities of Market-1501."""

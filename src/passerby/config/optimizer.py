@@ -14,9 +14,9 @@ class OptimizerConfig(Settings):
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
     """Optimiser."""
-    lr: float = Field(3.5e-4, gt=0.0)
+    lr: float = Field(3.5e-4, gt=0.0, allow_inf_nan=False)
     """Base learning rate, after warm-up."""
-    weight_decay: float = Field(5e-4, ge=0.0)
+    weight_decay: float = Field(5e-4, ge=0.0, allow_inf_nan=False)
     """L2 penalty (adam, sgd) or decoupled decay (adamw)."""
     decay_norm_and_bias: bool = False
     """Apply weight_decay to biases and normalisation layers too, as the strong baseline does (Luo et al. 2019)."""
@@ -24,9 +24,9 @@ class OptimizerConfig(Settings):
     """sgd's momentum, Adam's first beta."""
     beta2: float = Field(0.999, ge=0.0, lt=1.0)
     """Adam's second beta."""
-    head_lr_factor: float = Field(1.0, gt=0.0)
+    head_lr_factor: float = Field(1.0, gt=0.0, allow_inf_nan=False)
     """Learning-rate factor of everything that does not come from the pretrained backbone."""
-    bias_lr_factor: float = Field(1.0, gt=0.0)
+    bias_lr_factor: float = Field(1.0, gt=0.0, allow_inf_nan=False)
     """Learning-rate factor of biases, those of normalisation layers included (a setting of the strong baseline)."""
     fused: bool = True
     """Update all weights in one kernel, where torch has one for the device."""

@@ -69,6 +69,14 @@ def nested(changes: Mapping[str, Any]) -> dict[str, Any]:
     return tables
 
 
+def dotted_names(changes: Mapping[str, Any]) -> list[str]:
+    """Names of the settings that changes hold, tables in tables or dotted already."""
+    names: list[str] = []
+    for name, value in changes.items():
+        names += [f"{name}.{inner}" for inner in dotted_names(value)] if isinstance(value, Mapping) else [name]
+    return names
+
+
 def _laid_over(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(first)
     for key, value in second.items():

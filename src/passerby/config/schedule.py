@@ -16,7 +16,7 @@ class ScheduleConfig(Settings):
     epochs: EpochCount = 120
     """Passes over the training set (see sampler.epoch); auto: as many as suit the fine-tuning of pretrained weights
     on so many images."""
-    warmup_epochs: float = Field(10.0, ge=0.0)
+    warmup_epochs: float = Field(10.0, ge=0.0, allow_inf_nan=False)
     """Length of the linear warm-up."""
     warmup_start: float = Field(0.01, ge=0.0, le=1.0)
     """Factor of the base rate at the first step of the warm-up."""

@@ -121,7 +121,7 @@ class Augmenter:
         a, (height, width) = self.augment, (self.input.height, self.input.width)
         erased = rng.random(n) < a.erasing
         area = rng.uniform(*a.erasing_area, (n, _ERASING_ATTEMPTS)) * height * width
-        limit = -math.log(a.erasing_aspect)
+        limit = abs(math.log(a.erasing_aspect))
         aspect = np.exp(rng.uniform(-limit, limit, (n, _ERASING_ATTEMPTS)))
         h, w = np.rint(np.sqrt(area * aspect)).astype(np.int64), np.rint(np.sqrt(area / aspect)).astype(np.int64)
         fits = (h < height) & (w < width) & erased[:, None]

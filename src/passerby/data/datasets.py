@@ -23,7 +23,7 @@ from passerby.data.info import (
 )
 from passerby.data.manifest import read_folder, read_manifest
 from passerby.data.readers.market import is_market_style, read_market_style
-from passerby.data.readers.options import complete_options
+from passerby.data.readers.options import check_kinds, complete_options
 from passerby.data.readers.table import READERS
 from passerby.data.records import ReIDDataset
 from passerby.data.tracklets import thin_tracklets
@@ -74,6 +74,9 @@ def load_dataset(
         DataError: an unknown name, argument or split; a folder, file name or manifest row that is not as it should
             be; counts that differ from the published ones.
     """
+    check_kinds(os.fspath(name), load_dataset, {"split": split, "verify": verify, "frames": frames})
+    if frames < 0:
+        raise DataError(f"{os.fspath(name)}: frames is {frames}; expected 0 (all) or more")
     dataset = _load(os.fspath(name), root, split, verify, arguments)
     return thin_tracklets(dataset, frames) if frames else dataset
 

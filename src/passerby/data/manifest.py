@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from passerby.config.protocol_name import ProtocolName
 from passerby.data.csv_tables import table_reader
 from passerby.data.ignored_files import left_out
 from passerby.data.readers.tree import entries, image_names, subfolders
@@ -73,7 +74,7 @@ def read_manifest(
     *,
     split: int = 0,
     test_share: float | None = None,
-    protocol: str | None = None,
+    protocol: ProtocolName | None = None,
     name: str | None = None,
     verify: bool = True,
     outside_root: bool | None = None,
@@ -106,7 +107,7 @@ def read_manifest(
     if not rows:
         raise DataError(f"{file}: the manifest has no rows")
     _check_twice(rows)
-    outside = 0 if outside_root else _check_inside(rows, base, absolute=outside_root is None)
+    outside = 0 if outside_root is True else _check_inside(rows, base, absolute=outside_root is None)
     notes = [OUTSIDE.format(n=outside, root=base.resolve())] if outside else []
     if verify:
         _check_files(rows)
@@ -120,7 +121,7 @@ def read_folder(
     split: int = 0,
     test_share: float | None = None,
     camera: str | None = None,
-    protocol: str | None = None,
+    protocol: ProtocolName | None = None,
     name: str | None = None,
 ) -> ReIDDataset:
     """Read one's own dataset from folders: `ROOT/PERSON/*.jpg`, or `ROOT/{train,query,gallery,test}/PERSON/*.jpg`.

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from passerby.losses.distances import blocks, hardest, pair_distances
-from passerby.losses.inputs import check_at_least, check_choice, check_dim, check_ids, guarded, number
+from passerby.losses.inputs import (
+    check_at_least,
+    check_choice,
+    check_dim,
+    check_ids,
+    flag,
+    guarded,
+    number,
+    whole_number,
+)
 
 
 class CenterLoss(nn.Module):
@@ -39,11 +48,11 @@ class CenterLoss(nn.Module):
         self, num_ids: int, dim: int, alpha: float = 0.5, form: str = "half_mean", normalize: bool = False
     ) -> None:
         super().__init__()
-        self.normalize = normalize
+        self.normalize = flag("normalize", normalize)
         check_at_least("alpha", alpha, 0.0)
         self.alpha = alpha
         self.form = check_choice("form", form, ("half_mean", "half_sum", "mean"))
-        self.register_buffer("centers", torch.randn(num_ids, dim))
+        self.register_buffer("centers", torch.randn(whole_number("num_ids", num_ids, 1), whole_number("dim", dim, 1)))
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -94,10 +103,10 @@ class CenterInvariantLoss(nn.Module):
         self, num_ids: int, dim: int, center_weight: float = 1.0, weight: float = 1.0, normalize: bool = False
     ) -> None:
         super().__init__()
-        self.normalize = normalize
+        self.normalize = flag("normalize", normalize)
         self.center_weight = number("center_weight", center_weight)
         self.invariance_weight = number("weight", weight)
-        self.centers = nn.Parameter(torch.randn(num_ids, dim))
+        self.centers = nn.Parameter(torch.randn(whole_number("num_ids", num_ids, 1), whole_number("dim", dim, 1)))
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -146,13 +155,12 @@ class RangeLoss(nn.Module):
         normalize: bool = False,
     ) -> None:
         super().__init__()
-        self.normalize = normalize
-        check_at_least("k", k, 1)
-        self.k = k
+        self.normalize = flag("normalize", normalize)
+        self.k = whole_number("k", k, 1)
         self.margin = number("margin", margin)
         self.alpha = number("alpha", alpha)
         self.beta = number("beta", beta)
-        self.squared = squared
+        self.squared = flag("squared", squared)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:

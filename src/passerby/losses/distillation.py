@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from passerby.errors import EmbeddingError
+from passerby.losses.inputs import check_tensors, whole_number
 
 
 class DistillationLoss(nn.Module):
@@ -22,14 +23,16 @@ class DistillationLoss(nn.Module):
 
     def __init__(self, dim: int, teacher_dim: int) -> None:
         super().__init__()
+        dim, teacher_dim = whole_number("dim", dim, 1), whole_number("teacher_dim", teacher_dim, 1)
         self.projection = nn.Linear(dim, teacher_dim, bias=False)
 
     def forward(self, x: Tensor, teacher: Tensor) -> Tensor:
         """Loss of vectors [B, D] against the teacher's [B, D'] of the same images; 0 for an empty batch.
 
         Raises:
-            EmbeddingError: other shapes.
+            EmbeddingError: no tensors, or other shapes.
         """
+        check_tensors(vectors=x, teacher=teacher)
         dim, teacher_dim = self.projection.in_features, self.projection.out_features
         expected = (len(x), teacher_dim)
         if x.ndim != 2 or x.shape[1] != dim or tuple(teacher.shape) != expected:

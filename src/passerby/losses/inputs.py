@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -41,8 +42,9 @@ def check_batch(x: Tensor, labels: Tensor) -> None:
     """Refuse anything but float [B, D] vectors with integer [B] labels.
 
     Raises:
-        EmbeddingError: another shape or type, or two devices.
+        EmbeddingError: no tensors, another shape or type, or two devices.
     """
+    check_tensors(vectors=x, labels=labels)
     if x.ndim != 2 or not x.is_floating_point():
         raise EmbeddingError(f"a loss needs floating-point vectors [B, D], found {x.dtype} {list(x.shape)}")
     if labels.ndim != 1 or labels.shape[0] != x.shape[0]:
@@ -51,6 +53,18 @@ def check_batch(x: Tensor, labels: Tensor) -> None:
         raise EmbeddingError(f"labels are integers, found {labels.dtype}; convert them with labels.long()")
     if labels.device != x.device:
         raise EmbeddingError(f"vectors are on {x.device} and labels on {labels.device}; move one of them")
+
+
+def check_tensors(**given: object) -> None:
+    """Refuse what is no torch tensor, by its name.
+
+    Raises:
+        EmbeddingError: such a value.
+    """
+    for name, value in given.items():
+        if not isinstance(value, Tensor):
+            kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+            raise EmbeddingError(f"a loss needs its {name} as a torch tensor, found {kind}; use torch.as_tensor")
 
 
 def check_ids(labels: Tensor, num_ids: int) -> None:
@@ -105,6 +119,53 @@ def check_at_least(name: str, value: float, low: float, *, exclusive: bool = Fal
         raise ConfigError(
             f"{name} must be a finite number {'above' if exclusive else 'of at least'} {low}, found {value!r}"
         )
+
+
+def check_below(name: str, value: float, high: float, why: str = "") -> None:
+    """Refuse a number of `high` and above; `why` says in which case that holds.
+
+    Raises:
+        ConfigError: such a number.
+    """
+    if value >= high:
+        raise ConfigError(f"{name} must be below {high}{why}, found {value!r}")
+
+
+def flag(name: str, value: bool) -> bool:
+    """Return `value` if it is True or False.
+
+    Raises:
+        ConfigError: it is anything else, text such as "false" for one, which would count as true.
+    """
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be true or false, found {value!r}")
+    return value
+
+
+def always_normalizes(normalize: bool) -> bool:
+    """Return the `normalize` of a loss that is defined on unit vectors.
+
+    Raises:
+        ConfigError: it is not True.
+    """
+    if not flag("normalize", normalize):
+        raise ConfigError("normalize must be true, found False: this loss is defined on unit vectors")
+    return normalize
+
+
+def whole_number(name: str, value: int, low: int) -> int:
+    """Return `value` if it is a whole number of at least `low`.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    try:
+        whole = low - 1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        whole = low - 1
+    if whole < low:
+        raise ConfigError(f"{name} must be a whole number of at least {low}, found {value!r}")
+    return whole
 
 
 def number(name: str, value: float) -> float:

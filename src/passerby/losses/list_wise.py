@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from passerby.losses.distances import over_anchors, weighted_mean
-from passerby.losses.inputs import check_at_least, check_choice, guarded, number
+from passerby.losses.inputs import always_normalizes, check_at_least, check_choice, flag, guarded, number
 
 
 class RankedListLoss(nn.Module):
@@ -34,6 +33,7 @@ class RankedListLoss(nn.Module):
         balance: weight of L_N.
         combine: "sum" or "convex".
         detach_weights: no gradient through w.
+        normalize: measure unit vectors; always true.
     """
 
     reads = "embedding"
@@ -47,20 +47,22 @@ class RankedListLoss(nn.Module):
         balance: float = 1.0,
         combine: str = "sum",
         detach_weights: bool = False,
+        normalize: bool = True,
     ) -> None:
         super().__init__()
+        self.normalize = always_normalizes(normalize)
         check_at_least("temperature", temperature, 0.0)
         self.alpha = number("alpha", alpha)
         self.margin = number("margin", margin)
         self.temperature = temperature
         self.balance = number("balance", balance)
         self.combine = check_choice("combine", combine, ("sum", "convex"))
-        self.detach_weights = detach_weights
+        self.detach_weights = flag("detach_weights", detach_weights)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
-        return over_anchors(functional.normalize(x), labels, self._block)
+        return over_anchors(x, labels, self._block)
 
     def _block(self, d: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
         too_far = (d - (self.alpha - self.margin)).relu() * positives
@@ -96,26 +98,33 @@ class LinLoss(nn.Module):
         temperature: T, how much the nearest negatives dominate.
         form: "paper" or "code".
         detach_weights: no gradient through W.
+        normalize: measure unit vectors; always true.
     """
 
     reads = "embedding"
     needs_pairs = True
 
     def __init__(
-        self, radius: float = 0.7, temperature: float = 1.0, form: str = "paper", detach_weights: bool = False
+        self,
+        radius: float = 0.7,
+        temperature: float = 1.0,
+        form: str = "paper",
+        detach_weights: bool = False,
+        normalize: bool = True,
     ) -> None:
         super().__init__()
+        self.normalize = always_normalizes(normalize)
         check_at_least("radius", radius, 0.0)
         check_at_least("temperature", temperature, 0.0)
         self.radius = radius
         self.temperature = temperature
         self.form = check_choice("form", form, ("paper", "code"))
-        self.detach_weights = detach_weights
+        self.detach_weights = flag("detach_weights", detach_weights)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
-        return over_anchors(functional.normalize(x), labels, self._block)
+        return over_anchors(x, labels, self._block)
 
     def _block(self, d: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
         number = positives.sum(dim=1)

@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from passerby.losses.distances import differences, masks, over_anchors, row_blocks, short_names
-from passerby.losses.inputs import check_at_least, check_choice, check_dim, guarded
+from passerby.losses.inputs import check_at_least, check_below, check_choice, check_dim, flag, guarded, whole_number
 
 
 class VerificationLoss(nn.Module):
@@ -39,10 +39,10 @@ class VerificationLoss(nn.Module):
 
     def __init__(self, dim: int, negatives_per_positive: float = 1, normalize: bool = False) -> None:
         super().__init__()
-        self.normalize = normalize
+        self.normalize = flag("normalize", normalize)
         check_at_least("negatives_per_positive", negatives_per_positive, 0.0, exclusive=True)
         self.negatives_per_positive = negatives_per_positive
-        layer = nn.Linear(dim, 2)
+        layer = nn.Linear(whole_number("dim", dim, 1), 2)
         self.weight = layer.weight
         self.bias = layer.bias
 
@@ -128,7 +128,9 @@ class ContrastiveLoss(nn.Module):
         check_at_least("margin", margin, 0.0)
         self.margin = margin
         self.form = check_choice("form", form, ("overview", "deepid"))
-        self.normalize = normalize
+        self.normalize = flag("normalize", normalize)
+        if normalize:
+            check_below("margin", margin, 2, " with normalize=True (unit vectors are at most 2 apart)")
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from passerby.losses.distances import hinge, over_anchors, weighted_mean
-from passerby.losses.inputs import check_at_least, check_choice, guarded, number_or_none
+from passerby.losses.inputs import check_at_least, check_choice, flag, guarded, number_or_none
 
 
 class HAP2SLoss(nn.Module):
@@ -47,14 +47,14 @@ class HAP2SLoss(nn.Module):
         normalize: bool = False,
     ) -> None:
         super().__init__()
-        self.normalize = normalize
+        self.normalize = flag("normalize", normalize)
         check_at_least("sigma", sigma, 0.0, exclusive=True)
         check_at_least("alpha", alpha, 0.0)
         self.weighting = check_choice("weighting", weighting, ("exponential", "polynomial"))
         self.sigma = sigma
         self.alpha = alpha
         self.margin = number_or_none("margin", margin)
-        self.detach_weights = detach_weights
+        self.detach_weights = flag("detach_weights", detach_weights)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from passerby.losses.distances import (
     sum_of_all_hinges,
     sum_of_hinges,
 )
-from passerby.losses.inputs import check_choice, guarded, nothing, number
+from passerby.losses.inputs import check_choice, flag, guarded, nothing, number
 
 
 class QuadrupletLoss(nn.Module):
@@ -58,11 +58,11 @@ class QuadrupletLoss(nn.Module):
         normalize: bool = False,
     ) -> None:
         super().__init__()
-        self.normalize = normalize
+        self.normalize = flag("normalize", normalize)
         self.alpha = number("alpha", alpha)
         self.beta = number("beta", beta)
         self.mining = check_choice("mining", mining, ("hard", "all"))
-        self.squared = squared
+        self.squared = flag("squared", squared)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:

@@ -22,7 +22,16 @@ from torch.nn import functional
 
 from passerby.distributed import rank, reduce_max, reduce_sum, sum_gradient, world_size
 from passerby.errors import ConfigError, WeightsError
-from passerby.losses.inputs import check_at_least, check_dim, check_ids, guarded
+from passerby.losses.inputs import (
+    always_normalizes,
+    check_at_least,
+    check_below,
+    check_dim,
+    check_ids,
+    flag,
+    guarded,
+    whole_number,
+)
 
 _BLOCK = 1024  # rows whose initial values are drawn with one seed
 
@@ -43,12 +52,13 @@ class _ShardedClassWeights(nn.Module):
 
     def __init__(self, num_ids: int, dim: int, *, deviation: float, sample_rate: float, seed: int) -> None:
         super().__init__()
+        num_ids, dim = whole_number("num_ids", num_ids, 1), whole_number("dim", dim, 1)
         check_at_least("sample_rate", sample_rate, 0.0, exclusive=True)
         if sample_rate > 1:
             raise ConfigError(f"sample_rate must be at most 1, found {sample_rate}")
         self.num_ids = num_ids
         self.sample_rate = sample_rate
-        self.seed = seed
+        self.seed = whole_number("seed", seed, 0)
         self.first_row, rows = _share(num_ids)
         self.weight = nn.Parameter(_draw(self.first_row, rows, dim) * deviation)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
@@ -113,16 +123,25 @@ class ShardedSoftmaxLoss(_ShardedClassWeights):
         sample_rate: share of the rows that takes part in a step, above 0 and at most 1; the identities of the batch
             always do.
         seed: of the draws; what is drawn depends on the seed, the step and the process.
+        normalize: take unit vectors; the class weights stay as they are.
     """
 
     reads = "embedding"
 
     def __init__(
-        self, num_ids: int, dim: int, label_smoothing: float = 0.0, sample_rate: float = 1.0, seed: int = 0
+        self,
+        num_ids: int,
+        dim: int,
+        label_smoothing: float = 0.0,
+        sample_rate: float = 1.0,
+        seed: int = 0,
+        normalize: bool = False,
     ) -> None:
         check_at_least("label_smoothing", label_smoothing, 0.0)
+        check_below("label_smoothing", label_smoothing, 1)
         super().__init__(num_ids, dim, deviation=0.001, sample_rate=sample_rate, seed=seed)
         self.label_smoothing = label_smoothing
+        self.normalize = flag("normalize", normalize)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -151,14 +170,25 @@ class ShardedSphereSoftmaxLoss(_ShardedClassWeights):
         scale: s, above 0.
         sample_rate: share of the rows that takes part in a step, above 0 and at most 1.
         seed: of the draws.
+        normalize: take unit vectors; always true.
     """
 
     reads = "embedding"
 
-    def __init__(self, num_ids: int, dim: int, scale: float = 14.0, sample_rate: float = 1.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        num_ids: int,
+        dim: int,
+        scale: float = 14.0,
+        sample_rate: float = 1.0,
+        seed: int = 0,
+        normalize: bool = True,
+    ) -> None:
+        num_ids, dim = whole_number("num_ids", num_ids, 1), whole_number("dim", dim, 1)
         check_at_least("scale", scale, 0.0, exclusive=True)
         super().__init__(num_ids, dim, deviation=(2 / (num_ids + dim)) ** 0.5, sample_rate=sample_rate, seed=seed)
         self.scale = scale
+        self.normalize = always_normalizes(normalize)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -166,7 +196,7 @@ class ShardedSphereSoftmaxLoss(_ShardedClassWeights):
         check_dim(x, self.weight.shape[1])
         weight, columns = self.take_part(labels)
         directions = functional.normalize(weight.to(x.dtype))
-        logits = functional.linear(sum_gradient(self.scale * functional.normalize(x)), directions)
+        logits = functional.linear(sum_gradient(self.scale * x), directions)
         return _cross_entropy(logits, columns, 0.0)
 
 

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from passerby.losses.inputs import check_at_least, check_dim, check_ids, guarded
+from passerby.losses.inputs import (
+    always_normalizes,
+    check_at_least,
+    check_below,
+    check_dim,
+    check_ids,
+    flag,
+    guarded,
+    whole_number,
+)
 
 
 class SoftmaxLoss(nn.Module):
@@ -26,18 +35,23 @@ class SoftmaxLoss(nn.Module):
         dim: D.
         label_smoothing: e, in [0, 1).
         bias: add b_c.
+        normalize: take unit vectors; the class weights stay as they are.
     """
 
     reads = "embedding"
 
-    def __init__(self, num_ids: int, dim: int, label_smoothing: float = 0.0, bias: bool = False) -> None:
+    def __init__(
+        self, num_ids: int, dim: int, label_smoothing: float = 0.0, bias: bool = False, normalize: bool = False
+    ) -> None:
         super().__init__()
+        num_ids, dim = whole_number("num_ids", num_ids, 1), whole_number("dim", dim, 1)
         check_at_least("label_smoothing", label_smoothing, 0.0)
-        check_at_least("1 - label_smoothing", 1 - label_smoothing, 0.0, exclusive=True)
+        check_below("label_smoothing", label_smoothing, 1)
         self.label_smoothing = label_smoothing
+        self.normalize = flag("normalize", normalize)
         # standard deviation 0.001: logits start near 0, as in the strong baseline's classifier
         self.weight = nn.Parameter(torch.randn(num_ids, dim) * 0.001)
-        self.bias = nn.Parameter(torch.zeros(num_ids)) if bias else None
+        self.bias = nn.Parameter(torch.zeros(num_ids)) if flag("bias", bias) else None
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -66,12 +80,15 @@ class SphereSoftmaxLoss(nn.Module):
         num_ids: training identities, C.
         dim: D.
         scale: s, above 0.
+        normalize: take unit vectors; always true.
     """
 
     reads = "embedding"
 
-    def __init__(self, num_ids: int, dim: int, scale: float = 14.0) -> None:
+    def __init__(self, num_ids: int, dim: int, scale: float = 14.0, normalize: bool = True) -> None:
         super().__init__()
+        num_ids, dim = whole_number("num_ids", num_ids, 1), whole_number("dim", dim, 1)
+        self.normalize = always_normalizes(normalize)
         check_at_least("scale", scale, 0.0, exclusive=True)
         self.scale = scale
         self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(num_ids, dim)))
@@ -82,5 +99,5 @@ class SphereSoftmaxLoss(nn.Module):
         check_ids(labels, self.weight.shape[0])
         check_dim(x, self.weight.shape[1])
         directions = functional.normalize(self.weight.to(x.dtype))
-        logits = functional.linear(self.scale * functional.normalize(x), directions)  # [B, D] is less to scale
+        logits = functional.linear(self.scale * x, directions)  # [B, D] is less to scale
         return functional.cross_entropy(logits, labels)

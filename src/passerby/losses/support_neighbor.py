@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from passerby.losses.distances import (
     blocks,
@@ -14,7 +13,7 @@ from passerby.losses.distances import (
     over_anchors,
     pair_distances,
 )
-from passerby.losses.inputs import check_at_least, check_choice, guarded, number
+from passerby.losses.inputs import always_normalizes, check_at_least, check_choice, guarded, number, whole_number
 
 
 class SupportNeighborLoss(nn.Module):
@@ -42,16 +41,24 @@ class SupportNeighborLoss(nn.Module):
         sigma: sharpness of the separation.
         weight: of the squeeze term.
         squeeze: "gap_all", "gap", "pair" or "nearest".
+        normalize: measure unit vectors; always true.
     """
 
     reads = "feature"
     needs_pairs = True
 
-    def __init__(self, neighbors: int = 10, sigma: float = 50.0, weight: float = 0.1, squeeze: str = "gap_all") -> None:
+    def __init__(
+        self,
+        neighbors: int = 10,
+        sigma: float = 50.0,
+        weight: float = 0.1,
+        squeeze: str = "gap_all",
+        normalize: bool = True,
+    ) -> None:
         super().__init__()
-        check_at_least("neighbors", neighbors, 1)
+        self.normalize = always_normalizes(normalize)
+        self.neighbors = whole_number("neighbors", neighbors, 1)
         check_at_least("sigma", sigma, 0.0)
-        self.neighbors = neighbors
         self.sigma = sigma
         self.squeeze_weight = number("weight", weight)
         self.squeeze = check_choice("squeeze", squeeze, ("gap", "gap_all", "pair", "nearest"))
@@ -59,7 +66,6 @@ class SupportNeighborLoss(nn.Module):
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
-        x = functional.normalize(x)
         loss = over_anchors(x, labels, self._block)
         if self.squeeze == "pair":
             near, far, valid = _nearest_and_farthest_positive(x, labels)

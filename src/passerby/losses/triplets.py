@@ -16,7 +16,7 @@ from passerby.losses.distances import (
     positive_distances,
     sum_of_hinges,
 )
-from passerby.losses.inputs import check_choice, guarded, number, number_or_none
+from passerby.losses.inputs import check_choice, flag, guarded, number, number_or_none
 
 
 class TripletLoss(nn.Module):
@@ -58,8 +58,8 @@ class TripletLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.margin = number("margin", margin)
-        self.squared = squared
-        self.normalize = normalize
+        self.squared = flag("squared", squared)
+        self.normalize = flag("normalize", normalize)
         self.reduction = check_choice("reduction", reduction, ("mean", "sum"))
         self.mining = check_choice("mining", mining, ("all", "semi_hard"))
 
@@ -100,7 +100,7 @@ class ImprovedTripletLoss(nn.Module):
     def __init__(self, margin: float = 0.3, normalize: bool = False) -> None:
         super().__init__()
         self.margin = number("margin", margin)
-        self.normalize = normalize
+        self.normalize = flag("normalize", normalize)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -144,11 +144,11 @@ class ThresholdedTripletLoss(nn.Module):
         normalize: bool = False,
     ) -> None:
         super().__init__()
-        self.normalize = normalize
+        self.normalize = flag("normalize", normalize)
         self.tau1 = number("tau1", tau1)
         self.tau2 = number("tau2", tau2)
         self.beta = number("beta", beta)
-        self.squared = squared
+        self.squared = flag("squared", squared)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ class BatchHardTripletLoss(nn.Module):
     def __init__(self, margin: float | None = 0.3, normalize: bool = False) -> None:
         super().__init__()
         self.margin = number_or_none("margin", margin)
-        self.normalize = normalize
+        self.normalize = flag("normalize", normalize)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -223,7 +223,7 @@ class MarginSampleMiningLoss(nn.Module):
     def __init__(self, margin: float = 0.3, normalize: bool = False) -> None:
         super().__init__()
         self.margin = number("margin", margin)
-        self.normalize = normalize
+        self.normalize = flag("normalize", normalize)
 
     @guarded
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:

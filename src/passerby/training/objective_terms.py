@@ -32,8 +32,6 @@ _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*")
 _CLASS = "class"
 _MINER = "miner"
 _TRIAL_DIM = 8
-# How losses refuse what they were given, ours among them; what else they raise is a fault of theirs.
-_REFUSALS = (TypeError, ValueError, AssertionError, AttributeError, RuntimeError, LookupError, PasserbyError)
 
 
 class MinedLoss(nn.Module):
@@ -73,8 +71,9 @@ def check_terms(terms: Mapping[str, TermConfig], sampler: SamplerConfig | None =
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn; the run's random numbers stay as they were
         for name, term in terms.items():
             check_name(name)
-            loss = build_term(name, term, num_ids=max(2, batch.identities), dim=_TRIAL_DIM)
-            learns = _learns(name, term, loss, batch) and (has_pairs or not getattr(loss, "needs_pairs", False))
+            dim = _trial_dim(term)
+            loss = build_term(name, term, num_ids=max(2, batch.identities), dim=dim)
+            learns = _learns(name, term, loss, batch, dim) and (has_pairs or not getattr(loss, "needs_pairs", False))
             if term.weight != 0 and not learns and batch.kind != "shuffled":
                 raise ConfigError(
                     f"objective.{name}: {term.loss or name} compares images of one identity with each other and with "
@@ -104,16 +103,36 @@ def build_term(name: str, term: TermConfig, *, num_ids: int, dim: int) -> nn.Mod
         dim: length of the vectors.
 
     Raises:
-        ConfigError: an unknown loss or argument, a missing argument, or a value the loss refuses.
+        ConfigError: an unknown loss or argument, a missing argument, a value the loss refuses, or fewer identities or
+            another length than these.
         MissingExtraError: the loss is of a package that is not installed.
     """
     filled = dict.fromkeys(_NUM_IDS, num_ids) | dict.fromkeys(_DIM, dim)
     arguments, miner = _arguments_and_miner(name, term)
     where = f"objective.{name}.arguments"
+    _check_sizes(arguments, where, num_ids, dim)
     loss = _construct(_loss_class(name, term), arguments, where, filled, called=term.loss or name)
     if miner is not None:
         loss = MinedLoss(loss, _object(miner, f"{where}.{_MINER}", filled))
     return cast(nn.Module, loss)
+
+
+def _check_sizes(arguments: Mapping[str, Any], where: str, num_ids: int, dim: int) -> None:
+    """Refuse sizes that do not fit the data and the model, where a recipe gives what is filled in anyway."""
+    for key in (*_NUM_IDS, *_DIM):
+        given = arguments.get(key)
+        if not isinstance(given, int) or isinstance(given, bool):  # the loss says what is wrong with it
+            continue
+        if key in _NUM_IDS and given < num_ids:
+            raise ConfigError(f"{where}: {key} = {given}, and there are {num_ids} identities; leave it out")
+        if key in _DIM and given != dim:
+            raise ConfigError(f"{where}: {key} = {given}, and the vectors have length {dim}; leave it out")
+
+
+def _trial_dim(term: TermConfig) -> int:
+    """Length of the vectors of a trial: the model's is not known yet, so that what the term says is right."""
+    given = [term.arguments[key] for key in _DIM if key in term.arguments]
+    return given[0] if given and isinstance(given[0], int) and given[0] > 0 else _TRIAL_DIM
 
 
 def check_arguments(name: str, term: TermConfig) -> None:
@@ -133,16 +152,16 @@ def reads_of(name: str, term: TermConfig) -> str:
     return term.reads or str(getattr(loss, "reads", "embedding" if has_class_weights else "feature"))
 
 
-def _learns(name: str, term: TermConfig, loss: nn.Module, batch: SamplerConfig) -> bool:
+def _learns(name: str, term: TermConfig, loss: nn.Module, batch: SamplerConfig, dim: int) -> bool:
     """Whether a random batch gives any gradient; near each other first, where every margin still holds."""
     labels = torch.arange(batch.identities).repeat_interleave(batch.images)
     for scale in (0.01, 1.0):
         generator = torch.Generator().manual_seed(0)
-        x = (scale * torch.randn(len(labels), _TRIAL_DIM, generator=generator)).requires_grad_()
+        x = (scale * torch.randn(len(labels), dim, generator=generator)).requires_grad_()
         try:
             value = loss(x, labels)
             (gradient,) = torch.autograd.grad(value, x, allow_unused=True, materialize_grads=True)
-        except _REFUSALS as error:
+        except Exception as error:  # losses of others refuse a batch with whatever they like
             texts = [f"{key} = {value!r}" for key, value in term.arguments.items() if _is_plain_text(value)]
             advice = (
                 f" ({', '.join(texts)}: text; an object is written by its import path, such as "
@@ -150,7 +169,7 @@ def _learns(name: str, term: TermConfig, loss: nn.Module, batch: SamplerConfig) 
             )
             raise ConfigError(
                 f"objective.{name}: {term.loss or name} fails on a batch of {batch.identities} x {batch.images} "
-                f"images: {error}{advice if texts else ''}"
+                f"images: {_words(error)}{advice if texts else ''}"
             ) from error
         if bool(gradient.any()):
             return True
@@ -175,10 +194,11 @@ def _imported(path: str, where: str, kind: type) -> type:
     module_name, _, class_name = path.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if module_name.partition(".")[0] == "pytorch_metric_learning" == error.name:
+    except Exception as error:  # whatever the module's own lines raise
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if module_name.partition(".")[0] == "pytorch_metric_learning" == missing:
             raise MissingExtraError("pytorch_metric_learning", "metric-learning", where) from error
-        raise ConfigError(f"{where}: cannot import {module_name!r} ({error}); check {path!r}") from error
+        raise ConfigError(f"{where}: cannot import {module_name!r} ({_words(error)}); check {path!r}") from error
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, kind)):
         classes = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, kind)]
@@ -235,8 +255,16 @@ def _construct(owner: type, given: Mapping[str, Any], where: str, filled: Mappin
         return owner(**arguments)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-    except (TypeError, ValueError, AssertionError) as error:  # how foreign classes refuse a value
-        raise ConfigError(f"{where}: {called} refuses {arguments}: {error}") from error
+    except PasserbyError:
+        raise
+    except Exception as error:  # classes of others refuse a value with whatever they like
+        given_to_it = " ".join(str(arguments).split())
+        raise ConfigError(f"{where}: {called} refuses {given_to_it}: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _object(value: Any, where: str, filled: Mapping[str, Any]) -> Any:

@@ -78,3 +78,14 @@ def test_faults_that_a_check_finds_end_with_1(tmp_path: Path, capsys: pytest.Cap
     assert err == ""
     (tmp_path / "people").mkdir()
     assert run(["data", "check", "market1501", "--root", str(tmp_path / "people")]) == 1
+    for argument, says in {
+        "name=3": "--arguments: name is no argument of a dataset's reader; give it first",
+        "images=no": "--arguments: images is no argument of a dataset's reader; give --images or --no-images",
+        "camera=3": "camera is 3; expected str",
+        "verify=no": "verify is 'no'; expected true or false",
+        "protocol=xyz": "unknown protocol 'xyz'",
+    }.items():
+        assert run(["data", "check", str(tmp_path / "people"), "--arguments", argument]) == 2
+        error = capsys.readouterr().err
+        assert says in error
+        assert "Traceback" not in error

@@ -51,8 +51,9 @@ def config_of(*words: str) -> Config:
 def test_settings_of_every_kind() -> None:
     config = config_of(
         "strong_osnet", *DATA, "--schedule.epochs", "3", "--optimizer.lr=0.5", "--run.compile",
-        "--optimizer.no-fused", "--sampler.kind", "camera", "--schedule.milestones", "2", "3",
-        "--model.weights", "w.pth", "--evaluation.protocol", "none", "--input.mean", "0", "0.5", "1",
+        "--optimizer.no-fused", "--sampler.kind", "camera", "--schedule.decay", "step",
+        "--schedule.milestones", "2", "3", "--model.weights", "w.pth", "--evaluation.protocol", "none",
+        "--input.mean", "0", "0.5", "1",
     )  # fmt: skip
     assert (config.schedule.epochs, config.optimizer.lr, config.sampler.kind) == (3, 0.5, "camera")
     assert (config.run.compile, config.optimizer.fused) == (True, False)
@@ -97,6 +98,47 @@ def test_every_setting_has_a_flag() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "name", "other"),
+    [
+        (["--sampler.linkage", "min"], "sampler.linkage", "sampler.kind is 'pk'"),
+        (["--sampler.refresh-epochs", "3"], "sampler.refresh_epochs", "sampler.kind is 'pk'"),
+        (["--sampler.kind", "balanced", "--sampler.epoch", "chunks"], "sampler.epoch", "sampler.kind is 'balanced'"),
+        (["--schedule.gamma", ".5", "--schedule.decay", "cosine"], "schedule.gamma", "schedule.decay is 'cosine'"),
+        (["--schedule.decay", "step", "--schedule.final", ".5"], "schedule.final", "schedule.decay is 'step'"),
+        (["--optimizer.name", "sgd", "--optimizer.beta2", ".9"], "optimizer.beta2", "optimizer.name is 'sgd'"),
+        (["--distillation.weight", "2"], "distillation.weight", "distillation.vectors is none"),
+        (["--augment.erasing", "0", "--augment.erasing-area", "0", ".2"], "augment.erasing_area", "erasing is 0.0"),
+    ],
+)
+def test_a_flag_that_would_do_nothing_is_refused(
+    words: list[str], name: str, other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["train", "strong_osnet", *DATA, *words]) == 2
+    err = capsys.readouterr().err
+    assert f"recipe strong_osnet: {name} would do nothing: " in err
+    assert other in err
+    assert err.count("\n") == 1
+
+
+def test_what_no_training_would_read_is_not_varied(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", "strong_osnet", *DATA, "--vary", "schedule.gamma=[0.5]"]) == 2
+    assert "schedule.gamma would do nothing: schedule.decay is 'cosine'" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_run_that_was_begun_with_such_a_flag_goes_on() -> None:
+    words = ["osnet_scratch", *DATA, "--out", "begun", "--sampler.linkage", "min"]
+    Path("begun").mkdir()
+    Path("begun/config.toml").touch()
+    assert config_of(*words).sampler.linkage == "min"
+
+
+def test_a_setting_that_is_not_read_may_stand_in_a_recipe() -> None:
+    Path("mine.toml").write_text('extends = "osnet_scratch"\n[sampler]\nlinkage = "min"\n')
+    assert config_of("mine.toml", *DATA).sampler.linkage == "min"
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["lin"], "train on what?"),
@@ -108,6 +150,10 @@ def test_every_setting_has_a_flag() -> None:
         (["lin", *DATA, "--objective.center.weight"], "expected a value behind it"),
         (["lin", *DATA, "more"], "surplus argument: 'more'"),
         (["lin", *DATA, "--data.arguments", "frames"], "expected KEY=VALUE"),
+        (
+            ["lin", *DATA, "--data.arguments", "split=1"],
+            "split is no argument of a dataset's reader; give --data.split",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

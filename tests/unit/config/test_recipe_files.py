@@ -48,6 +48,15 @@ def test_what_is_printed_is_complete(tmp_path: Path) -> None:
         ('extends = "mine.toml"', "in a circle"),
         ('extends = "beyond"\n[objective]\ntriplet = "none"', "nothing to remove"),
         ('extends = "beyond"\n[optimizer]\nlrr = 1', "did you mean 'optimizer.lr'"),
+        (
+            'extends = "beyond"\n[data.arguments]\nsplit = 1',
+            "split is no argument of a dataset's reader; give data.split",
+        ),
+        (
+            'extends = "beyond"\n[objective.triplet]\nweight = -1',
+            "objective.triplet.weight: .*greater than or equal to 0",
+        ),
+        ('extends = "beyond"\n[optimizer]\nlr = inf', "optimizer.lr: Input should be a finite number"),
     ],
 )
 def test_faults_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:

@@ -48,6 +48,19 @@ def test_value_is_the_loss_over_those_that_take_part(kind: Kind) -> None:
     torch.testing.assert_close(loss(points(), LABELS), plain(points(), columns))
 
 
+def test_unit_vectors_give_the_numbers_of_softmax() -> None:
+    loss = ShardedSoftmaxLoss(100, 6, normalize=True).double()
+    plain = SoftmaxLoss(100, 6, normalize=True).double()
+    plain.weight.data = loss.weight.data.clone()
+    ours, theirs = points().requires_grad_(), points().requires_grad_()
+    values = loss(ours, LABELS), plain(theirs, LABELS)
+    for value in values:
+        value.backward()
+    torch.testing.assert_close(*values)
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    torch.testing.assert_close(loss.weight.grad, plain.weight.grad)
+
+
 @each_kind
 def test_draws_go_on_after_a_reload(kind: Kind) -> None:
     loss = kind(100, 6, sample_rate=0.1).double()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
-from passerby.config import SamplerConfig, TermConfig
+from passerby.config import SamplerConfig, TermConfig, parse_config
 from passerby.errors import ConfigError
 from passerby.losses import LOSSES
+from passerby.training.objective import Objective
 from passerby.training.objective_terms import build_term, check_name, check_terms, reads_of
 
 PML = "pytorch_metric_learning"
@@ -27,6 +31,23 @@ class AlwaysZero(nn.Module):
     def forward(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         same = (labels[:, None] == labels[None, :]).fill_diagonal_(False)
         return (torch.cdist(x, x) * same).sum()
+
+
+class Fussy(nn.Module):
+    """Of somebody else, and refuses with errors of no particular kind, of several lines."""
+
+    def __init__(self, where: str = "nowhere", around: Any = None) -> None:
+        super().__init__()
+        self.where = where
+        if where == "constructor":
+            raise Exception("this\n  does not fit")
+        if where == "silent":
+            raise ArithmeticError
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if self.where == "batch":
+            raise Exception("this\n  does not fit")
+        return x.square().sum()
 
 
 def test_every_loss_says_whether_it_needs_pairs() -> None:
@@ -55,6 +76,62 @@ def test_a_foreign_loss_that_is_zero_without_a_pair_is_refused() -> None:
     check_terms(terms, SamplerConfig(identities=2, images=2))
     with pytest.raises(ConfigError, match=r"objective\.mine: .*does not hold both"):
         check_terms(terms, SamplerConfig(identities=8, images=1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"where": "constructor"}, "arguments: .*:Fussy refuses .*: this does not fit$"),
+        ({"where": "silent"}, "arguments: .*:Fussy refuses .*: ArithmeticError$"),
+        ({"where": "batch"}, ": .*:Fussy fails on a batch of 4 x 4 images: this does not fit"),
+        (
+            {"where": "constructor", "around": {"class": "torch.nn:Sequential"}},
+            "arguments: .* refuses .*Sequential.*: this does",
+        ),
+    ],
+)
+def test_whatever_a_foreign_loss_raises_is_said_in_one_line(arguments: dict[str, object], says: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^objective\.mine.?{says}") as found:
+        check_terms({"mine": TermConfig(loss=f"{__name__}:Fussy", arguments=arguments)})
+    assert "\n" not in str(found.value)
+    assert isinstance(found.value.__cause__, Exception)
+
+
+@pytest.mark.parametrize("text", ["raise RuntimeError('no such device')", "import torch.nothing", "def f(:"])
+def test_a_module_that_cannot_be_imported_is_said_in_one_line(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_loss.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"^objective\.mine: cannot import 'broken_loss' \(.+\); check") as found:
+        check_terms({"mine": TermConfig(loss="broken_loss:Loss")})
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("loss", "arguments", "says"),
+    [
+        ("softmax", {"num_ids": 3}, "num_ids = 3, and there are 4 identities; leave it out"),
+        ("center", {"dim": 7}, "dim = 7, and the vectors have length 6; leave it out"),
+        ("softmax", {"num_ids": "4"}, "num_ids must be a whole number of at least 1, found '4'"),
+        ("triplet", {"squared": "false", "normalize": "false"}, "squared must be true or false, found 'false'"),
+    ],
+)
+def test_sizes_and_flags_of_a_recipe_are_checked(loss: str, arguments: dict[str, object], says: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^objective\.mine\.arguments: {says}$"):
+        Objective({"mine": TermConfig(loss=loss, arguments=arguments)}, num_ids=4, dim=6)
+
+
+def test_sizes_that_fit_may_be_given() -> None:
+    term = TermConfig(loss="softmax", arguments={"num_ids": 40, "dim": 512})
+    check_terms({"mine": term})
+    assert Objective({"mine": term}, num_ids=30, dim=512).terms["mine"].weight.shape == (40, 512)
+
+
+@pytest.mark.parametrize("weight", [-1.0, -0.001, float("nan"), float("inf")])
+def test_a_weight_is_a_finite_number_of_at_least_zero(weight: float) -> None:
+    with pytest.raises(ConfigError, match=r"^r: objective\.lin\.weight: Input should be"):
+        parse_config({"objective": {"lin": {"weight": weight}}}, where="r")
 
 
 @pytest.fixture
@@ -146,6 +223,13 @@ def test_a_memory_of_earlier_batches() -> None:
 def test_faults_name_the_argument(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         check_terms({"t": TermConfig(loss=f"{PML}.losses:TripletMarginLoss", arguments=arguments)})
+
+
+@pytest.mark.usefixtures("pml")
+def test_a_loss_by_its_name_where_an_object_is_needed() -> None:
+    term = TermConfig(loss=f"{PML}.losses:CrossBatchMemory", arguments={"loss": "TripletMarginLoss"})
+    with pytest.raises(ConfigError, match=r"^objective\.x\.arguments: .* refuses .*: .*not supported for str$"):
+        check_terms({"x": term})
 
 
 @pytest.mark.usefixtures("pml")

@@ -14,7 +14,8 @@ from passerby.data.check.image_files import ImageFacts, inspect_images
 from passerby.data.check.near_duplicates import near_duplicates
 from passerby.data.datasets import is_manifest, load_dataset
 from passerby.data.info import Count, Counted, count_samples, dataset_info, describe, differences, level_of, table_name
-from passerby.data.readers.options import complete_options, options_of
+from passerby.data.manifest import read_folder, read_manifest
+from passerby.data.readers.options import check_kinds, complete_options, options_of
 from passerby.data.readers.table import READERS
 from passerby.data.readers.tree import NOT_READ, is_image_name, is_litter
 from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample
@@ -108,6 +109,8 @@ def _own_data(
 ) -> tuple[list[CountRow], _Parts, ReIDDataset | None]:
     if os.fspath(name) == "synthetic" and (root is None or not Path(root).expanduser().is_dir()):
         raise DataError("synthetic: give root, the folder where it was drawn")
+    if _may_be_data(Path(name).expanduser()):
+        _check_arguments(os.fspath(name), arguments)
     try:
         dataset = load_dataset(name, root, **arguments)
     except DataError as error:
@@ -121,6 +124,14 @@ def _own_data(
     parts = _parts_of(dataset)
     rows = [CountRow(count_samples(part, samples), None, "") for part, samples in parts.items() if samples]
     return rows, parts, dataset
+
+
+def _check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that one's own data do not take: that is no fault of the data."""
+    of_all = {key: arguments[key] for key in ("split", "verify", "frames") if key in arguments}
+    check_kinds(name, load_dataset, of_all)
+    own = {key: value for key, value in arguments.items() if key not in of_all}
+    complete_options(name, read_manifest if is_manifest(name) else read_folder, own)
 
 
 def _benchmark(
