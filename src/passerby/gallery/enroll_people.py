@@ -18,6 +18,7 @@ from passerby.gallery.images_or_vectors import grey_bits, thumbnail
 from passerby.gallery.people_files import PersonPicture, read_people
 from passerby.gallery.times import Moment, to_seconds
 from passerby.images.decode import read_image
+from passerby.plain_names import is_same_name
 from passerby.progress import progress_bar
 
 UNREADABLE = "cannot be read"
@@ -143,7 +144,7 @@ def _encode(
                     batch.append(read_image(picture.path, bits=grey_bits(gallery.encoder)))
                     rows.append(picture)
                     same = first_of.setdefault(_digest(batch[-1]), picture)
-                    if same.name != picture.name:
+                    if not is_same_name(same.name, picture.name):
                         shared.append((os.fspath(same.path), os.fspath(picture.path)))
                 except ImageError as error:
                     bad.append(str(error))

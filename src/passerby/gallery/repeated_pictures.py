@@ -10,6 +10,7 @@ from passerby.array_types import Float32, Int64
 from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.identities import find_all
 from passerby.gallery.stores.protocol import Store
+from passerby.plain_names import plain_key
 
 SAME_PICTURE = 1e-3
 """Distance of the vectors of one picture that an encoder saw in batches of two sizes, or that was stored as float16."""
@@ -27,13 +28,12 @@ def new_rows(store: Store, names: Sequence[str], observations: NewObservations) 
         observations: what is to be stored.
     """
     known = find_all(store, list(dict.fromkeys(names)))
-    rows_of: dict[str, list[int]] = {}
+    rows_of: dict[int | str, list[int]] = {}
     for row, name in enumerate(names):
-        rows_of.setdefault(name, []).append(row)
+        rows_of.setdefault(known[name].id if name in known else plain_key(name), []).append(row)
     kept: list[int] = []
-    for name, rows in rows_of.items():
-        record = known.get(name)
-        has = _Pictures(store, observations.dim, None if record is None else record.id)
+    for owner, rows in rows_of.items():
+        has = _Pictures(store, observations.dim, owner if isinstance(owner, int) else None)
         for row in rows:
             vector, picture = observations.vectors[row], observations.thumbnails[row]
             if not has.contain(vector, picture):
