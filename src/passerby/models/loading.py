@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from passerby.config import InputConfig, ModelConfig
 from passerby.errors import WeightsError
 from passerby.models.engines.preprocessing import Preprocessing
@@ -51,10 +53,24 @@ def load_checkpoint(source: EncoderSource, engine: str | None, *, threads: int =
         {"height": fields.height, "width": fields.width, "mean": fields.mean, "std": fields.std, **given}
     )
     architecture = architecture_of(config)
+    torch_engine = TorchEngine(model.eval(), preprocessing, fuse=True, threads=threads)
+    if "height" in given or "width" in given:
+        _refuse_small_images(torch_engine, source)
     return LoadedModel(
-        TorchEngine(model.eval(), preprocessing, fuse=True, threads=threads),
+        torch_engine,
         preprocessing,
         fingerprint_of_weights(model.state_dict(), preprocessing, architecture),
         architecture,
         {"file": Path(source.place).name, **({"note": report.note} if report.note else {})},
     )
+
+
+def _refuse_small_images(engine: TorchEngine, source: EncoderSource) -> None:
+    height, width = engine.preprocessing.height, engine.preprocessing.width
+    try:
+        engine(torch.zeros(1, 3, height, width, dtype=torch.uint8))
+    except (ValueError, RuntimeError, AssertionError) as error:  # torch's layers and timm's networks raise these
+        raise WeightsError(
+            f"{source}: the backbone {source.settings.backbone!r} cannot read images of {height}x{width} "
+            f"({' '.join(str(error).split())}); choose another height and width"
+        ) from error

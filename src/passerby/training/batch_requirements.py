@@ -1,4 +1,4 @@
-"""What batches must hold so that a training can work: two images for batch norm, pairs for metric losses."""
+"""What batches must hold so that a training learns: pairs for metric losses."""
 
 from __future__ import annotations
 
@@ -6,32 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from torch import nn
 
 from passerby.config import SamplerConfig
-from passerby.errors import ConfigError
 
 log = logging.getLogger("passerby")
-
-
-def check_batch_norm(model: nn.Module, sampler: SamplerConfig, *, processes: int) -> None:
-    """Refuse batches of one image where batch norm normalises vectors: one value has no spread.
-
-    Args:
-        model: the network.
-        sampler: says how many images a batch has.
-        processes: that share a batch.
-
-    Raises:
-        ConfigError: one image in each process, and a batch norm of vectors.
-    """
-    images = sampler.batch_size // processes
-    if images < 2 and any(isinstance(module, nn.BatchNorm1d) for module in model.modules()):
-        raise ConfigError(
-            f"a batch of {images} image in each process (sampler.identities = {sampler.identities} x sampler.images = "
-            f"{sampler.images}, {processes} process{'es' if processes > 1 else ''}): batch norm needs at least two. "
-            "Raise sampler.identities or sampler.images"
-        )
 
 
 def warn_of_copies(labels: Sequence[int], sampler: SamplerConfig) -> None:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from passerby.config import Config
+from passerby.models.model import ReIDModel
+from passerby.training.step import image_groups
 
 STATISTICS_BATCHES = 20
 """Batches from which batch norm's statistics are estimated at the switch."""
@@ -29,7 +31,7 @@ def is_switch(config: Config, epoch: int) -> bool:
 
 @torch.no_grad()
 def estimate_statistics(
-    model: nn.Module, batches: Iterable[Tensor], precision: torch.dtype, *, micro_batch: int = 0
+    model: ReIDModel, batches: Iterable[Tensor], precision: torch.dtype, *, micro_batch: int = 0
 ) -> None:
     """Replace the running statistics of every batch norm in training mode by their means over some batches.
 
@@ -39,7 +41,7 @@ def estimate_statistics(
         model: in training mode; nothing but the statistics changes.
         batches: images [B, 3, H, W] on the model's device; the first `STATISTICS_BATCHES` are used.
         precision: arithmetic of the network.
-        micro_batch: most images that pass through at once; 0: a whole batch.
+        micro_batch: most images that pass through the backbone at once, in the groups of a step; 0: a whole batch.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
@@ -50,8 +52,7 @@ def estimate_statistics(
     try:
         for images in islice(batches, STATISTICS_BATCHES):
             with torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
-                for part in torch.split(images, micro_batch or len(images)):
-                    model(part)
+                model.vectors(torch.cat([model.pooled(part) for part in image_groups(images, micro_batch)]))
     finally:
         for norm, (momentum, count) in zip(norms, before, strict=True):
             norm.momentum, norm.num_batches_tracked = momentum, count

@@ -95,7 +95,7 @@ class Step:
         """
         if self._to_compile:
             self._to_compile = False
-            group = self._groups(images)[-1]
+            group = image_groups(images, self.micro_batch)[-1]
             compile_backbone(self.model, group, precision=self.precision, recompute=self.recompute)
         if self.micro_batch and len(images) > self.micro_batch:
             terms = self._two_passes(images, labels, teacher, seed)
@@ -121,7 +121,7 @@ class Step:
     def _two_passes(
         self, images: Tensor, labels: Tensor, teacher: Tensor | None, seed: tuple[int, ...]
     ) -> dict[str, Tensor]:
-        *parts, last = self._groups(images)
+        *parts, last = image_groups(images, self.micro_batch)
         with torch.no_grad():
             vectors = [self._pooled(part, seed, i) for i, part in enumerate(parts)]
         final = self._pooled(last, seed, len(parts))
@@ -142,11 +142,6 @@ class Step:
             self.scaler.scale(terms["total"]).backward()  # type: ignore[no-untyped-call]
         return {**terms, "spread": spread(output.feature)}
 
-    def _groups(self, images: Tensor) -> tuple[Tensor, ...]:
-        # of nearly the same size: batch norm would make little of one last image
-        count = -(-len(images) // self.micro_batch) if self.micro_batch else 1
-        return tuple(images.tensor_split(count))
-
     def _pooled(self, part: Tensor, seed: tuple[int, ...], number: int) -> Tensor:
         _seed(*seed, number)
         # A context of its own: autocast keeps the weights it has cast, and those cast without gradient have none
@@ -155,6 +150,18 @@ class Step:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+
+
+def image_groups(images: Tensor, micro_batch: int) -> tuple[Tensor, ...]:
+    """The groups in which a batch passes through the backbone: of nearly the same size, as few as can be.
+
+    Batch norm would make little of one last image.
+
+    Args:
+        images: of one process's batch [B, ...].
+        micro_batch: most images of a group; 0: the batch is one group.
+    """
+    return tuple(images.tensor_split(-(-len(images) // micro_batch) if micro_batch else 1))
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.checkpoints import load_weights
 from passerby.progress import duration
 from passerby.training.allocator import freed_memory_kept
-from passerby.training.batch_requirements import check_batch_norm, warn_of_copies, warn_of_idle_terms
+from passerby.training.batch_requirements import warn_of_copies, warn_of_idle_terms
 from passerby.training.checkpoint import (
     FILE_NAME,
     fitted_as_before,
@@ -63,6 +63,7 @@ from passerby.training.run import CONFIG_FILE, Run
 from passerby.training.sharded_state import drop_shares, load_share, save_share
 from passerby.training.snapshot import provenance_of, snapshot
 from passerby.training.step import Step
+from passerby.training.trial import check_shapes
 
 log = logging.getLogger("passerby")
 
@@ -193,7 +194,7 @@ def _train(
     # ---- 3. Model, objective, optimiser ------------------------------------------------------------------------
     torch.manual_seed(config.run.seed)
     model = build_model(config.model)
-    check_batch_norm(model, config.sampler, processes=distributed.world_size())
+    check_shapes(model, config, processes=distributed.world_size())
     if saved is None:
         log.info(
             "%s",

@@ -122,6 +122,14 @@ REFUSED = {
         },
         "expected vectors of numbers, found bool",
     ),
+    "vectors of whole numbers": (
+        {"after": [FLAT, node("Cast", ["f"], ["out"], to=T.INT64)], "output_type": T.INT64},
+        "expected vectors of floating-point numbers, found int64",
+    ),
+    "vectors of bytes": (
+        {"after": [FLAT, node("Cast", ["f"], ["out"], to=T.UINT8)], "output_type": T.UINT8},
+        "expected vectors of floating-point numbers, found uint8",
+    ),
     "no single images": (
         {"after": [node("Reshape", ["g", "s"], ["out"])], "constants": {"s": [3, DIM]}},
         "cannot run it on",
@@ -187,6 +195,12 @@ def test_what_cannot_be_used_is_refused_in_one_line(name: str, tmp_path: Path) -
     with pytest.raises(WeightsError, match=message) as refusal:
         load_encoder(write(tmp_path, **made))
     assert "\n" not in str(refusal.value)
+
+
+def test_openvino_refuses_vectors_of_whole_numbers_too(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    with pytest.raises(WeightsError, match="expected vectors of floating-point numbers, found int"):
+        load_encoder(write(tmp_path, **REFUSED["vectors of whole numbers"][0]), engine="openvino")
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])

@@ -86,6 +86,11 @@ def test_a_checkpoint_needs_no_training(checkpoint: Path) -> None:
         ({"backbone": "osnet_x0_25"}, WeightsError, "another model"),
         ({"backbone": "tiny:osnet_x0_25", "output": "y"}, WeightsError, r"output \(--output\) would do nothing"),
         ({"backbone": "tiny:osnet_x0_25", "map_pooling": "gem"}, WeightsError, r"not all of.*pool\.p"),
+        (
+            {"backbone": "tiny:osnet_x0_25", "height": 16, "width": 8},
+            WeightsError,
+            "cannot read images of 16x8 .*small",
+        ),
         ({"backbone": "osnet"}, ConfigError, "unknown backbone"),
         ({"backbone": "tiny:osnet_x0_25", "engine": "openvino"}, WeightsError, "a checkpoint runs on torch"),
     ],

@@ -65,9 +65,23 @@ def test_a_foreign_layout_fills_the_whole_backbone(layout: str, donor: ReIDModel
 
 def test_a_neck_travels_with_fast_reids_name(donor: ReIDModel, tmp_path: Path) -> None:
     state = {f"backbone.{k}": v for k, v in donor.backbone.state_dict().items()}
-    torch.save({"model": {**state, "heads.bottleneck.0.weight": torch.full((donor.dim,), 7.0)}}, tmp_path / "c.pth")
+    neck = {f"heads.bottleneck.0.{k}": v for k, v in donor.head.neck.state_dict().items()}
+    neck["heads.bottleneck.0.weight"] = torch.full((donor.dim,), 7.0)
+    torch.save({"model": state | neck}, tmp_path / "c.pth")
     load_weights(donor, tmp_path / "c.pth")
     assert torch.equal(donor.head.state_dict()["neck.weight"], torch.full((donor.dim,), 7.0))
+
+
+@pytest.mark.parametrize("kept", ["", "backbone.layer1", "head.neck"])
+def test_batch_norms_without_running_statistics_are_refused(kept: str, donor: ReIDModel, tmp_path: Path) -> None:
+    """Whoever saves the parameters alone; in evaluation mode such a network computes something else."""
+    lost = [k for k in donor.state_dict() if "running_" in k and (not kept or k.startswith(kept))]
+    torch.save({k: v for k, v in donor.state_dict().items() if k not in lost}, tmp_path / "c.pth")
+    with pytest.raises(
+        WeightsError, match=r"have no running statistics in the file \((backbone\.|head\.neck)"
+    ) as found:
+        load_weights(model_of("tiny:resnet50_ibn_a"), tmp_path / "c.pth")
+    assert "\n" not in str(found.value)
 
 
 def test_safetensors_and_our_own_names(donor: ReIDModel, tmp_path: Path) -> None:

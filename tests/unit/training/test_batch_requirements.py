@@ -1,11 +1,9 @@
-"""Trainings that would fail or learn nothing for want of images in a batch."""
+"""Trainings that would fail or learn nothing for want of images in a batch, or of pixels in an image."""
 
 import logging
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 
 import passerby as pb
 from passerby.config import Config, SamplerConfig, parse_config
@@ -13,7 +11,7 @@ from passerby.data.records import ReIDDataset, Sample
 from passerby.data.synthetic.dataset import draw_dataset
 from passerby.errors import ConfigError
 from passerby.images.cache import ImageStore
-from passerby.training.batch_requirements import check_batch_norm, warn_of_copies, warn_of_idle_terms
+from passerby.training.batch_requirements import warn_of_copies, warn_of_idle_terms
 
 
 def settings(objective: str, **sampler: object) -> Config:
@@ -55,6 +53,18 @@ def test_a_batch_of_one_image_is_refused_before_any_is_read(data: ReIDDataset, t
 
 
 @pytest.mark.usefixtures("no_images")
+def test_what_the_network_cannot_be_trained_on_is_refused_before_any_image_is_read(
+    data: ReIDDataset, tmp_path: Path
+) -> None:
+    content = settings("batch_hard_triplet", identities=2, images=2).model_dump(exclude={"objective"})
+    content |= {"objective": {"batch_hard_triplet": {}}, "input": {"height": 16, "width": 8}}
+    with pytest.raises(ConfigError, match=r"images of 16x8 .*cannot be trained on them .*too small") as found:
+        pb.train(parse_config(content, where="test"), data, out=tmp_path / "run")
+    assert "\n" not in str(found.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("no_images")
 @pytest.mark.parametrize(("identities", "images"), [(8, 1), (1, 8)])
 def test_a_metric_loss_without_a_pair_is_refused_before_any_is_read(
     data: ReIDDataset, tmp_path: Path, identities: int, images: int
@@ -62,17 +72,6 @@ def test_a_metric_loss_without_a_pair_is_refused_before_any_is_read(
     with pytest.raises(ConfigError, match=r"objective\.batch_hard_triplet: .*at least 2"):
         pb.train(settings("batch_hard_triplet", identities=identities, images=images), data, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_every_process_needs_two_images() -> None:
-    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    check_batch_norm(model, SamplerConfig(identities=4, images=1), processes=2)
-    with pytest.raises(ConfigError, match=r"1 image in each process \(.*, 4 processes\)"):
-        check_batch_norm(model, SamplerConfig(identities=4, images=1), processes=4)
-    # maps have several values a channel in one image
-    check_batch_norm(nn.Sequential(nn.BatchNorm2d(2)), SamplerConfig(identities=1, images=1), processes=1)
-    with pytest.raises(ValueError, match="more than 1 value"):
-        model(torch.zeros(1, 2))
 
 
 def test_one_picture_a_person_in_shuffled_batches_is_noticed_after_the_first_epoch(

@@ -1,12 +1,13 @@
 """Small images first: how the rate and batch norm go on at the full size."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from passerby.config import Config, ScheduleConfig, parse_config
+from passerby.models.model import ReIDModel
 from passerby.training.growing import estimate_statistics, image_size, is_switch
 from passerby.training.optim import AveragedWeights, learning_rate_factor
 
@@ -56,19 +57,37 @@ def test_0_1_rounded_up() -> None:
     assert schedule(small_until=0.4, epochs=3, full_size_rate=0.0).small_epochs == 2
 
 
-def test_statistics_are_those_of_the_new_images_and_nothing_else_changes() -> None:
+class Network(nn.Module):
+    """The two parts of a `ReIDModel`: what images pass in groups, and what their vectors pass together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm: Any = nn.BatchNorm2d(4)
+        self.neck: Any = nn.BatchNorm1d(2)
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), self.norm, nn.Conv2d(4, 2, 1), nn.BatchNorm2d(2).eval())
+
+    def pooled(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.layers(images)).mean((2, 3))
+
+    def vectors(self, pooled: Tensor) -> Tensor:
+        return cast(Tensor, self.neck(pooled))
+
+
+@pytest.mark.parametrize(("images", "micro_batch"), [(6, 3), (6, 0), (3, 1), (4, 3)])
+def test_statistics_are_those_of_the_new_images_and_nothing_else_changes(images: int, micro_batch: int) -> None:
     torch.manual_seed(0)
-    norm: Any = nn.BatchNorm2d(4)
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.Conv2d(4, 2, 1), nn.BatchNorm2d(2).eval())
+    network = Network()
+    model, norm = cast(ReIDModel, network), network.norm
     norm.running_mean.fill_(50.0)
     norm.num_batches_tracked.fill_(7)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    batches = [torch.randn(6, 3, 8, 8) for _ in range(3)]
-    estimate_statistics(model, iter(batches), torch.float32, micro_batch=3)
-    mean = torch.stack([model[0](images).mean((0, 2, 3)) for images in batches]).mean(0)
+    batches = [torch.randn(images, 3, 8, 8) for _ in range(3)]
+    estimate_statistics(model, iter(batches), torch.float32, micro_batch=micro_batch)
+    mean = torch.stack([network.layers[0](batch).mean((0, 2, 3)) for batch in batches]).mean(0)
     assert torch.allclose(norm.running_mean, mean, atol=1e-5)
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
-    assert changed == {"1.running_mean", "1.running_var"}, "one in evaluation mode is frozen, and stays"
+    statistics = {f"{name}.running_{kind}" for name in ("norm", "layers.1", "neck") for kind in ("mean", "var")}
+    assert changed == statistics, "one in evaluation mode is frozen, and stays"
     assert (norm.momentum, int(norm.num_batches_tracked)) == (0.1, 7)
 
 

@@ -22,10 +22,18 @@ def as_rows(output: npt.NDArray[Any], images: int, where: object) -> Float32:
         where: the graph's file, for messages.
 
     Raises:
-        WeightsError: another shape, or no numbers.
+        WeightsError: another shape, or no floating-point numbers.
     """
-    if output.dtype.kind not in "fiu":
-        raise WeightsError(f"{where}: expected vectors of numbers, found {output.dtype}")
+    if output.dtype.kind != "f":
+        whole = output.dtype.kind in "iu"
+        raise WeightsError(
+            f"{where}: expected vectors of {'floating-point ' if whole else ''}numbers, found {output.dtype}"
+            + (
+                ": rounded vectors lose what tells people apart; name another output, or export it unrounded"
+                if whole
+                else ""
+            )
+        )
     long = tuple(size for size in output.shape if size != 1)
     rows = long if images > 1 else (1, *long)
     if len(rows) != 2 or rows[0] != images:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,7 +19,7 @@ from passerby.models.backbones.timm_backbone import TimmBackbone
 from passerby.models.model import ReIDModel, build_model
 from passerby.models.weights.head_layers import read_head
 from passerby.models.weights.head_placing import PlacedHead, place_head
-from passerby.models.weights.naming import Naming, equal_tensors, find_naming
+from passerby.models.weights.naming import Naming, equal_tensors, find_naming, unwrapped
 from passerby.models.weights.networks import Network, describe_content, find_networks, preference, shown
 from passerby.models.weights.not_backbone import is_backbone
 from passerby.models.weights.reading import read_content
@@ -98,8 +98,8 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
 
     Raises:
         WeightsError: the file cannot be read safely; it belongs to another model (with the backbone it looks like); it
-            holds several networks that fit equally well; or its trained head finds no place while the model's own
-            would stay at its start values.
+            holds several networks that fit equally well; it lacks the running statistics of its batch norms; or its
+            trained head finds no place while the model's own would stay at its start values.
     """
     name = os.fspath(path)
     own = model.state_dict()
@@ -112,6 +112,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
         placed = place_head(model, found.rest(), found.originals, name)
         filled |= placed.tensors
         filled = {ours: filled[source] for ours, source in model.copies.items() if source in filled} | filled
+    refuse_lost_statistics(name, filled, own)
     matched = [k for k, v in filled.items() if v.shape == own[k].shape]
     model.load_state_dict({**own, **{k: filled[k] for k in matched}})
     return LoadReport(
@@ -125,14 +126,17 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
 
 
 def head_settings(backbone: str, path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The settings of a model whose head is the one in a file: neck, fc_dims, fc_end and, with a GeM, pooling.
+    """The settings of a model whose head is the one in a file.
+
+    They are neck, fc_dims and fc_end; with a GeM pooling; with a batch norm before fully connected layers pooled_norm.
 
     Args:
         backbone: name of the backbone in the file.
         path: see `read_checkpoint`.
 
     Raises:
-        WeightsError: the file cannot be read, holds another backbone, or a head that no setting makes.
+        WeightsError: the file cannot be read, holds another backbone, lacks the running statistics of its batch norms,
+            or has a head that no setting makes.
         ConfigError: an unknown backbone.
     """
     name = os.fspath(path)
@@ -143,11 +147,11 @@ def head_settings(backbone: str, path: str | os.PathLike[str]) -> dict[str, Any]
     found = find_backbone(_networks_in(path), _below(own, inner), name)
     filled = {inner + theirs: found.tensors[file] for file, theirs in found.naming.names.items()}
     _refuse_another_model(name, found, filled, own, inner)
-    rest = found.rest()
-    head = read_head(rest, cast(int, model.backbone.dim))
+    refuse_lost_statistics(name, filled, own)
+    head = read_head(found.rest(), cast(int, model.backbone.dim))
     settings = head.settings()
     if settings is None:
-        layers = shown([layer.name for layer in (*head.chain, *head.others)])
+        layers = shown([layer.titled(layer.name) for layer in (*head.chain, *head.others)])
         raise WeightsError(
             f"{name}: no setting of a model makes the trained head of this file ({layers}): the embedding would not be "
             "the file's. Save the backbone's tensors alone if its own vector is what you want"
@@ -170,7 +174,7 @@ class FoundBackbone:
     """Where in a file a backbone was found.
 
     Attributes:
-        tensors: of the network that was taken, without what torch.compile puts into names.
+        tensors: of the network that was taken, without what wrappers of modules put into names.
         originals: their names as they stand in the file.
         naming: which of them are the backbone's.
         note: which of several copies was taken.
@@ -183,8 +187,7 @@ class FoundBackbone:
 
     def rest(self) -> dict[str, Tensor]:
         """What is neither the backbone's nor another copy's."""
-        taken = self.naming
-        return {k: v for k, v in self.tensors.items() if k not in taken.names and not taken.of_other_copy(k)}
+        return {name: self.tensors[name] for name in self.naming.beside(self.tensors)}
 
 
 def find_backbone(networks: Sequence[Network], backbone: Mapping[str, Tensor], path: str) -> FoundBackbone:
@@ -217,7 +220,7 @@ def find_backbone(networks: Sequence[Network], backbone: Mapping[str, Tensor], p
 
 
 def _named(network: Network, backbone: Mapping[str, Tensor]) -> tuple[Network, FoundBackbone]:
-    originals = {name.replace("_orig_mod.", ""): name for name in network.tensors}  # torch.compile's
+    originals = {unwrapped(name): name for name in network.tensors}
     tensors = {name: network.tensors[original] for name, original in originals.items()}
     return network, FoundBackbone(tensors, originals, find_naming(tensors, backbone))
 
@@ -253,11 +256,12 @@ def _refuse_another_model(
 ) -> None:
     naming, tensors = found.naming, found.tensors
     mine = [k for k in own if k.startswith(inner) and not k.endswith("num_batches_tracked")]
+    rest = found.rest()
     theirs = [
         k
         for k in tensors
         if not k.endswith("num_batches_tracked")
-        and (k in naming.names or (k in found.rest() and is_backbone(k, naming.prefix)))
+        and (k in naming.names or (k in rest and is_backbone(k, naming.prefix)))
     ]
     fitting = {k for k, own_name in naming.names.items() if tensors[k].shape == own[inner + own_name].shape}
     of_model = sum(k in filled and filled[k].shape == own[k].shape for k in mine) / max(1, len(mine))
@@ -276,6 +280,29 @@ def _refuse_another_model(
     )
 
 
+def refuse_lost_statistics(path: str, filled: Collection[str], own: Collection[str]) -> None:
+    """Refuse a file whose batch norms would normalise by statistics that belong to no training.
+
+    Args:
+        path: of the file, for messages.
+        filled: names in the model that the file fills.
+        own: all names in the model.
+
+    Raises:
+        WeightsError: it fills a batch norm in part, and not its running statistics.
+    """
+    begun = {name.rpartition(".")[0] for name in filled if not name.endswith("num_batches_tracked")}
+    statistics = [name for name in own if name.endswith((".running_mean", ".running_var"))]
+    lost = {name.rpartition(".")[0]: None for name in statistics if name not in filled}
+    torn = [module for module in lost if module in begun]
+    if torn:
+        raise WeightsError(
+            f"{path}: {len(torn)} batch norms have no running statistics in the file ({shown(torn, 3)}), so that the "
+            "vectors would not be the file's: save the whole state_dict, not the parameters alone (a norm of another "
+            "kind, such as a layer norm, has no place in this model)"
+        )
+
+
 def looks_like(tensors: Mapping[str, Tensor]) -> str:
     """Which known backbone the tensors of a file look like, in words."""
     best, share = nearest_backbone(tensors)
@@ -292,6 +319,7 @@ def _shaped_tensors(backbone: str) -> dict[str, Tensor]:
 
 def nearest_backbone(tensors: Mapping[str, Tensor]) -> tuple[str, float]:
     """The known backbone whose names and shapes most of a file's tensors have, and the share of both that agree."""
+    tensors = {unwrapped(name): tensor for name, tensor in tensors.items()}
     best, share = "", 0.0
     for name in BACKBONES:
         own = _shaped_tensors(name)

@@ -1,56 +1,27 @@
 """The trained head in a checkpoint: the layers between pooling and vector, whatever they are called.
 
-A layer is told by its tensors: a fully connected layer has a matrix, a batch norm has running statistics, a
-generalised mean (GeM) one number called p. They are put in a row by their lengths, from the pooled vector on; a last
-matrix that nothing follows is the classifier, which belongs to the loss, unless its name says that it embeds.
+They are put in a row by their lengths, from the pooled vector on: a fully connected layer belongs to the row if
+something reads what it gives, be it the classifier. A last matrix that nothing reads is the classifier, which belongs
+to the loss, unless its name says that it embeds.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from passerby.models.heads import GeM
 from passerby.models.model import ReIDModel
-
-Kind = Literal["linear", "norm", "gem"]
+from passerby.models.weights.file_layers import Layer, layers_of
 
 _CLASSIFIER = re.compile(r"(^|\.)(classifiers?\w*|cls|logits?)(\.|$)")
 _EMBEDDING = re.compile(r"(embed|feat|proj|reduc|bottleneck|neck|fc_out|add_block)", re.IGNORECASE)
-_OTHER = re.compile(r"(^|\.)(aux_logits|loss\w*|criterion\w*|queue\w*|pixel_mean|pixel_std)(\.|$)")
-_NECK = re.compile(r"(^|\.)(bottleneck|bn_?neck|bn\w*)(\.\d+)?$")
 _TORCHREID = re.compile(r"(^|\.)fc\.\d+$")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer, of a file or of a model.
-
-    Attributes:
-        kind: what it is.
-        name: of the module.
-        shape: of a matrix (out, in), of a batch norm (n,), of GeM (1,).
-        tensors: names by their last part: {"weight": "heads.bnneck.weight", ...}.
-    """
-
-    kind: Kind
-    name: str
-    shape: tuple[int, ...]
-    tensors: dict[str, str] = field(compare=False)
-
-    @property
-    def out(self) -> int:
-        """Length of the vector that it gives."""
-        return self.shape[0]
-
-    def fits(self, other: Layer) -> bool:
-        """Whether its numbers can be another layer's."""
-        return self.kind == other.kind and self.shape == other.shape
 
 
 @dataclass(frozen=True)
@@ -61,28 +32,38 @@ class FileHead:
         chain: fully connected layers and batch norms in the order in which a vector passes them.
         gem: the pooling's exponent, if there is one.
         others: trained layers beside the chain.
+        classified: a classifier reads the vector that the chain gives, which therefore is the embedding.
     """
 
     chain: tuple[Layer, ...] = ()
     gem: Layer | None = None
     others: tuple[Layer, ...] = ()
+    classified: bool = False
 
     def settings(self) -> dict[str, Any] | None:
         """The settings of a model with this head; None where no setting makes one."""
-        kinds = [layer.kind for layer in self.chain]
-        linear = [layer for layer in self.chain if layer.kind == "linear"]
+        pooled_norm = self._begins_with_pooled_norm()
+        layers = self.chain[1:] if pooled_norm else self.chain
+        kinds = [layer.kind for layer in layers]
+        linear = [layer for layer in layers if layer.kind == "linear"]
         ends_in_norm = bool(kinds) and kinds[-1] == "norm"
         between = kinds[:-1] if ends_in_norm else kinds
         if self.others or between != [("linear", "norm")[i % 2] for i in range(max(0, 2 * len(linear) - 1))]:
             return None
         # torchreid's `fc` ends in a ReLU, which has no tensors to be seen by
-        rectified = ends_in_norm and bool(linear) and all(_TORCHREID.search(layer.name) for layer in self.chain)
+        rectified = ends_in_norm and bool(linear) and all(_TORCHREID.search(layer.name) for layer in layers)
         return {
             "fc_dims": tuple(layer.out for layer in linear),
             "fc_end": "norm_relu" if rectified else "linear",
             "neck": "bnneck" if ends_in_norm and not rectified else "none",
             **({"pooling": "gem"} if self.gem is not None else {}),
+            **({"pooled_norm": True} if pooled_norm else {}),
         }
+
+    def _begins_with_pooled_norm(self) -> bool:
+        # Before or behind a square matrix the lengths do not say where a batch norm stands
+        kinds = [layer.kind for layer in self.chain[:2]]
+        return kinds == ["norm", "linear"] and self.chain[0].out != self.chain[1].out
 
 
 def read_head(tensors: Mapping[str, Tensor], dim: int, slots: Sequence[Layer] = ()) -> FileHead:
@@ -93,38 +74,59 @@ def read_head(tensors: Mapping[str, Tensor], dim: int, slots: Sequence[Layer] = 
         dim: length of the pooled vector.
         slots: of a model that shall be filled: a last matrix that has a place there is no classifier.
     """
-    layers = _layers(tensors)
+    layers = layers_of(tensors)
+    of_losses = [layer for layer in layers if layer.of_loss and layer.kind == "linear"]
+    layers = [layer for layer in layers if not layer.of_loss]
     gem = next((layer for layer in layers if layer.kind == "gem"), None)
-    rest = [layer for layer in layers if layer.kind != "gem"]
+    rest = [layer for layer in layers if layer is not gem]
     chain: list[Layer] = []
-    while following := _next(rest, dim, slots[len(chain) :], chain):
+    lengths = [dim]
+    while following := _next(rest, of_losses, lengths[-1], slots[len(chain) :], chain):
         chain.append(following)
         rest.remove(following)
-        dim = following.out
-    others = [layer for layer in rest if layer.kind == "norm" or _EMBEDDING.search(layer.name)]
-    return FileHead(tuple(chain), gem, tuple(others))
+        lengths.append(following.out)
+    return FileHead(
+        tuple(chain),
+        gem,
+        tuple(layer for layer in rest if _is_trained(layer, lengths)),
+        bool(chain) and any(other.kind == "linear" and _reads(other, lengths[-1]) for other in (*rest, *of_losses)),
+    )
 
 
-def _next(rest: Sequence[Layer], dim: int, slots: Sequence[Layer], chain: Sequence[Layer]) -> Layer | None:
-    for layer in rest:
+def _is_trained(layer: Layer, lengths: Sequence[int]) -> bool:
+    """Whether a layer beside the chain must be part of the head, and not a classifier's."""
+    if layer.kind == "scale":
+        return layer.out in lengths
+    if layer.kind != "linear":
+        return True
+    return not _only_classifies(layer) and (layer.of_pooling or _EMBEDDING.search(layer.name) is not None)
+
+
+def _next(
+    rest: Sequence[Layer], of_losses: Sequence[Layer], dim: int, slots: Sequence[Layer], chain: Sequence[Layer]
+) -> Layer | None:
+    for layer in sorted(rest, key=_only_classifies):
         if layer.kind == "norm" and layer.out == dim:
             return layer
-        if (
-            layer.kind == "linear"
-            and layer.shape[1] == dim
-            and not (_is_classifier(layer, rest, slots) and not (chain and _in_one_sequence(layer, chain[-1])))
-        ):
+        if layer.kind != "linear" or not _reads(layer, dim):
+            continue
+        readers = [other for other in (*rest, *of_losses) if other is not layer and _reads(other, layer.out)]
+        if not _is_classifier(layer, readers, slots) or (chain and _in_one_sequence(layer, chain[-1])):
             return layer
     return None
 
 
-def _is_classifier(layer: Layer, rest: Sequence[Layer], slots: Sequence[Layer]) -> bool:
-    """Whether a matrix is the last one: nothing follows it, it has no place, and its name says no embedding."""
-    if any(other.shape[-1] == layer.out and not _only_classifies(other) for other in rest if other is not layer):
+def _reads(layer: Layer, length: int) -> bool:
+    """Whether it takes vectors of a length."""
+    return layer.kind in ("linear", "norm", "scale") and layer.shape[-1] == length
+
+
+def _is_classifier(layer: Layer, readers: Sequence[Layer], slots: Sequence[Layer]) -> bool:
+    """Whether a matrix is the last one: nothing reads it, it has no place, and its name says no embedding."""
+    called_so = _only_classifies(layer)
+    if any(not (called_so and _only_classifies(other)) for other in readers):  # classifiers of several layers are whole
         return False
-    if _only_classifies(layer):
-        return True
-    return not (slots and layer.fits(slots[0])) and not _EMBEDDING.search(layer.name)
+    return called_so or not (any(layer.fits(slot) for slot in slots) or _EMBEDDING.search(layer.name))
 
 
 def _in_one_sequence(layer: Layer, before: Layer) -> bool:
@@ -134,34 +136,14 @@ def _in_one_sequence(layer: Layer, before: Layer) -> bool:
 
 
 def _only_classifies(layer: Layer) -> bool:
-    return layer.kind == "linear" and _CLASSIFIER.search(layer.name) is not None
-
-
-def _layers(tensors: Mapping[str, Tensor]) -> list[Layer]:
-    modules: dict[str, dict[str, str]] = {}
-    for name in tensors:
-        module, _, last = name.rpartition(".")
-        modules.setdefault(module, {})[last] = name
-    found = (_layer(module, parts, tensors) for module, parts in modules.items() if not _OTHER.search(module))
-    return [layer for layer in found if layer is not None]
-
-
-def _layer(module: str, parts: dict[str, str], tensors: Mapping[str, Tensor]) -> Layer | None:
-    if "running_mean" in parts:
-        return Layer("norm", module, tuple(tensors[parts["running_mean"]].shape), parts)
-    if "p" in parts and tensors[parts["p"]].numel() == 1:
-        return Layer("gem", module, (1,), {"p": parts["p"]})
-    weight = tensors.get(parts.get("weight", ""))
-    if weight is not None and weight.ndim == 1 and _NECK.search(module):  # without its statistics
-        return Layer("norm", module, tuple(weight.shape), parts)
-    if weight is None or weight.ndim not in (2, 4) or weight.shape[2:].numel() != 1:
-        return None
-    return Layer("linear", module, tuple(weight.shape[:2]), parts)
+    called_so = _CLASSIFIER.search(layer.name)
+    return layer.kind == "linear" and called_so is not None and not _EMBEDDING.search(layer.name, called_so.end())
 
 
 def head_slots(model: ReIDModel) -> list[Layer]:
     """The layers of a model's head, in the order in which a vector passes them; its GeM last."""
-    named = [(f"head.fc.{name}", module) for name, module in model.head.fc.named_children()]
+    named = [("head.norm", model.head.norm)]
+    named += [(f"head.fc.{name}", module) for name, module in model.head.fc.named_children()]
     named.append(("head.neck", model.head.neck))
     slots = []
     for name, module in named:
@@ -180,7 +162,9 @@ def fill_slot(slot: Layer, layer: Layer, tensors: Mapping[str, Tensor], own: Map
     filled = {}
     for part, name in slot.tensors.items():
         if part in layer.tensors:
-            filled[name] = tensors[layer.tensors[part]].reshape(own[name].shape)
+            value = tensors[layer.tensors[part]]
+            # an exponent may stand there once for each channel
+            filled[name] = (value.flatten()[0] if slot.kind == "gem" else value).reshape(own[name].shape)
         elif part in ("weight", "bias"):
             filled[name] = (torch.ones_like if part == "weight" else torch.zeros_like)(own[name])
     return filled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from passerby.errors import WeightsError
 from passerby.models.model import ReIDModel
-from passerby.models.weights.head_layers import FileHead, Layer, fill_slot, head_slots, read_head
+from passerby.models.weights.file_layers import Layer
+from passerby.models.weights.head_layers import FileHead, fill_slot, head_slots, read_head
 from passerby.models.weights.naming import suffixes
 from passerby.models.weights.networks import shown
 
@@ -39,7 +41,8 @@ def place_head(model: ReIDModel, rest: Mapping[str, Tensor], originals: Mapping[
 
     Raises:
         WeightsError: a trained layer of the file finds no place, while a layer of the same kind in the model would
-            stay at its start values or the rest of the file's head would be torn from it.
+            stay at its start values, or any layer if the file's is sure to make its embedding or can have no place in
+            any model; or the rest of the file's head would be torn from it.
     """
     own = model.state_dict()
     named = _under_our_names(rest, own)
@@ -84,7 +87,10 @@ def _refuse_loss(
     filled = [slot for slot, _ in pairs]
     at_start = [slot for slot in slots if slot not in filled]
     same_kind = {slot.kind for slot in at_start} & {layer.kind for layer in lost}
-    if not (same_kind or (torn and of_head)):
+    of_no_model = [layer for layer in head.others if layer.kind in ("scale", "pooling")]
+    embeds = head.classified and any(layer.kind == "linear" for layer in of_head)
+    replaced = bool(at_start) and (embeds or bool(of_no_model))
+    if not (same_kind or replaced or (torn and (of_head or of_no_model))):
         return
     settings = head.settings()
     advice = (
@@ -97,7 +103,7 @@ def _refuse_loss(
         if at_start
         else ("although other layers of it do")
     )
-    names = [originals[next(iter(layer.tensors.values()))].rpartition(".")[0] for layer in lost]
+    names = [layer.titled(originals[next(iter(layer.tensors.values()))].rpartition(".")[0]) for layer in lost]
     raise WeightsError(
         f"{path}: the file's trained head finds no place in this model ({shown(names)}), {state}: "
         f"the embedding would not be the file's. {advice[0].upper()}{advice[1:]}; to train another head, save the "
@@ -106,4 +112,4 @@ def _refuse_loss(
 
 
 def _toml(value: object) -> str:
-    return str(list(value)) if isinstance(value, tuple) else f'"{value}"'
+    return str(list(value)) if isinstance(value, tuple) else json.dumps(value)

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 _AVERAGED = re.compile(r"(^|[._])(ema|teacher|swa|shadow|averaged?)([._\d]|$)|(^|[._])ema[A-Z]", re.IGNORECASE)
@@ -22,6 +24,7 @@ _NO_WEIGHTS = re.compile(
     r"(^|[._])(optim\w*|exp_avg\w*|momentum_buffer|grads?|gradients?|scheduler)([._]|$)", re.IGNORECASE
 )
 _SHOWN = 6
+_NUMBERS = "fiub"
 _DEEPEST = 100
 """Levels of mappings; a network's own names have some ten dots."""
 
@@ -60,16 +63,23 @@ def _collect(content: Any, place: str, found: list[Network], seen: set[int]) -> 
     if isinstance(content, Mapping) and "param_groups" in content:
         return {}
     tensors: dict[str, Tensor] = {}
+    arrays: dict[str, Tensor] = {}
     parts = 0
     index = len(found)
     for key, value in _items(content):
         if isinstance(value, Tensor):
             if isinstance(content, Mapping):
                 tensors[key] = value
+        elif isinstance(value, np.ndarray):
+            if isinstance(content, Mapping) and value.dtype.kind in _NUMBERS:
+                arrays[key] = torch.from_numpy(value.astype(value.dtype.newbyteorder("=")))
         elif below := _collect(value, f"{place}.{key}" if place else key, found, seen):
             parts += 1
             tensors |= {f"{key}.{name}": tensor for name, tensor in below.items()}
     own = any(isinstance(value, Tensor) for value in content.values()) if isinstance(content, Mapping) else False
+    if arrays and not parts:  # beside networks they are what a program has recorded
+        tensors |= arrays
+        own = True
     if own or parts > 1:
         found.insert(index, Network(place, tensors))
     return tensors
