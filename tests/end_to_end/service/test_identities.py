@@ -31,6 +31,10 @@ def test_identities_are_filtered_and_sorted(service: Running) -> None:
     details = client.get("/v1/identity", params={"name": "ada"}).json()
     assert found["identities"][0]["newest"] == details["sightings"][-1]["observation"]
     assert client.get("/v1/identities", params={"sort": "age"}).status_code == 422
+    observe(client, 5, "07", "2026-05-01T11:00:00+00:00")
+    assert listed(service, camera="7.0") == ["unknown-1"]
+    assert len(client.get("/v1/sightings", params={"camera": "7"}).json()["sightings"]) == 1
+    assert client.get("/v1/sightings", params={"camera": "-1"}).status_code == 422
 
 
 def test_people_and_cameras_that_have_drifted(service: Running) -> None:
