@@ -105,7 +105,8 @@ def find_sightings(
     if not with_vector and not store.settings().keep_sighting_vectors:
         raise GalleryRequestError(
             f"{store.location}: stores no vectors of sightings, so that past ones cannot be searched; "
-            "set_sightings(keep_vectors=True) stores those from now on"
+            "set_sightings(keep_vectors=True) (`passerby gallery keep-sightings GALLERY --vectors`) stores those from "
+            "now on"
         )
     means = means_in_force(store)
     compared = probe if means is None else means.apply(probe, [camera or ""])
