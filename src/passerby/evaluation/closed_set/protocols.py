@@ -126,7 +126,8 @@ def evaluate_embeddings(
             `ap="trapezoid"`, `max_rank=20`, `rerank="k_reciprocal"`, ...
 
     Raises:
-        EmbeddingError: vectors and labels that do not fit each other, or no query with a true match.
+        EmbeddingError: vectors and labels that do not fit each other, or no query with a true match
+            (unless they count as 0: `empty="zero"`).
         ConfigError: an unknown setting, protocol, metric or AP definition, or settings that exclude each other.
     """
     chosen = with_changes(settings, changes)

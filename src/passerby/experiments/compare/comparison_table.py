@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -177,4 +178,5 @@ def _percent(value: float, spread: float, seeds: int) -> str:
 
 
 def _behind(test: PairedTest) -> str:
-    return f"{-100 * test.difference:.1f} ({-100 * test.high:.1f} to {-100 * test.low:.1f})"
+    interval = "" if math.isnan(test.low) else f" ({-100 * test.high:.1f} to {-100 * test.low:.1f})"
+    return f"{-100 * test.difference:.1f}{interval}"
