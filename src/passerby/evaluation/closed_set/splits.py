@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from passerby.config.keywords import keywords_of_function, takes_keywords
 from passerby.data.records import ReIDDataset
 from passerby.embedding.embed import Embedder
 from passerby.errors import EmbeddingError
@@ -16,6 +17,7 @@ from passerby.evaluation.closed_set.scoring import spread_of
 from passerby.evaluation.evaluate import evaluate
 
 
+@takes_keywords(keywords_of_function(evaluate))
 def evaluate_splits(encoder: Embedder, splits: Sequence[ReIDDataset], **arguments: Any) -> Report:
     """Mean and standard deviation over the splits of a dataset (`passerby.load_splits`), never pooled.
 
@@ -131,6 +133,7 @@ class CrossDomain:
         return "\n".join(lines)
 
 
+@takes_keywords(keywords_of_function(evaluate))
 def cross_domain(
     encoders: Mapping[str, Embedder], datasets: Mapping[str, ReIDDataset], **arguments: Any
 ) -> CrossDomain:
