@@ -50,3 +50,17 @@ def test_what_a_gallery_does_not_store_says_the_command(picture: str, capsys: py
     assert run(["enroll", "new.gallery", "c", picture, "--encoder", "run"]) == 0
     text = told(capsys, "gallery", "find-sightings", "new.gallery", picture, "--encoder", "run")
     assert "passerby gallery keep-sightings GALLERY --vectors" in text
+
+
+def test_a_dataset_that_is_not_the_published_one_says_the_flag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in ("bounding_box_train", "query", "bounding_box_test"):
+        (tmp_path / part).mkdir()
+        for camera in (1, 2):
+            Image.new("RGB", (32, 64)).save(tmp_path / part / f"0001_c{camera}s1_000001_00.jpg")
+    data = ["--data.name", "market1501", "--data.root", str(tmp_path)]
+    text = told(capsys, "embed", "hub:none", *data, "--out", str(tmp_path / "out"))
+    assert "verify=False (--data.arguments verify=false) loads it all the same" in text
+    text = told(capsys, "embed", "hub:none", *data, "--out", str(tmp_path / "out"), "--data.arguments", "verify=false")
+    assert "unknown encoder of the hub" in text, "the data were read"

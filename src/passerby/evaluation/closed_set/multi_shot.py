@@ -33,7 +33,8 @@ def check_weights(weights: arrays.Vectors | None, n: int, name: str, protocol: s
     if weights is None:
         if pooling in QUALITIES and (protocol == "video" or (protocol == "multi_query" and name == "query_weights")):
             raise ConfigError(
-                f"pooling {pooling!r}: expected {name}, the {pooling} of each image (`passerby.evaluate` computes it)"
+                f"pooling {pooling!r}: expected {name}, the {pooling} of each image (`passerby.evaluate` and "
+                "`passerby evaluate` compute it)"
             )
         return None
     if protocol not in ("video", "multi_query") or unweighted(pooling) not in ("mean", "attention"):
