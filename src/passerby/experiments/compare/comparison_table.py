@@ -17,6 +17,7 @@ import torch
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.closed_set.statistics import PairedTest, compare_reports
 from passerby.experiments.compare.trial import Trial
+from passerby.strict_json import json_values
 from passerby.version import __version__
 
 
@@ -87,7 +88,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values: one entry a training, and the shared conditions."""
-        return {
+        content = {
             "conditions": self.conditions,
             "protocol": self.protocol,
             "versions": {
@@ -114,6 +115,7 @@ class Comparison:
                 for t in self.trials
             ],
         }
+        return dict(json_values(content))
 
     def __str__(self) -> str:
         return self.to_markdown()
