@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "passerby"
 LAYERS = (
     ("array_types", "config", "distributed", "errors", "files", "lazy", "moved_modules", "numba_jit", "plain_names",
-     "progress", "recipes", "small_work", "version", "zip_files"),
+     "progress", "recipes", "small_work", "strict_json", "version", "zip_files"),
     ("images",),
     ("data", "losses", "models", "search"),
     ("embedding",),

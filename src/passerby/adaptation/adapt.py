@@ -23,6 +23,7 @@ from passerby.adaptation.rounds import cluster_means, labelled, round_config, st
 from passerby.array_types import Bool, Int64
 from passerby.config.adaptation import AdaptationSettings
 from passerby.config.group_validation import parse_settings
+from passerby.config.keywords import keywords_of, takes_keywords
 from passerby.data.records import Sample
 from passerby.embedding.camera_statistics import FILE_NAME, CameraStatistics
 from passerby.embedding.embed import embed
@@ -39,6 +40,7 @@ HELD_FILE = "held_out.npy"
 FORMAT = 2
 
 
+@takes_keywords(keywords_of(AdaptationSettings))
 def adapt(
     encoder: Encoder,
     crops: Sequence[Sample],

@@ -11,6 +11,7 @@ import numpy as np
 from passerby.array_types import Int64
 from passerby.embedding.camera_statistics import CameraStatistics
 from passerby.models.encoder import Encoder, load_encoder
+from passerby.strict_json import json_values
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class AdaptationResult:
             "folder": str(self.folder),
             "crops": self.crops,
             "best": self.best,
-            "rounds": [vars(r) for r in self.rounds],
+            "rounds": [json_values(vars(r)) for r in self.rounds],
             "camera_statistics": None if self.statistics is None else self.statistics.to_dict(),
         }
 

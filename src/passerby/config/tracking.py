@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from passerby.config.settings_group import Settings
 from passerby.errors import ConfigError, unknown_name
 
-_OF_JOINING = ("prior", "travel_times", "camera_statistics", "camera_minimum", "fill_seconds", "flip")
+OF_JOINING = ("prior", "travel_times", "camera_statistics", "camera_minimum", "fill_seconds", "flip")
 """Settings that `passerby.watch` does not read."""
 
 
@@ -87,7 +87,7 @@ def watching_settings(settings: TrackingSettings | None, changes: Mapping[str, A
         ConfigError: as `tracking_settings`, or one that would do nothing.
     """
     chosen, usual = tracking_settings(settings, changes), TrackingSettings()
-    idle = [name for name in _OF_JOINING if getattr(chosen, name) != getattr(usual, name)]
+    idle = [name for name in OF_JOINING if getattr(chosen, name) != getattr(usual, name)]
     if idle:
         raise ConfigError(
             f"watch: {', '.join(idle)} would do nothing, for the gallery says at once who somebody is; leave it out "

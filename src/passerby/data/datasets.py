@@ -194,7 +194,8 @@ def _verify(dataset: ReIDDataset, info: DatasetInfo, arguments: Mapping[str, Any
     if errors:
         raise DataError(
             f"{info.name}: {root} is not the published dataset: {'; '.join(errors)}. "
-            f"`passerby data check {info.name} --root {root}` says more; verify=False loads it all the same"
+            f"`passerby data check {info.name} --root {root}` says more; verify=False (--data.arguments "
+            "verify=false) loads it all the same"
         )
 
 

@@ -49,7 +49,7 @@ _LONGEST_CELL = 5_000  # bytes
 FROM_ZERO = "pid counts from 0: person numbers are larger by one here, because 0 stands for distractors"
 OUTSIDE = (
     "images that the manifest names by absolute paths outside {root}: {n:,} (they are read; to refuse them, where a "
-    "manifest is somebody else's: outside_root=False)"
+    "manifest is somebody else's: outside_root=False, --data.arguments outside_root=false)"
 )
 ONE_IN_WRITINGS = "{what} in several writings, each taken as one: {examples}"
 NOBODY = "images of pid {pid} in the gallery, {what} and so of nobody who is asked for: {n:,}"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from passerby.config.evaluation import EvaluationSettings, with_changes
+from passerby.config.keywords import keywords_of, keywords_of_function, takes_keywords
 from passerby.data.records import ReIDDataset
 from passerby.data.test_split import NO_SPLIT
 from passerby.embedding.embed import Embedder, embed
@@ -25,6 +26,7 @@ _SAME_LENGTH = 1e-3
 """Share by which lengths may differ and still be one."""
 
 
+@takes_keywords(keywords_of(EvaluationSettings))
 def evaluate(
     encoder: Embedder,
     data: ReIDDataset,
@@ -135,6 +137,7 @@ def score_dataset(
     )
 
 
+@takes_keywords(keywords_of_function(evaluate_embeddings))
 def score(
     query: Embeddings, gallery: Embeddings, *, settings: EvaluationSettings | None = None, **arguments: Any
 ) -> Report:

@@ -36,8 +36,15 @@ class SearchInputs:
     gallery_camids: Int64
 
     def counted(self, junk_pids: Sequence[int]) -> Bool:
-        """Which gallery images count at all: [g], false for those of junk ids."""
-        return ~np.isin(self.gallery_pids, np.asarray(junk_pids, dtype=np.int64))
+        """Which gallery images count at all: [g], false for those of junk ids.
+
+        Raises:
+            EmbeddingError: junk ids that are not whole numbers.
+        """
+        junk = np.asarray(junk_pids)
+        if junk.size and junk.dtype.kind not in "iu":
+            raise EmbeddingError(f"junk_pids: expected whole numbers, found {junk_pids!r}")
+        return ~np.isin(self.gallery_pids, junk.astype(np.int64))
 
     def check_nobody(self, junk_pids: Sequence[int], *, query_name: str = "query") -> None:
         """Refuse 0, or another number of nobody, on both sides: it would be one person and a different one each time.
@@ -133,5 +140,33 @@ def check_name(kind: str, name: str, known: Mapping[str, Any] | Sequence[str]) -
     Raises:
         ConfigError: an unknown name (with the nearest known one).
     """
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ConfigError(unknown_name(kind, str(name), known))
+
+
+def check_whole(name: str, value: object, *, least: int = 1) -> None:
+    """Refuse what is no whole number of `least` or more.
+
+    Raises:
+        EmbeddingError: it is not.
+    """
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise EmbeddingError(f"{name}: expected a whole number, at least {least}, found {value!r}")
+
+
+def check_resampling(confidence: object, resamples: object, seed: object) -> None:
+    """Refuse what no bootstrap interval can be drawn by.
+
+    Raises:
+        ConfigError: a confidence that is no share above 0 and below 1, no resamples, or a seed that is none.
+    """
+    if not isinstance(confidence, (float, np.floating)) or not 0 < confidence < 1:
+        raise ConfigError(f"confidence: expected a share above 0 and below 1, found {confidence!r}")
+    for name, value, least in (("resamples", resamples, 1), ("seed", seed, 0)):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+            raise ConfigError(f"{name}: expected a whole number, at least {least}, found {value!r}")
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a number, Python's or numpy's, and no bool."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

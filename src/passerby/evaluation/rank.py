@@ -11,6 +11,7 @@ import numpy as np
 
 from passerby.array_types import Float32, Int64
 from passerby.config.evaluation import EvaluationSettings, with_changes
+from passerby.config.keywords import keywords_of, takes_keywords
 from passerby.embedding.embeddings import Embeddings
 from passerby.errors import ConfigError
 from passerby.evaluation.camera_means import mapped_as
@@ -110,6 +111,7 @@ def _mark(wanted: int, found: int) -> str:
     return "+" if found == wanted else "-"
 
 
+@takes_keywords(keywords_of(EvaluationSettings))
 def rank(
     query: Embeddings,
     gallery: Embeddings,

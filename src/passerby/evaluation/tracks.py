@@ -14,6 +14,7 @@ import numpy as np
 
 from passerby.array_types import Float64, Int64
 from passerby.errors import EmbeddingError, MissingExtraError
+from passerby.strict_json import json_values
 
 OVERLAP = 0.5
 """IoU from which a box and a true box are the same."""
@@ -105,7 +106,7 @@ class TrackReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
-        return asdict(self)
+        return dict(json_values(asdict(self)))
 
     def __str__(self) -> str:
         head = (

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from passerby.array_types import Int64
 from passerby.errors import GalleryRequestError
 from passerby.gallery.stores.names import LONGEST
 from passerby.gallery.stores.rows import Where
@@ -125,11 +126,11 @@ def checked_threshold(threshold: float | None) -> float | None:
     """A distance from 0 to 2, or None.
 
     Raises:
-        GalleryError: negative, NaN, or above 2, the largest distance of two unit vectors.
+        GalleryError: no number, negative, NaN, or above 2, the largest distance of two unit vectors.
     """
     if threshold is None:
         return None
-    if not 0 <= threshold <= LARGEST_DISTANCE:
+    if not is_number(threshold) or not 0 <= threshold <= LARGEST_DISTANCE:
         raise GalleryRequestError(
             f"threshold: expected a distance of 0 or more, at most 2, found {threshold!r}; unit vectors are never "
             "farther apart than 2"
@@ -147,6 +148,34 @@ def retention_date(expires: Moment | None) -> float | None:
 def is_integer(value: object) -> bool:
     """Whether it is a whole number, Python's or numpy's, and no bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a number, Python's or numpy's, and no bool."""
+    return is_integer(value) or isinstance(value, (float, np.floating))
+
+
+def checked_count(count: Any, what: str) -> int:
+    """A whole number of 1 or more.
+
+    Raises:
+        GalleryRequestError: it is not that.
+    """
+    if not is_integer(count) or count < 1:
+        raise GalleryRequestError(f"{what}: expected a whole number, at least 1, found {_shortened(count)}")
+    return int(count)
+
+
+def checked_ids(ids: Any, what: str) -> Int64:
+    """Ids [n] of observations or sightings.
+
+    Raises:
+        GalleryRequestError: not whole numbers in a row.
+    """
+    rows = [] if ids is None else list(ids) if isinstance(ids, (list, tuple, set, range, np.ndarray)) else [ids]
+    if not all(is_integer(row) for row in rows):
+        raise GalleryRequestError(f"{what}: expected whole numbers, found {_shortened(ids)}")
+    return np.array(rows, np.int64)
 
 
 def _one_for_each(value: Any, count: int, what: str) -> list[Any]:

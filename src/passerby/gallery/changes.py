@@ -14,6 +14,7 @@ import numpy as np
 
 from passerby.array_types import Int64
 from passerby.errors import GalleryRequestError
+from passerby.gallery.argument_checks import checked_count, checked_ids, is_number
 from passerby.gallery.events import Event
 from passerby.gallery.identities import final_identity, new_identity, new_unknown
 from passerby.gallery.sightings import own_observations
@@ -51,7 +52,7 @@ def describe(
     """Change name, notes, consent or retention; what is None stays.
 
     Raises:
-        GalleryRequestError: the new name belongs to another identity.
+        GalleryRequestError: the new name belongs to another identity, or notes or consent that are no text.
     """
     changed = record
     if name is not None and name != record.name:
@@ -61,6 +62,9 @@ def describe(
                 f"{store.location}: there is an identity {owner.name!r} already; merge the two instead"
             )
         changed = replace(changed, name=name, unknown=False)
+    for what, text in (("notes", notes), ("consent", consent)):
+        if text is not None and not isinstance(text, str):
+            raise GalleryRequestError(f"{what}: expected text, found {type(text).__name__}")
     if notes is not None:
         changed = replace(changed, notes=notes)
     if consent is not None:
@@ -99,20 +103,21 @@ def set_sightings(
     """Change what is stored of sightings; what is None stays. Vectors that are not to be stored are erased.
 
     Raises:
-        GalleryRequestError: a time or number that is not above 0.
+        GalleryRequestError: a time or number that is not above 0, or no yes or no.
     """
     old = store.settings()
     new = old
     if keep_vectors is not None:
+        if not isinstance(keep_vectors, bool):
+            raise GalleryRequestError(f"keep_vectors: expected True or False, found {keep_vectors!r}")
         new = replace(new, keep_sighting_vectors=keep_vectors)
     if expire_after is not None:
-        if expire_after != "never" and not 0 < expire_after < float("inf"):
+        if expire_after != "never" and not (is_number(expire_after) and 0 < expire_after < float("inf")):
             raise GalleryRequestError(f"expire_after: expected a number of seconds above 0, found {expire_after!r}")
         new = replace(new, sightings_expire_after=None if expire_after == "never" else float(expire_after))
     if templates_per_camera is not None:
-        if templates_per_camera != "any" and templates_per_camera < 1:
-            raise GalleryRequestError(f"templates_per_camera: expected 1 or more, found {templates_per_camera}")
-        new = replace(new, templates_per_camera=None if templates_per_camera == "any" else templates_per_camera)
+        most = None if templates_per_camera == "any" else checked_count(templates_per_camera, "templates_per_camera")
+        new = replace(new, templates_per_camera=most)
     if keep_vectors is False:
         store.sightings.erase_vectors()
     if new == old:
@@ -242,7 +247,7 @@ def split(
 
 
 def _own_ids(store: Store, record: IdentityRecord, what: str, given: Sequence[int], own: Int64) -> Int64:
-    wanted = np.unique(np.asarray(given, np.int64))
+    wanted = np.unique(checked_ids(given, f"{what}s"))
     foreign = np.setdiff1d(wanted, own)
     if len(foreign):
         raise GalleryRequestError(

@@ -70,7 +70,7 @@ def agreed_cohort(store: Store, cohort: bool | None, *, read_only: bool) -> None
     if settings.dim or read_only:
         raise GalleryError(
             f"{store.location}: judges distances {_how(settings.cohort)}, opened with cohort={cohort}: leave it out, "
-            "or change it with `set_comparison`"
+            "or change it with `set_comparison` (`passerby gallery comparison`)"
         )
     with store.transaction():
         store.change_settings(replace(store.settings(), cohort=cohort))
@@ -111,7 +111,8 @@ def undo_comparison(store: Store, old: Settings) -> None:
     if old.camera_means and store.camera_statistics(old.camera_means) is None:
         raise GalleryRequestError(
             f"{store.location}: camera means, version {old.camera_means}, were erased, since somebody was forgotten "
-            "who was in them; measure them anew (`set_comparison(camera_means=True)`)"
+            "who was in them; measure them anew (`set_comparison(camera_means=True)`, `passerby gallery comparison "
+            "GALLERY --camera-means`)"
         )
     store.change_settings(old)
 

@@ -17,6 +17,7 @@ import numpy as np
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
 from passerby.gallery import changes
+from passerby.gallery.argument_checks import is_number
 from passerby.gallery.means_in_force import means_in_force
 from passerby.gallery.sightings import own_observations
 from passerby.gallery.stores.protocol import Store
@@ -126,7 +127,7 @@ def consolidate(store: Store, *, least: float, apply: bool, actor: str) -> Conso
     Raises:
         GalleryRequestError: `least` is not above 0 and up to 1.
     """
-    if not 0 < least <= 1:
+    if not is_number(least) or not 0 < least <= 1:
         raise GalleryRequestError(f"least: expected a similarity above 0 and up to 1, found {least!r}")
     records = store.identities()
     unknown = [i for i, record in records.items() if record.unknown and record.merged_into is None]

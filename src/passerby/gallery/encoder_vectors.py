@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from passerby.array_types import Float32, UInt8
 from passerby.errors import GalleryError, GalleryRequestError
@@ -36,6 +37,26 @@ class EncodedInput:
     def thumbnails(self) -> list[bytes | None]:
         """A small JPEG for each vector; None where there is no picture."""
         return [None if picture is None else thumbnail(picture) for picture in self.pictures]
+
+
+def encoder_of(encoder: object) -> VectorEncoder | None:
+    """An encoder as it is, or the one at a path (or of the hub); None stays None.
+
+    Raises:
+        GalleryRequestError: anything else.
+        WeightsError: there is no encoder at the path.
+    """
+    if encoder is None:
+        return None
+    if isinstance(encoder, (str, os.PathLike)):
+        from passerby.models.encoder import load_encoder  # brings torch, which an encoder of one's own may not need
+
+        return load_encoder(encoder)
+    if not all(hasattr(type(encoder), name) or hasattr(encoder, name) for name in ("encode", "dim", "fingerprint")):
+        raise GalleryRequestError(
+            f"encoder: expected an encoder (`passerby.load_encoder`) or the path of one, found {type(encoder).__name__}"
+        )
+    return cast(VectorEncoder, encoder)
 
 
 class EncoderVectors:

@@ -41,8 +41,9 @@ def agreed_far(store: Store, far: float | None, *, override: bool, read_only: bo
     stored = stored_far(settings)
     if asked != stored:
         raise GalleryError(
-            f"{store.location}: its false accept rate is {stored:.2%}, opened with far={far!r}: leave far "
-            "out, change it for good with `set_far`, or say override_far=True to use another here only"
+            f"{store.location}: its false accept rate is {stored:.2%}, found {asked:.2%}: leave far (--far) out, or "
+            f"change it for good with `set_far` (`passerby gallery calibration GALLERY --far {asked:g} --set-far`); in "
+            "Python, override_far=True uses another here only"
         )
     return None
 

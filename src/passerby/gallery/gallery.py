@@ -22,6 +22,7 @@ from passerby.gallery.argument_checks import (
     Camera,
     camera_name,
     camera_names,
+    checked_ids,
     checked_threshold,
     identity_name,
     is_integer,
@@ -31,11 +32,17 @@ from passerby.gallery.argument_checks import (
 )
 from passerby.gallery.comparison import Comparison, agreed_cohort, comparison_of, set_comparison
 from passerby.gallery.consolidation import LEAST_SIMILARITY, Consolidation, consolidate
-from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors
+from passerby.gallery.encoder_vectors import EncodedInput, EncoderVectors, encoder_of
 from passerby.gallery.enrolment import NewObservations
 from passerby.gallery.events import Event, Note
 from passerby.gallery.false_accept_rate import agreed_far, checked_far, checked_kind, stored_far
-from passerby.gallery.images_or_vectors import VectorEncoder, checked_thumbnail, mean_vector, small_jpeg
+from passerby.gallery.images_or_vectors import (
+    VectorEncoder,
+    checked_thumbnail,
+    checked_thumbnails,
+    mean_vector,
+    small_jpeg,
+)
 from passerby.gallery.pair_judgements import PairJudgement, judge_pair
 from passerby.gallery.passages import moments_of, passage, record_of
 from passerby.gallery.repeated_pictures import new_rows
@@ -84,14 +91,14 @@ class Gallery:
         store: Store,
         encoder: VectorEncoder | None,
         *,
-        fingerprint: str = "",
+        fingerprint: str | None = None,
         score: Score,
         thumbnails: bool = True,
         far: float | None = None,
         guaranteed: bool = False,
     ) -> None:
         self._store = store
-        self._inputs = EncoderVectors(store, encoder, fingerprint)
+        self._inputs = EncoderVectors(store, encoder, fingerprint or "")
         self._score = score
         self._thumbnails = thumbnails
         self._far = far
@@ -102,9 +109,9 @@ class Gallery:
     def open(
         cls,
         location: str | os.PathLike[str],
-        encoder: VectorEncoder | None = None,
+        encoder: VectorEncoder | str | os.PathLike[str] | None = None,
         *,
-        fingerprint: str = "",
+        fingerprint: str | None = None,
         read_only: bool = False,
         storage: Literal["float32", "float16"] | None = None,
         thumbnails: bool = True,
@@ -120,7 +127,8 @@ class Gallery:
         Args:
             location: a file (SQLite, exact search in memory); or Milvus (extra `milvus`): "milvus://host:19530/NAME",
                 "milvus:https://host:19530/NAME" or "milvus:PATH.db" (milvus-lite, a folder).
-            encoder: turns images into vectors. None for administration, and for galleries filled with bare vectors.
+            encoder: turns images into vectors; or where `passerby.load_encoder` finds one. None for administration, and
+                for galleries filled with bare vectors.
             fingerprint: without an encoder: that of the encoder your vectors come from (`Encoder.fingerprint`,
                 `Embeddings.fingerprint`). A gallery that knows its encoder takes no vectors of unknown origin.
             read_only: refuse every change.
@@ -139,17 +147,20 @@ class Gallery:
                 counts from 200 enrolled people on; of an existing one it must be what is stored.
 
         Raises:
-            GalleryError: not a gallery, damaged, of another encoder, storage, `far` or `cohort`, or of a newer version.
+            GalleryError: not a gallery, damaged, of another encoder, storage, `far` or `cohort`, or of a newer version;
+                or `encoder` is none.
+            WeightsError: where `encoder` says there is no encoder.
             StorageError: it cannot be made here.
         """
         chosen = Score(score, score_k)
+        known = encoder_of(encoder)  # before a gallery is made
         store = open_store(os.fspath(location), read_only=read_only, storage=storage)
         try:
             own_far = agreed_far(store, far, override=override_far, read_only=read_only)
             agreed_cohort(store, cohort, read_only=read_only)
             return cls(
                 store,
-                encoder,
+                known,
                 fingerprint=fingerprint,
                 score=chosen,
                 thumbnails=thumbnails,
@@ -378,7 +389,7 @@ class Gallery:
 
     def enroll(
         self,
-        identity: str | int,
+        name: str | int | None = None,
         images: Any = None,
         *,
         vectors: Any = None,
@@ -390,12 +401,13 @@ class Gallery:
         tracklet: bool = False,
         skip_repeated: bool = False,
         actor: str = "",
+        identity: str | int | None = None,
     ) -> tuple[int, ...]:
         """Add observations to an identity, which is made if there is none of this name.
 
         Args:
-            identity: its name. The name of an identity that was merged into another means that other one.
-            images: one image or several: paths, encoded bytes, RGB uint8 arrays [H, W, 3], a uint8 tensor
+            name: of the identity. That of an identity that was merged into another means that other one.
+            images: one image or several: paths, encoded bytes, PIL images, RGB uint8 arrays [H, W, 3], a uint8 tensor
                 [n, 3, H, W]; floating-point arrays are taken as vectors.
             vectors: instead of images, one vector [D] or several [n, D]; they are brought to unit length.
             camera: of all images, or one for each.
@@ -407,6 +419,7 @@ class Gallery:
                 the middle frame's picture.
             skip_repeated: leave out what the identity has already: an equal vector, or the same picture.
             actor: who makes the change, for the log.
+            identity: what `name` was called in 0.1; goes with version 0.3.
 
         Returns:
             Ids of the new observations. All are stored, or none.
@@ -416,16 +429,16 @@ class Gallery:
             ImageError: an image cannot be read.
             StorageError: it cannot be written.
         """
-        name = identity_name(identity)
+        own_name = identity_name(_renamed("enroll", "name", name, "identity", identity))
         given = self._inputs.read_one_of(images, vectors, "enroll: pass images or vectors, one of the two")
         observations = self._new_observations(given.pooled() if tracklet else given, camera, time)
         retention = retention_date(expires)
         with self._store.transaction():
             self._inputs.adopt(observations.dim)
             if skip_repeated:
-                observations = observations.rows(new_rows(self._store, [name] * len(observations), observations))
+                observations = observations.rows(new_rows(self._store, [own_name] * len(observations), observations))
             ids = enrolment.enroll(
-                self._store, name, observations, notes=notes, consent=consent, expires=retention, actor=actor
+                self._store, own_name, observations, notes=notes, consent=consent, expires=retention, actor=actor
             )
         return tuple(ids.tolist())
 
@@ -470,20 +483,20 @@ class Gallery:
             GalleryError: vectors of another encoder or dimension, or not as many rows as names.
             ImageError: an image cannot be read.
         """
-        if identities is not None:
-            warnings.warn("enroll_many: `identities` is called `names`", DeprecationWarning, stacklevel=2)
-            names = identities
-        if names is None:
-            raise GalleryRequestError("enroll_many: expected a name for each observation, found none")
+        names = _renamed("enroll_many", "names", names, "identities", identities)
+        if names is None or isinstance(names, (str, bytes)) or not hasattr(names, "__len__"):
+            found = "none" if names is None else repr(names)
+            raise GalleryRequestError(f"enroll_many: expected a name for each observation, found {found}")
         given = self._inputs.read_one_of(images, vectors, "enroll_many: pass images or vectors, one of the two")
         if len(names) != len(given.vectors):
             raise GalleryRequestError(f"enroll_many: {len(names)} identities for {len(given.vectors)} vectors")
-        checked = {name: identity_name(name) for name in set(names)}
-        own = [checked[name] for name in names]
+        texts = [name if isinstance(name, str) else identity_name(name) for name in names]
+        checked = {text: identity_name(text) for text in set(texts)}
+        own = [checked[text] for text in texts]
         retention = retention_date(expires)
         observations = self._new_observations(given, cameras, times)
         if thumbnails is not None:
-            observations = replace(observations, thumbnails=[checked_thumbnail(picture) for picture in thumbnails])
+            observations = replace(observations, thumbnails=checked_thumbnails(thumbnails, len(own)))
         with self._store.transaction():
             self._inputs.adopt(observations.dim)
             if skip_repeated:
@@ -583,10 +596,10 @@ class Gallery:
         ).vectors
         own = camera_names(cameras, len(rows))
         wheres = [search_filter(camera, exclude_camera, after, before) for camera in own]
-        counts = [1] * len(rows) if frames is None else list(frames)
+        counts = np.ones(len(rows), np.int64) if frames is None else checked_ids(frames, "frames")
         if len(counts) != len(rows):
             raise GalleryRequestError(f"frames: {len(counts)} values for {len(rows)} probes")
-        return self._identify(rows, own, wheres, counts, threshold, top, score)
+        return self._identify(rows, own, wheres, counts.tolist(), threshold, top, score)
 
     def observe(
         self,
@@ -673,6 +686,11 @@ class Gallery:
         Raises:
             GalleryError: no threshold, a tracklet without vectors, or vectors of another encoder.
         """
+        if not isinstance(tracklet, Tracklet):
+            raise GalleryRequestError(
+                f"observe_tracklet: expected a passerby.Tracklet, found {type(tracklet).__name__}; `observe` takes "
+                "pictures and vectors"
+            )
         vector = tracklet.vector
         if vector is None:
             raise GalleryRequestError("observe_tracklet: the tracklet has no vector that says who it is")
@@ -899,15 +917,15 @@ class Gallery:
 
     def sighting_thumbnail(self, sighting: int) -> bytes | None:
         """The small JPEG of a sighting; None where it was seen as a bare vector."""
-        return self._store.sightings.thumbnails([sighting])[0]
+        return self._store.sightings.thumbnails(checked_ids([sighting], "sighting").tolist())[0]
 
     def vectors(self, observations: Sequence[int]) -> Float32:
         """Unit vectors [n, D] of observations."""
-        return self._store.vectors(np.asarray(observations, np.int64))
+        return self._store.vectors(checked_ids(observations, "observations"))
 
     def thumbnail(self, observation: int) -> bytes | None:
         """The small JPEG of an observation; None where it was enrolled as a bare vector."""
-        return self._store.thumbnails(np.array([observation], np.int64))[0]
+        return self._store.thumbnails(checked_ids([observation], "observation"))[0]
 
     def history(self, identity: str | int | None = None, *, limit: int | None = None) -> list[Event]:
         """The log of changes, newest first: all, or those of one identity.
@@ -1153,3 +1171,13 @@ class Gallery:
 
     def _summary(self, identity: int) -> Identity:
         return identities.summaries(self._store, [identity])[0]
+
+
+def _renamed(method: str, name: str, value: Any, old_name: str, old_value: Any) -> Any:
+    """The value of an argument that may still come under its old name, with a warning."""
+    if old_value is None:
+        return value
+    if value is not None:
+        raise GalleryRequestError(f"{method}: `{old_name}` is the old name of `{name}`; give `{name}` alone")
+    warnings.warn(f"{method}: `{old_name}` is called `{name}`", DeprecationWarning, stacklevel=3)
+    return old_value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from passerby.array_types import Float32
-from passerby.errors import GalleryRequestError
+from passerby.gallery.argument_checks import checked_count
 from passerby.gallery.result_types import Identification, Match
 from passerby.gallery.stores.protocol import Store
 from passerby.gallery.stores.rows import Ranking, Where
@@ -19,11 +19,9 @@ def identify(
     """The `top` nearest identities of each probe [q, D], each with its own filter [q] and its own rule [q].
 
     Raises:
-        GalleryError: `top` is less than 1.
+        GalleryError: `top` is no whole number of 1 or more.
     """
-    if top < 1:
-        raise GalleryRequestError(f"top: expected at least 1, found {top}")
-    most = max([top, *(rule.people for rule in rules)])
+    most = max([checked_count(top, "top"), *(rule.people for rule in rules)])
     rankings = store.search(probes, wheres, top=most, score=score)
     names = store.names({i for ranking in rankings for i in ranking.identities[:top].tolist()})
     return [_answer(ranking, names, rule, top) for ranking, rule in zip(rankings, rules, strict=True)]

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import simplejpeg
+from PIL import Image
 
 from passerby.array_types import Float32, UInt8
 from passerby.errors import GalleryRequestError, ImageError
-from passerby.images.decode import GREY_BITS, decode_image, read_image, resize_image
+from passerby.images.decode import GREY_BITS, decode_image, pixels_of_image, read_image, resize_image
 
 THUMBNAIL_BYTES = 4000
 """Every stored thumbnail fits this many bytes, so that slots can be reused (see stores/sqlite/slots.py)."""
@@ -94,7 +95,7 @@ def grey_bits(encoder: VectorEncoder | None) -> int:
 
 
 def read_pictures(images: Any, *, bits: int = GREY_BITS) -> list[UInt8]:
-    """RGB uint8 [H, W, 3] arrays from one image or several: paths, encoded bytes, arrays, or a uint8 tensor.
+    """RGB uint8 [H, W, 3] arrays from one image or several: paths, encoded bytes, PIL images, arrays, a uint8 tensor.
 
     `bits` as of `passerby.images.decode.read_image`.
 
@@ -107,7 +108,7 @@ def read_pictures(images: Any, *, bits: int = GREY_BITS) -> list[UInt8]:
         channels_first = images.ndim >= 3 and images.shape[-3] == 3 and images.shape[-1] != 3
         if channels_first:
             images = np.moveaxis(images, -3, -1)
-    if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike)) or (
+    if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)) or (
         isinstance(images, np.ndarray) and images.ndim == 3
     ):
         images = [images]
@@ -127,6 +128,8 @@ def _read_picture(image: Any, position: int, bits: int) -> UInt8:
         return decode_image(bytes(image), name=f"image {position}", bits=bits)
     if isinstance(image, (str, os.PathLike)):
         return read_image(image, bits=bits)
+    if isinstance(image, Image.Image):
+        return pixels_of_image(image, name=f"image {position}", bits=bits)
     if hasattr(image, "detach"):
         return read_pictures(image)[0]
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
@@ -135,7 +138,7 @@ def _read_picture(image: Any, position: int, bits: int) -> UInt8:
         return image
     found = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
     raise GalleryRequestError(
-        f"image {position}: expected a path, encoded bytes or an RGB uint8 array [H, W, 3], found {found}"
+        f"image {position}: expected a path, encoded bytes, a PIL image or an RGB uint8 array [H, W, 3], found {found}"
     )
 
 
@@ -199,6 +202,18 @@ def checked_thumbnail(picture: Any) -> bytes | None:
     except ValueError:
         raise GalleryRequestError("thumbnail: expected a JPEG, found bytes that are none") from None
     return picture
+
+
+def checked_thumbnails(pictures: Any, count: int) -> list[bytes | None]:
+    """JPEGs or None [count]; see `checked_thumbnail`.
+
+    Raises:
+        GalleryRequestError: not as many, or one that is not that.
+    """
+    if not isinstance(pictures, (list, tuple)) or len(pictures) != count:
+        found = f"{len(pictures)}" if isinstance(pictures, (list, tuple)) else type(pictures).__name__
+        raise GalleryRequestError(f"thumbnails: expected a list of {count}, one for each name, found {found}")
+    return [checked_thumbnail(picture) for picture in pictures]
 
 
 def small_jpeg(picture: bytes | None) -> bytes | None:

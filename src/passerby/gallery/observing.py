@@ -78,7 +78,9 @@ def observe(
         if found.identity in names.values():
             found = identify(replace(where, exclude_identities=frozenset(names)))
     if found.threshold is None:
-        raise GalleryRequestError("observe needs a threshold: calibrate the encoder, or pass threshold=")
+        raise GalleryRequestError(
+            f"observe needs a threshold, and {found.note}; or give one with the call: threshold= (--threshold)"
+        )
     record = None if found.identity is None else identities.find_or_none(store, found.identity)
     if record is None:
         made = identities.new_unknown(store)

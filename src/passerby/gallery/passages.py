@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import GalleryRequestError
-from passerby.gallery.argument_checks import camera_name
+from passerby.gallery.argument_checks import camera_name, is_integer
 from passerby.gallery.stores.rows import SightingRecord
 from passerby.gallery.times import Moment, to_seconds
 
@@ -39,7 +39,12 @@ def passage(
     last = start if end is None else to_seconds(end, what="end")
     if end is not None and (start is None or last is None or last < start):
         raise GalleryRequestError(f"end: expected a moment not before `time`, found {end!r} with time={time!r}")
-    if frames is not None and not 0 <= frames[0] <= frames[1]:
+    if frames is not None and not (
+        isinstance(frames, (tuple, list))
+        and len(frames) == 2
+        and all(is_integer(frame) for frame in frames)
+        and 0 <= frames[0] <= frames[1]
+    ):
         raise GalleryRequestError(f"frames: expected (first, last) in order, found {frames!r}")
     if not isinstance(source, str) or len(source) > _LONGEST_SOURCE:
         raise GalleryRequestError(f"source: expected text of at most {_LONGEST_SOURCE} characters, found {source!r}")

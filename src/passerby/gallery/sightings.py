@@ -9,7 +9,7 @@ import numpy as np
 
 from passerby.array_types import Float32, Int64
 from passerby.errors import GalleryRequestError
-from passerby.gallery.argument_checks import Camera, asked_cameras
+from passerby.gallery.argument_checks import Camera, asked_cameras, checked_count
 from passerby.gallery.means_in_force import means_in_force
 from passerby.gallery.result_types import FoundSighting, FoundSightings, Sighting
 from passerby.gallery.stores.protocol import Store
@@ -98,14 +98,14 @@ def find_sightings(
     Raises:
         GalleryError: `top` is less than 1, or the gallery keeps no vectors of sightings and has none.
     """
-    if top < 1:
-        raise GalleryRequestError(f"top: expected at least 1, found {top}")
+    top = checked_count(top, "top")
     all_of_them = store.sightings.count(where)
     with_vector = store.sightings.count(_with_vector(where))
     if not with_vector and not store.settings().keep_sighting_vectors:
         raise GalleryRequestError(
             f"{store.location}: stores no vectors of sightings, so that past ones cannot be searched; "
-            "set_sightings(keep_vectors=True) stores those from now on"
+            "set_sightings(keep_vectors=True) (`passerby gallery keep-sightings GALLERY --vectors`) stores those from "
+            "now on"
         )
     means = means_in_force(store)
     compared = probe if means is None else means.apply(probe, [camera or ""])

@@ -22,6 +22,10 @@ from passerby.gallery.stores.rows import IdentityRecord
 from passerby.gallery.templates import diverse_rows
 
 _LONGEST_ENTRY = 40_000  # characters of one entry of the log; Milvus stores no longer texts than 65,535
+_NO_BOUND = (
+    "; the gallery has no bound of its own (set_sightings(templates_per_camera=N), `passerby gallery keep-sightings "
+    "GALLERY --templates N`)"
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,7 @@ def thin_templates(
     bound = store.settings().templates_per_camera if most is None else most
     if bound is None or isinstance(bound, bool) or not isinstance(bound, int) or bound < 1:
         raise GalleryRequestError(
-            f"most: expected a number of 1 or more, found {most!r}"
-            + ("; the gallery has no bound of its own (set_sightings(templates_per_camera=))" if most is None else "")
+            f"most (--most N): expected a number of 1 or more, found {most!r}" + (_NO_BOUND if most is None else "")
         )
     surplus = {record.id: ids for record in records if len(ids := _surplus(store, record.id, bound))}
     total = sum(map(len, surplus.values()))

@@ -184,10 +184,13 @@ def pixels_of_image(
     """A picture that Pillow has opened as RGB uint8 [H, W, 3], upright where its EXIF data say how it was held.
 
     Raises:
-        ImageError: it has more than `max_pixels` pixels, or grey values of unknown range.
+        ImageError: it has more than `max_pixels` pixels, or grey values of unknown range, or its file is damaged.
     """
     _check_size(image.height, image.width, name, max_pixels)
-    return np.asarray(_to_rgb(ImageOps.exif_transpose(image), name, bits), dtype=np.uint8)
+    try:
+        return np.asarray(_to_rgb(ImageOps.exif_transpose(image), name, bits), dtype=np.uint8)
+    except _DAMAGED as error:  # Pillow reads the pixels of a file only now
+        raise ImageError(f"{name}: not a readable image ({str(error) or type(error).__name__})") from error
 
 
 def _to_rgb(image: Image.Image, name: str, bits: int) -> Image.Image:

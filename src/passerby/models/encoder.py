@@ -18,7 +18,9 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from passerby.config import InputConfig, ModelConfig
+from passerby.config.encoder import EncoderSettings
 from passerby.config.engine import PrecisionName
+from passerby.config.keywords import keywords_of, takes_keywords
 from passerby.errors import ConfigError, ImageError, WeightsError, unknown_name
 from passerby.files import replace_file, replace_folder
 from passerby.models.calibrated_threshold import THRESHOLD_FILE, check_threshold, read_calibration, threshold_path
@@ -248,6 +250,7 @@ class Encoder:
         return f"Encoder({name}, {size}, {self.dim}-d, {self.engine.name}, fingerprint {self.fingerprint})"
 
 
+@takes_keywords(keywords_of(EncoderSettings))
 def load_encoder(
     folder: str | os.PathLike[str], engine: str | None = None, *, threads: int | None = None, **given: Any
 ) -> Encoder:

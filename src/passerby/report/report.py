@@ -14,6 +14,7 @@ import torch
 
 from passerby.config import load_recipe
 from passerby.config.evaluation import EvaluationSettings, with_changes
+from passerby.config.keywords import keywords_of, takes_keywords
 from passerby.data.dataset_of_config import load_configured
 from passerby.data.records import ReIDDataset
 from passerby.embedding.embeddings import Embeddings
@@ -148,6 +149,7 @@ def write_report(
     return write_page(path, html)
 
 
+@takes_keywords(keywords_of(EvaluationSettings))
 def report(
     run: str | os.PathLike[str],
     data: ReIDDataset | None = None,

@@ -59,7 +59,12 @@ def check_device(device: str | None) -> torch.device | None:
     try:
         place = torch.device(device)
         torch.empty(1, device=place)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises without that backend
+    except (
+        RuntimeError,
+        AssertionError,
+        NotImplementedError,
+        TypeError,
+    ) as error:  # what torch raises without that backend
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device {device!r} cannot be used here ({reason}); try 'cpu' or 'auto'") from None
     return place

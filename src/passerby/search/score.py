@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from passerby.errors import GalleryRequestError
 
 ScoreName: TypeAlias = Literal["min", "mean", "centroid"]
@@ -25,5 +27,5 @@ class Score:
     def __post_init__(self) -> None:
         if self.name not in ("min", "mean", "centroid"):
             raise GalleryRequestError(f"unknown score {self.name!r}: expected 'min', 'mean' or 'centroid'")
-        if self.k < 1:
-            raise GalleryRequestError(f"score: k must be at least 1, found {self.k}")
+        if not isinstance(self.k, (int, np.integer)) or self.k < 1:
+            raise GalleryRequestError(f"score_k: expected a whole number of 1 or more, found {self.k!r}")

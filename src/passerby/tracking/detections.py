@@ -31,14 +31,20 @@ class Detections:
         """From anything that numpy reads; scores default to 1 and tracks to -1.
 
         Raises:
-            DataError: other shapes, or boxes that are not finite.
+            DataError: no numbers, other shapes, or boxes that are not finite.
         """
-        boxes = np.asarray(xyxy, np.float32) if np.size(xyxy) else np.empty((0, 4), np.float32)
+        boxes = _numbers(xyxy, "boxes: expected [n, 4] (left, top, right, bottom)", np.float32)
+        if not boxes.size:
+            boxes = np.empty((0, 4), np.float32)
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise DataError(f"boxes: expected [n, 4] (left, top, right, bottom), found shape {list(boxes.shape)}")
         n = len(boxes)
-        certain = np.ones(n, np.float32) if scores is None else np.asarray(scores, np.float32)
-        numbers = np.full(n, -1, np.int64) if tracks is None else np.asarray(tracks).astype(np.int64)
+        certain = (
+            np.ones(n, np.float32) if scores is None else _numbers(scores, "scores: expected [n] numbers", np.float32)
+        )
+        numbers = (
+            np.full(n, -1, np.int64) if tracks is None else _numbers(tracks, "tracks: expected [n] numbers", np.int64)
+        )
         if certain.shape != (n,) or numbers.shape != (n,):
             raise DataError(
                 f"boxes: {n} boxes, {certain.shape} scores and {numbers.shape} tracks; expected one for each"
@@ -85,6 +91,20 @@ class Detections:
     def select(self, rows: Bool | Int64) -> Detections:
         """The rows of a mask [n] or of indices, in their order."""
         return Detections(self.xyxy[rows], self.scores[rows], self.tracks[rows])
+
+
+def _numbers(values: Any, expected: str, dtype: type[np.generic]) -> Any:
+    """An array of numbers.
+
+    Raises:
+        DataError: rows of different lengths, or no numbers; the message begins with what was expected.
+    """
+    try:
+        return np.asarray(values).astype(dtype)
+    except (TypeError, ValueError):
+        rows = isinstance(values, (list, tuple)) and len({np.size(row) for row in values}) > 1
+        found = "rows of different lengths" if rows else f"{type(values).__name__} without numbers"
+        raise DataError(f"{expected}, found {found}") from None
 
 
 def box_overlap(first: Float32, second: Float32) -> Float32:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from passerby.array_types import Int64
+from passerby.config.keywords import keywords_of, takes_keywords
 from passerby.config.tracking import TrackingSettings, tracking_settings
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, DataError
@@ -32,6 +33,7 @@ from passerby.tracking.writers.folder import write_result
 Film: TypeAlias = str | os.PathLike[str]
 
 
+@takes_keywords(keywords_of(TrackingSettings))
 def track(
     films: Film | Sequence[Film],
     *,

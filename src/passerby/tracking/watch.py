@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from passerby.config.tracking import TrackingSettings, watching_settings
+from passerby.config.keywords import keywords_of, takes_keywords
+from passerby.config.tracking import OF_JOINING, TrackingSettings, watching_settings
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, GalleryError
 from passerby.gallery.gallery import Gallery
@@ -48,6 +49,7 @@ class WatchCounts:
     first: int = 1
 
 
+@takes_keywords(keywords_of(TrackingSettings, without=OF_JOINING))
 def watch(
     film: str | os.PathLike[str],
     gallery: Gallery,

@@ -8,6 +8,7 @@ import pytest
 
 import passerby as pb
 from passerby.errors import ConfigError, EmbeddingError
+from passerby.evaluation.closed_set.result import ScoreWarning
 
 
 def line(*places: float) -> np.ndarray:
@@ -63,7 +64,54 @@ def test_a_query_without_a_match_is_skipped_or_counts_zero() -> None:
     assert zero.mAP == pytest.approx(skipped.mAP / 2)
 
 
+@pytest.mark.parametrize("protocol", ["market1501", "cuhk03", "single_shot", "all_shots", "multi_query", "no_cameras"])
+def test_where_no_query_has_a_match_all_figures_are_zero_and_a_warning_says_why(protocol: str) -> None:
+    arguments = (line(0, 0), GALLERY, [8, 9], PIDS, [0, 0], CAMIDS)
+    with pytest.raises(EmbeddingError, match="none of the 2 queries has a true match"):
+        pb.evaluate_embeddings(*arguments, protocol=protocol)
+    with pytest.warns(ScoreWarning, match="none of the 2 queries has a true match"):
+        zero = pb.evaluate_embeddings(*arguments, protocol=protocol, empty="zero")
+    assert (zero.mAP, zero.mINP, zero.rank(1), zero.rank(20)) == (0, 0, 0, 0)
+    assert (zero.queries, zero.skipped) == (2, 2)
+    assert sum("check that person ids agree" in note for note in zero.notes) == 1
+
+
+@pytest.mark.parametrize("protocol", ["cuhk03", "single_shot"])
+def test_one_draw_claims_no_spread(protocol: str) -> None:
+    one = pb.evaluate_embeddings(*SHOTS, protocol=protocol, repeats=1)
+    assert (one.repeats, one.std) == (1, {})
+    assert "±" not in str(one)
+    assert "one random draw, without a standard deviation, of the gallery, seed 0" in one.notes
+    two = pb.evaluate_embeddings(*SHOTS, protocol=protocol, repeats=2)
+    assert "±" in str(two)
+
+
+def test_one_split_claims_no_spread() -> None:
+    one = pb.average_splits([score()])
+    assert (one.repeats, one.std) == (1, {})
+    assert "±" not in str(one)
+    assert one.notes[-1] == "one split alone, without a standard deviation"
+    assert "± is the standard deviation" in str(pb.average_splits([score(), score()]))
+
+
+@pytest.mark.parametrize("wrong", ["x", [1], [None], 5])
+def test_splits_are_reports(wrong: Any) -> None:
+    with pytest.raises(
+        EmbeddingError, match=r"average_splits: expected (a list of )?reports, found (str|int|NoneType)"
+    ):
+        pb.average_splits(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["x", None, 1.5, 0])
+def test_a_rank_is_a_whole_number(wrong: Any) -> None:
+    with pytest.raises(EmbeddingError, match="rank: expected k of 1 or more"):
+        score().rank(wrong)
+
+
 BAD = [
+    ({"junk_pids": "x"}, ConfigError, "junk_pids"),
+    ({"device": 2.5}, ConfigError, "device 2.5 cannot be used here"),
+    ({"query_weights": "x", "protocol": "multi_query"}, EmbeddingError, "query_weights: expected 1 numbers, found str"),
     ({"query_pids": [0]}, EmbeddingError, "positive"),
     ({"query_pids": [1, 2]}, EmbeddingError, "expected 1 labels"),
     ({"query_pids": [1.0]}, EmbeddingError, "integers"),

@@ -1,5 +1,9 @@
 """Intervals, paired tests and camera tables against values that can be worked out."""
 
+import json
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,8 @@ import passerby as pb
 from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.camera_pairs import evaluate_camera_pairs
 from passerby.evaluation.closed_set.statistics import compare_reports, intervals
+from passerby.experiments.compare.comparison_table import _behind
+from passerby.report.sections.scores import _with_intervals
 
 
 def reports(noise: tuple[float, ...], queries: int = 300) -> list[pb.Report]:
@@ -64,8 +70,6 @@ def test_p_values_of_equal_models_are_uniform() -> None:
 
 
 def _with_ap(report: pb.Report, ap: np.ndarray) -> pb.Report:
-    from dataclasses import replace
-
     return replace(report, per_query=replace(report.per_query, ap=ap))
 
 
@@ -78,6 +82,35 @@ def test_reports_that_cannot_be_compared_are_refused() -> None:
         compare_reports(first, first, figure="map")
     with pytest.raises(ConfigError, match="unit"):
         intervals(first, unit="person")
+
+
+def test_nothing_is_claimed_of_one_identity_or_query() -> None:
+    (report,) = reports((1.0,))
+    pids = np.ones_like(report.per_query.pid)
+    one = replace(report, per_query=replace(report.per_query, pid=pids))
+    found = intervals(one, unit="identity")["mAP"]
+    assert np.isnan([found.low, found.high]).all()
+    assert str(found) == f"mAP {found.value:.4f} (no interval: there is one identity alone)"
+    assert intervals(one, figures="mAP")["mAP"].low < found.value
+    test = compare_reports(one, one, unit="identity")
+    assert "no interval: there is one identity alone" in str(test)
+    assert test.p_value == 1
+    assert json.loads(json.dumps(test.to_dict(), allow_nan=False))["low"] is None
+    assert _with_intervals(one)["mAP, interval"] == "none: one person alone"
+    assert "(" not in _behind(test)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"confidence": 95}, {"confidence": "x"}, {"resamples": 2.5}, {"seed": -1}, {"figures": 5}, {"unit": None}],
+    ids=str,
+)
+def test_what_no_interval_can_be_drawn_by_is_refused(wrong: dict[str, Any]) -> None:
+    (report,) = reports((1.0,))
+    with pytest.raises(ConfigError, match=next(iter(wrong)).removesuffix("s")):
+        intervals(report, **wrong)
+    with pytest.raises(ConfigError, match="expected a report, found str"):
+        intervals("x")  # type: ignore[arg-type]
 
 
 def test_camera_pairs_by_hand() -> None:

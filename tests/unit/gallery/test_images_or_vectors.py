@@ -41,6 +41,9 @@ def test_every_form_of_an_image_gives_the_same_vector(gallery: Gallery, tmp_path
         "text": str(path),
         "bytes": as_bytes(image),
         "array": image,
+        "PIL image": Image.fromarray(image),
+        "opened file": Image.open(path),
+        "list of PIL images": [Image.fromarray(image)],
         "tensor": torch.from_numpy(image).permute(2, 0, 1),
         "batch": torch.from_numpy(image).permute(2, 0, 1)[None],
         "list of tensors": [torch.from_numpy(image).permute(2, 0, 1)],
@@ -49,6 +52,23 @@ def test_every_form_of_an_image_gives_the_same_vector(gallery: Gallery, tmp_path
         (observation,) = gallery.enroll(name, form)
         assert np.array_equal(gallery.vectors([observation]), TinyEncoder().encode([image])), name
         assert gallery.identify(form).matches[0].distance == 0
+
+
+def test_a_pil_image_is_read_like_its_file(gallery: Gallery, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # held on its side
+    Image.fromarray(picture(1)).save(tmp_path / "turned.jpg", exif=exif)
+    Image.fromarray(picture(1)[..., 0]).save(tmp_path / "grey.png")
+    for name in ("turned.jpg", "grey.png"):
+        gallery.enroll(name, tmp_path / name)
+        assert gallery.identify([Image.open(tmp_path / name)], threshold=1e-6).identity == name
+    (observation,) = gallery.enroll("x", Image.open(tmp_path / "turned.jpg"))
+    shown = gallery.thumbnail(observation)
+    assert shown is not None
+    assert decode_image(shown).shape == (16, 32, 3)
+    whole = (tmp_path / "turned.jpg").read_bytes()
+    with pytest.raises(ImageError, match="image 0: not a readable image"):
+        gallery.identify(Image.open(io.BytesIO(whole[:-20])))
 
 
 def test_every_form_of_a_vector_gives_the_same_vector(gallery: Gallery) -> None:
@@ -215,3 +235,18 @@ def test_the_old_name_of_enroll_many_s_names_still_works(tmp_path: Path) -> None
         assert [person.name for person in gallery.identities()] == ["Ada", "Bob"]
         with pytest.raises(GalleryRequestError, match="a name for each observation"):
             gallery.enroll_many(vectors=np.eye(2, 8))
+        with pytest.raises(GalleryRequestError, match="`identities` is the old name of `names`"):
+            gallery.enroll_many(["Ada", "Bob"], np.eye(2, 8), identities=["Ada", "Bob"])
+
+
+def test_enroll_takes_a_name_and_its_old_name_still_works(tmp_path: Path) -> None:
+    with Gallery.open(tmp_path / "people.gallery") as gallery:
+        gallery.enroll(name="Ada", vectors=np.eye(1, 8))
+        with pytest.warns(DeprecationWarning, match="called `name`") as warned:
+            gallery.enroll(identity="Bob", vectors=np.eye(1, 8, 1))
+        assert warned[0].filename == __file__
+        assert [person.name for person in gallery.identities()] == ["Ada", "Bob"]
+        with pytest.raises(GalleryRequestError, match="`identity` is the old name of `name`"):
+            gallery.enroll("Ada", vectors=np.eye(1, 8), identity="Bob")
+        with pytest.raises(GalleryRequestError, match="identity: expected a name"):
+            gallery.enroll(vectors=np.eye(1, 8))

@@ -46,6 +46,17 @@ def test_anything_with_boxes_can_be_detections() -> None:
         Detections.of([[0, 0, 1, 1]], scores=[1, 2])
     with pytest.raises(DataError, match="NaN"):
         Detections.of([[0, 0, 1, np.nan]])
+    for wrong, what in (
+        ([[1, 2], [1, 2, 3]], "rows of different lengths"),
+        ("abc", "str without numbers"),
+        (object(), "object without numbers"),
+    ):
+        with pytest.raises(DataError, match=rf"boxes: expected \[n, 4\] .* found {what}"):
+            Detections.of(wrong)
+    with pytest.raises(DataError, match=r"scores: expected \[n\] numbers, found str"):
+        Detections.of([[0, 0, 1, 1]], scores="x")
+    with pytest.raises(DataError, match=r"tracks: expected \[n\] numbers, found list"):
+        Detections.of([[0, 0, 1, 1]], tracks=["x"])
 
 
 def constant_graph(path: Path, rows: np.ndarray | list[np.ndarray], size: tuple[int, int]) -> Path:

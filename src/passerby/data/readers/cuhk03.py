@@ -144,7 +144,7 @@ def _config_file(folder: Path, mode: str, config: str | Path | None) -> Path:
             return place / name
     raise DataError(
         f"cuhk03: the new protocol needs {name}, which its authors (Zhong et al. 2017) publish with their re-ranking "
-        f"code; put it into {folder} or name it with config=FILE"
+        f"code; put it into {folder} or name it with config=FILE (--data.arguments config=FILE)"
     )
 
 

@@ -27,7 +27,7 @@ def extract_once(folder: Path, write: Callable[[Path], None], *, dataset: str) -
     except OSError as error:
         raise StorageError(
             f"{dataset}: its images cannot be written to {folder} ({error.strerror}); "
-            "name another folder with extracted=FOLDER"
+            "name another folder with extracted=FOLDER (--data.arguments extracted=FOLDER)"
         ) from error
     return folder
 

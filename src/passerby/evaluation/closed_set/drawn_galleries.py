@@ -24,7 +24,8 @@ def single_shot(query: Float32, gallery: Float32, relevance: Relevance, scoring:
     people = columns[relevance.gallery_labels[columns] != 0]
     order = people[np.argsort(relevance.gallery_labels[people], kind="stable")]
     _, starts, size = np.unique(relevance.gallery_labels[order], return_index=True, return_counts=True)
-    repeats = 1 if (size == 1).all() else scoring.settings.repeats or _SINGLE_SHOT_REPEATS
+    nothing_to_draw = bool((size == 1).all())
+    repeats = 1 if nothing_to_draw else scoring.settings.repeats or _SINGLE_SHOT_REPEATS
     rng = np.random.default_rng(scoring.settings.seed)
     reports = []
     for _ in range(repeats):
@@ -34,7 +35,7 @@ def single_shot(query: Float32, gallery: Float32, relevance: Relevance, scoring:
         drawn = replace(relevance, counted=counted)
         reports.append(report_of_ranks(places_of(query, gallery, drawn, scoring), drawn, scoring, notes))
     junk = int((~relevance.counted).sum())
-    if repeats == 1:
+    if nothing_to_draw:
         return replace(reports[0], junk=junk)
     return average_reports(reports, scoring, junk)
 

@@ -33,12 +33,16 @@ def check_weights(weights: arrays.Vectors | None, n: int, name: str, protocol: s
     if weights is None:
         if pooling in QUALITIES and (protocol == "video" or (protocol == "multi_query" and name == "query_weights")):
             raise ConfigError(
-                f"pooling {pooling!r}: expected {name}, the {pooling} of each image (`passerby.evaluate` computes it)"
+                f"pooling {pooling!r}: expected {name}, the {pooling} of each image (`passerby.evaluate` and "
+                "`passerby evaluate` compute it)"
             )
         return None
     if protocol not in ("video", "multi_query") or unweighted(pooling) not in ("mean", "attention"):
         raise ConfigError(f"{name}: nothing is weighted under the protocol {protocol!r} with the pooling {pooling!r}")
-    array = np.asarray(weights, dtype=np.float64)
+    try:
+        array = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise EmbeddingError(f"{name}: expected {n:,} numbers, found {type(weights).__name__} without") from None
     if array.shape != (n,) or not np.isfinite(array).all() or (array < 0).any():
         raise EmbeddingError(f"{name}: expected {n:,} finite numbers, 0 or more, found shape {list(array.shape)}")
     return array

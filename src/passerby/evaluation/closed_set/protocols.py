@@ -10,6 +10,7 @@ import numpy as np
 
 from passerby.array_types import Int64
 from passerby.config.evaluation import BY_PROTOCOL, EvaluationSettings, with_changes
+from passerby.config.keywords import keywords_of, takes_keywords
 from passerby.embedding.embeddings import Embeddings
 from passerby.embedding.pooling import FRAME_POOLINGS, POOLINGS, QUALITIES
 from passerby.errors import ConfigError, EmbeddingError
@@ -87,6 +88,7 @@ def exclusion(protocol: str, exclude: str = BY_PROTOCOL) -> str:
     return PROTOCOLS[protocol].exclude if exclude == BY_PROTOCOL else exclude
 
 
+@takes_keywords(keywords_of(EvaluationSettings))
 def evaluate_embeddings(
     query_vectors: arrays.Vectors,
     gallery_vectors: arrays.Vectors,
@@ -126,7 +128,8 @@ def evaluate_embeddings(
             `ap="trapezoid"`, `max_rank=20`, `rerank="k_reciprocal"`, ...
 
     Raises:
-        EmbeddingError: vectors and labels that do not fit each other, or no query with a true match.
+        EmbeddingError: vectors and labels that do not fit each other, or no query with a true match
+            (unless they count as 0: `empty="zero"`).
         ConfigError: an unknown setting, protocol, metric or AP definition, or settings that exclude each other.
     """
     chosen = with_changes(settings, changes)

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from passerby.array_types import Float64, Int64
 from passerby.config.evaluation import EvaluationSettings
 from passerby.errors import EmbeddingError
+from passerby.strict_json import json_values
 
 _SHOWN_RANKS = (1, 5, 10, 20)
 
@@ -77,8 +80,8 @@ class Report:
         junk: gallery images left out for everybody.
         distractors: gallery images of nobody in particular (person id 0), which always count as wrong.
         tied: queries whose first true match is as near as a wrong image (the smaller gallery index then stands first).
-        repeats: random repeats that were averaged (None: nothing random).
-        std: standard deviation over the repeats, by name of the figure (empty: nothing random).
+        repeats: random repeats (or splits) that were averaged (None: nothing random).
+        std: standard deviation over the repeats, by name of the figure (empty: nothing random, or one repeat alone).
         rerank: settings of the re-ranking, None without.
         settings: everything that was set (`passerby.config.EvaluationSettings`) as plain values, by name; `flip` and
             `batch_size` only where images were embedded for it.
@@ -111,8 +114,8 @@ class Report:
         Raises:
             EmbeddingError: k below 1.
         """
-        if k < 1:
-            raise EmbeddingError(f"rank: expected k of 1 or more, found {k}")
+        if not isinstance(k, (int, np.integer)) or k < 1:
+            raise EmbeddingError(f"rank: expected k of 1 or more, found {k!r}")
         return float(self.cmc[min(k, len(self.cmc)) - 1])
 
     def to_dict(self, *, per_query: bool = False) -> dict[str, Any]:
@@ -124,11 +127,11 @@ class Report:
         content["notes"] = list(self.notes)
         if per_query:
             content["per_query"] = self.per_query.rows()
-        return content
+        return dict(json_values(content))
 
     def to_json(self, *, per_query: bool = False) -> str:
         """`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(per_query=per_query), indent=2)
+        return json.dumps(self.to_dict(per_query=per_query), indent=2, allow_nan=False)
 
     def __str__(self) -> str:
         ranks = [k for k in _SHOWN_RANKS if k <= len(self.cmc)]

@@ -52,12 +52,12 @@ def report_of_law(law: RankLaw, relevance: Relevance, scoring: Scoring, notes: l
     """Score queries whose rank is known by its probabilities, one true match each.
 
     Raises:
-        EmbeddingError: no query has a true match.
+        EmbeddingError: no query has a true match, and those without one are left out.
     """
     place = np.arange(1, law.law.shape[1] + 1, dtype=np.float64)
     worth = 1 / place if scoring.settings.ap == "step" else np.where(place == 1, 1.0, 0.5 / place)
     valid = law.matches > 0
-    used = _used(valid, scoring)
+    used = _used(valid, scoring, notes)
     precision, penalty = law.law[used] @ worth, law.law[used] @ (1 / place)
     curve = np.cumsum(law.law[used].mean(axis=0))[: scoring.settings.max_rank]
     return Report(
@@ -72,12 +72,18 @@ def report_of_law(law: RankLaw, relevance: Relevance, scoring: Scoring, notes: l
     )
 
 
-def _used(valid: Bool, scoring: Scoring) -> Int64:
+def _used(valid: Bool, scoring: Scoring, notes: list[str]) -> Int64:
+    """Rows of the queries that count; where none has a match but all count, all figures are 0, and a note says why."""
     if not valid.any():
-        raise EmbeddingError(
+        text = (
             f"none of the {len(valid):,} queries has a true match in the gallery under the protocol "
             f"{scoring.protocol!r}: check that person ids agree, and that cameras differ"
         )
+        if scoring.settings.empty == "skip":
+            raise EmbeddingError(text)
+        if text not in notes:
+            warnings.warn(text, ScoreWarning, stacklevel=4)
+            notes.append(text)
     return np.flatnonzero(valid) if scoring.settings.empty == "skip" else np.arange(len(valid))
 
 
@@ -117,10 +123,10 @@ def report_of_ranks(ranks: Ranks, relevance: Relevance, scoring: Scoring, notes:
     """Score queries whose true matches have known places.
 
     Raises:
-        EmbeddingError: no query has a true match.
+        EmbeddingError: no query has a true match, and those without one are left out.
     """
     valid = ranks.matches > 0
-    used = _used(valid, scoring)
+    used = _used(valid, scoring, notes)
     precision = np.nan_to_num(average_precision(ranks, scoring.settings.ap)[used])
     penalty = np.nan_to_num(inverse_negative_penalty(ranks)[used])
     first = ranks.first()[used]
@@ -168,15 +174,21 @@ def average_reports(reports: list[Report], scoring: Scoring, junk: int) -> Repor
         junk=junk,
         repeats=len(reports),
         std=spread_of(reports),
-        notes=(*reports[0].notes, f"mean of {len(reports)} random draws of the gallery, seed {scoring.settings.seed}"),
+        notes=(*reports[0].notes, f"{_drawn(len(reports))} of the gallery, seed {scoring.settings.seed}"),
         per_query=PerQuery(index=index, ap=mean["ap"], inp=mean["inp"], **whole),
     )
 
 
+def _drawn(repeats: int) -> str:
+    return "one random draw, without a standard deviation," if repeats == 1 else f"mean of {repeats} random draws"
+
+
 def spread_of(reports: list[Report]) -> dict[str, float]:
-    """Standard deviation of every figure over reports of the same rules."""
+    """Standard deviation of every figure over reports of the same rules; {} for one report, which shows no spread."""
+    if len(reports) < 2:
+        return {}
     ranks = [k for k in _SPREAD_RANKS if k <= len(reports[0].cmc)]
     figures = {"mAP": [r.mAP for r in reports], "mINP": [r.mINP for r in reports]}
     figures |= {f"rank-{k}": [r.rank(k) for r in reports] for k in ranks}
     # of a sample: the draws stand for all possible ones
-    return {name: float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for name, values in figures.items()}
+    return {name: float(np.std(values, ddof=1)) for name, values in figures.items()}

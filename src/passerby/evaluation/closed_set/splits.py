@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from passerby.config.keywords import keywords_of_function, takes_keywords
 from passerby.data.records import ReIDDataset
 from passerby.embedding.embed import Embedder
 from passerby.errors import EmbeddingError
@@ -16,6 +17,7 @@ from passerby.evaluation.closed_set.scoring import spread_of
 from passerby.evaluation.evaluate import evaluate
 
 
+@takes_keywords(keywords_of_function(evaluate))
 def evaluate_splits(encoder: Embedder, splits: Sequence[ReIDDataset], **arguments: Any) -> Report:
     """Mean and standard deviation over the splits of a dataset (`passerby.load_splits`), never pooled.
 
@@ -35,16 +37,15 @@ def evaluate_splits(encoder: Embedder, splits: Sequence[ReIDDataset], **argument
 
 
 def average_splits(reports: Sequence[Report]) -> Report:
-    """Mean over reports of several splits; `std` is the standard deviation over them.
+    """Mean over reports of several splits; `std` is the standard deviation over them, empty for one split.
 
     Queries and gallery are those of all splits together, and so is `per_query`, split after split. A split's own
     deviation over random draws is left out.
 
     Raises:
-        EmbeddingError: no reports, or reports of different rules.
+        EmbeddingError: no reports, something else, or reports of different rules.
     """
-    if not reports:
-        raise EmbeddingError("average_splits: expected at least one report, found none")
+    _check_reports(reports)
     first = reports[0]
     wanted = _rules(first)
     for report in reports:
@@ -68,9 +69,25 @@ def average_splits(reports: Sequence[Report]) -> Report:
         tied=sum(r.tied for r in reports),
         repeats=len(reports),
         std=spread_of(list(reports)),
-        notes=(*own_notes, f"mean over {len(reports)} splits; ± is the standard deviation over them"),
+        notes=(*own_notes, _averaged(len(reports))),
         per_query=PerQuery(**columns),
     )
+
+
+def _check_reports(reports: object) -> None:
+    if not isinstance(reports, (list, tuple)):
+        raise EmbeddingError(f"average_splits: expected a list of reports, found {type(reports).__name__}")
+    if not reports:
+        raise EmbeddingError("average_splits: expected at least one report, found none")
+    for report in reports:
+        if not isinstance(report, Report):
+            raise EmbeddingError(f"average_splits: expected reports, found {type(report).__name__} among them")
+
+
+def _averaged(splits: int) -> str:
+    if splits == 1:
+        return "one split alone, without a standard deviation"
+    return f"mean over {splits} splits; ± is the standard deviation over them"
 
 
 def _rules(report: Report) -> dict[str, Any]:
@@ -116,6 +133,7 @@ class CrossDomain:
         return "\n".join(lines)
 
 
+@takes_keywords(keywords_of_function(evaluate))
 def cross_domain(
     encoders: Mapping[str, Embedder], datasets: Mapping[str, ReIDDataset], **arguments: Any
 ) -> CrossDomain:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from passerby.array_types import Float64, Int64
-from passerby.errors import ConfigError, EmbeddingError, unknown_name
+from passerby.errors import ConfigError, EmbeddingError
 from passerby.evaluation.closed_set.result import PerQuery, Report
+from passerby.evaluation.inputs import check_name, check_resampling
 from passerby.evaluation.p_values import p_value_words
+from passerby.strict_json import json_values
 
 UNITS = ("query", "identity")
 _FIGURES: dict[str, Callable[[PerQuery], Float64]] = {
@@ -29,8 +32,8 @@ class Interval:
     Attributes:
         figure: "mAP", "mINP" or "rank-1".
         value: the figure itself.
-        low: lower end.
-        high: upper end.
+        low: lower end; NaN where a single query or identity was there to draw, which says nothing of others.
+        high: upper end, likewise.
         confidence: share of the resamples between them.
         unit: what was drawn, "query" or "identity".
     """
@@ -43,6 +46,8 @@ class Interval:
     unit: str
 
     def __str__(self) -> str:
+        if math.isnan(self.low):
+            return f"{self.figure} {self.value:.4f} (no interval: there is one {self.unit} alone)"
         return (
             f"{self.figure} {self.value:.4f} ({self.low:.4f} to {self.high:.4f}, {self.confidence:.0%} by {self.unit})"
         )
@@ -55,8 +60,8 @@ class PairedTest:
     Attributes:
         figure: "mAP", "mINP" or "rank-1".
         difference: first minus second.
-        low: lower end of the bootstrap interval of the difference.
-        high: upper end.
+        low: lower end of the bootstrap interval of the difference; NaN where there is one query or identity alone.
+        high: upper end, likewise.
         p_value: two-sided, by random exchange of the two models' results; the chance of a difference at least as
             large if the models were equally good.
         queries: how many queries both evaluated.
@@ -76,12 +81,14 @@ class PairedTest:
     unit: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and texts, ready for JSON."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """Plain numbers and texts, ready for JSON: None where there is no interval."""
+        return dict(json_values({name: getattr(self, name) for name in self.__dataclass_fields__}))
 
     def __str__(self) -> str:
+        known = not math.isnan(self.low)
+        interval = f"{self.low:+.4f} to {self.high:+.4f}" if known else f"no interval: there is one {self.unit} alone"
         return (
-            f"{self.figure} differs by {self.difference:+.4f} ({self.low:+.4f} to {self.high:+.4f}), "
+            f"{self.figure} differs by {self.difference:+.4f} ({interval}), "
             f"{p_value_words(self.p_value)}; "
             f"better on {self.better:,} and worse on {self.worse:,} of {self.queries:,} queries (by {self.unit})"
         )
@@ -90,7 +97,7 @@ class PairedTest:
 def intervals(
     report: Report,
     *,
-    figures: Sequence[str] = ("mAP", "mINP", "rank-1"),
+    figures: str | Sequence[str] = ("mAP", "mINP", "rank-1"),
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -100,7 +107,7 @@ def intervals(
 
     Args:
         report: of `passerby.evaluate_embeddings`.
-        figures: which.
+        figures: which, or one.
         confidence: share of the resamples within.
         resamples: how many.
         seed: of the resamples.
@@ -109,7 +116,10 @@ def intervals(
     Raises:
         ConfigError: an unknown figure or unit, or no resamples.
     """
-    _check(figures, confidence, resamples, unit)
+    if not isinstance(report, Report):
+        raise ConfigError(f"intervals: expected a report, found {type(report).__name__}")
+    figures = (figures,) if isinstance(figures, str) else figures
+    _check(figures, confidence, resamples, seed, unit)
     table = report.per_query
     groups = _groups(table, unit)
     found = {}
@@ -145,7 +155,7 @@ def compare_reports(
         EmbeddingError: the reports are of different queries, protocols or AP definitions.
         ConfigError: an unknown figure or unit, or no resamples.
     """
-    _check((figure,), confidence, resamples, unit)
+    _check((figure,), confidence, resamples, seed, unit)
     for name in ("protocol", "ap_definition"):
         if getattr(first, name) != getattr(second, name):
             raise EmbeddingError(
@@ -171,14 +181,11 @@ def compare_reports(
     )
 
 
-def _check(figures: Sequence[str], confidence: float, resamples: int, unit: str) -> None:
-    for figure in figures:
-        if figure not in _FIGURES:
-            raise ConfigError(unknown_name("figure", figure, _FIGURES))
-    if unit not in UNITS:
-        raise ConfigError(unknown_name("unit", unit, UNITS))
-    if not 0 < confidence < 1 or resamples < 1:
-        raise ConfigError(f"expected 0 < confidence < 1 and resamples >= 1, found {confidence} and {resamples}")
+def _check(figures: Sequence[str], confidence: float, resamples: int, seed: int, unit: str) -> None:
+    for figure in figures if isinstance(figures, (list, tuple, set)) else [figures]:
+        check_name("figure", figure, _FIGURES)  # type: ignore[arg-type]
+    check_name("unit", unit, UNITS)
+    check_resampling(confidence, resamples, seed)
 
 
 def _groups(table: PerQuery, unit: str) -> Int64:
@@ -191,6 +198,8 @@ def _groups(table: PerQuery, unit: str) -> Int64:
 def _percentiles(values: Float64, groups: Int64, confidence: float, resamples: int, seed: int) -> tuple[float, float]:
     sums, sizes = np.bincount(groups, weights=values), np.bincount(groups)
     n = len(sums)
+    if n < 2:
+        return math.nan, math.nan
     rng = np.random.default_rng(seed)
     means: list[Float64] = []
     step = max(1, _CHUNK // n)

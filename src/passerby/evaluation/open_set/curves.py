@@ -18,9 +18,11 @@ import numpy as np
 
 from passerby.array_types import Float64
 from passerby.errors import EmbeddingError
-from passerby.evaluation.open_set.error_rates import SIZES, far_at_size, threshold_at
+from passerby.evaluation.inputs import check_whole
+from passerby.evaluation.open_set.error_rates import SIZES, checked_rates, far_at_size, threshold_at
 from passerby.evaluation.open_set.probes import ProbeScores, search_probes
 from passerby.search import arrays
+from passerby.strict_json import json_values
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,12 @@ class OpenSetReport:
         return operating_point(self.scores, far, self.ranks)
 
     def curve(self, rank: int = 1) -> tuple[Float64, Float64, Float64]:
-        """(far, dir, threshold) at every reachable false accept rate, ascending."""
+        """(far, dir, threshold) at every reachable false accept rate, ascending.
+
+        Raises:
+            EmbeddingError: a rank below 1.
+        """
+        check_whole("rank", rank)
         thresholds = np.append(np.unique(self.scores.nearest[self.scores.impostor]), np.inf)
         impostors = np.sort(self.scores.nearest[self.scores.impostor])
         hit = self.scores.genuine & (self.scores.own_rank <= rank)
@@ -86,15 +93,20 @@ class OpenSetReport:
         return far, np.searchsorted(own, thresholds, side="left") / max(self.genuine, 1), thresholds
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and texts, ready for JSON."""
+        """Plain numbers and texts, ready for JSON: None where a rate or threshold is not finite.
+
+        `expected_far` of a point is empty where no impostor was accepted, from which no other rate follows.
+        """
         points = [
             {"target": p.target, "far": p.far, "threshold": p.threshold, "dir": {str(k): v for k, v in p.dir.items()}}
             for p in self.points
         ]
         for point, found in zip(points, self.points, strict=True):
-            point["expected_far"] = [{"identities": g, "far": f} for g, f in self.expected_far(found.far)]
+            sizes = self.expected_far(found.far) if found.far > 0 else ()
+            point["expected_far"] = [{"identities": g, "far": f} for g, f in sizes]
         names = ("genuine", "impostors", "skipped", "identities", "finest_far", "metric")
-        return {"points": points, **{n: getattr(self, n) for n in names}, "notes": list(self.notes)}
+        content = {"points": points, **{n: getattr(self, n) for n in names}, "notes": list(self.notes)}
+        return dict(json_values(content))
 
     def expected_far(self, far: float) -> tuple[tuple[int, float], ...]:
         """What a threshold with this FAR here will have among 10, 30, 100 and 300 enrolled people.
@@ -105,7 +117,7 @@ class OpenSetReport:
 
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), indent=2)
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     def __str__(self) -> str:
         heads = ["FAR wanted", "achieved", "threshold", *(f"DIR rank-{r}" for r in self.ranks)]
@@ -118,9 +130,14 @@ class OpenSetReport:
             f"{self.identities:,} identities enrolled, {self.metric} distance; finest FAR {self.finest_far:.2g}"
         )
         for point in self.points if self.impostors else ():
-            sizes = ", ".join(f"{far:.2%} with {size}" for size, far in self.expected_far(point.far))
-            lines.append(f"FAR expected of threshold {point.threshold:.4f}: {sizes} people enrolled")
+            lines.append(f"FAR expected of threshold {point.threshold:.4f}: {self._expected(point.far)}")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def _expected(self, far: float) -> str:
+        """The false accept rates among other numbers of people, in words; none follows from no false accept."""
+        if not far > 0:
+            return f"not known, as it accepts none of the {self.impostors:,} impostors here"
+        return ", ".join(f"{rate:.2%} with {size}" for size, rate in self.expected_far(far)) + " people enrolled"
 
 
 def evaluate_open_set(
@@ -131,8 +148,8 @@ def evaluate_open_set(
     probe_camids: arrays.Labels | None = None,
     gallery_camids: arrays.Labels | None = None,
     *,
-    far: Sequence[float] = (0.01, 0.1),
-    ranks: Sequence[int] = (1,),
+    far: float | Sequence[float] = (0.01, 0.1),
+    ranks: int | Sequence[int] = (1,),
     metric: str = "euclidean",
     exclude: str = "same_id_same_camera",
     junk_pids: Sequence[int] = (-1,),
@@ -149,8 +166,8 @@ def evaluate_open_set(
         gallery_pids: [g]; 0 is a distractor, a different person each time.
         probe_camids: [p], -1 unknown; None: no cameras.
         gallery_camids: [g], likewise.
-        far: false accept rates; for each the largest threshold is taken that accepts at most floor(far * impostors).
-        ranks: ranks (over identities) of the rates.
+        far: false accept rates, or one; for each the largest threshold that accepts at most floor(far * impostors).
+        ranks: ranks (over identities) of the rates, or one.
         metric: "euclidean" or "cosine".
         exclude: gallery images left out for a probe: "same_id_same_camera", "same_camera" or "none".
         junk_pids: gallery images of these ids are left out.
@@ -164,28 +181,34 @@ def evaluate_open_set(
             person id below 1 that a probe and a gallery image have.
         ConfigError: an unknown metric or exclusion.
     """
+    rates, places = checked_rates(far, "far"), _checked_ranks(ranks)
     scores, identities = search_probes(
         probe_vectors, gallery_vectors, probe_pids, gallery_pids, probe_camids, gallery_camids,
         metric=metric, exclude=exclude, junk_pids=junk_pids,
         normalization=normalization, cohort_vectors=cohort_vectors, cohort_size=cohort_size,
     )  # fmt: skip
-    if not far:
-        raise EmbeddingError("far: expected at least one false accept rate, found none")
-    if any(r < 1 for r in ranks):
-        raise EmbeddingError(f"ranks: expected 1 or more, found {list(ranks)}")
     impostors = int(scores.impostor.sum())
     return OpenSetReport(
-        points=tuple(operating_point(scores, x, ranks) for x in far),
+        points=tuple(operating_point(scores, x, places) for x in rates),
         genuine=int(scores.genuine.sum()),
         impostors=impostors,
         skipped=int((~scores.genuine & ~scores.impostor).sum()),
         identities=identities,
         finest_far=1 / impostors if impostors else math.nan,
         metric=metric,
-        ranks=tuple(ranks),
-        notes=notes_on_rates(impostors, far),
+        ranks=places,
+        notes=notes_on_rates(impostors, rates),
         scores=scores,
     )
+
+
+def _checked_ranks(ranks: Any) -> tuple[int, ...]:
+    several = tuple(ranks) if isinstance(ranks, (list, tuple, set, range, np.ndarray)) else (ranks,)
+    if not several:
+        raise EmbeddingError("ranks: expected at least one rank, found none")
+    for rank in several:
+        check_whole("ranks", rank)
+    return tuple(int(r) for r in several)
 
 
 def operating_point(scores: ProbeScores, far: float, ranks: Sequence[int]) -> OpenSetPoint:
@@ -196,8 +219,7 @@ def operating_point(scores: ProbeScores, far: float, ranks: Sequence[int]) -> Op
     Raises:
         EmbeddingError: `far` is no share between 0 and 1.
     """
-    if not 0 <= far <= 1:
-        raise EmbeddingError(f"far: expected a share between 0 and 1, found {far}")
+    (far,) = checked_rates([far], "far")
     impostors = np.sort(scores.nearest[scores.impostor])
     threshold = threshold_at(impostors, far)
     own, rank = scores.own[scores.genuine], scores.own_rank[scores.genuine]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from passerby.array_types import Float64
 from passerby.errors import EmbeddingError
+from passerby.evaluation.inputs import is_number
 
 SIZES = (10, 30, 100, 300)
 """Numbers of enrolled people that an expected false accept rate is given for."""
@@ -21,6 +25,21 @@ def check_calibration(far: float, draws: int) -> None:
         raise EmbeddingError(f"far: expected a share above 0 and below 1 (0.01 is 1 %), found {far:g}")
     if draws < 1:
         raise EmbeddingError(f"draws: expected at least 1, found {draws}")
+
+
+def checked_rates(rates: Any, what: str, kind: str = "false accept rate") -> tuple[float, ...]:
+    """One wanted error rate, or several, as shares; `kind` is what messages call one.
+
+    Raises:
+        EmbeddingError: none, or not numbers between 0 and 1.
+    """
+    several = tuple(rates) if isinstance(rates, (list, tuple, set, np.ndarray)) else (rates,)
+    if not several:
+        raise EmbeddingError(f"{what}: expected at least one {kind}, found none")
+    for rate in several:
+        if not is_number(rate) or not 0 <= rate <= 1:
+            raise EmbeddingError(f"{what}: expected shares between 0 and 1, found {rate!r}")
+    return tuple(float(rate) for rate in several)
 
 
 def allowed_errors(rate: float, trials: int) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 
 from passerby.array_types import Float32, Float64, Int64
 from passerby.errors import ConfigError, EmbeddingError
-from passerby.evaluation.inputs import check_name
+from passerby.evaluation.inputs import check_name, check_whole
 from passerby.search import arrays
 from passerby.search.distances import pairwise, row_blocks
 
@@ -58,6 +58,7 @@ def cohort_normalization(
     check_name("normalization", name, NORMALIZATIONS)
     if cohort_vectors is None:
         raise ConfigError(f"normalization {name!r} needs cohort_vectors: images of people who are not enrolled")
+    check_whole("cohort_size", size)
     cohort = arrays.as_vectors(cohort_vectors, "cohort_vectors")
     arrays.check_same_dim(cohort, gallery, "cohort_vectors", "gallery_vectors")
     if len(cohort) < 2 or size < 2:

@@ -10,10 +10,11 @@ import numpy as np
 from passerby import array_types
 from passerby.array_types import Float64, Int64
 from passerby.errors import EmbeddingError
-from passerby.evaluation.inputs import check_name
+from passerby.evaluation.inputs import check_name, is_number
 from passerby.search import arrays
 from passerby.search.exact_keys import exact_keys
 from passerby.search.relevance import METRICS
+from passerby.strict_json import json_values
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class StreamReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, ready for JSON (without the rows of single images)."""
         rows = ("assigned", "distance", "new", "seen")
-        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in rows}
+        return dict(json_values({name: getattr(self, name) for name in self.__dataclass_fields__ if name not in rows}))
 
     def __str__(self) -> str:
         return (
@@ -87,8 +88,8 @@ def enroll_stream(
         ConfigError: an unknown metric.
     """
     check_name("metric", metric, METRICS)
-    if not threshold >= 0:
-        raise EmbeddingError(f"threshold: expected a distance of 0 or more, found {threshold}")
+    if not is_number(threshold) or not threshold >= 0:
+        raise EmbeddingError(f"threshold: expected a distance of 0 or more, found {threshold!r}")
     images = arrays.as_vectors(vectors, "vectors")
     people = arrays.as_labels(pids, len(images), "pids", "vectors")
     n = len(images)

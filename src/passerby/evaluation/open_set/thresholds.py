@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 
 from passerby.array_types import Float64, Int64
 from passerby.errors import EmbeddingError
+from passerby.evaluation.inputs import check_resampling
 from passerby.evaluation.open_set.curves import notes_on_rates, operating_point
 from passerby.evaluation.open_set.error_rates import threshold_at
 from passerby.evaluation.open_set.probes import ProbeScores, search_probes
 from passerby.search import arrays
+from passerby.strict_json import json_values
 
 _CURVE_POINTS = 200
 _LOW_DIR = 0.5
@@ -27,7 +30,7 @@ class Threshold:
         value: accept when the distance is smaller than this.
         far: false accept rate it has on the impostors it was chosen on.
         dir: detection and identification rate at rank 1 on the genuine probes there (NaN: there were none).
-        interval: bootstrap interval of `value`.
+        interval: bootstrap interval of `value`, drawing people; NaN where all impostors are one person.
         impostors: how many impostor probes it was chosen on.
         target: the false accept rate that was asked for.
         finest_far: 1 / impostors.
@@ -55,17 +58,18 @@ class Threshold:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and texts, ready for JSON."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {
-            "interval": list(self.interval),
-            "notes": list(self.notes),
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__} | {
             "curve": [{"threshold": t, "far": far, "dir": hit} for t, far, hit in self.curve],
             "expected_far": [{"identities": size, "far": far} for size, far in self.expected_far],
         }
+        return dict(json_values(content))
 
     def __str__(self) -> str:
         low, high = self.interval
+        one = math.isnan(low)
+        interval = "no interval: one impostor alone" if one else f"95 % of resamples: {low:.4f} to {high:.4f}"
         text = (
-            f"accept below {self.value:.4f} (95 % of resamples: {low:.4f} to {high:.4f}): FAR {self.far:.4f} of "
+            f"accept below {self.value:.4f} ({interval}): FAR {self.far:.4f} of "
             f"{self.impostors:,} impostors (wanted {self.target:.4f}, finest reachable {self.finest_far:.2g}), "
             f"DIR {self.dir:.4f} of {self.genuine:,} genuine probes, {self.identities:,} identities enrolled"
         )
@@ -118,8 +122,9 @@ def calibrate_threshold(
 
     Raises:
         EmbeddingError: as `evaluate_open_set`; or there are no impostors, so that no rate can be had.
-        ConfigError: an unknown metric or exclusion.
+        ConfigError: an unknown metric or exclusion, or a confidence, resamples or seed by which none can be drawn.
     """
+    check_resampling(confidence, resamples, seed)
     (probe_pids, gallery_pids), _ = arrays.number_names(probe_pids, gallery_pids)  # type: ignore[assignment]
     scores, identities = search_probes(
         probe_vectors, gallery_vectors, probe_pids, gallery_pids, probe_camids, gallery_camids,
@@ -257,6 +262,8 @@ def _bootstrap(
     # images of one person are alike: whole identities are drawn
     people = np.where(pids > 0, pids, -2 - np.arange(len(pids)))
     groups = [np.flatnonzero(people == person) for person in np.unique(people)]
+    if len(groups) < 2:
+        return math.nan, math.nan
     values = np.empty(resamples)
     for i in range(resamples):
         drawn = np.concatenate([groups[g] for g in rng.integers(0, len(groups), len(groups))])

@@ -13,10 +13,11 @@ from passerby.array_types import Float64
 from passerby.errors import EmbeddingError
 from passerby.evaluation.good_and_junk import EXCLUSIONS
 from passerby.evaluation.inputs import check_inputs, check_name
-from passerby.evaluation.open_set.error_rates import allowed_errors, threshold_at
+from passerby.evaluation.open_set.error_rates import allowed_errors, checked_rates, threshold_at
 from passerby.search import arrays
 from passerby.search.distances import pairwise, row_blocks
 from passerby.search.relevance import METRICS, Relevance
+from passerby.strict_json import json_values
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class VerificationReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, ready for JSON."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return dict(json_values({name: getattr(self, name) for name in self.__dataclass_fields__}))
 
     def __str__(self) -> str:
         lines = ["FPR wanted    achieved         TPR   threshold"]
@@ -61,7 +62,7 @@ def verify_pairs(
     query_camids: arrays.Labels | None = None,
     gallery_camids: arrays.Labels | None = None,
     *,
-    fpr: Sequence[float] = (1e-4, 1e-3, 1e-2),
+    fpr: float | Sequence[float] = (1e-4, 1e-3, 1e-2),
     metric: str = "euclidean",
     exclude: str = "same_id_same_camera",
     junk_pids: Sequence[int] = (-1,),
@@ -77,7 +78,7 @@ def verify_pairs(
         gallery_pids: [g]; 0 is a distractor, a different person each time.
         query_camids: [q]; None: no cameras.
         gallery_camids: [g]; likewise.
-        fpr: false positive rates.
+        fpr: false positive rates, or one.
         metric: "euclidean" or "cosine".
         exclude: pairs that do not count, as in `passerby.evaluate_embeddings`.
         junk_pids: gallery images of these ids do not count.
@@ -89,15 +90,14 @@ def verify_pairs(
     """
     check_name("metric", metric, METRICS)
     check_name("exclusion", exclude, EXCLUSIONS)
-    if any(not 0 <= rate <= 1 for rate in fpr):
-        raise EmbeddingError(f"fpr: expected shares between 0 and 1, found {list(fpr)}")
+    rates = checked_rates(fpr, "fpr", "false positive rate")
     inputs = check_inputs(query_vectors, gallery_vectors, query_pids, gallery_pids, query_camids, gallery_camids)
     inputs.check_nobody(junk_pids)
     relevance = inputs.relevance(exclude, junk_pids)
     rows = list(row_blocks(len(inputs.query), len(inputs.gallery)))
     # how many impostor pairs there are decides how many of the nearest must be kept
     impostors = sum(int(_kinds(relevance, part)[1].sum()) for part in rows)
-    keep = allowed_errors(max(fpr, default=0.0), impostors) + 1
+    keep = allowed_errors(max(rates), impostors) + 1
     genuine: list[Float64] = []
     nearest = np.empty(0)
     for part in rows:
@@ -113,9 +113,9 @@ def verify_pairs(
             f"verification needs pairs of both kinds, found {len(own):,} genuine and {impostors:,} impostor"
         )
     nearest = np.sort(nearest)
-    thresholds = [threshold_at(nearest, rate, impostors) for rate in fpr]
+    thresholds = [threshold_at(nearest, rate, impostors) for rate in rates]
     return VerificationReport(
-        fpr=tuple(fpr),
+        fpr=rates,
         achieved=tuple(float((nearest < t).sum() / impostors) for t in thresholds),
         tpr=tuple(float((own < t).mean()) for t in thresholds),
         thresholds=tuple(thresholds),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ import torch
 from passerby.evaluation.closed_set.result import Report
 from passerby.evaluation.closed_set.statistics import PairedTest, compare_reports
 from passerby.experiments.compare.trial import Trial
+from passerby.strict_json import json_values
 from passerby.version import __version__
 
 
@@ -86,7 +88,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values: one entry a training, and the shared conditions."""
-        return {
+        content = {
             "conditions": self.conditions,
             "protocol": self.protocol,
             "versions": {
@@ -113,6 +115,7 @@ class Comparison:
                 for t in self.trials
             ],
         }
+        return dict(json_values(content))
 
     def __str__(self) -> str:
         return self.to_markdown()
@@ -177,4 +180,5 @@ def _percent(value: float, spread: float, seeds: int) -> str:
 
 
 def _behind(test: PairedTest) -> str:
-    return f"{-100 * test.difference:.1f} ({-100 * test.high:.1f} to {-100 * test.low:.1f})"
+    interval = "" if math.isnan(test.low) else f" ({-100 * test.high:.1f} to {-100 * test.low:.1f})"
+    return f"{-100 * test.difference:.1f}{interval}"

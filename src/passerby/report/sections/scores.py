@@ -96,7 +96,9 @@ def _with_intervals(report: Report) -> dict[str, str]:
     for name, value in values.items():
         cells[name] = percent(value)
         if name in spreads:
-            cells[f"{name}, interval"] = f"{100 * spreads[name].low:.1f} to {percent(spreads[name].high)}"
+            one = math.isnan(spreads[name].low)
+            ends = f"{100 * spreads[name].low:.1f} to {percent(spreads[name].high)}"
+            cells[f"{name}, interval"] = "none: one person alone" if one else ends
     return cells
 
 

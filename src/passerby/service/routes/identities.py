@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Query
 
@@ -131,9 +131,14 @@ async def enroll(
 
     def task(gallery: Gallery) -> tuple[int, ...]:
         with context.pixels.hold(images):
-            return gallery.enroll(images=open_images(context, images), **dict(fields), actor=caller.name)
+            return gallery.enroll(fields.identity, open_images(context, images), **_details(fields), actor=caller.name)
 
     return EnrollResponse(identity=fields.identity, observations=list(await context.run(task)))
+
+
+def _details(body: EnrollRequest) -> dict[str, Any]:
+    """All that a request says besides who it is."""
+    return {name: value for name, value in body if name != "identity"}
 
 
 @router.post("/v1/enroll/vectors", status_code=201, openapi_extra=describe_json(EnrollVectorsRequest))
@@ -141,7 +146,7 @@ async def enroll_vectors(
     caller: Writer, context: WritableContext, body: Annotated[EnrollVectorsRequest, json_body(EnrollVectorsRequest)]
 ) -> EnrollResponse:
     """Add vectors of this gallery's encoder to an identity."""
-    added = await context.run(lambda gallery: gallery.enroll(**dict(body), actor=caller.name))
+    added = await context.run(lambda gallery: gallery.enroll(body.identity, **_details(body), actor=caller.name))
     return EnrollResponse(identity=body.identity, observations=list(added))
 
 
