@@ -144,7 +144,9 @@ class TrackingResult:
             film = known[name]
             found[name] = film.rows.as_track_rows()
             true[name], left_out = read_truth(
-                path, FoundTracks(found[name], film.step, film.frames, film.size, film.first), first_frame=first_frame
+                path,
+                FoundTracks(found[name], film.step, film.frames, film.size, first=film.first),
+                first_frame=first_frame,
             )
             notes += left_out
         return replace(compare_tracks(found, true), notes=tuple(notes))

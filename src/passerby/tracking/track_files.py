@@ -81,7 +81,7 @@ def read_result_folder(folder: Path) -> dict[str, FoundTracks]:
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(f"{folder}: {expected}, which is not of that form ({error})") from None
     return {
-        name: FoundTracks(rows_of_boxes(read_boxes(folder / f"{name}.txt").boxes), step, last, size, first)
+        name: FoundTracks(rows_of_boxes(read_boxes(folder / f"{name}.txt").boxes), step, last, size, first=first)
         for name, step, last, size, first in films
     }
 
