@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from passerby.data.check.dataset_check import check_dataset
+from passerby.data.check.image_files import is_flat
 from passerby.data.layouts.write import write_layout
 from passerby.errors import DataError
 
@@ -203,3 +204,44 @@ def test_wrong_calls(root: Path) -> None:
         check_dataset("market1501")
     with pytest.raises(DataError, match="unknown argument"):
         check_dataset("market1501", root, shots=3)
+
+
+def hot_pixel(picture: np.ndarray) -> np.ndarray:
+    picture[5, 5] = 255
+    return picture
+
+
+def clock(picture: np.ndarray) -> np.ndarray:
+    picture[2:10, 2:32] = np.random.default_rng(0).choice([0, 255], (8, 30, 1))
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("color", "change"),
+    [((0, 0, 255), None), ((255, 0, 0), None), ((200, 30, 60), None), ((0, 0, 0), hot_pixel), ((0, 0, 0), clock)],
+)
+def test_one_colour_is_seen_in_each_channel(
+    color: tuple[int, int, int], change: Callable[[np.ndarray], np.ndarray] | None
+) -> None:
+    picture = np.full((128, 64, 3), color, np.uint8)
+    assert is_flat(picture if change is None else change(picture))
+
+
+def test_pictures_that_show_something_are_not_of_one_colour() -> None:
+    assert not is_flat(blobs(0, 0, 0))
+    dim = 40 + blobs(0, 0, 0) // 8
+    assert not is_flat(dim)
+    person = np.full((128, 64, 3), 128, np.uint8)
+    person[40:100, 28:36] = (128, 128, 160)  # a narrow one, in one channel only
+    assert not is_flat(person)
+    assert not is_flat(np.array([[[0, 0, 0], [0, 40, 0]]], np.uint8))
+
+
+def test_folders_of_one_colour_each_are_told(tmp_path: Path) -> None:
+    for name, color in {"ann": (0, 0, 255), "bob": (255, 0, 0)}.items():
+        for i in range(2):
+            path = tmp_path / "people" / name / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (64, 128), color).save(path)
+    report = check_dataset(tmp_path / "people", progress=False)
+    assert any(words.startswith("black or of one colour: 4 images") for words in report.warnings)

@@ -21,8 +21,11 @@ from passerby.progress import progress_bar
 
 _CHUNK = 256
 _FLAT = 16
-"""Fewer grey levels than this between the darkest and the brightest value: a black or one-coloured picture. Pictures of
-10 or 12 bits in 16 come out so."""
+"""Fewer levels than this in each colour between the darkest and the brightest value, the outermost left aside: a black
+or one-coloured picture. Pictures of 10 or 12 bits in 16 come out so. Of 36,036 pictures of Market-1501 none has fewer
+than 23."""
+_OUTERMOST = 0.05
+"""Share of the values left aside on each side: hot pixels, or a clock burnt into a black picture."""
 _HASH_ROWS, _HASH_COLUMNS = 16, 8  # persons are about twice as high as wide
 
 
@@ -64,8 +67,16 @@ def inspect_image(path: Path, *, bits: int = GREY_BITS) -> ImageFacts:
     except ImageError as error:
         return ImageFacts(0, 0, b"", b"", str(error))
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, key=str(image.shape).encode()).digest()
-    flat = int(image.max()) - int(image.min()) < _FLAT
-    return ImageFacts(image.shape[1], image.shape[0], digest, difference_hash(image), flat=flat)
+    return ImageFacts(image.shape[1], image.shape[0], digest, difference_hash(image), flat=is_flat(image))
+
+
+def is_flat(image: UInt8) -> bool:
+    """Whether an RGB picture [H, W, 3] is black or of one colour, or nearly so."""
+    values = image.reshape(-1, 3)
+    low = int(_OUTERMOST * len(values))
+    high = len(values) - 1 - low
+    ordered = np.partition(values, (low, high), axis=0)
+    return bool((ordered[high].astype(int) - ordered[low] < _FLAT).all())
 
 
 def inspect_images(paths: Sequence[Path], *, progress: bool = True, bits: int = GREY_BITS) -> dict[Path, ImageFacts]:
