@@ -22,6 +22,8 @@ from passerby.errors import DataError
 from passerby.images.decode import GREY_BITS
 
 _TINY = 8  # pixels
+_DEPTHS = (9, 10, 12, 14)
+"""Bits that cameras of more than 8 have, and the fewest that can be asked for."""
 _Parts = Mapping[str, Sequence[Sample]]
 _Facts = Mapping[Path, ImageFacts]
 
@@ -60,7 +62,7 @@ def check_dataset(
         root: as for `load_dataset`.
         images: decode every image; finds unreadable, odd and duplicate ones.
         progress: show a progress bar.
-        bits: of grey values that files store in 16 (`input.bits` of a recipe).
+        bits: of the values that files store in 16 (`input.bits` of a recipe).
         **arguments: arguments of the reader.
 
     Returns:
@@ -82,6 +84,7 @@ def check_dataset(
     facts = inspect_images(_paths(parts), progress=progress, bits=bits) if images else {}
     if facts:
         _pixels(facts, findings)
+        _depth(facts, findings, bits)
         _duplicates(parts, dataset, facts, findings)
     sizes = Counter(f"{f.width}x{f.height}" for f in facts.values() if not f.problem)
     return CheckReport(
@@ -242,10 +245,7 @@ def _pixels(facts: _Facts, findings: _Findings) -> None:
         findings.error(f"cannot be read: {number_of(len(bad), 'image')}, {some(bad)}")
     flat = [str(path) for path, f in facts.items() if f.flat]
     if flat:
-        findings.warn(
-            f"black or of one colour: {number_of(len(flat), 'image')}, {some(flat)} (so look pictures of 10 or 12 bits "
-            "in files of 16: say how many with --bits here and --input.bits in a training, or scale them)"
-        )
+        findings.warn(f"black or of one colour: {number_of(len(flat), 'image')}, {some(flat)}")
     good = {path: (f.width, f.height) for path, f in facts.items() if not f.problem}
     usual, often = next(iter(Counter(good.values()).most_common(1)), ((0, 0), 0))
     odd = [str(path) for path, size in good.items() if size != usual]
@@ -257,6 +257,26 @@ def _pixels(facts: _Facts, findings: _Findings) -> None:
     wide = [str(path) for path, size in good.items() if size[0] > size[1]]
     if wide:
         findings.tell(f"wider than high: {number_of(len(wide), 'image')}, {some(wide)}")
+
+
+def _depth(facts: _Facts, findings: _Findings, bits: int) -> None:
+    """Files of 16 bits a value that do not say how many of them are used, and use few."""
+    deep = {path: fact.deep for path, fact in facts.items() if fact.deep}
+    enough = next((n for n in _DEPTHS if deep and max(high for _, high in deep.values()) < 2**n), None)
+    if enough is not None and bits == GREY_BITS:
+        paths = list(map(str, deep))
+        findings.warn(
+            f"of 16 bits a value only the lowest {enough} are used, so they look dark: "
+            f"{number_of(len(paths), 'image')}, {some(paths)} (say --bits {enough} here and --input.bits in a "
+            "training, or scale them)"
+        )
+        return
+    narrow = [str(path) for path, (low, high) in deep.items() if facts[path].flat and high > low]
+    if narrow:
+        findings.warn(
+            f"of 16 bits a value a narrow range is used, in which a picture may be hidden: "
+            f"{number_of(len(narrow), 'image')}, {some(narrow)} (scale them to it)"
+        )
 
 
 def _duplicates(parts: _Parts, dataset: ReIDDataset | None, facts: _Facts, findings: _Findings) -> None:

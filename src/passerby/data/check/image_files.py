@@ -16,7 +16,8 @@ from PIL import Image
 
 from passerby.array_types import UInt8
 from passerby.errors import ImageError
-from passerby.images.decode import GREY_BITS, read_image
+from passerby.images.decode import GREY_BITS, decode_image, image_bytes
+from passerby.images.deep_values import unstated_range
 from passerby.progress import progress_bar
 
 _CHUNK = 256
@@ -40,6 +41,7 @@ class ImageFacts:
         looks: difference hash of the picture; equal for pictures that look the same.
         problem: why it cannot be read, or empty.
         flat: black or of one colour, or nearly so.
+        deep: least and greatest value in a file of 16 bits a value that does not state its range; None of others.
     """
 
     width: int
@@ -48,6 +50,7 @@ class ImageFacts:
     looks: bytes
     problem: str = ""
     flat: bool = False
+    deep: tuple[int, int] | None = None
 
 
 def difference_hash(image: UInt8) -> bytes:
@@ -63,11 +66,13 @@ def difference_hash(image: UInt8) -> bytes:
 def inspect_image(path: Path, *, bits: int = GREY_BITS) -> ImageFacts:
     """Decode one file and describe it; a file that cannot be read is described, not raised."""
     try:
-        image = read_image(path, bits=bits)
+        data = image_bytes(path)
+        image = decode_image(data, name=str(path), bits=bits)
     except ImageError as error:
         return ImageFacts(0, 0, b"", b"", str(error))
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, key=str(image.shape).encode()).digest()
-    return ImageFacts(image.shape[1], image.shape[0], digest, difference_hash(image), flat=is_flat(image))
+    height, width, _ = image.shape
+    return ImageFacts(width, height, digest, difference_hash(image), flat=is_flat(image), deep=unstated_range(data))
 
 
 def is_flat(image: UInt8) -> bool:
