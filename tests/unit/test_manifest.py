@@ -1,5 +1,6 @@
 """One's own data: manifests and folders, right ones and wrong ones."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -388,6 +389,27 @@ def test_images_below_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         one.path.unlink()
     with pytest.raises(DataError, match=r"no image below it; not read: 3 file\(s\)"):
         images_below(tmp_path / "crops")
+
+
+def test_folders_behind_links_and_closed_ones_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = tmp_path / "crops"
+    for name in ("crops/a/0.png", "crops/b/1.png", "elsewhere/2.png"):
+        write_image(tmp_path / name)
+    (top / "a" / "loop").symlink_to(top)
+    (top / "linked").symlink_to(tmp_path / "elsewhere")
+    scandir = os.scandir
+
+    def closed(place: str) -> Any:
+        if os.path.basename(place) == "b":
+            raise PermissionError(13, "Permission denied", place)
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert [s.path.name for s in images_below(top)] == ["0.png"]
+    assert "not read: 2 folder(s) behind symbolic links: a/loop, linked" in caplog.text
+    assert "not read: 1 folder(s) that cannot be opened: b" in caplog.text
 
 
 def test_folder_with_parts(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""What lies in folders of persons and is not read: other files, loose images, deeper folders, empty persons."""
+"""What lies beside images that are read, and is not: other files, loose images, deeper folders, empty persons."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from passerby.data.readers.tree import entries, is_image_name, is_litter, not_read, not_read_by_extension, subfolders
@@ -46,6 +47,74 @@ def left_out(top: Path, parts: Sequence[str], *, cameras: bool = False) -> list[
         notes.append(f"{not_read('image(s) outside any folder of a person', sorted(loose))}; {_WHERE}")
     if others:
         notes.append(not_read_by_extension(sorted(others)))
+    return notes
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Paths of what lies beside images that are read, each kind in order.
+
+    Attributes:
+        litter: what operating systems leave behind.
+        files: files that are no image by their names.
+        images: images by their names.
+        folders: folders without any image that is read.
+    """
+
+    litter: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+    @property
+    def images_in_folders(self) -> int:
+        """How many images, by their names, lie anywhere in the folders."""
+        return sum(_images_in(Path(folder)) for folder in self.folders)
+
+
+def beside(read: Iterable[str | os.PathLike[str]]) -> Beside:
+    """What lies in the folders of images that are read, and in those that hold these folders.
+
+    The folder that holds all of them, where it holds no image itself, may hold anything else, and is not looked at.
+
+    Args:
+        read: paths of the images.
+    """
+    known = {os.fspath(path) for path in read}
+    folders = {os.path.dirname(path) for path in known}
+    holders = {str(parent) for folder in folders for parent in Path(folder).parents}
+    top = Path(os.path.commonpath(map(os.path.abspath, folders))) if folders else Path()
+    inner = {holder for holder in holders if top in Path(holder).absolute().parents}
+    found = Beside()
+    for folder in sorted(folders | inner):
+        for name in sorted(os.listdir(folder), key=os.fsencode) if os.path.isdir(folder) else ():
+            path = os.path.join(folder, name)
+            if path in known or path in folders or path in holders:
+                continue
+            if is_litter(name):
+                found.litter.append(path)
+            elif os.path.isdir(path):
+                found.folders.append(path)
+            else:
+                (found.images if is_image_name(name) else found.files).append(path)
+    return found
+
+
+def notes_beside(top: Path, found: Beside) -> list[str]:
+    """Notes on it, one for each reason, with the number and the first few names.
+
+    Args:
+        top: the dataset's folder.
+        found: by `beside`.
+    """
+    files, images, folders = (
+        [_below(top, Path(path)) for path in paths] for paths in (found.files, found.images, found.folders)
+    )
+    notes = [not_read_by_extension(files)] if files else []
+    if images:
+        notes.append(not_read("image(s) beside the folders of the parts", images))
+    if folders:
+        notes.append(not_read(f"folder(s) beside the images, with {found.images_in_folders:,} image(s)", folders))
     return notes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,11 +13,13 @@ from typing import Any
 from passerby.data.check.check_report import CheckReport, CountRow, number_of, some
 from passerby.data.check.image_files import ImageFacts, inspect_images
 from passerby.data.check.near_duplicates import near_duplicates
-from passerby.data.datasets import is_manifest, load_dataset
+from passerby.data.datasets import is_manifest, read_dataset
+from passerby.data.ignored_files import Beside, beside
 from passerby.data.info import Count, Counted, count_samples, dataset_info, describe, differences, level_of, table_name
+from passerby.data.manifest import lists_of_parts
 from passerby.data.readers.options import complete_options, options_of
 from passerby.data.readers.table import READERS
-from passerby.data.readers.tree import NOT_READ, is_image_name, is_litter
+from passerby.data.readers.tree import NOT_READ, by_extension, is_image_name
 from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample
 from passerby.errors import DataError
 from passerby.images.decode import GREY_BITS
@@ -80,7 +83,7 @@ def check_dataset(
         raise DataError(f"{benchmark}: give root, the folder to be checked")
     else:
         rows, parts, dataset = _benchmark(benchmark, Path(root).expanduser(), arguments, findings)
-    _files_beside(parts, findings, chosen=benchmark is None and Path(name).expanduser().is_file())
+    _files_beside(parts, findings, benchmark or _kind_of_own(name, root))
     facts = inspect_images(_paths(parts), progress=progress, bits=bits) if images else {}
     if facts:
         _pixels(facts, findings)
@@ -106,13 +109,19 @@ def _may_be_data(place: Path) -> bool:
     return place.is_dir() or (place.is_file() and is_manifest(place))
 
 
+def _kind_of_own(name: str | os.PathLike[str], root: str | os.PathLike[str] | None) -> str:
+    """Whether a manifest or lists have "chosen" the images, or a "folder" holds them."""
+    place = (Path(name) if root is None else Path(root) / name).expanduser()
+    return "chosen" if is_manifest(name) or (place.is_dir() and lists_of_parts(place)) else "folder"
+
+
 def _own_data(
     name: str | os.PathLike[str], root: str | os.PathLike[str] | None, arguments: Mapping[str, Any], findings: _Findings
 ) -> tuple[list[CountRow], _Parts, ReIDDataset | None]:
     if os.fspath(name) == "synthetic" and (root is None or not Path(root).expanduser().is_dir()):
         raise DataError("synthetic: give root, the folder where it was drawn")
     try:
-        dataset = load_dataset(name, root, **arguments)
+        dataset = read_dataset(name, root, **arguments)
     except DataError as error:
         if not _may_be_data(Path(name).expanduser()):
             raise  # neither a dataset's name nor anything that could be wrong
@@ -207,36 +216,53 @@ def _without_match(dataset: ReIDDataset) -> list[str]:
     return [str(s.path) for s in units if not cameras.get(s.pid, set()) - {s.camid}]
 
 
-def _files_beside(parts: _Parts, findings: _Findings, *, chosen: bool) -> None:
+def _files_beside(parts: _Parts, findings: _Findings, whose: str) -> None:
     """Double extensions, what operating systems leave behind, and files that nobody reads.
 
     Args:
         parts: of the dataset.
         findings: where they go.
-        chosen: a manifest names the images, so that others beside them are left out on purpose.
+        whose: the benchmark; "chosen" where a manifest or lists name the images, so that others beside them are left
+            out on purpose; "folder" of one's own, whose reader has told what it leaves out.
     """
     paths = _paths(parts)
     double = sum(is_image_name(path.stem) for path in paths)
     if double:
         findings.tell(f"double extension, read: {number_of(double, 'name')}")
-    known = {str(path) for path in paths}
-    litter: list[str] = []
-    others: list[str] = []
-    for folder in sorted({os.path.dirname(path) for path in known}):
-        if not os.path.isdir(folder):
-            continue
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
-            if path not in known and os.path.isfile(path):
-                (litter if is_litter(name) else others).append(path)
-    if chosen:
+    found = beside(paths)
+    if whose == "chosen":
+        others = len(found.files) + len(found.images)
         if others:
-            findings.tell(f"beside the images, not in the manifest and not read: {number_of(len(others), 'file')}")
+            findings.tell(f"beside the images, not in the manifest and not read: {number_of(others, 'file')}")
+        if found.images_in_folders:
+            inside = number_of(found.images_in_folders, "image")
+            findings.tell(f"in folders beside the images, not in the manifest and not read: {inside}")
         return
-    if litter:
-        findings.warn(f"left by an operating system, ignored: {number_of(len(litter), 'file')}, {some(sorted(litter))}")
-    if others and not any(words.startswith(NOT_READ) for words in findings.warnings):  # the reader has named them
-        findings.warn(f"beside the images, read by nobody: {number_of(len(others), 'file')}, {some(sorted(others))}")
+    if found.litter:
+        shown = f"{number_of(len(found.litter), 'file')}, {some(found.litter)}"
+        findings.warn(f"left by an operating system, ignored: {shown}")
+    if whose != "folder":
+        _unread(found, findings, READERS[whose].ignores)
+
+
+def _unread(found: Beside, findings: _Findings, ignores: str) -> None:
+    """What lies beside the images of a benchmark, by reason."""
+    by_rule = {path for path in found.images if ignores and re.fullmatch(ignores, os.path.basename(path))}
+    images = [path for path in found.images if path not in by_rule]
+    if by_rule:
+        findings.tell(f"beside the images, none of the dataset's own and left out: {number_of(len(by_rule), 'file')}")
+    if found.files:
+        counts = by_extension(found.files)
+        shown = f"{number_of(len(found.files), 'file')}, by extension ({counts}): {some(found.files)}"
+        findings.warn(f"beside the images, read by nobody: {shown}")
+    if images:
+        findings.warn(
+            f"beside the images, in no part of the dataset: {number_of(len(images), 'image')}, {some(images)}"
+        )
+    if found.folders:
+        inside = number_of(found.images_in_folders, "image")
+        shown = f"{number_of(len(found.folders), 'folder')} with {inside}, {some(found.folders)}"
+        findings.warn(f"beside the images, read by nobody: {shown}")
 
 
 def _pixels(facts: _Facts, findings: _Findings) -> None:

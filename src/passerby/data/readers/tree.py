@@ -75,8 +75,13 @@ def not_read(what: str, names: Sequence[str]) -> str:
 
 def not_read_by_extension(names: Sequence[str]) -> str:
     """The note on files whose extension is none of an image, counted by extension."""
+    return not_read(f"file(s) by extension ({by_extension(names)})", names)
+
+
+def by_extension(names: Sequence[str]) -> str:
+    """How many files have each extension, in words, the most frequent first."""
     counts = Counter(os.path.splitext(name)[1].lower() or "none" for name in names)
-    return not_read(f"file(s) by extension ({', '.join(f'{end}: {n:,}' for end, n in counts.most_common())})", names)
+    return ", ".join(f"{end}: {n:,}" for end, n in counts.most_common())
 
 
 def parse_names(
