@@ -22,10 +22,10 @@ def images_below(folder: Path) -> tuple[Sample, ...]:
     What is left out is counted in the log: other files by extension, and folders behind links or closed to the user.
 
     Raises:
-        DataError: no such folder, or no image in it.
+        DataError: no such folder, no image in it, or a path that is no text in UTF-8.
     """
     from passerby.data.readers.tree import is_image_name, not_read, not_read_by_extension
-    from passerby.data.records import Sample
+    from passerby.data.records import Sample, not_text
 
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of images, found none")
@@ -37,6 +37,9 @@ def images_below(folder: Path) -> tuple[Sample, ...]:
     left += [not_read("folder(s) that cannot be opened", closed)] if closed else []
     if not found:
         raise DataError("; ".join([f"{folder}: no image below it", *left]))
+    unwritable = not_text(found)
+    if unwritable:
+        raise DataError(f"{folder}: {unwritable}")
     if is_first_process():
         for note in left:
             log.warning("%s: %s", folder, note)

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from passerby.data.readers.tree import entries, is_image_name, is_litter, not_read, not_read_by_extension, subfolders
+from passerby.data.readers.tree import (
+    entries,
+    image_names,
+    is_image_name,
+    is_litter,
+    not_read,
+    not_read_by_extension,
+    subfolders,
+)
 
 _WHERE = "a person's images lie directly in the person's folder; a manifest lists any others"
 
@@ -120,8 +128,9 @@ def notes_beside(top: Path, found: Beside) -> list[str]:
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
     """(images by their names, everything else) directly in a folder."""
-    paths = [folder / name for name in entries(folder)]
-    return [p for p in paths if is_image_name(p.name)], [p for p in paths if not is_image_name(p.name)]
+    names = image_names(folder)
+    known = set(names)
+    return [folder / name for name in names], [folder / name for name in entries(folder) if name not in known]
 
 
 def _below(top: Path, path: Path) -> str:
