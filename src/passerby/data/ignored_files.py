@@ -126,6 +126,31 @@ def notes_beside(top: Path, found: Beside) -> list[str]:
     return notes
 
 
+def images_in_tree(folder: Path) -> tuple[list[Path], list[str]]:
+    """Every image file below a folder, in order of its path, and notes on what is left out, one for each reason.
+
+    Links to images are followed; folders behind links are not, since they may hold the folder itself.
+
+    Args:
+        folder: which is there.
+    """
+    files: list[Path] = []
+    linked: list[str] = []
+    closed: list[str] = []
+    for place, folders, names in os.walk(folder, onerror=lambda error: closed.append(str(error.filename))):
+        folders[:] = [name for name in folders if not is_litter(name)]
+        linked += [_below(folder, Path(place) / name) for name in folders if (Path(place) / name).is_symlink()]
+        files += [Path(place) / name for name in names if not is_litter(name)]
+    others = [_below(folder, file) for file in sorted(files) if not is_image_name(file.name)]
+    notes = [not_read_by_extension(others)] if others else []
+    if linked:
+        notes.append(not_read("folder(s) behind symbolic links", sorted(linked)))
+    if closed:
+        names = sorted(_below(folder, Path(name)) for name in closed)
+        notes.append(not_read("folder(s) that cannot be opened", names))
+    return sorted(file for file in files if is_image_name(file.name)), notes
+
+
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
     """(images by their names, everything else) directly in a folder."""
     names = image_names(folder)
