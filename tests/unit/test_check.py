@@ -302,6 +302,28 @@ def test_strangers_in_a_benchmark_are_named_by_reason(root: Path) -> None:
     )
 
 
+def test_strangers_beside_several_benchmarks_are_told(tmp_path: Path) -> None:
+    for name, folder in (("market1501", "Market-1501-v15.09.15"), ("viper", "VIPeR")):
+        (write_layout(name, tmp_path / name, draw=blobs) / folder).rename(tmp_path / folder)
+    (tmp_path / "Market-1501-v15.09.15" / "query" / "a.jp2").write_bytes(b"x")
+    warnings = check_dataset("market1501+viper", tmp_path, progress=False, verify=False).warnings
+    (warning,) = [words for words in warnings if words.startswith("beside the images")]
+    assert "read by nobody: 1 file, by extension (.jp2: 1)" in warning
+
+
+def test_images_that_lists_leave_out_are_counted(tmp_path: Path) -> None:
+    top = tmp_path / "own"
+    for name in ("a/0.png", "a/1.png", "b/2.png", "b/3.png", "b/more.png", "a/below/x.png"):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(blobs(0, 0, len(name))).save(top / name)
+    (top / "train.txt").write_text("a/0.png 1\na/1.png 2\n")
+    (top / "test.txt").write_text("b/2.png 3\nb/3.png 3\n")
+    report = check_dataset(top, progress=False)
+    assert not any("beside" in words for words in report.warnings)
+    assert "beside the images, not in the manifest and not read: 1 file" in report.facts
+    assert "in folders beside the images, not in the manifest and not read: 1 image" in report.facts
+
+
 def test_folders_that_no_list_names_are_told(tmp_path: Path) -> None:
     root = write_layout("msmt17", tmp_path, draw=blobs) / "MSMT17_V2"
     stranger = root / "mask_train_v2" / "9999"

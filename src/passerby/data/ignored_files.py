@@ -80,19 +80,20 @@ class Beside:
         return sum(_images_in(Path(folder)) for folder in self.folders)
 
 
-def beside(read: Iterable[str | os.PathLike[str]]) -> Beside:
+def beside(read: Iterable[str | os.PathLike[str]], *, holders_too: bool = True) -> Beside:
     """What lies in the folders of images that are read, and in those that hold these folders.
 
     The folder that holds all of them, where it holds no image itself, may hold anything else, and is not looked at.
 
     Args:
         read: paths of the images.
+        holders_too: look at folders that hold those of images; not where the images are of several datasets.
     """
     known = {os.fspath(path) for path in read}
     folders = {os.path.dirname(path) for path in known}
     holders = {str(parent) for folder in folders for parent in Path(folder).parents}
     top = Path(os.path.commonpath(map(os.path.abspath, folders))) if folders else Path()
-    inner = {holder for holder in holders if top in Path(holder).absolute().parents}
+    inner = {holder for holder in holders if holders_too and top in Path(holder).absolute().parents}
     found = Beside()
     for folder in sorted(folders | inner):
         for name in sorted(os.listdir(folder), key=os.fsencode) if os.path.isdir(folder) else ():

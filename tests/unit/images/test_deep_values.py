@@ -115,6 +115,29 @@ def test_compressed_tiff(tmp_path: Path) -> None:
         np.testing.assert_array_equal(decode_image(data.tobytes(), bits=12), COLORS)
 
 
+def interlaced(values: np.ndarray) -> bytes:
+    """The PNG of colours in Adam7's seven passes."""
+    data = bytearray(png(values))
+    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    rows = b"".join(
+        b"\0" + row.astype(">u2").tobytes() for y, x, dy, dx in passes for row in values[y::dy, x::dx] if row.size
+    )
+    head = bytes(data[12:28]) + b"\1"
+    parts = [head, b"IDAT" + zlib.compress(rows), b"IEND"]
+    return bytes(data[:8]) + b"".join(
+        struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in parts
+    )
+
+
+def test_interlaced_and_turned_pictures() -> None:
+    np.testing.assert_array_equal(decode_image(interlaced(deep(COLORS, 12)), bits=12), COLORS)
+    orientation = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # turned by 90 degrees
+    for values in (deep(COLORS, 12), np.concatenate([deep(GREY, 12), ALPHA], 2)):
+        data = png(values, (b"eXIf", orientation))
+        picture = np.broadcast_to(values[..., : 1 if values.shape[2] == 2 else 3] >> 4, COLORS.shape)
+        np.testing.assert_array_equal(decode_image(data, bits=12), np.rot90(picture, -1))
+
+
 STATED = {
     "pgm": pnm(deep(GREY, 10), 1_023),
     "plain pgm": pnm(deep(GREY, 12), 4_095, plain=True),

@@ -83,7 +83,8 @@ def check_dataset(
         raise DataError(f"{benchmark}: give root, the folder to be checked")
     else:
         rows, parts, dataset = _benchmark(benchmark, Path(root).expanduser(), arguments, findings)
-    _files_beside(parts, findings, benchmark or _kind_of_own(name, root))
+    whose = benchmark or _kind_of_own(name, root)
+    _files_beside(parts, findings, whose, [] if whose or root is None else _scanned(os.fspath(name), Path(root)))
     facts = inspect_images(_paths(parts), progress=progress, bits=bits) if images else {}
     if facts:
         _pixels(facts, findings)
@@ -110,9 +111,18 @@ def _may_be_data(place: Path) -> bool:
 
 
 def _kind_of_own(name: str | os.PathLike[str], root: str | os.PathLike[str] | None) -> str:
-    """Whether a manifest or lists have "chosen" the images, or a "folder" holds them."""
+    """Whether a manifest or lists have "chosen" the images, or a "folder" holds them; "" for several benchmarks."""
     place = (Path(name) if root is None else Path(root) / name).expanduser()
-    return "chosen" if is_manifest(name) or (place.is_dir() and lists_of_parts(place)) else "folder"
+    if is_manifest(name) or (place.is_dir() and lists_of_parts(place)):
+        return "chosen"
+    return "folder" if place.is_dir() or os.fspath(name) == "synthetic" else ""
+
+
+def _scanned(combination: str, root: Path) -> list[Path]:
+    """Every image of benchmarks that are written A+B:C, in a part of them or not."""
+    names = filter(None, map(table_name, re.split(r"[+:]", combination)))
+    scans = [READERS[name].scan(root.expanduser()) for name in names]
+    return [sample.path for scan in scans for part in scan.values() for sample in part]
 
 
 def _own_data(
@@ -216,20 +226,21 @@ def _without_match(dataset: ReIDDataset) -> list[str]:
     return [str(s.path) for s in units if not cameras.get(s.pid, set()) - {s.camid}]
 
 
-def _files_beside(parts: _Parts, findings: _Findings, whose: str) -> None:
+def _files_beside(parts: _Parts, findings: _Findings, whose: str, known: Iterable[Path]) -> None:
     """Double extensions, what operating systems leave behind, and files that nobody reads.
 
     Args:
         parts: of the dataset.
         findings: where they go.
-        whose: the benchmark; "chosen" where a manifest or lists name the images, so that others beside them are left
-            out on purpose; "folder" of one's own, whose reader has told what it leaves out.
+        whose: the benchmark, or "" of several; "chosen" where a manifest or lists name the images, so that others
+            beside them are left out on purpose; "folder" of one's own, whose reader has told what it leaves out.
+        known: paths of images that a reader knows and leaves out, such as junk.
     """
     paths = _paths(parts)
     double = sum(is_image_name(path.stem) for path in paths)
     if double:
         findings.tell(f"double extension, read: {number_of(double, 'name')}")
-    found = beside(paths)
+    found = beside([*paths, *known], holders_too=whose in READERS)
     if whose == "chosen":
         others = len(found.files) + len(found.images)
         if others:
@@ -242,7 +253,7 @@ def _files_beside(parts: _Parts, findings: _Findings, whose: str) -> None:
         shown = f"{number_of(len(found.litter), 'file')}, {some(found.litter)}"
         findings.warn(f"left by an operating system, ignored: {shown}")
     if whose != "folder":
-        _unread(found, findings, READERS[whose].ignores)
+        _unread(found, findings, READERS[whose].ignores if whose else "")
 
 
 def _unread(found: Beside, findings: _Findings, ignores: str) -> None:
