@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from passerby.data.check.dataset_check import check_dataset
+from passerby.data.check.image_files import is_flat
+from passerby.data.datasets import load_dataset
 from passerby.data.layouts.write import write_layout
 from passerby.errors import DataError
 
@@ -203,3 +205,148 @@ def test_wrong_calls(root: Path) -> None:
         check_dataset("market1501")
     with pytest.raises(DataError, match="unknown argument"):
         check_dataset("market1501", root, shots=3)
+
+
+def hot_pixel(picture: np.ndarray) -> np.ndarray:
+    picture[5, 5] = 255
+    return picture
+
+
+def clock(picture: np.ndarray) -> np.ndarray:
+    picture[2:10, 2:32] = np.random.default_rng(0).choice([0, 255], (8, 30, 1))
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("color", "change"),
+    [((0, 0, 255), None), ((255, 0, 0), None), ((200, 30, 60), None), ((0, 0, 0), hot_pixel), ((0, 0, 0), clock)],
+)
+def test_one_colour_is_seen_in_each_channel(
+    color: tuple[int, int, int], change: Callable[[np.ndarray], np.ndarray] | None
+) -> None:
+    picture = np.full((128, 64, 3), color, np.uint8)
+    assert is_flat(picture if change is None else change(picture))
+
+
+def test_pictures_that_show_something_are_not_of_one_colour() -> None:
+    assert not is_flat(blobs(0, 0, 0))
+    dim = 40 + blobs(0, 0, 0) // 8
+    assert not is_flat(dim)
+    person = np.full((128, 64, 3), 128, np.uint8)
+    person[40:100, 28:36] = (128, 128, 160)  # a narrow one, in one channel only
+    assert not is_flat(person)
+    assert not is_flat(np.array([[[0, 0, 0], [0, 40, 0]]], np.uint8))
+
+
+def test_folders_of_one_colour_each_are_told(tmp_path: Path) -> None:
+    for name, color in {"ann": (0, 0, 255), "bob": (255, 0, 0)}.items():
+        for i in range(2):
+            path = tmp_path / "people" / name / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (64, 128), color).save(path)
+    report = check_dataset(tmp_path / "people", progress=False)
+    assert any(words.startswith("black or of one colour: 4 images") for words in report.warnings)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """One's own data in Market-1501's form, with junk in it."""
+    root = write_layout("market1501", tmp_path / "data", draw=blobs) / "Market-1501-v15.09.15"
+    shutil.rmtree(root / "gt_bbox")
+    return root.rename(tmp_path / "own")
+
+
+def test_junk_is_no_stranger(own: Path) -> None:
+    report = check_dataset(own, progress=False)
+    assert report.warnings == ()
+    assert "images of person -1, junk, left out: 3 (no protocol counts them)" in report.facts
+
+
+def test_strangers_in_market_style_are_named_by_reason(own: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for i in range(6):
+        (own / "bounding_box_train" / f"0019_c1s1_00000{i}_01.jp2").write_bytes(b"x")
+    (own / "query" / "notes.txt").write_text("x")
+    (own / "query" / "Thumbs.db").write_text("x")
+    for folder, images_in in (("query/more", 3), ("extra", 2)):
+        (own / folder).mkdir()
+        for i in range(images_in):
+            Image.new("RGB", (8, 16)).save(own / folder / f"{i}.jpg")
+    Image.new("RGB", (8, 16)).save(own / "loose.jpg")
+    report = check_dataset(own, progress=False)
+    names = ", ".join(f"bounding_box_train/0019_c1s1_00000{i}_01.jp2" for i in range(3))
+    notes = [
+        f"not read: 7 file(s) by extension (.jp2: 6, .txt: 1): {names} and 4 more",
+        "not read: 1 image(s) beside the folders of the parts: loose.jpg",
+        "not read: 2 folder(s) beside the images, with 5 image(s): query/more, extra",
+    ]
+    assert [w for w in report.warnings if w.startswith("not read")] == notes
+    assert any(w.startswith("left by an operating system, ignored: 1 file,") for w in report.warnings)
+    assert not any("read by nobody" in w for w in report.warnings)
+    assert not caplog.records, "the report says it"
+    data = load_dataset(own)
+    assert [note for note in data.notes if note.startswith("not read")] == notes
+    assert [record.getMessage() for record in caplog.records] == [f"own: {note}" for note in notes]
+
+
+def test_strangers_in_a_benchmark_are_named_by_reason(root: Path) -> None:
+    (root / "query" / "a.jp2").write_bytes(b"x")
+    (root / "query" / "b.JP2").write_bytes(b"x")
+    (root / "query" / "more" / "deeper").mkdir(parents=True)
+    for place in ("more/0.jpg", "more/deeper/1.jpg", "more/deeper/notes.txt"):
+        (root / "query" / place).write_bytes(b"x")
+    warnings = check(root).warnings
+    query = root / "query"
+    assert warnings == (
+        f"beside the images, read by nobody: 2 files, by extension (.jp2: 2): {query / 'a.jp2'}, {query / 'b.JP2'}",
+        f"beside the images, read by nobody: 1 folder with 2 images, {query / 'more'}",
+    )
+
+
+def test_strangers_beside_several_benchmarks_are_told(tmp_path: Path) -> None:
+    for name, folder in (("market1501", "Market-1501-v15.09.15"), ("viper", "VIPeR")):
+        (write_layout(name, tmp_path / name, draw=blobs) / folder).rename(tmp_path / folder)
+    (tmp_path / "Market-1501-v15.09.15" / "query" / "a.jp2").write_bytes(b"x")
+    warnings = check_dataset("market1501+viper", tmp_path, progress=False, verify=False).warnings
+    (warning,) = [words for words in warnings if words.startswith("beside the images")]
+    assert "read by nobody: 1 file, by extension (.jp2: 1)" in warning
+
+
+def test_images_that_lists_leave_out_are_counted(tmp_path: Path) -> None:
+    top = tmp_path / "own"
+    for name in ("a/0.png", "a/1.png", "b/2.png", "b/3.png", "b/more.png", "a/below/x.png"):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(blobs(0, 0, len(name))).save(top / name)
+    (top / "train.txt").write_text("a/0.png 1\na/1.png 2\n")
+    (top / "test.txt").write_text("b/2.png 3\nb/3.png 3\n")
+    report = check_dataset(top, progress=False)
+    assert not any("beside" in words for words in report.warnings)
+    assert "beside the images, not in the manifest and not read: 1 file" in report.facts
+    assert "in folders beside the images, not in the manifest and not read: 1 image" in report.facts
+
+
+def test_folders_that_no_list_names_are_told(tmp_path: Path) -> None:
+    root = write_layout("msmt17", tmp_path, draw=blobs) / "MSMT17_V2"
+    stranger = root / "mask_train_v2" / "9999"
+    stranger.mkdir()
+    Image.new("RGB", (8, 16)).save(stranger / "9999_000_01_0303morning_0000_2.jpg")
+    first = next(iter(sorted((root / "mask_test_v2").iterdir())))
+    Image.new("RGB", (8, 16)).save(first / "unlisted.jpg")
+    warnings = check_dataset("msmt17", root, progress=False).warnings
+    assert f"beside the images, read by nobody: 1 folder with 1 image, {stranger}" in warnings
+    assert f"beside the images, in no part of the dataset: 1 image, {first / 'unlisted.jpg'}" in warnings
+
+
+def test_masks_of_a_benchmark_are_known(tmp_path: Path) -> None:
+    report = check_dataset("prid450s", write_layout("prid450s", tmp_path, draw=blobs), progress=False)
+    assert not any("beside" in words for words in report.warnings)
+    assert any("none of the dataset's own and left out: " in words for words in report.facts)
+
+
+def test_images_in_folders_that_a_manifest_leaves_out_are_counted(root: Path) -> None:
+    table = root.parent / "some.csv"
+    chosen = images(root, "query")[:4]
+    table.write_text("\n".join(["path,pid", *(f"{path.absolute()},{path.name.split('_')[0]}" for path in chosen)]))
+    (root / "query" / "more").mkdir()
+    shutil.copy(chosen[0], root / "query" / "more")
+    facts = check_dataset(table, images=False, progress=False).facts
+    assert "in folders beside the images, not in the manifest and not read: 1 image" in facts

@@ -1,5 +1,6 @@
 """One's own data: manifests and folders, right ones and wrong ones."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from passerby.cli import run
 from passerby.cli.image_folder import images_below
 from passerby.data.check.dataset_check import check_dataset
 from passerby.data.datasets import load_dataset
@@ -398,6 +400,54 @@ def test_images_below_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         one.path.unlink()
     with pytest.raises(DataError, match=r"no image below it; not read: 3 file\(s\)"):
         images_below(tmp_path / "crops")
+
+
+def test_folders_behind_links_and_closed_ones_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = tmp_path / "crops"
+    for name in ("crops/a/0.png", "crops/b/1.png", "elsewhere/2.png"):
+        write_image(tmp_path / name)
+    (top / "a" / "loop").symlink_to(top)
+    (top / "linked").symlink_to(tmp_path / "elsewhere")
+    scandir = os.scandir
+
+    def closed(place: str) -> Any:
+        if os.path.basename(place) == "b":
+            raise PermissionError(13, "Permission denied", place)
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert [s.path.name for s in images_below(top)] == ["0.png"]
+    assert "not read: 2 folder(s) behind symbolic links: a/loop, linked" in caplog.text
+    assert "not read: 1 folder(s) that cannot be opened: b" in caplog.text
+
+
+def test_folders_of_odd_names(tmp_path: Path) -> None:
+    """A person's folder may hold a line break in its name, and a folder be called like an image."""
+    top = tmp_path / "people"
+    for name in ("ann/0.png", "ann/a\nb.png", "bob\n2/0.png"):
+        write_image(top / name)
+    (top / "ann" / "folder.png").mkdir()
+    data = load_dataset(top, test_share=0.0)
+    assert len(data.train) == 3
+    assert any("1 folder(s) in those of persons, with 0 image(s): ann/folder.png" in note for note in data.notes)
+
+
+def test_names_that_are_no_text_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    top = tmp_path / "people"
+    for name in ("ann/0.png", "bob/0.png"):
+        write_image(top / name)
+    (top / "ann" / os.fsdecode(b"\xff.raw")).write_bytes(b"x")
+    assert run(["data", "check", str(top)]) == 0
+    assert "not read: 1 file(s) by extension (.raw: 1): ann/\\udcff.raw" in capsys.readouterr().out
+    write_image(top / "ann" / os.fsdecode(b"\xff.png"))
+    said = r"1 file name\(s\) that are no text in UTF-8, first '.*\\udcff\.png'; rename them"
+    with pytest.raises(DataError, match=said):
+        load_dataset(top)
+    with pytest.raises(DataError, match=said):
+        images_below(top)
+    assert run(["data", "check", str(top)]) == 1
 
 
 def test_folder_with_parts(tmp_path: Path) -> None:

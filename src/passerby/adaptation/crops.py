@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from passerby.data.csv_tables import table_reader
-from passerby.data.readers.tree import is_image_name, is_litter
-from passerby.data.records import UNKNOWN_CAMERA, Sample
+from passerby.data.ignored_files import images_in_tree
+from passerby.data.readers.tree import not_read, subfolders
+from passerby.data.records import UNKNOWN_CAMERA, Sample, not_text
 from passerby.errors import DataError
 from passerby.plain_names import is_unknown, plain_key
 
@@ -71,9 +72,19 @@ def read_crops(source: str | os.PathLike[str], *, camera: str | None = None) -> 
     elif manifests := sorted([*place.glob(MANIFEST), *place.glob(f"*/{MANIFEST}")]):
         _refuse_pattern(camera, place)
         rows = [row for file in manifests for row in _manifest(file)]
+        notes = _without_manifest(place)
     else:
         rows, notes = _images(place, camera)
     return _crops(rows, notes)
+
+
+def _without_manifest(place: Path) -> list[str]:
+    """A note on folders of images beside those of films; where one manifest says it all, folders belong to it."""
+    if (place / MANIFEST).is_file():
+        return []
+    others = [name for name in subfolders(place) if not (place / name / MANIFEST).is_file()]
+    left = [name for name in others if images_in_tree(place / name)[0]]
+    return [not_read(f"folder(s) of images without {MANIFEST}", left)] if left else []
 
 
 def _refuse_pattern(camera: str | None, place: Path) -> None:
@@ -82,11 +93,13 @@ def _refuse_pattern(camera: str | None, place: Path) -> None:
 
 
 def _images(folder: Path, pattern: str | None) -> tuple[list[_Row], list[str]]:
-    below = [p for p in folder.rglob("*") if p.is_file() and not any(map(is_litter, p.relative_to(folder).parts))]
-    found = sorted(p for p in below if is_image_name(p.name))
+    found, notes = images_in_tree(folder)
     if not found:
-        raise DataError(f"{folder}: expected images or {MANIFEST} below it, found {len(below):,} other files")
-    notes = [f"{len(below) - len(found):,} files that are no images were not read"] if len(below) > len(found) else []
+        left = "; ".join(notes) or "found 0 other files"
+        raise DataError(f"{folder}: expected images or {MANIFEST} below it, {left}")
+    unwritable = not_text(found)
+    if unwritable:
+        raise DataError(f"{folder}: {unwritable}")
     return [_Row(path, plain_key(_camera_of(path, folder, pattern))) for path in found], notes
 
 

@@ -58,7 +58,7 @@ def check_dataset(
         name: A name, or a manifest.
         root: Folder that holds the dataset, or the images a manifest names.
         images: Also decode every image and look for unreadable and duplicate ones.
-        bits: Bits of grey values that files store in 16: 10, 12 or 14 for such a thermal camera.
+        bits: Bits of the values that files store in 16: 10, 12 or 14 for such a thermal camera.
         arguments: see `ReaderArguments`.
         json: see `Json`.
     """

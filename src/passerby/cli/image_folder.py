@@ -18,22 +18,23 @@ log = logging.getLogger(__name__)
 def images_below(folder: Path) -> tuple[Sample, ...]:
     """Every image file below a folder, in order of its path, as samples of nobody in particular (pid 0).
 
-    Other files are counted by extension in the log.
+    What is left out is counted in the log: other files by extension, and folders behind links or closed to the user.
 
     Raises:
-        DataError: no such folder, or no image in it.
+        DataError: no such folder, no image in it, or a path that is no text in UTF-8.
     """
-    from passerby.data.readers.tree import is_image_name, is_litter, not_read_by_extension
-    from passerby.data.records import Sample
+    from passerby.data.ignored_files import images_in_tree
+    from passerby.data.records import Sample, not_text
 
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of images, found none")
-    below = [p for p in folder.rglob("*") if not any(map(is_litter, p.relative_to(folder).parts)) and not p.is_dir()]
-    found = sorted(p for p in below if is_image_name(p.name))
-    others = [str(p.relative_to(folder)) for p in sorted(below) if not is_image_name(p.name)]
-    left = not_read_by_extension(others) if others else ""
+    found, left = images_in_tree(folder)
     if not found:
-        raise DataError(f"{folder}: no image below it{'; ' if left else ''}{left}")
-    if left and is_first_process():
-        log.warning("%s: %s", folder, left)
+        raise DataError("; ".join([f"{folder}: no image below it", *left]))
+    unwritable = not_text(found)
+    if unwritable:
+        raise DataError(f"{folder}: {unwritable}")
+    if is_first_process():
+        for note in left:
+            log.warning("%s: %s", folder, note)
     return tuple(Sample(path, 0) for path in found)

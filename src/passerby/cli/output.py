@@ -29,9 +29,10 @@ def show(result: Any, *, as_json: bool, text: str | None = None) -> None:
         text: for people; default: the result's own `str`.
     """
     if is_first_process():
-        print(
+        words = (
             json.dumps(plain(result), indent=2, allow_nan=False) if as_json else str(result) if text is None else text
         )
+        print(words.encode(errors="backslashreplace").decode())  # names of files need not be text
 
 
 def plain(value: Any) -> Any:
@@ -81,7 +82,8 @@ def _cell(heading: str, value: Any) -> str:
         return "yes"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return text.replace("\r", "\\r").replace("\n", "\\n")  # as in a file's name; a row is one line
 
 
 def iso_time(seconds: float | None) -> str:

@@ -31,7 +31,7 @@ class EncoderSettings(Settings):
     std: tuple[float, float, float] | None = None
     """Divided by after that; default: ones; of a checkpoint ImageNet's."""
     bits: GreyBits | None = None
-    """Bits of grey values that files store in 16: 10, 12 or 14 for such a thermal camera; default: 16."""
+    """Bits of the values that files store in 16: 10, 12 or 14 for such a thermal camera; default: 16."""
     output: str | None = None
     """Graph: name of the output to read, where there are several."""
 

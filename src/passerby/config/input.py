@@ -20,8 +20,8 @@ class InputConfig(Settings):
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     """Per channel standard deviation that is divided by; ImageNet's."""
     bits: GreyBits = 16
-    """Bits of grey values that files store in 16: 10, 12 or 14 for such a thermal camera. Pictures of 8 bits stay as
-    they are."""
+    """Bits of the values that files store in 16: 10, 12 or 14 for such a thermal camera. Pictures of 8 bits, and files
+    that state their range, stay as they are."""
     cache: Literal["memory", "disk", "none"] = "memory"
     """Where decoded, resized images (uint8) are stored: in memory, in a memory-mapped file, or nowhere."""
     cache_dir: Path | None = None

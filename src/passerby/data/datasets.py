@@ -25,6 +25,7 @@ from passerby.data.manifest import read_folder, read_manifest
 from passerby.data.readers.market import is_market_style, read_market_style
 from passerby.data.readers.options import check_kinds, complete_options
 from passerby.data.readers.table import READERS
+from passerby.data.readers.tree import NOT_READ
 from passerby.data.records import ReIDDataset
 from passerby.data.tracklets import thin_tracklets
 from passerby.errors import DataError, unknown_name
@@ -68,12 +69,30 @@ def load_dataset(
         **arguments: further arguments of the reader, for example `mode="labeled"` for cuhk03.
 
     Returns:
-        The dataset; its `notes` say what a report must repeat.
+        The dataset; its `notes` say what a report must repeat, and what lies there and is not read, which is logged,
+        too.
 
     Raises:
         DataError: an unknown name, argument or split; a folder, file name or manifest row that is not as it should
             be; counts that differ from the published ones.
     """
+    dataset = read_dataset(name, root, split=split, verify=verify, frames=frames, **arguments)
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first one tells
+        for note in (note for note in dataset.notes if note.startswith(NOT_READ)):
+            _log.warning("%s: %s", dataset.name, note)
+    return dataset
+
+
+def read_dataset(
+    name: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    *,
+    split: int = 0,
+    verify: bool = True,
+    frames: int = 0,
+    **arguments: Any,
+) -> ReIDDataset:
+    """`load_dataset` for a caller who tells what is not read, which is then not logged."""
     check_kinds(os.fspath(name), load_dataset, {"split": split, "verify": verify, "frames": frames})
     if frames < 0:
         raise DataError(f"{os.fspath(name)}: frames is {frames}; expected 0 (all) or more")

@@ -146,7 +146,7 @@ def read_folder(
     What lies there and is not read (other files, deeper folders, persons without an image) is counted in the notes.
     """
     top = Path(root).expanduser()
-    lists = _lists_of_parts(top)
+    lists = lists_of_parts(top)
     if lists:
         rows = [replace(_parse_row(*row, top), part=part) for part, file in lists.items() for row in _list_rows(file)]
         _check_twice(rows)
@@ -299,7 +299,7 @@ def _list_rows(file: Path) -> list[tuple[str, Mapping[str, Any]]]:
 _TABLES = {".parquet": _parquet_rows, ".txt": _list_rows}
 
 
-def _lists_of_parts(top: Path) -> dict[str, Path]:
+def lists_of_parts(top: Path) -> dict[str, Path]:
     """The lists of a folder by part; none where training, or what it is tested on, has none."""
     found: dict[str, Path] = {}
     for part in PARTS:

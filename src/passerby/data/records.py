@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -35,6 +35,20 @@ class Sample:
     tracklet: int | None = None
 
 
+def not_text(paths: Iterable[Path]) -> str:
+    """What is wrong with paths that are no text in UTF-8, as Linux allows; empty where none is."""
+    wrong = [str(path) for path in paths if not _is_text(str(path))]
+    return f"{len(wrong):,} file name(s) that are no text in UTF-8, first {wrong[0]!r}; rename them" if wrong else ""
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class ReIDDataset:
     """Training identities, and a query and a gallery of people never seen in training.
@@ -49,7 +63,8 @@ class ReIDDataset:
         camera_names: what the data call cameras 0, 1, ...; empty where they are numbers there.
 
     Raises:
-        DataError: a negative or zero person id in `train` or `query`, or a training image that is also in the test.
+        DataError: a negative or zero person id in `train` or `query`, a training image that is also in the test, or a
+            path that is no text in UTF-8, which no table of vectors can hold.
     """
 
     name: str
@@ -69,6 +84,9 @@ class ReIDDataset:
                         "ids there are positive (-1 is junk and 0 a distractor, and both belong to the gallery)"
                     )
 
+        unwritable = not_text(sample.path for sample in (*self.train, *self.query, *self.gallery))
+        if unwritable:
+            raise DataError(f"{self.name}: {unwritable}")
         learned = {sample.path for sample in self.train}
         for sample in (*self.query, *self.gallery):
             if sample.path in learned:

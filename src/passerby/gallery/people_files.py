@@ -20,10 +20,11 @@ NAMES = ("name", "pid")
 CAMERAS = ("camera", "camid")
 COLUMNS = ("path", *NAMES, *CAMERAS, "time", "split", "tracklet")
 """`split` and `tracklet` may stand there, as in a dataset's manifest, and are not read."""
-NOT_IMAGES, NOBODYS, NO_IMAGE, NO_FILE = (
+NOT_IMAGES, NOBODYS, NO_IMAGE, EMPTY, NO_FILE = (
     "not an image by its name",
     "beside the folders of people, so nobody's",
     "a person without an image",
+    "a folder in a person's without an image",
     "no such file",
 )
 """Reasons why something is left out."""
@@ -80,7 +81,9 @@ def _folder(top: Path) -> PeopleFiles:
         own = _pictures_in(top / person, name, None, left)
         for camera in subfolders(top / person):
             place = top / person / camera
-            own += _pictures_in(place, name, _checked(str(place), camera_name, camera), left)
+            here = _pictures_in(place, name, _checked(str(place), camera_name, camera), left)
+            left[EMPTY] += not here
+            own += here
             deeper = subfolders(place)
             if deeper:
                 raise DataError(f"{place / deeper[0]}: a folder below NAME/CAMERA; expected pictures there")

@@ -28,7 +28,7 @@ from passerby.images.resize import resize_into
 from passerby.progress import progress_bar
 
 CacheKind = Literal["memory", "disk", "none"]
-_FORMAT = "1"
+_FORMAT = "2"
 _CHUNK = 32  # images a thread takes at a time
 _BLOCK_BYTES = 16 * 2**20  # of the file that share a checksum
 

@@ -6,7 +6,6 @@ pixels that it got in training.
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import struct
@@ -20,6 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from passerby.array_types import UInt8
 from passerby.errors import ImageError
+from passerby.images.deep_values import FULL, DeepPicture, bytes_behind, is_deep, open_image, read_deep
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF", "AVIF")
 """What is decoded, whatever a file is called: the formats that Pillow reads in this process. Its reader of EPS starts
@@ -37,8 +37,8 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 # A person crop has some 10^4 to 10^6 pixels. The bound stops decompression bombs before memory is taken.
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 64 * 2**20
-GREY_BITS = 16
-"""Bits of a grey value in a file of 16 bits, where nobody says that the camera has fewer."""
+GREY_BITS = FULL
+"""Bits of a value in a file of 16 bits a value, where neither it nor anybody says that the camera has fewer."""
 _ONE_READ = 64 * 2**10
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _EXIF_MARK = b"Exif\x00\x00"
@@ -66,24 +66,34 @@ def read_image(
             (animations, MPO) the first is read.
         max_pixels: refuse larger pictures before decoding them.
         buffer: contiguous memory that the decoder may use; the result is a view of it where the picture fits.
-        bits: of grey values that a file stores in 16, of which the highest eight are taken; 12 for a thermal camera
-            of 12 bits. Pictures of 8 bits stay as they are.
+        bits: of values that a file stores in 16, grey or colours, of which the highest eight are taken; 12 for a
+            thermal camera of 12 bits. Pictures of 8 bits stay as they are, and files that state their range (PNM below
+            65,535, sBIT in PNG, 12 bits in TIFF) are read by that.
 
     Returns:
         uint8 array [H, W, 3], RGB, with the EXIF orientation applied.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, not an image in one of `FORMATS`, or too large, or has grey
-            values of more than `bits` bits.
+        ImageError: the file is missing, empty, truncated, not an image in one of `FORMATS`, or too large, or has values
+            of more than `bits` bits.
+    """
+    data = image_bytes(path)
+    return decode_image(data, name=os.fspath(path), max_pixels=max_pixels, buffer=buffer, bits=bits)
+
+
+def image_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        ImageError: it is missing, no file, cannot be read, or has more than `MAX_BYTES` bytes.
     """
     name = os.fspath(path)
     try:
-        data = _read_bounded(name)
+        return _read_bounded(name)
     except FileNotFoundError:
         raise ImageError(f"{name}: no such image file") from None
     except OSError as error:
         raise ImageError(f"{name}: cannot be read ({error.strerror})") from error
-    return decode_image(data, name=name, max_pixels=max_pixels, buffer=buffer, bits=bits)
 
 
 def _read_bounded(name: str) -> bytes:
@@ -119,8 +129,8 @@ def decode_image(
     """Decode image bytes to RGB uint8 [H, W, 3]; `name` is what error messages call them, the rest as in `read_image`.
 
     Raises:
-        ImageError: empty, truncated, not an image in one of `FORMATS`, more than `max_pixels` pixels, or grey values of
-            more than `bits` bits.
+        ImageError: empty, truncated, not an image in one of `FORMATS`, more than `max_pixels` pixels, or values of more
+            than `bits` bits.
     """
     if not data:
         raise ImageError(f"{name}: the file is empty (0 bytes)")
@@ -168,8 +178,8 @@ def _decode_with_pillow(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is ours, and stricter
             warnings.simplefilter("ignore", UserWarning)  # about damaged metadata; what cannot be read is refused below
-            with Image.open(io.BytesIO(data), formats=formats) as image:
-                return pixels_of_image(image, name=name, max_pixels=max_pixels, bits=bits)
+            with open_image(data, formats) as image:
+                return _pixels(image, data, name, max_pixels, bits)
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name}: not a readable image (it begins with {data[:_SHOWN]!r}; formats read: {', '.join(FORMATS)})"
@@ -183,25 +193,45 @@ def pixels_of_image(
 ) -> UInt8:
     """A picture that Pillow has opened as RGB uint8 [H, W, 3], upright where its EXIF data say how it was held.
 
+    Once Pillow has decoded it, colours have 8 bits, which stay as they are.
+
     Raises:
-        ImageError: it has more than `max_pixels` pixels, or grey values of unknown range, or its file is damaged.
+        ImageError: it has more than `max_pixels` pixels, or values of more than `bits` bits or unknown range, or its
+            file is damaged.
     """
-    _check_size(image.height, image.width, name, max_pixels)
     try:
-        return np.asarray(_to_rgb(ImageOps.exif_transpose(image), name, bits), dtype=np.uint8)
+        return _pixels(image, bytes_behind(image) if is_deep(image) else None, name, max_pixels, bits)
     except _DAMAGED as error:  # Pillow reads the pixels of a file only now
         raise ImageError(f"{name}: not a readable image ({str(error) or type(error).__name__})") from error
 
 
-def _to_rgb(image: Image.Image, name: str, bits: int) -> Image.Image:
+def _pixels(image: Image.Image, data: bytes | None, name: str, max_pixels: int, bits: int) -> UInt8:
     """RGB in 8 bits: of more the highest eight are kept (Pillow would clip), floating-point 0..1 becomes 0..255."""
-    if image.mode.startswith("I"):
-        levels = np.asarray(image).astype(np.int64)
-        if levels.min() < 0 or levels.max() >= 2**bits:
+    _check_size(image.height, image.width, name, max_pixels)
+    if is_deep(image):
+        deep = read_deep(image, data, name=name)
+        if deep is not None:
+            return _highest_eight(deep, name, bits)
+        if bits != GREY_BITS:
             raise ImageError(
-                f"{name}: grey values from {levels.min()} to {levels.max()}; expected 0 to {2**bits - 1:,}, {bits} bits"
+                f"{name}: of its 16 bits a value only the highest 8 can be read, which {bits} bits do not go with; "
+                "save it as grey, RGB or RGBA in PNG"
             )
-        return Image.fromarray((levels >> (bits - 8)).astype(np.uint8)).convert("RGB")
+    return np.asarray(_to_rgb(ImageOps.exif_transpose(image), name), dtype=np.uint8)
+
+
+def _highest_eight(deep: DeepPicture, name: str, asked: int) -> UInt8:
+    values, bits = deep.values, asked if deep.stated is None else deep.stated
+    if values.min() < 0 or values.max() >= 2**bits:
+        what = "values" if values.ndim == 3 else "grey values"
+        raise ImageError(
+            f"{name}: {what} from {values.min()} to {values.max()}; expected 0 to {2**bits - 1:,}, {bits} bits"
+        )
+    eight = (values >> (bits - 8)).astype(np.uint8)
+    return eight if eight.ndim == 3 else np.repeat(eight[..., None], 3, axis=2)
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         shares = np.asarray(image, np.float64)
         if not (np.isfinite(shares).all() and shares.min() >= 0.0 and shares.max() <= 1.0):

@@ -49,7 +49,7 @@ class ForeignModel(BaseModel):
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Divided by after that."""
     bits: GreyBits = 16
-    """Bits of grey values that files store in 16: 10, 12 or 14 for such a thermal camera."""
+    """Bits of the values that files store in 16: 10, 12 or 14 for such a thermal camera."""
     output: str | None = None
     """Name of the output to read, where there are several."""
     backbone: str | None = None

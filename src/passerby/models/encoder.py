@@ -199,7 +199,7 @@ class Encoder:
         Raises:
             ImageError: no such picture, or a box without a pixel in it (the message names it).
         """
-        picture = pixels_of(frame)
+        picture = pixels_of(frame, bits=self.preprocessing.bits)
         boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
         crops = [crop_box(picture, box, row) for row, box in enumerate(boxes)]
         return self.encode(crops, batch_size=batch_size, flip=flip) if crops else np.zeros((0, self.dim), np.float32)

@@ -1,5 +1,6 @@
 """Crops of a place: what is read, what is not, which cannot be one person."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_folder_of_images(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     crops = read_crops(tmp_path)
     assert crops.cameras == {0: "door", 1: "hall"}
-    assert "1 files that are no images" in crops.notes[0]
+    assert crops.notes[0] == "not read: 1 file(s) by extension (.txt: 1): notes.txt"
     assert [s.camid for s in read_crops(tmp_path, camera="_c([0-9])").samples] == [1, 2]
     loose = image(tmp_path / "loose" / "a.jpg").parent
     assert "1 of 1 crops name no camera" in read_crops(loose).notes[0]
@@ -114,3 +115,18 @@ def test_a_tracklet_has_one_camera() -> None:
     samples = [crop(i, i % 2, None, 1) for i in range(64)]
     with pytest.raises(DataError, match="crops of several cameras"):
         place_of(samples)
+
+
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    for name in ("one/a.jpg", "two/b.jpg", "elsewhere/c.jpg"):
+        (tmp_path / name).parent.mkdir()
+        image(tmp_path / name)
+    (tmp_path / "one" / "linked").symlink_to(tmp_path / "elsewhere")
+    assert "not read: 1 folder(s) behind symbolic links: linked" in read_crops(tmp_path / "one").notes
+    (tmp_path / "one" / "manifest.csv").write_text("path\na.jpg\n")
+    crops = read_crops(tmp_path)
+    assert len(crops.samples) == 1
+    assert crops.notes[0] == "not read: 2 folder(s) of images without manifest.csv: elsewhere, two"
+    image(tmp_path / "two" / os.fsdecode(b"\xff.jpg"))
+    with pytest.raises(DataError, match="1 file name"):
+        read_crops(tmp_path / "two")

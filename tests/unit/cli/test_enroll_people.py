@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -75,6 +76,30 @@ def test_a_folder_of_people(people: Path, capsys: pytest.CaptureFixture[str], tm
         assert gallery.thumbnail(1) is not None
         gallery.undo()
         assert len(gallery) == 0
+
+
+def test_folders_of_odd_names(people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A folder may be called like an image, a file like anything that Linux allows."""
+    (people / "bob" / "folder.png").mkdir()
+    save(people / "ann" / "new\nline.png", 50)
+    save(people / "ann" / os.fsdecode(b"\xff.png"), 51)
+    place = tmp_path / "people.gallery"
+    found = json.loads(said(capsys, "enroll", place, "--people", people, *ENCODER, "--json"))
+    assert len(found["observations"]) == 8
+    assert found["left_out"] == {
+        "not an image by its name": 1,
+        "beside the folders of people, so nobody's": 1,
+        "a person without an image": 1,
+        "a folder in a person's without an image": 1,
+        "cannot be read": 1,
+    }
+    lines = said(capsys, "identify", place, people / "ann" / "1.png", people / "ann" / "new\nline.png", *ENCODER)
+    assert str(people / "ann" / "new\\nline.png") in lines
+    (people / "an\nother").mkdir()
+    assert "expected a name of 1 to 200 printable characters" in refused(
+        capsys, "enroll", place, "--people", people, *ENCODER
+    )
+    assert "1 file name(s) that are no text in UTF-8, first " in refused(capsys, "identify", place, people, *ENCODER)
 
 
 def test_a_folder_again_adds_what_is_new(people: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

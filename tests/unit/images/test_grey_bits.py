@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,3 +110,9 @@ def test_data_check_reads_them_by_the_flag(tmp_path: Path, capsys: pytest.Captur
     assert "black or of one colour" not in capsys.readouterr().out
     assert run(["data", "check", str(tmp_path / "people"), "--bits", "8"]) == 2
     assert "expected 9 to 16, found 8" in capsys.readouterr().err
+
+
+def test_boxes_of_a_frame_are_read_by_the_bits_of_the_encoder(pictures: dict[int, Path]) -> None:
+    encoder: Any = encoder_of(12)
+    deep, usual = (encoder.encode_boxes(pictures[bits], np.array([[0, 0, 12, 24]])) for bits in (12, 8))
+    np.testing.assert_array_equal(deep, usual)

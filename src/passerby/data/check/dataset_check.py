@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,17 +13,20 @@ from typing import Any
 from passerby.data.check.check_report import CheckReport, CountRow, number_of, some
 from passerby.data.check.image_files import ImageFacts, inspect_images
 from passerby.data.check.near_duplicates import near_duplicates
-from passerby.data.datasets import is_manifest, load_dataset
+from passerby.data.datasets import is_manifest, read_dataset
+from passerby.data.ignored_files import Beside, beside
 from passerby.data.info import Count, Counted, count_samples, dataset_info, describe, differences, level_of, table_name
-from passerby.data.manifest import read_folder, read_manifest
+from passerby.data.manifest import lists_of_parts, read_folder, read_manifest
 from passerby.data.readers.options import check_kinds, complete_options, options_of
 from passerby.data.readers.table import READERS
-from passerby.data.readers.tree import NOT_READ, is_image_name, is_litter
+from passerby.data.readers.tree import NOT_READ, by_extension, is_image_name
 from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample
 from passerby.errors import DataError
 from passerby.images.decode import GREY_BITS
 
 _TINY = 8  # pixels
+_DEPTHS = (9, 10, 12, 14)
+"""Bits that cameras of more than 8 have, and the fewest that can be asked for."""
 _Parts = Mapping[str, Sequence[Sample]]
 _Facts = Mapping[Path, ImageFacts]
 
@@ -61,7 +65,7 @@ def check_dataset(
         root: as for `load_dataset`.
         images: decode every image; finds unreadable, odd and duplicate ones.
         progress: show a progress bar.
-        bits: of grey values that files store in 16 (`input.bits` of a recipe).
+        bits: of the values that files store in 16 (`input.bits` of a recipe).
         **arguments: arguments of the reader.
 
     Returns:
@@ -79,10 +83,12 @@ def check_dataset(
         raise DataError(f"{benchmark}: give root, the folder to be checked")
     else:
         rows, parts, dataset = _benchmark(benchmark, Path(root).expanduser(), arguments, findings)
-    _files_beside(parts, findings, chosen=benchmark is None and Path(name).expanduser().is_file())
+    whose = benchmark or _kind_of_own(name, root)
+    _files_beside(parts, findings, whose, [] if whose or root is None else _scanned(os.fspath(name), Path(root)))
     facts = inspect_images(_paths(parts), progress=progress, bits=bits) if images else {}
     if facts:
         _pixels(facts, findings)
+        _depth(facts, findings, bits)
         _duplicates(parts, dataset, facts, findings)
     sizes = Counter(f"{f.width}x{f.height}" for f in facts.values() if not f.problem)
     return CheckReport(
@@ -104,6 +110,21 @@ def _may_be_data(place: Path) -> bool:
     return place.is_dir() or (place.is_file() and is_manifest(place))
 
 
+def _kind_of_own(name: str | os.PathLike[str], root: str | os.PathLike[str] | None) -> str:
+    """Whether a manifest or lists have "chosen" the images, or a "folder" holds them; "" for several benchmarks."""
+    place = (Path(name) if root is None else Path(root) / name).expanduser()
+    if is_manifest(name) or (place.is_dir() and lists_of_parts(place)):
+        return "chosen"
+    return "folder" if place.is_dir() or os.fspath(name) == "synthetic" else ""
+
+
+def _scanned(combination: str, root: Path) -> list[Path]:
+    """Every image of benchmarks that are written A+B:C, in a part of them or not."""
+    names = filter(None, map(table_name, re.split(r"[+:]", combination)))
+    scans = [READERS[name].scan(root.expanduser()) for name in names]
+    return [sample.path for scan in scans for part in scan.values() for sample in part]
+
+
 def _own_data(
     name: str | os.PathLike[str], root: str | os.PathLike[str] | None, arguments: Mapping[str, Any], findings: _Findings
 ) -> tuple[list[CountRow], _Parts, ReIDDataset | None]:
@@ -112,7 +133,7 @@ def _own_data(
     if _may_be_data(Path(name).expanduser()):
         _check_arguments(os.fspath(name), arguments)
     try:
-        dataset = load_dataset(name, root, **arguments)
+        dataset = read_dataset(name, root, **arguments)
     except DataError as error:
         if not _may_be_data(Path(name).expanduser()):
             raise  # neither a dataset's name nor anything that could be wrong
@@ -215,36 +236,54 @@ def _without_match(dataset: ReIDDataset) -> list[str]:
     return [str(s.path) for s in units if not cameras.get(s.pid, set()) - {s.camid}]
 
 
-def _files_beside(parts: _Parts, findings: _Findings, *, chosen: bool) -> None:
+def _files_beside(parts: _Parts, findings: _Findings, whose: str, known: Iterable[Path]) -> None:
     """Double extensions, what operating systems leave behind, and files that nobody reads.
 
     Args:
         parts: of the dataset.
         findings: where they go.
-        chosen: a manifest names the images, so that others beside them are left out on purpose.
+        whose: the benchmark, or "" of several; "chosen" where a manifest or lists name the images, so that others
+            beside them are left out on purpose; "folder" of one's own, whose reader has told what it leaves out.
+        known: paths of images that a reader knows and leaves out, such as junk.
     """
     paths = _paths(parts)
     double = sum(is_image_name(path.stem) for path in paths)
     if double:
         findings.tell(f"double extension, read: {number_of(double, 'name')}")
-    known = {str(path) for path in paths}
-    litter: list[str] = []
-    others: list[str] = []
-    for folder in sorted({os.path.dirname(path) for path in known}):
-        if not os.path.isdir(folder):
-            continue
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
-            if path not in known and os.path.isfile(path):
-                (litter if is_litter(name) else others).append(path)
-    if chosen:
+    found = beside([*paths, *known], holders_too=whose in READERS)
+    if whose == "chosen":
+        others = len(found.files) + len(found.images)
         if others:
-            findings.tell(f"beside the images, not in the manifest and not read: {number_of(len(others), 'file')}")
+            findings.tell(f"beside the images, not in the manifest and not read: {number_of(others, 'file')}")
+        if found.images_in_folders:
+            inside = number_of(found.images_in_folders, "image")
+            findings.tell(f"in folders beside the images, not in the manifest and not read: {inside}")
         return
-    if litter:
-        findings.warn(f"left by an operating system, ignored: {number_of(len(litter), 'file')}, {some(sorted(litter))}")
-    if others and not any(words.startswith(NOT_READ) for words in findings.warnings):  # the reader has named them
-        findings.warn(f"beside the images, read by nobody: {number_of(len(others), 'file')}, {some(sorted(others))}")
+    if found.litter:
+        shown = f"{number_of(len(found.litter), 'file')}, {some(found.litter)}"
+        findings.warn(f"left by an operating system, ignored: {shown}")
+    if whose != "folder":
+        _unread(found, findings, READERS[whose].ignores if whose else "")
+
+
+def _unread(found: Beside, findings: _Findings, ignores: str) -> None:
+    """What lies beside the images of a benchmark, by reason."""
+    by_rule = {path for path in found.images if ignores and re.fullmatch(ignores, os.path.basename(path))}
+    images = [path for path in found.images if path not in by_rule]
+    if by_rule:
+        findings.tell(f"beside the images, none of the dataset's own and left out: {number_of(len(by_rule), 'file')}")
+    if found.files:
+        counts = by_extension(found.files)
+        shown = f"{number_of(len(found.files), 'file')}, by extension ({counts}): {some(found.files)}"
+        findings.warn(f"beside the images, read by nobody: {shown}")
+    if images:
+        findings.warn(
+            f"beside the images, in no part of the dataset: {number_of(len(images), 'image')}, {some(images)}"
+        )
+    if found.folders:
+        inside = number_of(found.images_in_folders, "image")
+        shown = f"{number_of(len(found.folders), 'folder')} with {inside}, {some(found.folders)}"
+        findings.warn(f"beside the images, read by nobody: {shown}")
 
 
 def _pixels(facts: _Facts, findings: _Findings) -> None:
@@ -253,10 +292,7 @@ def _pixels(facts: _Facts, findings: _Findings) -> None:
         findings.error(f"cannot be read: {number_of(len(bad), 'image')}, {some(bad)}")
     flat = [str(path) for path, f in facts.items() if f.flat]
     if flat:
-        findings.warn(
-            f"black or of one colour: {number_of(len(flat), 'image')}, {some(flat)} (so look pictures of 10 or 12 bits "
-            "in files of 16: say how many with --bits here and --input.bits in a training, or scale them)"
-        )
+        findings.warn(f"black or of one colour: {number_of(len(flat), 'image')}, {some(flat)}")
     good = {path: (f.width, f.height) for path, f in facts.items() if not f.problem}
     usual, often = next(iter(Counter(good.values()).most_common(1)), ((0, 0), 0))
     odd = [str(path) for path, size in good.items() if size != usual]
@@ -268,6 +304,26 @@ def _pixels(facts: _Facts, findings: _Findings) -> None:
     wide = [str(path) for path, size in good.items() if size[0] > size[1]]
     if wide:
         findings.tell(f"wider than high: {number_of(len(wide), 'image')}, {some(wide)}")
+
+
+def _depth(facts: _Facts, findings: _Findings, bits: int) -> None:
+    """Files of 16 bits a value that do not say how many of them are used, and use few."""
+    deep = {path: fact.deep for path, fact in facts.items() if fact.deep}
+    enough = next((n for n in _DEPTHS if deep and max(high for _, high in deep.values()) < 2**n), None)
+    if enough is not None and bits == GREY_BITS:
+        paths = list(map(str, deep))
+        findings.warn(
+            f"of 16 bits a value only the lowest {enough} are used, so they look dark: "
+            f"{number_of(len(paths), 'image')}, {some(paths)} (say --bits {enough} here and --input.bits in a "
+            "training, or scale them)"
+        )
+        return
+    narrow = [str(path) for path, (low, high) in deep.items() if facts[path].flat and high > low]
+    if narrow:
+        findings.warn(
+            f"of 16 bits a value a narrow range is used, in which a picture may be hidden: "
+            f"{number_of(len(narrow), 'image')}, {some(narrow)} (scale them to it)"
+        )
 
 
 def _duplicates(parts: _Parts, dataset: ReIDDataset | None, facts: _Facts, findings: _Findings) -> None:

@@ -16,13 +16,17 @@ from PIL import Image
 
 from passerby.array_types import UInt8
 from passerby.errors import ImageError
-from passerby.images.decode import GREY_BITS, read_image
+from passerby.images.decode import GREY_BITS, decode_image, image_bytes
+from passerby.images.deep_values import unstated_range
 from passerby.progress import progress_bar
 
 _CHUNK = 256
 _FLAT = 16
-"""Fewer grey levels than this between the darkest and the brightest value: a black or one-coloured picture. Pictures of
-10 or 12 bits in 16 come out so."""
+"""Fewer levels than this in each colour between the darkest and the brightest value, the outermost left aside: a black
+or one-coloured picture. Pictures of 10 or 12 bits in 16 come out so. Of 36,036 pictures of Market-1501 none has fewer
+than 23."""
+_OUTERMOST = 0.05
+"""Share of the values left aside on each side: hot pixels, or a clock burnt into a black picture."""
 _HASH_ROWS, _HASH_COLUMNS = 16, 8  # persons are about twice as high as wide
 
 
@@ -37,6 +41,7 @@ class ImageFacts:
         looks: difference hash of the picture; equal for pictures that look the same.
         problem: why it cannot be read, or empty.
         flat: black or of one colour, or nearly so.
+        deep: least and greatest value in a file of 16 bits a value that does not state its range; None of others.
     """
 
     width: int
@@ -45,6 +50,7 @@ class ImageFacts:
     looks: bytes
     problem: str = ""
     flat: bool = False
+    deep: tuple[int, int] | None = None
 
 
 def difference_hash(image: UInt8) -> bytes:
@@ -60,12 +66,22 @@ def difference_hash(image: UInt8) -> bytes:
 def inspect_image(path: Path, *, bits: int = GREY_BITS) -> ImageFacts:
     """Decode one file and describe it; a file that cannot be read is described, not raised."""
     try:
-        image = read_image(path, bits=bits)
+        data = image_bytes(path)
+        image = decode_image(data, name=str(path), bits=bits)
     except ImageError as error:
         return ImageFacts(0, 0, b"", b"", str(error))
     digest = hashlib.blake2b(image.tobytes(), digest_size=16, key=str(image.shape).encode()).digest()
-    flat = int(image.max()) - int(image.min()) < _FLAT
-    return ImageFacts(image.shape[1], image.shape[0], digest, difference_hash(image), flat=flat)
+    height, width, _ = image.shape
+    return ImageFacts(width, height, digest, difference_hash(image), flat=is_flat(image), deep=unstated_range(data))
+
+
+def is_flat(image: UInt8) -> bool:
+    """Whether an RGB picture [H, W, 3] is black or of one colour, or nearly so."""
+    pixels = image.shape[0] * image.shape[1]
+    outermost = int(_OUTERMOST * pixels)
+    up_to = np.array(Image.fromarray(image).histogram()).reshape(3, 256).cumsum(axis=1)  # pixels of each level or less
+    darkest, brightest = (up_to <= outermost).sum(axis=1), (up_to < pixels - outermost).sum(axis=1)
+    return bool((brightest - darkest < _FLAT).all())
 
 
 def inspect_images(paths: Sequence[Path], *, progress: bool = True, bits: int = GREY_BITS) -> dict[Path, ImageFacts]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from passerby.data.readers.tree import find_folder, parse_names
+from passerby.data.ignored_files import beside, notes_beside
+from passerby.data.readers.tree import find_folder, image_names, parse_names, subfolders
 from passerby.data.records import JUNK_PID, ReIDDataset, Sample
 from passerby.errors import DataError
 
 MARKET_FOLDERS = ("Market-1501-v15.09.15", "Market-1501", "market1501", "Market1501", "market")
 DUKE_FOLDERS = ("DukeMTMC-reID", "dukemtmc-reid", "dukemtmcreid", "DukeMTMC")
 _PARTS = ("bounding_box_train", "bounding_box_test", "query")
+_RELEASED = ("gt_bbox", "gt_query", "images")  # beside the parts, in releases of Market-1501
+JUNK = "images of person -1, junk, left out: {n:,} (no protocol counts them)"
 
 # The double extension is in the release: 18 names in the test folder and 6 in the queries, most of them person 1488.
 MARKET_NAME = r"(?P<pid>-1|\d{4})_c(?P<cam>[1-6])s(?P<seq>[1-6])_(?P<frame>\d{6})_(?P<box>\d{2})\.jpg(?:\.jpg)?"
@@ -72,11 +75,26 @@ def read_market1501(
 
 
 def read_market_style(root: Path, *, split: int = 0, name: str = "market_style") -> ReIDDataset:
-    """Any dataset in Market-1501's folders and names, with any number of cameras and persons, JPEG or PNG."""
+    """Any dataset in Market-1501's folders and names, with any number of cameras and persons, JPEG or PNG.
+
+    Junk, and what lies there and is not read (other files, deeper folders), is counted in the notes.
+    """
     del split
     folder = find_folder(root, _PARTS, (name,), dataset=name)
     train, test, query = (_market_samples(folder / part, MARKET_STYLE_NAME) for part in _PARTS)
-    return ReIDDataset(name, train, query, tuple(s for s in test if s.pid != JUNK_PID), "market1501")
+    notes = _beside_market_style(folder, [s.path for part in (train, test, query) for s in part])
+    gallery = tuple(s for s in test if s.pid != JUNK_PID)
+    if len(gallery) < len(test):
+        notes.append(JUNK.format(n=len(test) - len(gallery)))
+    return ReIDDataset(name, train, query, gallery, "market1501", tuple(notes))
+
+
+def _beside_market_style(folder: Path, read: list[Path]) -> list[str]:
+    found = beside(read)
+    others = [name for name in subfolders(folder) if name not in (*_PARTS, *_RELEASED)]
+    found.folders.extend(str(folder / name) for name in others)
+    found.images.extend(str(folder / name) for name in image_names(folder))
+    return notes_beside(folder, found)
 
 
 def is_market_style(folder: Path) -> bool:

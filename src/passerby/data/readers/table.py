@@ -20,10 +20,12 @@ class Reader:
         read: `read(root, split=0, ...) -> ReIDDataset`.
         scan: `scan(root) -> {folder or part: samples}`, everything on the disk, whatever the split; keyword arguments
             are some of the reader's.
+        ignores: regular expression for names of files beside the images that are none of the dataset's own images.
     """
 
     read: Callable[..., ReIDDataset]
     scan: Callable[..., Mapping[str, tuple[Sample, ...]]]
+    ignores: str = ""
 
     def options(self) -> dict[str, Any]:
         """The reader's own arguments and their defaults."""
@@ -43,7 +45,7 @@ READERS: dict[str, Reader] = {
     "msmt17": Reader(msmt17.read_msmt17, msmt17.scan_msmt17),
     "viper": Reader(pairs.read_viper, pairs.scan_viper),
     "grid": Reader(pairs.read_grid, pairs.scan_grid),
-    "prid450s": Reader(pairs.read_prid450s, pairs.scan_prid450s),
+    "prid450s": Reader(pairs.read_prid450s, pairs.scan_prid450s, ignores=r"mask_\d+\.png"),
     "caviar4reid": Reader(drawn_protocols.read_caviar4reid, drawn_protocols.scan_caviar4reid),
     "raid": Reader(drawn_protocols.read_raid, drawn_protocols.scan_raid),
     "ilids": Reader(drawn_protocols.read_ilids, drawn_protocols.scan_ilids),

@@ -58,13 +58,22 @@ def entries(folder: Path) -> list[str]:
 
 def subfolders(folder: Path, pattern: str = "") -> list[str]:
     """Names of the folders in a folder, sorted bytewise; those that match the whole `pattern` if one is given."""
-    known = re.compile(pattern or ".*")
+    known = re.compile(pattern or ".*", re.DOTALL)
     return [name for name in entries(folder) if known.fullmatch(name) and (folder / name).is_dir()]
 
 
 def image_names(folder: Path) -> list[str]:
-    """Names of the image files directly in a folder, sorted bytewise."""
-    return [name for name in entries(folder) if is_image_name(name)]
+    """Names of the image files directly in a folder, sorted bytewise; a folder may be called like an image."""
+    folders = _folders_like_images(folder)
+    return [name for name in entries(folder) if is_image_name(name) and name not in folders]
+
+
+def _folders_like_images(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as found:
+            return {entry.name for entry in found if is_image_name(entry.name) and entry.is_dir()}
+    except OSError:  # `entries` says what is wrong
+        return set()
 
 
 def not_read(what: str, names: Sequence[str]) -> str:
@@ -75,8 +84,13 @@ def not_read(what: str, names: Sequence[str]) -> str:
 
 def not_read_by_extension(names: Sequence[str]) -> str:
     """The note on files whose extension is none of an image, counted by extension."""
+    return not_read(f"file(s) by extension ({by_extension(names)})", names)
+
+
+def by_extension(names: Sequence[str]) -> str:
+    """How many files have each extension, in words, the most frequent first."""
     counts = Counter(os.path.splitext(name)[1].lower() or "none" for name in names)
-    return not_read(f"file(s) by extension ({', '.join(f'{end}: {n:,}' for end, n in counts.most_common())})", names)
+    return ", ".join(f"{end}: {n:,}" for end, n in counts.most_common())
 
 
 def parse_names(

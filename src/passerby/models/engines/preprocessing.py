@@ -32,7 +32,7 @@ class Preprocessing(BaseModel):
     colors: Literal["RGB", "BGR"] = "RGB"
     """Order of the network's input channels (and of `mean` and `std`)."""
     bits: GreyBits = 16
-    """Bits of grey values that files store in 16; it decides how files are decoded, before pixels are uint8."""
+    """Bits of the values that files store in 16; it decides how files are decoded, before pixels are uint8."""
 
     @model_serializer(mode="wrap")
     def _without_the_usual_bits(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
