@@ -150,7 +150,7 @@ def _own_data(
 def _check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     """Refuse arguments that one's own data do not take: that is no fault of the data."""
     of_all = {key: arguments[key] for key in ("split", "verify", "frames") if key in arguments}
-    check_kinds(name, load_dataset, of_all)
+    check_kinds(name, read_dataset, of_all)
     own = {key: value for key, value in arguments.items() if key not in of_all}
     complete_options(name, read_manifest if is_manifest(name) else read_folder, own)
 
