@@ -152,6 +152,22 @@ def test_a_camera_that_took_nobody_where_one_took_everybody(gallery: Gallery) ->
     assert gallery.identify(CROWD[0, 4], camera="hall").threshold == threshold_of(gallery)
 
 
+def test_many_images_of_one_person_by_one_camera_weigh_as_one(gallery: Gallery) -> None:
+    """The observations that a new camera meets are counted by person and camera."""
+    fill(gallery, 40)
+    once = gallery._calibrator.rows().compared_share
+    gallery.enroll_many(["p0"] * 200, vectors=np.repeat(CROWD[:1, 5], 200, axis=0), cameras="door")
+    assert len(gallery.observations("p0")) > 100
+    assert gallery._calibrator.rows().compared_share == once == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_camera_that_took_nobody_where_one_person_is_enrolled(tmp_path: Path, store: str) -> None:
+    with open_gallery(tmp_path, store, CalibratedEncoder()) as gallery:
+        gallery.enroll("p0", vectors=CROWD[0, :2], camera="door")
+        assert gallery.identify(CROWD[0, 4], camera="hall").threshold == threshold_of(gallery)
+
+
 def test_an_unknown_persons_camera_is_one_that_took_nobody(gallery: Gallery) -> None:
     fill(gallery, 40)
     before = gallery.identify(CROWD[0, 4], camera="yard").threshold

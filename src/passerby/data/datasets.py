@@ -92,7 +92,11 @@ def read_dataset(
     frames: int = 0,
     **arguments: Any,
 ) -> ReIDDataset:
-    """`load_dataset` for a caller who tells what is not read, which is then not logged."""
+    """`load_dataset` for a caller who tells what is not read, which is then not logged.
+
+    Raises:
+        DataError: as there.
+    """
     check_kinds(os.fspath(name), load_dataset, {"split": split, "verify": verify, "frames": frames})
     if frames < 0:
         raise DataError(f"{os.fspath(name)}: frames is {frames}; expected 0 (all) or more")

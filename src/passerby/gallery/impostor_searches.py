@@ -113,16 +113,20 @@ class CalibrationRows:
 
     @cached_property
     def compared_share(self) -> float:
-        """Share of all observations that "identify" compares an impostor's with, on average over people.
+        """Share of what is enrolled that "identify" compares an impostor's with, on average over people.
 
-        It leaves out those of the impostor's own camera, where that leaves enough.
+        It leaves out the impostor's own camera, where that leaves enough. Counted are pairs of a person and a camera:
+        images of one person by one camera resemble each other, and ten bring few more chances than one.
         """
-        probes = _labels(self.rows).select(self.chosen)
-        if not len(probes):
+        gallery = _labels(self.rows)
+        probes = gallery.select(self.chosen)
+        too_few, others = too_few_of_other_cameras(probes, gallery)
+        if not others:
             return 1.0
-        too_few, _ = too_few_of_other_cameras(probes, _labels(self.rows))
-        own = np.array([self.rows.camera_counts[camera] if camera >= 0 else 0 for camera in probes.cameras.tolist()])
-        left_out = np.where(too_few, 0.0, own / len(self.rows))
+        cameras, row = np.unique(gallery.cameras, return_inverse=True)
+        pairs = np.unique(gallery.identities * len(cameras) + row)
+        share = np.bincount(pairs % len(cameras), minlength=len(cameras)) / len(pairs)
+        left_out = np.where(too_few | (probes.cameras < 0), 0.0, share[row[self.chosen]])
         return 1.0 - float((person_weights(probes.identities) * left_out).sum())
 
     def has_searched(self, kind: Kind, probes: Probes) -> bool:

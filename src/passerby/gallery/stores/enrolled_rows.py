@@ -43,16 +43,14 @@ class EnrolledRows:
         return int(np.count_nonzero(np.diff(ascending))) + (len(ascending) > 0) + self.consolidated_unknowns
 
     @cached_property
-    def camera_counts(self) -> dict[int, int]:
-        """Observations of each camera's number, the unknown one's included."""
-        numbers, counts = np.unique(self.cameras, return_counts=True)
-        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+    def _cameras_with_rows(self) -> frozenset[int]:
+        return frozenset((np.flatnonzero(np.bincount(self.cameras + 1)) - 1).tolist())
 
     def has_some_of(self, cameras: Collection[str]) -> bool:
         """Whether one of these cameras took an observation."""
         asked = {plain_key(camera) for camera in cameras}
         return any(
-            plain_key(name) in asked for number, name in self.camera_names.items() if number in self.camera_counts
+            plain_key(name) in asked for number, name in self.camera_names.items() if number in self._cameras_with_rows
         )
 
     def same_rows(self, other: EnrolledRows) -> bool:
