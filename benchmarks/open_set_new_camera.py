@@ -2,8 +2,8 @@
 
     python -m benchmarks.open_set_new_camera query.parquet gallery.parquet [--people 300] [--images 6] [--draws 10]
 
-The files are what `passerby embed` makes of a test set. One draw leaves out a camera, enrols so many people at random by
-the others, as many images of each (their cameras in turn), asks 1 % and identifies the images of everybody else by
+The files are what `passerby embed` makes of a test set. One draw leaves out a camera, enrols so many people at random
+by the others, as many images of each (their cameras in turn), asks 1 % and identifies the images of everybody else by
 either camera. Each person counts once. "not carried" is what the threshold of searches that leave a camera out accepts.
 """
 
