@@ -174,3 +174,8 @@ def test_an_int8_encoder_is_written_again_in_its_own_folder(folder: Path, tmp_pa
     pictures = list(np.random.default_rng(1).integers(0, 256, (4, 64, 32, 3), dtype=np.uint8))
     for _ in range(2):
         assert export(folder, "onnx", int8=True, images=pictures, out=tmp_path / "int8").path == tmp_path / "int8"
+    before = load_encoder(tmp_path / "int8").fingerprint
+    for out in (tmp_path / "int8", tmp_path / "int8" / "encoder.onnx"):
+        with pytest.raises(ConfigError, match="the graph of an int8 encoder is there and stays"):
+            export(folder, "onnx", out=out)
+    assert load_encoder(tmp_path / "int8").fingerprint == before

@@ -26,7 +26,7 @@ from passerby.models.export.check import (
     random_pictures,
 )
 from passerby.models.export.form import ExportForm
-from passerby.models.export.int8 import check_int8_folder, export_int8
+from passerby.models.export.int8 import check_int8_folder, export_int8, holds_int8
 from passerby.models.export.writers import FILES, WRITERS
 from passerby.models.image_inputs import Images, as_list, pixels_of
 
@@ -62,6 +62,8 @@ def export(
     folder = description_path(encoder).parent
     place = Path(out) if out is not None else folder / "int8" if int8 else folder
     target = check_int8_folder(place) if int8 else _target(place, to, form)
+    if not int8 and target.name == FILES["onnx"] and holds_int8(target.parent):
+        raise ConfigError(f"{target}: the graph of an int8 encoder is there and stays; say where to with out (--out)")
     source = load_encoder(encoder, engine="torch")
     pictures = (
         [pixels_of(item, bits=source.preprocessing.bits) for item in as_list(images)]

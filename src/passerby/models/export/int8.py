@@ -30,7 +30,7 @@ def check_int8_folder(target: Path) -> Path:
     """
     if target.is_dir():
         held = next(iter(sorted(target.iterdir())), None)
-        if held is None or _holds_int8(target):
+        if held is None or holds_int8(target):
             return target
         found = f"a folder that holds {held.name}"
     elif target.exists() or target.suffix == Path(FILES["onnx"]).suffix:
@@ -40,7 +40,8 @@ def check_int8_folder(target: Path) -> Path:
     raise ConfigError(f"{target}: int8 writes a folder of its own, found {found}: name a new folder as out (--out)")
 
 
-def _holds_int8(folder: Path) -> bool:
+def holds_int8(folder: Path) -> bool:
+    """Whether an int8 encoder lies in a folder."""
     try:
         content = json.loads((folder / "encoder.json").read_text("utf-8"))
     except (OSError, ValueError):
