@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,57 @@ def test_refusals(
     assert not (tmp_path / "other").exists()
 
 
+def test_what_cannot_be_adapted_is_refused_before_anything_is_embedded(
+    encoder: Encoder, crops: tuple[Sample, ...], small: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    anything: Any = "encoder"
+    with pytest.raises(ConfigError, match="expected an encoder, as load_encoder gives it, found str"):
+        pb.adapt(anything, crops, out=out, **small)
+    for wrong in (pb.ReIDDataset("drawn", train=crops), "folder", [s.path for s in crops]):
+        anything = wrong
+        with pytest.raises(DataError, match=r"expected samples, such as read_crops"):
+            pb.adapt(encoder, anything, out=out, **small)
+    with pytest.raises(ConfigError, match="unknown recipe 'none'"):
+        pb.adapt(encoder, crops, out=out, **{**small, "recipe": "none"})
+    with pytest.raises(ConfigError, match="seed: Input should be greater than or equal to 0"):
+        pb.adapt(encoder, crops, out=out, **{**small, "seed": -1})
+    assert not out.exists()
+
+
+def test_the_encoder_of_another_folder_is_not_replaced(
+    encoder: Encoder, crops: tuple[Sample, ...], small: dict[str, Any], tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    architecture = ModelConfig(backbone="tiny:osnet_x0_25", neck="none")
+    other = Encoder.from_model(build_model(architecture).eval(), InputConfig(height=64, width=32), architecture)
+    other.save(tmp_path / "run" / "encoder")
+    with pytest.raises(ConfigError, match=r"run: holds encoder/ but no adaptation\.json"):
+        pb.adapt(encoder, crops, out=tmp_path / "run", **{**small, "rounds": 0})
+    assert pb.load_encoder(tmp_path / "run").fingerprint == other.fingerprint
+
+
+def test_a_damaged_folder_is_not_resumed(
+    encoder: Encoder, crops: tuple[Sample, ...], small: dict[str, Any], tmp_path: Path
+) -> None:
+    pb.adapt(encoder, crops, out=tmp_path / "whole", **{**small, "rounds": 0})
+    damages: dict[str, Any] = {
+        "adaptation.json: no state": lambda folder: (folder / "adaptation.json").write_text("{"),
+        "no state of an adaptation": lambda folder: (folder / "adaptation.json").write_text('{"rounds": [{}]}'),
+        "adaptation.json": lambda folder: (folder / "adaptation.json").write_text("[]"),
+        "which crops are held out": lambda folder: (folder / "held_out.npy").unlink(),
+        "expected 240 truth values": lambda folder: np.save(folder / "held_out.npy", np.zeros(3)),
+        "clusters of round 0 are missing": lambda folder: shutil.rmtree(folder / "clusters"),
+    }
+    for number, (message, damage) in enumerate(damages.items()):
+        folder = shutil.copytree(tmp_path / "whole", tmp_path / str(number))
+        damage(folder)
+        with pytest.raises(DataError, match=message):
+            pb.adapt(encoder, crops, out=folder, **{**small, "rounds": 0})
+    with pytest.raises(ConfigError, match=r"settings \(k2, seed\) to resume it"):
+        pb.adapt(encoder, crops, out=tmp_path / "whole", **{**small, "rounds": 0, "k2": 5, "seed": 4})
+
+
 class _Graph:
     """An engine that is not torch."""
 
@@ -194,6 +246,8 @@ def test_the_command(
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "What must be done now" in page
     assert "data:image/jpeg" in page
+    assert run([*words, "--rounds", "0", "--epochs", "5", "--recipe", "lin"]) == 2
+    assert "--recipe, --epochs would do nothing: --rounds 0" in capsys.readouterr().err
     assert run([*words, "--distance", "2"]) == 2
     assert "less than 1" in capsys.readouterr().err
 

@@ -39,6 +39,11 @@ def test_wrong_calls(tmp_path: Path) -> None:
         write_layout("viper", tmp_path / "full", draw=grey)
 
 
+def test_a_negative_seed_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="viper: seed is -1; expected 0 or more"):
+        write_layout("viper", tmp_path / "viper", seed=-1)
+
+
 def test_a_drawing_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     def breaks(person: int, camera: int, image: int) -> np.ndarray:
         if person == 7:

@@ -20,10 +20,12 @@ from passerby.adaptation.place import Place, place_of
 from passerby.adaptation.pseudo_labels import PseudoLabels, find_pseudo_labels
 from passerby.adaptation.result import AdaptationResult, Round, labels_file
 from passerby.adaptation.rounds import cluster_means, labelled, round_config, start_memories, write_manifest
+from passerby.adaptation.state import HELD_FILE, STATE_FILE, changed_settings, read_held_out, read_state
 from passerby.array_types import Bool, Int64
 from passerby.config.adaptation import AdaptationSettings
 from passerby.config.group_validation import parse_settings
 from passerby.config.keywords import keywords_of, takes_keywords
+from passerby.config.recipe_files import load_recipe
 from passerby.data.records import Sample
 from passerby.embedding.camera_statistics import FILE_NAME, CameraStatistics
 from passerby.embedding.embed import embed
@@ -35,8 +37,6 @@ from passerby.training.trainer import train
 
 log = logging.getLogger("passerby")
 
-STATE_FILE = "adaptation.json"
-HELD_FILE = "held_out.npy"
 FORMAT = 2
 
 
@@ -69,8 +69,10 @@ def adapt(
         its error; the one to begin with where every round is worse.
 
     Raises:
-        ConfigError: an unknown setting, a folder of another adaptation, or several processes.
-        DataError: too few crops, or too few people among them to form a batch.
+        ConfigError: an unknown setting or recipe, a folder of another adaptation or of something else, several
+            processes, or something that is no encoder.
+        DataError: too few crops, too few people among them to form a batch, something that is no crops, or a folder
+            whose files are damaged or missing.
         WeightsError: an encoder that does not run on torch.
         ImageError: an image cannot be read.
         TrainingError: a loss became NaN or Inf.
@@ -81,7 +83,11 @@ def adapt(
         chosen = parse_settings(AdaptationSettings, {**chosen.model_dump(), **changes}, where="adaptation")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("adapt runs in one process: start it without torchrun")
+    if not isinstance(encoder, Encoder):
+        raise ConfigError(f"adapt: expected an encoder, as load_encoder gives it, found {type(encoder).__name__}")
     encoder.model  # noqa: B018  (refuses other engines before anything is read)
+    if chosen.rounds:
+        load_recipe(chosen.recipe)
     work = _Work(Path(out), encoder, place_of(crops), chosen, cameras or {}, progress)
     work.open()
     work.look(0)
@@ -114,22 +120,27 @@ class _Work:
         """Begin, or go on with what the folder holds.
 
         Raises:
-            ConfigError: it holds another adaptation.
+            ConfigError: it holds another adaptation, or an encoder of something else.
+            DataError: its files are damaged or missing.
         """
-        file = self.folder / STATE_FILE
-        about = self._about()
-        if file.exists():
-            found = json.loads(file.read_text("utf-8"))
+        if (self.folder / STATE_FILE).exists():
+            found, self.rounds = read_state(self.folder)
+            about = self._about()
             differing = [name for name, value in about.items() if found.get(name) != value]
             if differing:
+                changed = ", ".join(changed_settings(found, about))
                 raise ConfigError(
                     f"{self.folder} holds another adaptation ({', '.join(differing)} differ): choose another folder, "
-                    "or the same encoder, crops and settings to resume it"
+                    f"or the same encoder, crops and settings{f' ({changed})' if changed else ''} to resume it"
                 )
-            self.rounds = [Round(**row) for row in found["rounds"]]
             if self.rounds:
-                self.held = np.load(self.folder / HELD_FILE)
+                self.held = read_held_out(self.folder, len(self.place))
             log.info("resuming %s: %d rounds are done", self.folder, max(len(self.rounds) - 1, 0))
+        elif (self.folder / "encoder").exists():
+            raise ConfigError(
+                f"{self.folder}: holds encoder/ but no {STATE_FILE}, so that encoder is of something else and would be "
+                "replaced: choose another folder"
+            )
         if not (self.folder / "start").is_dir():
             self.encoder.save(self.folder / "start")
         self._write()
@@ -273,8 +284,8 @@ class _Work:
         people = len({s.pid for s in data.train})
         if people < config.sampler.identities:
             found = (
-                f"{people} people with at least two crops among {len(self.place):,}, and a batch needs "
-                f"{config.sampler.identities}"
+                f"{people} people with at least two crops among the {int((~self.held).sum()):,} that are not held out, "
+                f"and a batch needs {config.sampler.identities}"
             )
             if number == 1:
                 raise DataError(

@@ -23,6 +23,8 @@ from passerby.errors import DataError
 from passerby.plain_names import is_unknown, plain_key
 
 MANIFEST = "manifest.csv"
+_DIGITS = 9
+"""Of a camera's number; longer ones (addresses of a device) are names."""
 READ = ("path", "camid", "time", "tracklet")
 """Columns of a manifest that are read; all others, person ids above all, are not."""
 
@@ -100,7 +102,12 @@ def _images(folder: Path, pattern: str | None) -> tuple[list[_Row], list[str]]:
     unwritable = not_text(found)
     if unwritable:
         raise DataError(f"{folder}: {unwritable}")
-    return [_Row(path, plain_key(_camera_of(path, folder, pattern))) for path in found], notes
+    return [_Row(path, _camera(_camera_of(path, folder, pattern))) for path in found], notes
+
+
+def _camera(text: str) -> str:
+    """A camera's name in one writing; nothing where it is not known."""
+    return "" if is_unknown(text) else plain_key(text)
 
 
 def _camera_of(path: Path, folder: Path, pattern: str | None) -> str:
@@ -152,8 +159,7 @@ def _row(file: Path, number: int, line: Mapping[str, Any]) -> _Row:
     path = file.parent / Path(text["path"]).expanduser()
     if not text["path"] or not path.is_file():
         raise DataError(f"{where}: no image file {path}")
-    camera, name = (plain_key(text[what]) for what in ("camid", "tracklet"))
-    camera = "" if is_unknown(camera) else camera
+    camera, name = _camera(text["camid"]), plain_key(text["tracklet"])
     tracklet = None if is_unknown(name) else (f"{file}\0{camera}", name)
     return _Row(path, camera, _time(where, text["time"]), tracklet)
 
@@ -168,18 +174,25 @@ def _time(where: str, text: str) -> float | None:
     if not text:
         return None
     try:
+        seconds = _seconds(text)
+    except (ValueError, OverflowError):
+        seconds = math.inf
+    if math.isinf(seconds):
+        raise DataError(f"{where}: time is {text!r}; expected seconds or a time like 2024-05-01T12:00:00")
+    return None if math.isnan(seconds) else seconds
+
+
+def _seconds(text: str) -> float:
+    try:
         return float(text)
     except ValueError:
-        pass
-    try:
         return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise DataError(f"{where}: time is {text!r}; expected seconds or a time like 2024-05-01T12:00:00") from None
 
 
 def _crops(rows: Sequence[_Row], notes: list[str]) -> Crops:
     names = sorted({row.camera for row in rows if row.camera})
-    numbers = {n: int(n) for n in names} if all(n.isdecimal() for n in names) else {n: i for i, n in enumerate(names)}
+    are_numbers = all(n.isdecimal() and len(n) <= _DIGITS for n in names)
+    numbers = {n: int(n) for n in names} if are_numbers else {n: i for i, n in enumerate(names)}
     tracklets: dict[tuple[str, str], int] = {}
     samples = tuple(
         Sample(

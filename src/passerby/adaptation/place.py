@@ -81,8 +81,13 @@ def place_of(samples: Sequence[Sample]) -> Place:
         samples: crops with cameras and, where known, times and tracklets; their person ids are not read.
 
     Raises:
-        DataError: too few crops, or a tracklet of several cameras.
+        DataError: too few crops, a tracklet of several cameras, or something else than crops.
     """
+    if not isinstance(samples, Sequence) or not all(isinstance(s, Sample) for s in samples):
+        raise DataError(
+            f"adaptation: expected samples, such as read_crops(FOLDER).samples, found {type(samples).__name__}"
+            + (f" of {type(samples[0]).__name__}" if isinstance(samples, list | tuple) else "")
+        )
     if len(samples) < SMALLEST:
         raise DataError(f"adaptation: expected at least {SMALLEST} crops of the place, found {len(samples)}")
     nameless = tuple(replace(s, pid=0) for s in samples)

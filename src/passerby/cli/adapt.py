@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +13,10 @@ from passerby.cli.output import show
 from passerby.cli.setting_flags import flags_of, given
 from passerby.cli.shared_parameters import Encoder, Json
 from passerby.config.adaptation import AdaptationSettings
+from passerby.errors import UsageError
 
 AdaptationFlags: Any = flags_of(AdaptationSettings)
+_OF_TRAINING = ("recipe", "epochs", "patience")
 
 
 def adapt(
@@ -48,7 +51,9 @@ def adapt(
     from passerby.config.group_validation import parse_settings
 
     source = source_of(encoder, EncoderFlags())
-    settings = parse_settings(AdaptationSettings, given(adaptation), where="adapt")
+    asked = given(adaptation)
+    settings = parse_settings(AdaptationSettings, asked, where="adapt")
+    _refuse_unread(settings, asked)
     crops = read_crops(data, camera=camera)
     from passerby.adaptation.adapt import adapt as run_adapt
     from passerby.adaptation.report import write_adaptation_report
@@ -58,3 +63,14 @@ def adapt(
     page = write_adaptation_report(result, crops.samples, notes=crops.notes)
     text = "\n".join([str(result), f"report: {page}", *(f"note: {note}" for note in crops.notes)])
     show({**result.to_dict(), "report": str(page), "notes": crops.notes}, as_json=json, text=text)
+
+
+def _refuse_unread(settings: AdaptationSettings, asked: Iterable[str]) -> None:
+    """Refuse settings of a training where none takes place.
+
+    Raises:
+        UsageError: one of them was asked for.
+    """
+    unread = [f"--{name}" for name in _OF_TRAINING if name in asked]
+    if unread and settings.rounds == 0:
+        raise UsageError(f"{', '.join(unread)} would do nothing: --rounds 0 trains nothing; leave one of them out")

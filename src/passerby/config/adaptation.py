@@ -33,5 +33,5 @@ class AdaptationSettings(Settings):
     """Share of the crops (whole neighbourhoods) that never train: the criterion is measured there."""
     batch_size: Positive = 128
     """Images a forward pass when the place is embedded."""
-    seed: int = 0
+    seed: NonNegative = 0
     """The one seed of every random choice."""

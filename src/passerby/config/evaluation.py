@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from passerby.config.engine import EngineName, PrecisionName
 from passerby.config.group_validation import parse_settings
-from passerby.config.settings_group import Positive, Settings, Share
+from passerby.config.settings_group import NonNegative, Positive, Settings, Share
 from passerby.errors import ConfigError, unknown_name
 
 BY_PROTOCOL = "protocol"
@@ -64,7 +64,7 @@ class EvaluationSettings(Settings):
     """Queries without a true match are left out, or count with an average precision of 0 (the official Matlab code)."""
     repeats: Positive | None = None
     """Random draws of the gallery; default: the exact expectation under cuhk03, 10 draws under single_shot."""
-    seed: int = 0
+    seed: NonNegative = 0
     """Of the random draws."""
     batch_size: Positive = 128
     """Images a forward pass."""

@@ -12,7 +12,7 @@ from passerby.config.settings_group import NonNegative, Settings
 class RunConfig(Settings):
     """Everything else about a run."""
 
-    seed: int = 0
+    seed: NonNegative = 0
     """The one seed of every random choice."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""

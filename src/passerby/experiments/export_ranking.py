@@ -67,7 +67,8 @@ def export(
         out: where to; default: encoder.onnx, encoder.xml or encoder.pt2 in the encoder's folder, where
             `load_encoder(folder, engine=...)` finds it (other choices below have names of their own:
             encoder-float.onnx, ...); of a checkpoint, a file of its name beside it (net.onnx, net-float.onnx, ...),
-            unless a file of another program is there.
+            unless a file of another program is there. A graph's name ends in .onnx or .xml; int8 takes a new folder,
+            or that of an int8 encoder, which it replaces.
         input: "uint8": RGB pixels [batch, 3, height, width] of any size, resized in the graph. "float": float32 of
             the encoder's input size alone, as trackers and most other programs give.
         normalization: where mean and std are applied: "inside" (floats are RGB in 0..1) or "outside" (floats are
@@ -89,7 +90,8 @@ def export(
 
     Raises:
         ConfigError: an unknown choice, choices that do not go together, int8 without images, data where the vectors do
-            not change, or a file of another program in the default place.
+            not change, a file of another program in the default place, a graph's name with another ending, or a folder
+            for int8 that holds something else.
         EmbeddingError: `data` has no query or no gallery.
         MissingExtraError: the exporter is not installed.
         WeightsError: no encoder there, or the file's vectors differ from PyTorch's by more than 1e-5 (float16: by a

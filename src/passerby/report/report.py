@@ -181,11 +181,15 @@ def report(
 
     Raises:
         WeightsError: no encoder in `run`.
-        ConfigError: no `data`, and `run` does not tell which it was trained on.
+        ConfigError: no `data`, and `run` does not tell which it was trained on; a negative seed, or a folder as `out`.
         EmbeddingError: the dataset has no query with a match in its gallery.
         StorageError: the file cannot be written.
     """
     folder = Path(run)
+    if seed < 0:
+        raise ConfigError(f"seed: expected 0 or more, found {seed}")
+    if out is not None and Path(out).is_dir():
+        raise ConfigError(f"{out}: a folder, expected the name of an .html file: out (--out FILE)")
     if out is None and not folder.is_dir():
         raise ConfigError(f"{folder}: not a folder in which report.html could lie; say where it goes: out (--out FILE)")
     recipe = folder / "config.toml"

@@ -51,6 +51,28 @@ def test_folder_of_manifests_and_numbers_of_cameras(tmp_path: Path) -> None:
     assert [(s.camid, s.tracklet) for s in crops.samples] == [(3, 0), (5, 1)]
 
 
+def test_cameras_of_long_numbers_are_names_and_folders_may_stand_for_none(tmp_path: Path) -> None:
+    image(tmp_path / "a.png")
+    long = "2886729728" * 2
+    (tmp_path / "m.csv").write_text(f"path,camid\na.png,{long}\na.png,7\n")
+    crops = read_crops(tmp_path / "m.csv")
+    assert crops.cameras == {0: long, 1: "7"}
+    for camera in ("-1", "02"):
+        image(tmp_path / "folder" / camera / "a.png")
+    crops = read_crops(tmp_path / "folder")
+    assert crops.cameras == {2: "2"}
+    assert crops.notes == ("1 of 2 crops name no camera",)
+
+
+def test_times_that_are_none_are_unknown_or_refused(tmp_path: Path) -> None:
+    image(tmp_path / "a.png")
+    (tmp_path / "m.csv").write_text("path,time\na.png,nan\na.png,2\n")
+    assert [s.time for s in read_crops(tmp_path / "m.csv").samples] == [None, 2.0]
+    (tmp_path / "m.csv").write_text("path,time\na.png,1e999\n")
+    with pytest.raises(DataError, match=r"row 1: time is '1e999'; expected seconds"):
+        read_crops(tmp_path / "m.csv")
+
+
 def test_folder_of_images(tmp_path: Path) -> None:
     image(tmp_path / "hall" / "p_c2_1.jpg")
     image(tmp_path / "door" / "p_c1_1.jpg")

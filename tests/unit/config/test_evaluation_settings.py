@@ -68,3 +68,9 @@ def test_single_settings_replace_others() -> None:
 def test_the_old_name_warns() -> None:
     with pytest.warns(DeprecationWarning, match="EvaluationSettings"):
         assert passerby.config.EvaluationConfig is EvaluationSettings
+
+
+@pytest.mark.parametrize("group", ["run", "evaluation"])
+def test_seeds_are_not_negative(group: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{group}\.seed: Input should be greater than or equal to 0 \(found -1\)"):
+        parse_config({group: {"seed": -1}}, where="test")

@@ -104,6 +104,7 @@ def test_the_other_formats_take_floats_in_fixed_batches_too(to: str, folder: Pat
         pytest.importorskip("openvino")
     written = export(folder, to, input="float", batch=2, out=tmp_path / "file.xml")
     assert written.difference < 1e-5
+    assert written.path.is_file()
 
 
 @pytest.mark.parametrize(
@@ -140,3 +141,41 @@ def test_a_checkpoint_is_exported_beside_itself_and_over_nobody_elses_file(
     assert (tmp_path / "net.onnx").read_bytes() == b"of another program"
     assert export(source, "onnx", input="float").path == tmp_path / "net-float.onnx"
     assert export(source, "onnx", input="float").path == tmp_path / "net-float.onnx", "its own file is replaced"
+
+
+def test_a_file_has_the_name_that_was_given_with_the_ending_of_its_format(folder: Path, tmp_path: Path) -> None:
+    for name in ("net.pt2", "net.v2"):
+        with pytest.raises(ConfigError, match=rf"out: expected a folder .* ends in \.onnx, found .*{name}"):
+            export(folder, "onnx", out=tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    written = export(folder, "onnx", out=tmp_path / "net", input="float").path
+    assert written == tmp_path / "net.onnx"
+    assert written.is_file()
+
+
+@pytest.mark.parametrize("held", ["thesis.txt", "weights.safetensors"])
+def test_int8_does_not_remove_what_others_put_there(held: str, folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "mine"
+    place.mkdir()
+    (place / held).write_text("of somebody")
+    (place / "encoder.json").write_text("{}")
+    pictures = [np.zeros((64, 32, 3), np.uint8)]
+    with pytest.raises(ConfigError, match=r"mine: int8 writes a folder of its own, found a folder that holds"):
+        export(folder, "onnx", int8=True, images=pictures, out=place)
+    with pytest.raises(ConfigError, match=r"found the name of a file"):
+        export(folder, "onnx", int8=True, images=pictures, out=place / held)
+    with pytest.raises(ConfigError, match=r"found the name of a file"):
+        export(folder, "onnx", int8=True, images=pictures, out=tmp_path / "net.onnx")
+    assert (place / held).read_text() == "of somebody"
+
+
+@pytest.mark.slow
+def test_an_int8_encoder_is_written_again_in_its_own_folder(folder: Path, tmp_path: Path) -> None:
+    pictures = list(np.random.default_rng(1).integers(0, 256, (4, 64, 32, 3), dtype=np.uint8))
+    for _ in range(2):
+        assert export(folder, "onnx", int8=True, images=pictures, out=tmp_path / "int8").path == tmp_path / "int8"
+    before = load_encoder(tmp_path / "int8").fingerprint
+    for out in (tmp_path / "int8", tmp_path / "int8" / "encoder.onnx"):
+        with pytest.raises(ConfigError, match="the graph of an int8 encoder is there and stays"):
+            export(folder, "onnx", out=out)
+    assert load_encoder(tmp_path / "int8").fingerprint == before

@@ -213,6 +213,13 @@ def test_an_old_report_survives_a_failure(tmp_path: Path) -> None:
     assert (target / "kept").exists()
 
 
+def test_a_wrong_place_or_seed_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a folder, expected the name of an \.html file"):
+        report(tmp_path / "none", out=tmp_path)
+    with pytest.raises(ConfigError, match="seed: expected 0 or more, found -1"):
+        report(tmp_path, seed=-1)
+
+
 @pytest.mark.slow
 def test_report_of_a_run(tmp_path: Path) -> None:
     root = draw_dataset(tmp_path / "people", identities=8, train_identities=2, cameras=2, seed=0)

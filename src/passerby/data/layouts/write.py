@@ -68,12 +68,14 @@ def write_layout(
         The folder to give to `load_dataset` as root.
 
     Raises:
-        DataError: an unknown name, too few persons or images, or a folder that holds something.
+        DataError: an unknown name, a negative seed, too few persons or images, or a folder that holds something.
         MissingExtraError: the layout has .mat files, and scipy or h5py is not installed.
         StorageError: the folder cannot be written.
     """
     if name not in LAYOUTS:
         raise DataError(unknown_name("layout", name, LAYOUTS))
+    if seed < 0:
+        raise DataError(f"{name}: seed is {seed}; expected 0 or more")
     if persons < 10 or images < 2:
         raise DataError(f"{name}: {persons} persons with {images} images; a layout needs at least 10 with 2")
     folder = Path(root).expanduser()

@@ -16,7 +16,7 @@ import numpy as np
 from passerby.data.readers.extract_once import extract_once, write_png
 from passerby.data.readers.mat import as_list, load_mat
 from passerby.data.readers.shots import check_choice
-from passerby.data.readers.tree import find_folder, parse_names
+from passerby.data.readers.tree import entries, find_folder, parse_names
 from passerby.data.records import DISTRACTOR_PID, ReIDDataset, Sample
 from passerby.errors import DataError
 from passerby.images.decode import read_image
@@ -83,10 +83,13 @@ def read_cuhk_sysu(
     if unknown:
         place = target.with_name(f"{target.name}_unknown")
         extract_once(place, lambda p: _cut(folder / "Image" / "SSM", unknown, p), dataset="cuhk_sysu")
-    samples = [_samples(part, target) for part in (train, query, gallery)]
-    extra = _samples(unknown, target.with_name(f"{target.name}_unknown"))
-    notes = ("ground-truth boxes, one camera a scene; person search ranks other galleries: do not compare",)
-    return ReIDDataset("cuhk_sysu", samples[0], samples[1], samples[2] + extra, "market1501", notes)
+    scenes = folder / "Image" / "SSM"
+    samples = [_samples(part, target, scenes) for part in (train, query, gallery)]
+    extra = _samples(unknown, target.with_name(f"{target.name}_unknown"), scenes)
+    notes = ["ground-truth boxes, one camera a scene; person search ranks other galleries: do not compare"]
+    if outside := len(known) + len(unknown) - sum(map(len, (*samples, extra))):
+        notes.append(f"{outside} boxes left out: no pixel of them lies within their scene")
+    return ReIDDataset("cuhk_sysu", samples[0], samples[1], samples[2] + extra, "market1501", tuple(notes))
 
 
 def clip(box: Sequence[float], height: int, width: int) -> tuple[int, int, int, int] | None:
@@ -209,10 +212,22 @@ def _cut(scenes: Path, crops: Sequence[Crop], target: Path) -> None:
             bar.advance()
 
 
-def _samples(crops: Sequence[Crop], folder: Path) -> tuple[Sample, ...]:
-    """The crops that exist: boxes that lie outside their scene were dropped."""
-    samples = [Sample(folder / _crop_name(c), c.pid, _scene_number(c.scene)) for c in crops]
-    return tuple(s for s in samples if s.path.is_file())
+def _samples(crops: Sequence[Crop], folder: Path, scenes: Path) -> tuple[Sample, ...]:
+    """The crops, without boxes that lie outside their scene.
+
+    Raises:
+        DataError: others are missing.
+    """
+    held = set(entries(folder)) if crops else set()
+    missing = [c for c in crops if _crop_name(c) not in held]
+    lost = next((c for c in missing if clip(c.box, *read_image(scenes / c.scene).shape[:2]) is not None), None)
+    if lost is not None:
+        raise DataError(
+            f"cuhk_sysu: {len(missing):,} of {len(crops):,} boxes are missing in {folder}, {_crop_name(lost)} too; "
+            "remove that folder, and they are cut out again"
+        )
+    there = [c for c in crops if _crop_name(c) in held]
+    return tuple(Sample(folder / _crop_name(c), c.pid, _scene_number(c.scene)) for c in there)
 
 
 def _read_pack(root: Path) -> ReIDDataset:

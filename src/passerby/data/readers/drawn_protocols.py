@@ -13,7 +13,7 @@ from passerby.data.random_split import SEED, shuffled
 from passerby.data.readers.extract_once import extract_once, write_png
 from passerby.data.readers.mat import open_mat73
 from passerby.data.readers.shots import check_choice, check_shots, counted_from_one, draw, halves, of, own_split
-from passerby.data.readers.tree import find_folder, image_names, parse_names, subfolders
+from passerby.data.readers.tree import find_folder, image_names, parse_names, person_folders
 from passerby.data.records import UNKNOWN_CAMERA, ReIDDataset, Sample
 from passerby.errors import DataError
 from passerby.progress import progress_bar
@@ -130,14 +130,16 @@ def read_threedpes(root: Path, *, split: int = 0, tracklets: bool = False) -> Re
     views: dict[int, set[int]] = {}
     for s in samples:
         views.setdefault(s.pid, set()).add(s.camid)
-    train, test = halves("3dpes", {pid for pid, seen in views.items() if len(seen) > 1}, split)
+    several = {pid for pid, seen in views.items() if len(seen) > 1}
+    train, test = halves("3dpes", several, split)
     if tracklets:
         asking = {(pid, shuffled(map(str, sorted(views[pid])), SEED, "3dpes", split, pid)[0]) for pid in test}
         query = tuple(s for s in samples if (s.pid, str(s.camid)) in asking)
         gallery = tuple(s for s in of(samples, test) if (s.pid, str(s.camid)) not in asking)
     else:
         query, gallery = _two_of_each("3dpes", draw(of(samples, test), 1, "3dpes", split), split)
-    notes = (own_split(split), "the view number of a name stands for the camera; persons of one view are left out")
+    alone = f"{len(views) - len(several)} persons of one view are left out"
+    notes = (own_split(split), f"the view number of a name stands for the camera; {alone}")
     return ReIDDataset("3dpes", of(samples, train), query, gallery, "video" if tracklets else "single_shot", notes)
 
 
@@ -170,8 +172,12 @@ def read_ethz(root: Path, *, split: int = 0, sequence: int = 1, shots: int = 1, 
     gallery = draw(samples, shots, "ethz", split)
     chosen = {s.path for s in gallery}
     query = tuple(s for s in samples if s.path not in chosen)
-    note = f"sequence {sequence}, draw {split} of {shots} gallery images a person; no cameras, no training split"
-    return ReIDDataset("ethz", (), query, gallery, "no_cameras", (note,))
+    if not query:
+        raise DataError(f"ethz: shots is {shots}, and nobody in sequence {sequence} has more images to ask with")
+    notes = [f"sequence {sequence}, draw {split} of {shots} gallery images a person; no cameras, no training split"]
+    if unasked := len({s.pid for s in gallery} - {s.pid for s in query}):
+        notes.append(f"{unasked} persons have no more images than shots ({shots}): nobody asks for them")
+    return ReIDDataset("ethz", (), query, gallery, "no_cameras", tuple(notes))
 
 
 def scan_raid(root: Path, *, extracted: str | Path | None = None) -> dict[str, tuple[Sample, ...]]:
@@ -179,7 +185,10 @@ def scan_raid(root: Path, *, extracted: str | Path | None = None) -> dict[str, t
     try:
         folder = find_folder(root, (_RAID_MAT,), RAID_FOLDERS, dataset="raid")
     except DataError:
-        folder = find_folder(root, ("images",), RAID_FOLDERS, dataset="raid")
+        try:
+            folder = find_folder(root, ("images",), RAID_FOLDERS, dataset="raid")
+        except DataError:
+            folder = find_folder(root, (_RAID_MAT,), RAID_FOLDERS, dataset="raid")  # for its message
     target = Path(extracted).expanduser() if extracted else folder / "images"
     extract_once(target, lambda place: _extract_raid(folder / _RAID_MAT, place), dataset="raid")
     names = parse_names(target, RAID_NAME, "0001_c1_00001.png", dataset="raid")
@@ -266,9 +275,12 @@ def _two_of_each(
 
 
 def _ethz_samples(folder: Path, sequence: int) -> tuple[Sample, ...]:
-    persons = subfolders(folder, r"p\d{3}")
+    persons = person_folders(folder, r"p\d{3}", "p001", dataset="ethz")
     if not persons:
         raise DataError(f"ethz: {folder} holds no folders p001, p002, ...; flat copies do not say who is who")
+    empty = [person for person in persons if not image_names(folder / person)]
+    if empty:
+        raise DataError(f"ethz: {len(empty):,} folders of persons hold no image, first {folder / empty[0]}")
     return tuple(
         Sample(folder / person / name, sequence * _ETHZ_IDS_A_SEQUENCE + int(person[1:]), UNKNOWN_CAMERA)
         for person in persons

@@ -59,17 +59,18 @@ def read_market1501(
         DataError: a folder is missing or a name does not parse.
     """
     del split  # there is one; load_dataset has checked the number
-    parts = scan_market1501(root)
+    folder = find_folder(root, _PARTS, MARKET_FOLDERS, dataset="market1501")
+    parts = {part: _market_samples(folder / part) for part in _PARTS}
     notes = []
     gallery = parts["bounding_box_test"]
     if distractors:
-        gallery += _optional(parts, "images", "the distractors", root)
+        gallery += _distractors(_optional(folder, "images", "the distractors"))
         notes.append("gallery with the 500,000 distractors")
     if not junk:
         gallery = tuple(sample for sample in gallery if sample.pid != JUNK_PID)
     query = parts["query"]
     if multi_query:
-        query = _pools(query, _optional(parts, "gt_bbox", "the multi-query pool", root))
+        query = _pools(query, _market_samples(_optional(folder, "gt_bbox", "the multi-query pool")))
         notes.append("multi-query: each query is a pool of hand-drawn boxes, numbered as a tracklet")
     return ReIDDataset("market1501", parts["bounding_box_train"], query, gallery, "market1501", tuple(notes))
 
@@ -148,10 +149,10 @@ def _distractors(folder: Path) -> tuple[Sample, ...]:
     return samples
 
 
-def _optional(parts: dict[str, tuple[Sample, ...]], part: str, what: str, root: Path) -> tuple[Sample, ...]:
-    if part not in parts:
-        raise DataError(f"market1501: {what} needs the folder {part}/ beside bounding_box_test/ in {root}")
-    return parts[part]
+def _optional(folder: Path, part: str, what: str) -> Path:
+    if not (folder / part).is_dir():
+        raise DataError(f"market1501: {what} needs the folder {part}/ beside bounding_box_test/ in {folder}")
+    return folder / part
 
 
 def _pools(query: tuple[Sample, ...], boxes: tuple[Sample, ...]) -> tuple[Sample, ...]:

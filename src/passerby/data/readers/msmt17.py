@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from passerby.data.readers.shots import check_choice
-from passerby.data.readers.tree import find_folder
+from passerby.data.readers.tree import find_folder, refuse_absent
 from passerby.data.records import ReIDDataset, Sample
 from passerby.errors import DataError
 
@@ -23,9 +23,9 @@ _LISTS = ("list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt"
 _EXAMPLE = "0000/0000_045_12_0303morning_0006_2.jpg 0"
 
 
-def scan_msmt17(root: Path) -> dict[str, tuple[Sample, ...]]:
+def scan_msmt17(root: Path, *, version: str = "auto") -> dict[str, tuple[Sample, ...]]:
     """Every listed image, by list; persons numbered from 1, test persons after the training persons."""
-    _, folder, train_folder, test_folder = _locate(root, "auto")
+    _, folder, train_folder, test_folder = _locate(root, version)
     train = _read_list(folder / "list_train.txt", folder / train_folder, 1)
     val = _read_list(folder / "list_val.txt", folder / train_folder, 1)
     first = 1 + max(s.pid for s in (*train, *val))
@@ -44,12 +44,14 @@ def read_msmt17(root: Path, *, split: int = 0, val: bool = True, version: str = 
         version: "v1", "v2" (masked faces), or "auto": whichever is there. Results of the two differ.
 
     Raises:
-        DataError: a missing list, a wrong line, or another version than asked for.
+        DataError: a missing list or image, a wrong line, or another version than asked for.
     """
     del split
     check_choice("msmt17", "version", version, ("auto", *VERSIONS))
-    found = _locate(root, version)[0]
-    parts = scan_msmt17(root)
+    found, folder, *_ = _locate(root, version)
+    parts = scan_msmt17(root, version=version)
+    for part, samples in parts.items():
+        refuse_absent((s.path for s in samples), folder / f"{part}.txt", dataset="msmt17")
     train = parts["list_train"] + (parts["list_val"] if val else ())
     notes = (f"MSMT17 {found.upper()}", f"trained on list_train.txt {'and' if val else 'without'} list_val.txt")
     return ReIDDataset("msmt17", train, parts["list_query"], parts["list_gallery"], "market1501", notes)
@@ -57,7 +59,8 @@ def read_msmt17(root: Path, *, split: int = 0, val: bool = True, version: str = 
 
 def _locate(root: Path, version: str) -> tuple[str, Path, str, str]:
     """(version, folder, training images, test images) of what lies there."""
-    for name, (known, train, test) in VERSIONS.items():
+    for name in sorted(VERSIONS, key=lambda each: each != version):  # both may lie there: the wanted one first
+        known, train, test = VERSIONS[name]
         try:
             folder = find_folder(root, (train, test), known, dataset="msmt17")
         except DataError:
@@ -77,7 +80,7 @@ def _locate(root: Path, version: str) -> tuple[str, Path, str, str]:
 
 def _read_list(file: Path, images: Path, first: int) -> tuple[Sample, ...]:
     try:
-        lines = file.read_text("utf-8").splitlines()
+        lines = file.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read ({error})") from None
     grammar = re.compile(MSMT17_NAME, re.IGNORECASE)

@@ -11,7 +11,7 @@ import importlib.util
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from passerby.errors import DataError
@@ -60,6 +60,51 @@ def subfolders(folder: Path, pattern: str = "") -> list[str]:
     """Names of the folders in a folder, sorted bytewise; those that match the whole `pattern` if one is given."""
     known = re.compile(pattern or ".*", re.DOTALL)
     return [name for name in entries(folder) if known.fullmatch(name) and (folder / name).is_dir()]
+
+
+def person_folders(folder: Path, pattern: str, example: str, *, dataset: str) -> list[str]:
+    """Names of the folders of persons in a folder, sorted bytewise; none where no name matches.
+
+    Args:
+        folder: where they lie.
+        pattern: regular expression for the whole name.
+        example: a right name, for the error message.
+        dataset: the dataset's name, for the error message.
+
+    Raises:
+        DataError: other folders, or images, lie beside them, whose persons nobody would know.
+    """
+    names = subfolders(folder, pattern)
+    known = set(names)
+    others = [n for n in entries(folder) if n not in known and (is_image_name(n) or (folder / n).is_dir())]
+    if names and others:
+        raise DataError(
+            f"{dataset}: {len(others):,} of {len(others) + len(names):,} names in {folder} are no folders like "
+            f"{example}: {', '.join(others[:_NAMED])}{', ...' if len(others) > _NAMED else ''}"
+        )
+    return names
+
+
+def refuse_absent(paths: Iterable[Path], listed: Path, *, dataset: str) -> None:
+    """Refuse images that a list names and that do not exist; each folder is read once.
+
+    Args:
+        paths: of the images.
+        listed: what names them, for the error message.
+        dataset: the dataset's name, for the error message.
+
+    Raises:
+        DataError: some do not exist.
+    """
+    held: dict[Path, frozenset[str]] = {}
+    absent = []
+    for path in paths:
+        if path.parent not in held:
+            held[path.parent] = frozenset(os.listdir(path.parent) if path.parent.is_dir() else ())
+        if path.name not in held[path.parent]:
+            absent.append(path)
+    if absent:
+        raise DataError(f"{dataset}: {len(absent):,} images that {listed} lists are missing, first {absent[0]}")
 
 
 def image_names(folder: Path) -> list[str]:

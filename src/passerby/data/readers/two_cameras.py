@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from passerby.data.readers.mat import load_mat
+from passerby.data.readers.mat import as_list, load_mat
 from passerby.data.readers.shots import counted_from_one, halves, of, own_split, swapped
 from passerby.data.readers.tree import find_folder, parse_names
 from passerby.data.records import ReIDDataset, Sample
@@ -118,13 +118,16 @@ def read_grid(root: Path, *, split: int = 0) -> ReIDDataset:
     test = pids - train
     images = (*parts["probe"], *parts["gallery"])
     gallery = of(parts["gallery"], test | {0})
-    return ReIDDataset("grid", of(images, train), of(parts["probe"], test), gallery, "single_shot", (note,))
+    notes = [note]
+    if unasked := len({s.pid for s in parts["gallery"]} - pids - {0}):
+        notes.append(f"{unasked} persons of gallery/ whom probe/ does not hold left out")
+    return ReIDDataset("grid", of(images, train), of(parts["probe"], test), gallery, "single_shot", tuple(notes))
 
 
 def _grid_partition(file: Path, pids: set[int], split: int) -> tuple[set[int], str]:
     if not file.is_file():
         return halves("grid", pids, split)[0], f"{_GRID_SPLITS} is missing: {own_split(split)}"
-    (partitions,) = load_mat(file, "trainIdxAll")
+    partitions = as_list(load_mat(file, "trainIdxAll")[0])
     if len(partitions) <= split:
         raise DataError(f"{file}: {len(partitions)} partitions, asked for was number {split}")
     struct = partitions[split]
@@ -152,5 +155,9 @@ def _two_cameras(
 
 def _halved(dataset: str, parts: dict[str, tuple[Sample, ...]], split: int) -> ReIDDataset:
     a, b = parts["cam_a"], parts["cam_b"]
-    train, test = halves(dataset, {s.pid for s in a} & {s.pid for s in b}, split)
-    return ReIDDataset(dataset, of((*a, *b), train), of(a, test), of(b, test), "single_shot", (own_split(split),))
+    both, everyone = {s.pid for s in a} & {s.pid for s in b}, {s.pid for s in (*a, *b)}
+    train, test = halves(dataset, both, split)
+    notes = [own_split(split)]
+    if both < everyone:
+        notes.append(f"{len(everyone - both)} persons under one camera only left out")
+    return ReIDDataset(dataset, of((*a, *b), train), of(a, test), of(b, test), "single_shot", tuple(notes))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from passerby.data.readers.mat import as_indices, load_mat
 from passerby.data.readers.shots import check_choice, halves, own_split
-from passerby.data.readers.tree import find_folder, image_names, subfolders
+from passerby.data.readers.tree import find_folder, image_names, person_folders, refuse_absent
 from passerby.data.readers.two_cameras import PRID2011_FOLDERS, prid2011_pid
 from passerby.data.records import JUNK_PID, ReIDDataset, Sample
 from passerby.errors import DataError
@@ -20,7 +20,6 @@ from passerby.errors import DataError
 ILIDS_VID_FOLDERS = ("i-LIDS-VID", "iLIDS-VID", "ilidsvid", "ilids-vid")
 MARS_FOLDERS = ("MARS", "mars")
 PRID2011_MIN_FRAMES = 27
-ILIDS_VID_NAME = r"cam[12]_person\d{3}_(?P<frame>\d+)\.png"
 MARS_NAME = r"(?P<pid>00-1|\d{4})C(?P<cam>[1-6])T(?P<tracklet>\d{4})F(?P<frame>\d{3})\.jpg"
 _ILIDS_VID_SPLITS = "train-test people splits/train_test_splits_ilidsvid.mat"
 _PRID_SPLITS = ("train_test_splits_prid.mat", "train-test people splits/train_test_splits_prid.mat")
@@ -31,9 +30,8 @@ def scan_prid2011(root: Path) -> dict[str, tuple[Sample, ...]]:
     """Every frame of PRID2011's multi-shot folders, by camera; tracklets are numbered over both cameras."""
     needs = ("multi_shot/cam_a", "multi_shot/cam_b")
     folder = find_folder(root, needs, PRID2011_FOLDERS, dataset="prid2011") / "multi_shot"
-    return _two_camera_tracks(
-        [folder / "cam_a", folder / "cam_b"], r"person_(\d{4})", r"(?P<frame>\d{4})\.png", prid2011_pid, "prid2011"
-    )
+    cameras = [folder / "cam_a", folder / "cam_b"]
+    return _two_camera_tracks(cameras, r"person_(\d{4})", lambda *_: r"(?P<frame>\d{4})\.png", prid2011_pid, "prid2011")
 
 
 def read_prid2011(
@@ -67,7 +65,12 @@ def scan_ilids_vid(root: Path) -> dict[str, tuple[Sample, ...]]:
     needs = ("sequences/cam1", "sequences/cam2")
     folder = find_folder(root, needs, ILIDS_VID_FOLDERS, dataset="ilids_vid") / "sequences"
     cameras = [folder / "cam1", folder / "cam2"]
-    return _two_camera_tracks(cameras, r"person(\d{3})", ILIDS_VID_NAME, lambda number, _: number, "ilids_vid")
+    return _two_camera_tracks(cameras, r"person(\d{3})", _ilids_vid_name, lambda number, _: number, "ilids_vid")
+
+
+def _ilids_vid_name(camera: str, person: str) -> str:
+    """The grammar of the frames of one tracklet: their names repeat those of their folders."""
+    return rf"{camera}_{person}_(?P<frame>\d+)\.png"
 
 
 def read_ilids_vid(root: Path, *, split: int = 0, splits: str | Path | None = None) -> ReIDDataset:
@@ -122,6 +125,8 @@ def read_mars(root: Path, *, split: int = 0, gallery: str = "official", junk: bo
     folder, train_table, test_table, queries = _mars_tables(root)
     train = _mars_samples(folder / "bbox_train", *train_table)
     test = _mars_samples(folder / "bbox_test", *test_table)
+    for part, samples in (("train", train), ("test", test)):
+        refuse_absent((s.path for s in samples), folder / "info" / f"{part}_name.txt", dataset="mars")
     asked = set(queries)
     notes = [f"{gallery} gallery"]
     kept = [s for s in test if (gallery == "official" or s.tracklet not in asked) and (junk or s.pid != JUNK_PID)]
@@ -133,20 +138,32 @@ def read_mars(root: Path, *, split: int = 0, gallery: str = "official", junk: bo
 
 
 def _two_camera_tracks(
-    cameras: Sequence[Path], person: str, frame: str, pid: Callable[[int, int], int], dataset: str
+    cameras: Sequence[Path],
+    person: str,
+    frame: Callable[[str, str], str],
+    pid: Callable[[int, int], int],
+    dataset: str,
 ) -> dict[str, tuple[Sample, ...]]:
-    """One tracklet for each folder of a person, its frames in the order of their numbers."""
+    """One tracklet for each folder of a person, its frames in the order of their numbers.
+
+    Args:
+        cameras: folders of the cameras.
+        person: grammar of a person's folder, with one group.
+        frame: the grammar of a frame's name, given its camera's folder and its person's.
+        pid: a person's number, given that of the folder and of the camera.
+        dataset: name for error messages.
+    """
     parts: dict[str, tuple[Sample, ...]] = {}
     tracklet = 0
     for camid, camera in enumerate(cameras):
-        names = subfolders(camera, person)
+        names = person_folders(camera, person, person, dataset=dataset)
         if not names:
             raise DataError(f"{dataset}: {camera} holds no folders like {person}")
         samples: list[Sample] = []
         for name in names:
             match = re.fullmatch(person, name)
             number = pid(int(match[1]) if match else 0, camid)
-            frames = _frames(camera / name, frame, dataset)
+            frames = _frames(camera / name, frame(camera.name, name), dataset)
             samples += [Sample(path, number, camid, float(time), tracklet) for time, path in frames]
             tracklet += 1
         parts[camera.name] = tuple(samples)
@@ -231,14 +248,20 @@ def _mars_tables(root: Path) -> tuple[Path, _Table, _Table, list[int]]:
         names = _lines(info / f"{part}_name.txt")
         (table,) = load_mat(info / f"tracks_{part}_info.mat", f"track_{part}_info")
         rows: npt.NDArray[np.int64] = np.atleast_2d(np.asarray(table)).astype(np.int64)
-        if rows.shape[1] != 4 or rows[:, 0].min() < 1 or rows[:, 1].max() > len(names):
+        if rows.shape[1] != 4 or not _are_lines(rows[:, :2], len(names)):
+            last = rows[:, :2].max(initial=0)
             raise DataError(
-                f"{info}: tracks_{part}_info.mat ({rows.shape[0]} x {rows.shape[1]}, up to line {rows[:, :2].max()}) "
+                f"{info}: tracks_{part}_info.mat ({rows.shape[0]} x {rows.shape[1]}, up to line {last}) "
                 f"does not fit {part}_name.txt ({len(names):,} lines)"
             )
         tables.append((names, rows))
     (queries,) = load_mat(info / "query_IDX.mat", "query_IDX")
     return folder, tables[0], tables[1], as_indices(queries, f"{info}/query_IDX.mat", len(tables[1][1]))
+
+
+def _are_lines(ends: npt.NDArray[np.int64], lines: int) -> bool:
+    """Whether there are rows (first line, last line), and all are lines of a file, counted from 1."""
+    return len(ends) > 0 and ends.min() >= 1 and ends.max() <= lines and bool((ends[:, 0] <= ends[:, 1]).all())
 
 
 def _mars_samples(folder: Path, names: list[str], tracks: npt.NDArray[np.int64]) -> tuple[Sample, ...]:
@@ -248,9 +271,11 @@ def _mars_samples(folder: Path, names: list[str], tracks: npt.NDArray[np.int64])
     for tracklet, (first, last, pid, camera) in enumerate(tracks.tolist()):
         for name in names[first - 1 : last]:
             match = grammar.fullmatch(name)
-            if match is None or (-1 if match["pid"] == "00-1" else int(match["pid"])) != pid:
+            found = None if match is None else (-1 if match["pid"] == "00-1" else int(match["pid"]), int(match["cam"]))
+            if match is None or found != (pid, camera):
                 raise DataError(
-                    f"mars: {name!r} is not a frame of person {pid}; expected names like 0001C1T0002F016.jpg"
+                    f"mars: {name!r} is not a frame of person {pid} and camera {camera}; expected names like "
+                    "0001C1T0002F016.jpg"
                 )
             path = folder / match["pid"] / name
             samples.append(Sample(path, pid, camera - 1, float(match["frame"]), tracklet))
@@ -259,7 +284,7 @@ def _mars_samples(folder: Path, names: list[str], tracks: npt.NDArray[np.int64])
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text("utf-8").split()
+        return file.read_text("utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read ({error})") from None
 

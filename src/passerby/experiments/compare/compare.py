@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from passerby.config.engine import EngineName
 from passerby.errors import ConfigError
 from passerby.experiments.compare.comparison_table import Comparison, summarise
-from passerby.experiments.compare.plan import plan_trainings
+from passerby.experiments.compare.plan import folder_name, plan_trainings
 from passerby.experiments.compare.result_files import write_files
 from passerby.experiments.compare.trial import run_trial
 
@@ -42,14 +41,16 @@ def compare(
             so that recipes whose epochs differ in length (`sampler.epoch`) are compared at equal cost. None: the epochs
             that recipe and `common` say.
         vary: settings by dotted name with the values to try, one at a time, beside each recipe as it is: the tables of
-            papers. {"objective.lin.weight": [0.2, 0.6]} adds the rows "lin weight=0.2" and "lin weight=0.6".
+            papers. {"objective.lin.weight": [0.2, 0.6]} adds the rows "lin weight=0.2" and "lin weight=0.6"; settings
+            that end alike are named in full.
         engine: runs the trained encoders on the test set; None: as `evaluation.engine` of each recipe says.
 
     Returns:
         The table.
 
     Raises:
-        ConfigError: fewer than one seed or image; unknown recipes or settings; a folder that holds trainings with other
+        ConfigError: fewer than one seed or image; unknown recipes or settings, or ones that `seeds` or `images`
+            choose; two recipes of one name; a training that was refused; a folder that holds trainings with other
             settings.
         DataError: the budget is given and the dataset cannot be read.
         TrainingError: a training failed; the others are kept.
@@ -64,12 +65,7 @@ def compare(
     for seed in range(seeds):
         for number, config in enumerate(configs, 1):
             log.info("seed %d of %d, recipe %d of %d: %s", seed + 1, seeds, number, len(configs), config.name)
-            trials.append(run_trial(config, seed, folder / _folder(config.name) / f"seed-{seed}", engine))
+            trials.append(run_trial(config, seed, folder / folder_name(config.name) / f"seed-{seed}", engine))
     comparison = summarise(trials, {**(common or {}), **({} if images is None else {"images": images})})
     write_files(folder, comparison)
     return comparison
-
-
-def _folder(name: str) -> str:
-    """A recipe's or variant's name as a folder's."""
-    return re.sub(r"[^\w.=-]+", "_", name)

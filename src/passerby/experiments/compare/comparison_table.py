@@ -76,7 +76,7 @@ class Comparison:
 
     def to_markdown(self) -> str:
         """The table, with what was shared and how it was evaluated."""
-        header, *rows = self.cells()
+        header, *rows = [[cell.replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in self.cells()]
         lines = [" | ".join(header), " | ".join("---" for _ in header), *(" | ".join(row) for row in rows)]
         return "\n".join([*(f"| {line} |" for line in lines), "", self.protocol])
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,10 @@ def plan_trainings(
     """One recipe a row of the table; see `compare` for the arguments.
 
     Raises:
-        ConfigError: unknown recipes or settings, or two recipes of one name.
+        ConfigError: unknown recipes or settings, settings that `seeds` or `images` choose, or two recipes of one name.
         DataError: the budget is given and the dataset cannot be read.
     """
+    _refuse_chosen(vary, images)
     configs = [
         with_overrides(load_recipe(recipe), common, where=f"recipe {recipe} with the common settings")
         for recipe in recipes
@@ -35,9 +38,22 @@ def plan_trainings(
     if images is not None:
         configs = [with_budget(config, images) for config in configs]
     names = [config.name for config in configs]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"two of the recipes have the same name: {', '.join(names)}")
+    if len(set(map(folder_name, names))) < len(names):
+        raise ConfigError(f"two of the recipes have the same name, or one that is the same folder: {', '.join(names)}")
     return configs
+
+
+def folder_name(name: str) -> str:
+    """A recipe's or variant's name as a folder's."""
+    plain = re.sub(r"[^\w.=-]+", "_", name)
+    return plain if plain.strip(".") else plain.replace(".", "_") or "_"
+
+
+def _refuse_chosen(vary: Iterable[str], images: int | None) -> None:
+    chosen = {"run.seed": "seeds", **({} if images is None else {"schedule.epochs": "images"})}
+    for key in vary:
+        if key in chosen:
+            raise ConfigError(f"vary: {key} would do nothing: {chosen[key]} chooses it; vary another setting")
 
 
 def variants(config: Config, vary: Mapping[str, Sequence[Any]]) -> list[Config]:
@@ -47,11 +63,14 @@ def variants(config: Config, vary: Mapping[str, Sequence[Any]]) -> list[Config]:
         ConfigError: an unknown setting, or a value that does not fit.
     """
     found = [config]
+    endings = Counter(key.rpartition(".")[2] for key in vary)
     for key, values in vary.items():
+        ending = key.rpartition(".")[2]
+        called = ending if endings[ending] == 1 else key
         for value in values:
             variant = with_overrides(config, {key: value}, where=f"recipe {config.name} with {key} = {value!r}")
             if variant != config:
-                label = f"{config.name} {key.rpartition('.')[2]}={value}"
+                label = f"{config.name} {called}={value}"
                 found.append(variant.model_copy(update={"name": label}))
     return found
 

@@ -16,7 +16,7 @@ import numpy as np
 from passerby.config import Config, EvaluationSettings
 from passerby.config.engine import EngineName
 from passerby.config.evaluation import with_changes
-from passerby.errors import TrainingError
+from passerby.errors import ConfigError, TrainingError
 from passerby.evaluation.closed_set.result import PerQuery, Report
 from passerby.evaluation.evaluate import evaluate
 from passerby.files import replace_file
@@ -24,6 +24,8 @@ from passerby.training.checkpoint import load_checkpoint
 from passerby.training.run import Run
 
 _RESULT = "result.json"
+_CORRECTABLE = 2
+"""Exit code of a command that was refused for what its caller can correct."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def run_trial(config: Config, seed: int, folder: Path, engine: EngineName | None
         engine: runs the trained encoder on the test set; None: as the recipe says.
 
     Raises:
-        ConfigError: the folder holds a training with other settings.
+        ConfigError: the folder holds a training with other settings, or the training was refused.
         TrainingError: the training failed.
     """
     config = config.model_copy(update={"run": config.run.model_copy(update={"seed": seed})})
@@ -110,6 +112,8 @@ def _train(config: Config, folder: Path) -> float:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode in (-2, 130):
         raise KeyboardInterrupt
+    if process.returncode == _CORRECTABLE:
+        raise ConfigError(f"{config.name}: the training was refused; see above")
     if process.returncode != 0:
         raise TrainingError(f"{config.name}: the training failed (exit code {process.returncode}); see above")
     return usage.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)

@@ -26,7 +26,7 @@ from passerby.models.export.check import (
     random_pictures,
 )
 from passerby.models.export.form import ExportForm
-from passerby.models.export.int8 import export_int8
+from passerby.models.export.int8 import check_int8_folder, export_int8, holds_int8
 from passerby.models.export.writers import FILES, WRITERS
 from passerby.models.image_inputs import Images, as_list, pixels_of
 
@@ -59,8 +59,12 @@ def export(
         raise ConfigError("int8 goes with uint8 input alone: leave input, batch, precision, opset and raw as they are")
     if int8 and images is None:
         raise ConfigError("int8 needs images (some hundred images like those in use) to measure activations on")
-    source = load_encoder(encoder, engine="torch")
     folder = description_path(encoder).parent
+    place = Path(out) if out is not None else folder / "int8" if int8 else folder
+    target = check_int8_folder(place) if int8 else _target(place, to, form)
+    if not int8 and target.name == FILES["onnx"] and holds_int8(target.parent):
+        raise ConfigError(f"{target}: the graph of an int8 encoder is there and stays; say where to with out (--out)")
+    source = load_encoder(encoder, engine="torch")
     pictures = (
         [pixels_of(item, bits=source.preprocessing.bits) for item in as_list(images)]
         if images is not None
@@ -69,12 +73,26 @@ def export(
     if not pictures:
         raise ConfigError("images: expected at least one image to check the export on")
     if int8:
-        return export_int8(source, Path(out) if out is not None else folder / "int8", pictures)
-    name = Path(FILES[to]).with_stem(form.stem()).name
-    target = Path(out) if out is not None else folder / name
-    if target.is_dir():
-        target = target / name
+        return export_int8(source, target, pictures)
     return write_checked(source, to, target, form=form, pictures=pictures)
+
+
+def _target(place: Path, to: str, form: ExportForm) -> Path:
+    """The file to write: in a folder under the form's own name, else as it was given, with an ending if it has none.
+
+    `load_encoder` knows graphs by their endings; `torch.export.load` reads a program under any name.
+
+    Raises:
+        ConfigError: a graph whose name has another ending.
+    """
+    name = Path(FILES[to]).with_stem(form.stem())
+    if place.is_dir():
+        return place / name
+    if not place.suffix:
+        return place.with_suffix(name.suffix)
+    if to != "exported_program" and place.suffix != name.suffix:
+        raise ConfigError(f"out: expected a folder that exists or a name that ends in {name.suffix}, found {place}")
+    return place
 
 
 def write_checked(
@@ -99,7 +117,8 @@ def write_checked(
         report = compare_vectors(source, file, to, pictures, target, form)
         _refuse_other_vectors(report, form)
         for written in sorted(file.parent.iterdir(), reverse=True):  # OpenVINO: the .xml before its .bin
-            with replace_file(target.with_suffix(written.suffix)) as place:
+            beside = written.suffix != file.suffix
+            with replace_file(target.with_suffix(written.suffix) if beside else target) as place:
                 shutil.copyfile(written, place)
     return report
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from passerby.array_types import UInt8
+from passerby.errors import ConfigError
 from passerby.files import replace_folder
 from passerby.images.decode import resize_image
 from passerby.models.encoder import Encoder
@@ -16,6 +17,36 @@ from passerby.models.export.check import Export, compare_vectors
 from passerby.models.export.exporters import import_exporter, quiet
 from passerby.models.export.form import ExportForm
 from passerby.models.export.writers import FILES, metadata_of, write_onnx
+
+_SOURCE = "int8 of the encoder"
+"""Begins the field `source` of an int8 encoder's description."""
+
+
+def check_int8_folder(target: Path) -> Path:
+    """The folder of an int8 encoder as it was given: a new or empty one, or that of an int8 encoder before.
+
+    Raises:
+        ConfigError: something else lies there, which would be removed.
+    """
+    if target.is_dir():
+        held = next(iter(sorted(target.iterdir())), None)
+        if held is None or holds_int8(target):
+            return target
+        found = f"a folder that holds {held.name}"
+    elif target.exists() or target.suffix == Path(FILES["onnx"]).suffix:
+        found = "the name of a file"
+    else:
+        return target
+    raise ConfigError(f"{target}: int8 writes a folder of its own, found {found}: name a new folder as out (--out)")
+
+
+def holds_int8(folder: Path) -> bool:
+    """Whether an int8 encoder lies in a folder."""
+    try:
+        content = json.loads((folder / "encoder.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and str(content.get("source", "")).startswith(_SOURCE)
 
 
 def export_int8(encoder: Encoder, target: Path, pictures: Sequence[UInt8]) -> Export:
@@ -63,7 +94,7 @@ def export_int8(encoder: Encoder, target: Path, pictures: Sequence[UInt8]) -> Ex
             **encoder.preprocessing.model_dump(),
             "name": f"{encoder.model_config.get('backbone', 'encoder')} int8",
             "licence": licence,
-            "source": f"int8 of the encoder {encoder.fingerprint}",
+            "source": f"{_SOURCE} {encoder.fingerprint}",
         }
         (place / "encoder.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     return replace(report, format="onnx int8")
