@@ -220,12 +220,13 @@ class Encoder:
         return F.normalize(vectors + self.engine(images.flip(3))) if flip else vectors
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write weights.safetensors and encoder.json (and threshold.json) into `folder`, replacing what is there.
+        """Write weights.safetensors and encoder.json (and threshold.json) into `folder`: a new one, or an encoder's.
 
         Raises:
             StorageError: writing failed; what was there before is intact.
-            WeightsError: another engine than torch runs this encoder.
+            WeightsError: another engine than torch runs this encoder, or the folder holds something else.
         """
+        _refuse_other_folder(Path(folder))
         # safetensors refuses shared or strided memory
         state = {k: v.detach().cpu().contiguous().clone() for k, v in self.model.state_dict().items()}
         fingerprint = fingerprint_of_weights(state, self.preprocessing, self.model_config)
@@ -398,6 +399,16 @@ def save_threshold(folder: str | os.PathLike[str], calibration: Mapping[str, Any
     check_threshold(calibration, "calibration")
     with replace_file(threshold_path(description_path(folder))) as temporary:
         _write_json(temporary, calibration)
+
+
+def _refuse_other_folder(folder: Path) -> None:
+    """All that a folder holds goes when an encoder takes its place."""
+    other = folder.is_dir() and not (folder / DESCRIPTION_FILE).is_file() and any(folder.iterdir())
+    if other or folder.is_file():
+        raise WeightsError(
+            f"{folder}: expected a new or empty folder, or an encoder's ({DESCRIPTION_FILE} in it), found "
+            f"{'other files' if other else 'a file'}, which stay; save into another folder"
+        )
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

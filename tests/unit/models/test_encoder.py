@@ -156,6 +156,18 @@ def test_saving_leaves_the_encoder_as_it_is(encoder: Encoder, tmp_path: Path) ->
     assert load_encoder(tmp_path).fingerprint == encoder.fingerprint
 
 
+def test_saving_takes_no_other_folders_place(encoder: Encoder, tmp_path: Path) -> None:
+    encoder.save(tmp_path)
+    encoder.save(tmp_path)  # its own
+    (tmp_path / "run").mkdir()
+    kept = tmp_path / "run" / "metrics.jsonl"
+    for place in (kept, kept.parent):
+        kept.write_text("{}")
+        with pytest.raises(WeightsError, match="which stay; save into another folder"):
+            encoder.save(place)
+        assert kept.read_text() == "{}"
+
+
 def test_the_fingerprint_is_that_of_the_present_weights(encoder: Encoder, tmp_path: Path) -> None:
     """... saved or not."""
     before = encoder.fingerprint
