@@ -39,7 +39,7 @@ def read_content(path: str | os.PathLike[str]) -> Any:
         name = os.path.join(name, "weights.safetensors")
     if not os.path.isfile(name):
         raise WeightsError(f"{name}: no such checkpoint file")
-    if name.endswith((".onnx", ".xml")):
+    if name.endswith((".onnx", ".xml", ".pt2")):
         raise WeightsError(
             f"{name}: a graph, which runs and cannot be trained; expected a checkpoint with the parameters of the "
             "network (.pth, .pt or .safetensors)"
