@@ -135,7 +135,7 @@ def _text(name: str, content: bytes) -> Any:
         raise ServiceError(422, f"body.{name[:MAX_FIELD_NAME]}: not UTF-8 text") from None
     if name in LISTS and text:
         return _list(name, text)
-    return _time(text) if name in _TIME_FIELDS else text
+    return text.strip() if name in _TIME_FIELDS else text
 
 
 def _list(name: str, text: str) -> list[Any]:
@@ -147,11 +147,3 @@ def _list(name: str, text: str) -> list[Any]:
     if not isinstance(found, list):
         raise ServiceError(422, f"body.{name}: expected a list in JSON, with one entry a picture")
     return found
-
-
-def _time(text: str) -> str | float:
-    """Seconds where the text is a number, else ISO 8601 text."""
-    try:
-        return float(text)
-    except ValueError:
-        return text.strip()
