@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from tests.end_to_end.service.harness import Running
 from tests.end_to_end.service.page_driver import observe
 
@@ -66,3 +67,31 @@ def test_the_log_says_what_can_be_undone(service: Running) -> None:
     assert client.post("/v1/forget", json={"identity": "ada", "confirm": "ada"}).status_code == 200
     assert not any(one["undoable"] for one in entries().values())
     assert all(one["gone"] for one in client.get("/v1/history").json()["events"] if one["action"] == "enroll")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("threshold", {"threshold": 0.5}), ("far", {"far": 0.2}), ("sightings/keep", {"keep_vectors": True})],
+)
+def test_who_may_not_change_a_setting_may_not_undo_its_change(
+    service: Running, path: str, body: dict[str, Any]
+) -> None:
+    admin, writer = service.client(), service.client("writer-token")
+    assert admin.post(f"/v1/{path}", json=body).status_code == 200
+    event = admin.get("/v1/history", params={"limit": 1}).json()["events"][0]["id"]
+    for which in ({}, {"event": event}):
+        refused = writer.post("/v1/undo", json=which)
+        assert refused.status_code == 403
+        assert "'admin'" in refused.json()["detail"]
+    assert admin.post("/v1/undo", json={}).json()["id"] == event
+    assert writer.post("/v1/undo", json={}).json()["action"] == "enroll"
+
+
+def test_the_answer_to_undo_is_the_change_as_it_stands_in_the_log(service: Running) -> None:
+    client = service.client("writer-token")
+    merged = client.post("/v1/merge", json={"into": "ada", "other": "grace"}).json()
+    undone = client.post("/v1/undo", json={}).json()
+    assert (merged["name"], undone["identity"], undone["gone"]) == ("ada", "ada", False)
+    assert (undone["undone"], undone["undoable"]) == (True, False)
+    assert client.post("/v1/undo", json={"event": undone["id"]}).status_code == 404
+    assert undone in client.get("/v1/history", params={"identity": "ada"}).json()["events"]
