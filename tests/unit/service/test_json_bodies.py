@@ -22,6 +22,8 @@ from passerby.service.schemas import (
     KeepSightingsRequest,
     SplitRequest,
     ThresholdRequest,
+    TrackletRequest,
+    TrackletVectorsRequest,
 )
 
 MODELS: list[type[BaseModel]] = [
@@ -182,3 +184,22 @@ def test_truth_values_are_no_numbers(model: type[BaseModel], content: dict[str, 
     with pytest.raises(ServiceError) as caught:
         parse_json(json.dumps(content).encode(), model, bounds_of(model, vectors=4, dim=4))
     assert caught.value.status == 422
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "where"),
+    [
+        (SplitRequest, {"identity": "a", "observations": [1, True]}, "body.observations.1"),
+        (SplitRequest, {"identity": "a", "sightings": [False]}, "body.sightings.0"),
+        (TrackletVectorsRequest, {"camera": "a", "times": [True], "vectors": [[1]]}, "body.times.0"),
+        (TrackletVectorsRequest, {"camera": "a", "times": [1], "frames": [True], "vectors": [[1]]}, "body.frames.0"),
+        (TrackletVectorsRequest, {"camera": "a", "times": [1], "scores": [True], "vectors": [[1]]}, "body.scores.0"),
+        (TrackletRequest, {"camera": "a", "times": [1], "boxes": [[False, 0, 1, 2]]}, "body.boxes.0.0"),
+        (ThresholdRequest, {"threshold": False}, "body.threshold"),
+    ],
+)
+def test_truth_values_are_no_numbers_in_lists_either(model: type[BaseModel], body: dict[str, Any], where: str) -> None:
+    error = error_of(json.dumps(body), model)
+    assert error.status == 422
+    assert str(error).startswith(where)
+    assert "expected no" in str(error)
