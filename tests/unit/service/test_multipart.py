@@ -111,3 +111,21 @@ def test_moments_are_left_to_the_gallery(text: str) -> None:
     parts = [("images", b"x"), ("identity", b"a"), ("expires", text.encode()), ("time", text.encode())]
     fields, _ = parse_form(form(parts), BOUNDARY.encode(), EnrollRequest, 3)
     assert (fields.expires, fields.time) == (text.strip(), text.strip())
+
+
+@pytest.mark.parametrize(("name", "content"), [("camra", b""), ("image", b"\xff\xd8\xff"), ("images[]", b"\x89PNG")])
+def test_a_field_that_an_endpoint_does_not_know_is_an_error_whatever_is_in_it(name: str, content: bytes) -> None:
+    parts = [("images", b"x"), ("identity", b"a"), (name, content)]
+    with pytest.raises(ServiceError, match="Extra inputs are not permitted") as caught:
+        parse_form(form(parts), BOUNDARY.encode(), EnrollRequest, 3)
+    assert (caught.value.status, str(caught.value).partition(":")[0]) == (422, f"body.{name}")
+
+
+def test_an_encoded_part_is_refused_and_not_taken_as_it_is() -> None:
+    body = form([("identity", b"YWRh"), ("images", b"x")])
+    plain = body.replace(b"\r\n\r\nYWRh", b"\r\ncontent-transfer-encoding: Binary\r\n\r\nada")
+    assert parse_form(plain, BOUNDARY.encode(), EnrollRequest, 3)[0].identity == "ada"
+    encoded = body.replace(b"\r\n\r\nYWRh", b"\r\nContent-Transfer-Encoding: base64\r\n\r\nYWRh")
+    with pytest.raises(ServiceError, match="Content-Transfer-Encoding") as caught:
+        parse_form(encoded, BOUNDARY.encode(), EnrollRequest, 3)
+    assert caught.value.status == 400
