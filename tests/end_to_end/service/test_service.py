@@ -269,7 +269,10 @@ def test_keys_can_be_removed_while_the_service_runs(start: Start, tmp_path: Path
     assert client.get("/v1/gallery").status_code == 401
     keys.unlink()
     assert client.get("/v1/gallery").status_code == 503  # no request is accepted where keys cannot be read
+    ready = client.get("/ready")
+    assert (ready.status_code, ready.json()["status"]) == (503, "the service cannot read its keys")
     add_key(keys, "desk")
+    assert client.get("/ready").status_code == 200
     assert client.get("/v1/gallery").status_code == 401
 
 
