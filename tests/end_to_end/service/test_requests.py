@@ -304,3 +304,23 @@ def test_a_wrong_method_is_told_all_that_a_path_has(start: Start, method: str, p
 def test_a_path_that_there_is_not_is_told_where_the_others_are(start: Start) -> None:
     answer = start().client().get("/v1/people")
     assert (answer.status_code, "/openapi.json" in answer.json()["detail"]) == (404, True)
+
+
+@pytest.mark.parametrize("path", ["/v1/undo", "/v1/identify"])
+def test_a_compressed_body_is_not_taken_for_a_plain_one(start: Start, path: str) -> None:
+    client = start().client()
+    answer = client.post(path, content=b"{}", headers={**AS_JSON, "Content-Encoding": "gzip"})
+    assert (answer.status_code, "Content-Encoding" in answer.json()["detail"]) == (415, True)
+    plain = client.post("/v1/undo", content=b"{}", headers={**AS_JSON, "Content-Encoding": "identity"})
+    assert "nothing to undo" in plain.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["Authorization", "X-API-Key", "Idempotency-Key", "Content-Type"])
+def test_a_header_that_comes_twice_is_refused(start: Start, name: str) -> None:
+    sent = [
+        ("Authorization", "Bearer admin-token"),
+        (name, "Bearer reader-token"),
+        (name.lower(), "Bearer admin-token"),
+    ]
+    answer = start().client(None).get("/v1/gallery", headers=sent)
+    assert (answer.status_code, answer.json()["detail"]) == (400, f"header {name.lower()}: given twice")
