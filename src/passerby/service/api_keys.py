@@ -115,6 +115,8 @@ def list_keys(path: str | os.PathLike[str]) -> list[Key]:
         content = json.loads(Path(path).read_text("utf-8"))
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ConfigError(f"{where}: not a keys file (expected the format {FORMAT!r})")
+        if unknown := sorted(content.keys() - {"format", "keys"}):
+            raise ConfigError(f"{where}: expected 'format' and 'keys', found {unknown[0]!r}; remove it")
         keys = [_checked(Key(**entry), where) for entry in content["keys"]]
     except OSError as error:
         raise ConfigError(f"{where}: cannot be read ({error.strerror})") from error

@@ -34,6 +34,7 @@ BAD_FILES = {
     "not JSON": "{",
     "not a keys file": "[]",
     "no keys": '{"format": "passerby-keys-1"}',
+    "another table": '{"format": "passerby-keys-1", "keys": [], "revoked": ["a"]}',
     "a bad role": {"name": "a", "role": "root", "digest": "0" * 64},
     "a bad name": {"name": "a/b", "role": "read", "digest": "0" * 64},
     "no digest": {"name": "a", "role": "read", "digest": "secret"},
