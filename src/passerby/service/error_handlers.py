@@ -39,10 +39,15 @@ def _on_service_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _on_package_error(request: Request, error: Exception) -> JSONResponse:
-    """An error of the gallery or the encoder: 4xx where another request can succeed, 503 for trouble of the store."""
+    """An error of the gallery or the encoder: 4xx where another request can succeed, 503 for trouble of the store.
+
+    Any other is a fault of the service (a model that gives NaN), and its message may name a file of this machine.
+    """
     context: ServiceContext = request.app.state.context
     message = context.gallery.without_location(str(error))
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+    if status is None:
+        raise error  # RequestMiddleware logs and answers it
     return _answer(request, status, message, {"Retry-After": "30"} if status == 503 else None)
 
 
