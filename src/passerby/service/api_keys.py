@@ -13,17 +13,26 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Sequence
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from passerby.errors import ConfigError
 from passerby.files import replace_file
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 ROLES = ("read", "write", "admin")
 """Each may do what those before it may: read (identify, list), write (enrol, observe, merge), admin (forget, audit)."""
 FORMAT = "passerby-keys-1"
 _PREFIX = "pb_"
+_in_process = threading.Lock()
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -67,11 +76,16 @@ def add_key(path: str | os.PathLike[str], name: str, *, role: str = "read", rate
         ConfigError: a bad or taken name, an unknown role, or not a keys file.
         StorageError: the file cannot be written.
     """
-    keys = list_keys(path) if Path(path).exists() else []
-    if any(key.name == name for key in keys):
-        raise ConfigError(f"{os.fspath(path)}: there is a key {name!r} already; remove it first")
+    where = os.fspath(path)
     token = new_token()
-    _write(path, [*keys, _checked(Key(name, role, digest_of(token), rate), os.fspath(path))])
+    made = _checked(Key(name, role, digest_of(token), rate), where)
+    with suppress(OSError):  # the error comes from writing the file
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with _locked(Path(path)):
+        keys = list_keys(path) if Path(path).exists() else []
+        if any(key.name == name for key in keys):
+            raise ConfigError(f"{where}: there is a key {name!r} already; remove it first")
+        _write(path, [*keys, made])
     return token
 
 
@@ -80,11 +94,14 @@ def remove_key(path: str | os.PathLike[str], name: str) -> None:
 
     Raises:
         ConfigError: no such key.
+        StorageError: the file cannot be written.
     """
-    keys = list_keys(path)
-    if all(key.name != name for key in keys):
-        raise ConfigError(f"{os.fspath(path)}: no key {name!r}; known are {', '.join(k.name for k in keys) or 'none'}")
-    _write(path, [key for key in keys if key.name != name])
+    with _locked(Path(path)):
+        keys = list_keys(path)
+        if all(key.name != name for key in keys):
+            known = ", ".join(key.name for key in keys) or "none"
+            raise ConfigError(f"{os.fspath(path)}: no key {name!r}; known are {known}")
+        _write(path, [key for key in keys if key.name != name])
 
 
 def list_keys(path: str | os.PathLike[str]) -> list[Key]:
@@ -98,11 +115,17 @@ def list_keys(path: str | os.PathLike[str]) -> list[Key]:
         content = json.loads(Path(path).read_text("utf-8"))
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ConfigError(f"{where}: not a keys file (expected the format {FORMAT!r})")
-        return [_checked(Key(**entry), where) for entry in content["keys"]]
+        if unknown := sorted(content.keys() - {"format", "keys"}):
+            raise ConfigError(f"{where}: expected 'format' and 'keys', found {unknown[0]!r}; remove it")
+        keys = [_checked(Key(**entry), where) for entry in content["keys"]]
     except OSError as error:
         raise ConfigError(f"{where}: cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{where}: not a keys file ({type(error).__name__}: {error})") from None
+    twice = sorted(name for name, count in Counter(key.name for key in keys).items() if count > 1)
+    if twice:  # logs and audit say who it was by this name
+        raise ConfigError(f"{where}: expected a name for each key, but {twice[0]!r} is that of several; rename one")
+    return keys
 
 
 def _checked(key: Key, where: str) -> Key:
@@ -112,9 +135,26 @@ def _checked(key: Key, where: str) -> Key:
         raise ConfigError(f"{where}: key {key.name!r}: expected a role of {', '.join(ROLES)}, found {key.role!r}")
     if not isinstance(key.digest, str) or not re.fullmatch(r"[0-9a-f]{64}", key.digest):
         raise ConfigError(f"{where}: key {key.name!r}: its digest is not a SHA-256")
-    if key.rate is not None and not (isinstance(key.rate, (int, float)) and 0 <= key.rate < math.inf):
+    is_number = isinstance(key.rate, (int, float)) and not isinstance(key.rate, bool)
+    if key.rate is not None and not (is_number and 0 <= key.rate < math.inf):
         raise ConfigError(f"{where}: key {key.name!r}: expected a rate of 0 or more, found {key.rate!r}")
     return key
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One change at a time: of two who read the same keys, the second to write would undo what the first did.
+
+    The folder is locked, for the file is replaced by each change, and a lock file would stay behind.
+    """
+    with ExitStack() as held:
+        held.enter_context(_in_process)
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks
+                folder = os.open(path.parent, os.O_RDONLY)
+                held.callback(os.close, folder)
+                fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
 
 
 def _write(path: str | os.PathLike[str], keys: Sequence[Key]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import get_args
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
+from passerby.errors import ConfigError
 from passerby.models.encoder import Encoder
-from passerby.service.api_keys import Key, digest_of
+from passerby.service.api_keys import ROLES, Key, digest_of
 from passerby.service.authentication import Authenticator
 from passerby.service.context import AuditReads, ServiceContext
 from passerby.service.error_handlers import ERROR_HANDLERS
@@ -71,10 +73,12 @@ def create_app(
             too).
 
     Raises:
-        ConfigError: the webhooks or keys cannot be read.
+        ConfigError: the webhooks or keys cannot be read, or a role or `audit_reads` is none of those there are.
         GalleryError: the gallery cannot be opened with this encoder.
         StorageError: it cannot be made.
     """
+    if audit_reads not in get_args(AuditReads):
+        raise ConfigError(f"audit_reads: expected one of {', '.join(get_args(AuditReads))}, found {audit_reads!r}")
     limits = limits or Limits()
     hooks = read_webhooks(webhooks) if isinstance(webhooks, (str, os.PathLike)) else webhooks
     context = ServiceContext(
@@ -119,6 +123,9 @@ def create_app(
 
 def _authenticator(keys: str | os.PathLike[str] | Mapping[str, str]) -> Authenticator:
     if isinstance(keys, Mapping):
+        for role in keys.values():
+            if role not in ROLES:
+                raise ConfigError(f"keys: expected a role of {', '.join(ROLES)}, found {role!r}")
         return Authenticator(
             None, extra=[Key(f"key-{i}", role, digest_of(token)) for i, (token, role) in enumerate(keys.items(), 1)]
         )

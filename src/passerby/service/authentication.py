@@ -44,20 +44,28 @@ class Authenticator:
             self._keys = [*self._extra, *list_keys(self._path)]
             self._version = version
 
-    def find(self, token: str) -> Key:
-        """The key of a token.
+    def current(self) -> list[Key]:
+        """The keys that are accepted now.
 
         Raises:
-            ServiceError: 401 for an unknown token; 503 while the keys cannot be read (no request is accepted then).
+            ServiceError: 503, they cannot be read (no request is accepted then).
         """
-        digest = digest_of(token)
         with self._lock:
             try:
                 self._read_if_changed()
             except ConfigError:
                 self._version = None
                 raise ServiceError(503, "the service cannot read its keys", retry_after=5) from None
-            keys = self._keys
+            return self._keys
+
+    def find(self, token: str) -> Key:
+        """The key of a token.
+
+        Raises:
+            ServiceError: 401 for an unknown token; 503 while the keys cannot be read.
+        """
+        digest = digest_of(token)
+        keys = self.current()
         found = None
         for key in keys:  # all of them, so that the time taken reveals nothing
             if hmac.compare_digest(key.digest, digest):

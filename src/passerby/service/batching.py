@@ -146,22 +146,28 @@ class BatchingEncoder:
     def _work(self) -> None:
         while jobs := self._next_jobs():
             wanted = [job for job in jobs if job.done.set_running_or_notify_cancel()]
-            if not wanted:
-                continue
-            started = clock.perf_counter()
-            try:
-                images = torch.cat([job.images for job in wanted])
-                vectors = self._encoder.encode_batch(images, flip=True).cpu().numpy()
-            except Exception as error:  # of any class: the callers must get it, and the thread go on
-                for job in wanted:
-                    job.done.set_exception(error)
-                continue
-            seconds = clock.perf_counter() - started
-            self._pace = 0.8 * self._pace + 0.2 * seconds / len(vectors)
-            ends = np.cumsum([len(job.images) for job in wanted])
-            for job, rows in zip(wanted, np.split(vectors, ends[:-1]), strict=True):
-                job.done.set_result(rows)
-            self._on_batch(len(vectors), seconds)
+            if wanted:
+                self._encode(wanted)
+
+    def _encode(self, jobs: Sequence[_Job]) -> None:
+        """In one pass; where that fails, one by one, so that only those at fault fail."""
+        started = clock.perf_counter()
+        try:
+            images = torch.cat([job.images for job in jobs])
+            vectors = self._encoder.encode_batch(images, flip=True).cpu().numpy()
+        except Exception as error:  # of any class: the callers must get it, and the thread go on
+            if len(jobs) == 1:
+                jobs[0].done.set_exception(error)
+                return
+            for job in jobs:
+                self._encode([job])
+            return
+        seconds = clock.perf_counter() - started
+        self._pace = 0.8 * self._pace + 0.2 * seconds / len(vectors)
+        ends = np.cumsum([len(job.images) for job in jobs])
+        for job, rows in zip(jobs, np.split(vectors, ends[:-1]), strict=True):
+            job.done.set_result(rows)
+        self._on_batch(len(vectors), seconds)
 
     def _next_jobs(self) -> list[_Job]:
         """Whole jobs, as many as fit one pass (at least one); none when closed and empty."""

@@ -33,7 +33,7 @@ _REASONS = {
     410: "the request of this Idempotency-Key was done, and its answer is no longer kept",
     413: "too many bytes, values or pixels",
     414: "the address is too long",
-    415: "not a JPEG, PNG or WebP picture",
+    415: "not a JPEG, PNG or WebP picture, or a compressed body",
     422: "something in the request is not what it should be",
     429: "too many requests with this key",
     431: "too many or too long headers",
@@ -97,10 +97,12 @@ bodies are parsed."""
 def json_body(model: type[Model]) -> Any:
     """A dependency: the JSON body of the request, checked against `model`.
 
-    400 nested too deeply; 413 more bytes or values than the model can need; 422 not JSON, or a wrong field.
+    400 nested too deeply; 413 more bytes or values than the model can need; 415 compressed; 422 not JSON, or a wrong
+    field.
     """
 
     async def read(request: Request, context: Context) -> Model:
+        _check_encoding(request)
         check_content_type(request.headers.get("content-type", ""))
         bounds = bounds_of(model, vectors=context.limits.images, dim=context.encoder.dim)
         content = await request.body()
@@ -116,16 +118,23 @@ def json_body(model: type[Model]) -> Any:
 def form_body(fields: type[Model]) -> Any:
     """A dependency: the fields of a form, checked against a model, and the bytes of its images.
 
-    400 not a form; 413 too many images; 422 no image, or a wrong field.
+    400 not a form; 413 too many images; 415 compressed; 422 no image, or a wrong field.
     """
 
     async def read(request: Request, context: Context) -> tuple[Model, list[bytes]]:
+        _check_encoding(request)
         boundary = boundary_of(request.headers.get("content-type", ""))
         content = await request.body()
         task = partial(parse_form, content, boundary, fields, context.limits.images)
         return await context.parse(task, len(content))
 
     return Depends(read)
+
+
+def _check_encoding(request: Request) -> None:
+    """415 for a compressed body: what it would become is not bounded."""
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ServiceError(415, "bodies are not decompressed; send it as it is, without Content-Encoding")
 
 
 def require_identity(gallery: Gallery, name: str) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from passerby.errors import PasserbyError
 
 _MOST_FIELDS = 10
+NUMBER_TAG, TEXT_TAG = "(number)", "(text)"
+"""Which kind of a field that takes either; pydantic puts it into the place of an error, where no such field is."""
 MAX_FIELD_NAME = 100  # characters of a field's name that a message repeats
 
 
@@ -39,6 +41,7 @@ def validation_message(errors: Sequence[Any], *where: str) -> str:
     """Which fields are wrong (of pydantic's list), without repeating their values."""
     lines = []
     for error in errors[:_MOST_FIELDS]:
-        place = ".".join(str(part)[:MAX_FIELD_NAME] for part in (*where, *error["loc"]))  # names are the caller's own
-        lines.append(f"{place}: {error['msg']}")
+        parts = [part for part in (*where, *error["loc"]) if part not in (NUMBER_TAG, TEXT_TAG)]
+        place = ".".join(str(part)[:MAX_FIELD_NAME] for part in parts)  # names are the caller's own
+        lines.append(f"{place}: {str(error['msg']).removeprefix('Value error, ')}")
     return "; ".join(lines)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from passerby.service import logs
 from passerby.service.asgi import App, Receive, Scope, Send
 from passerby.service.gathered_writes import GatheredWrites
 from passerby.service.request_bodies import LINGER_SECONDS
@@ -84,10 +86,8 @@ class BoundedProtocol(H11Protocol):
         if len(self.connections) < most and len(self.tasks) <= most:
             await app(scope, receive, send)
             return
-        body = json.dumps({"detail": "too many connections", "request": secrets.token_hex(8)}).encode()
-        headers = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
-        headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        headers += [(b"retry-after", b"1"), (b"connection", b"close")]
+        headers, body = _refusal(503, "too many connections", scope.get("client"))
+        headers.append((b"retry-after", b"1"))
         await send({"type": "http.response.start", "status": 503, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -111,8 +111,7 @@ class BoundedProtocol(H11Protocol):
             return
         status = self.conn.status
         detail = f"the request's headers are longer than {_PIECE:,} bytes" if status == 431 else msg
-        body = json.dumps({"detail": detail, "request": secrets.token_hex(8)}).encode()
-        headers = [("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close")]
+        headers, body = _refusal(status, detail, self.client)
         for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
         # closing while the client sends can lose the answer: what it sends is dropped for a moment
@@ -120,3 +119,14 @@ class BoundedProtocol(H11Protocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+def _refusal(status: int, detail: str, client: tuple[str, int] | None) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body of an answer that no endpoint and no middleware gives; it stands in the log like theirs."""
+    request = secrets.token_hex(8)
+    body = json.dumps({"detail": detail, "request": request}).encode()
+    headers = {**SECURITY_HEADERS, "X-Request-Id": request, "Content-Type": "application/json"}
+    headers |= {"Content-Length": str(len(body)), "Connection": "close"}
+    fields = {"request": request, "status": status, "client": (client or ("",))[0]}
+    logs.write("refused", fields, level=logging.WARNING if status >= 500 else logging.INFO)
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()], body

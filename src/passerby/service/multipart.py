@@ -25,6 +25,7 @@ _TIME_FIELDS = frozenset({"after", "before", "time", "end", "expires"})
 _BOUNDARY_BYTES = 70  # RFC 2046
 _PART_HEAD_BYTES = 4096  # bytes: a name, and a file name of 255 characters however it is encoded
 _TEXT_BYTES = 16_000  # bytes: notes of 4,000 characters
+_AS_THEY_ARE = frozenset({b"7bit", b"8bit", b"binary"})  # RFC 7578, 4.7: a form has no other encodings
 Fields = TypeVar("Fields", bound=BaseModel)
 
 
@@ -69,9 +70,10 @@ def parse_form(body: bytes, boundary: bytes, fields: type[Fields], most: int) ->
         elif len(values) > len(fields.model_fields):
             raise ServiceError(422, "more fields than this endpoint knows")
         else:
-            values[name] = _text(name, content)
+            values[name] = _text(name, content) if name in fields.model_fields else None
+    given = {name: value for name, value in values.items() if value != ""}
     try:
-        known = fields.model_validate({name: value for name, value in values.items() if value != ""})
+        known = fields.model_validate(given)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise ServiceError(422, validation_message(found, "body")) from None
@@ -117,13 +119,20 @@ def _damaged() -> ServiceError:
 
 
 def _name(head: bytes) -> str:
+    name = None
     for line in head.split(b"\r\n"):
         header, _, value = line.partition(b":")
-        if header.strip().lower() == b"content-disposition":
+        if header.strip().lower() == b"content-disposition" and name is None:
             kind, options = parse_options_header(value)
             if kind == b"form-data" and b"name" in options:
-                return options[b"name"].decode("utf-8", "replace")
-    raise ServiceError(400, "a part of the form has no name")
+                name = options[b"name"].decode("utf-8", "replace")
+        elif header.strip().lower() == b"content-transfer-encoding" and value.strip().lower() not in _AS_THEY_ARE:
+            raise ServiceError(
+                400, "a part of the form is encoded (Content-Transfer-Encoding); send its bytes as they are"
+            )
+    if name is None:
+        raise ServiceError(400, "a part of the form has no name")
+    return name
 
 
 def _text(name: str, content: bytes) -> Any:
@@ -135,7 +144,7 @@ def _text(name: str, content: bytes) -> Any:
         raise ServiceError(422, f"body.{name[:MAX_FIELD_NAME]}: not UTF-8 text") from None
     if name in LISTS and text:
         return _list(name, text)
-    return _time(text) if name in _TIME_FIELDS else text
+    return text.strip() if name in _TIME_FIELDS else text
 
 
 def _list(name: str, text: str) -> list[Any]:
@@ -147,11 +156,3 @@ def _list(name: str, text: str) -> list[Any]:
     if not isinstance(found, list):
         raise ServiceError(422, f"body.{name}: expected a list in JSON, with one entry a picture")
     return found
-
-
-def _time(text: str) -> str | float:
-    """Seconds where the text is a number, else ISO 8601 text."""
-    try:
-        return float(text)
-    except ValueError:
-        return text.strip()

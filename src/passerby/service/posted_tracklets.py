@@ -145,8 +145,9 @@ def _least_quality(fields: TrackletFields) -> float:
 
 
 def _opened(context: ServiceContext, images: Sequence[bytes]) -> Iterator[UInt8]:
+    bits, most = context.encoder.preprocessing.bits, context.limits.pixels
     for place, data in enumerate(images):
-        yield open_image(data, place, max_pixels=context.limits.pixels)
+        yield open_image(data, place, max_pixels=most, bits=bits)
 
 
 def _check_boxes(boxes: Sequence[Sequence[float]], count: int) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -21,25 +23,48 @@ from passerby.gallery.undo import can_be_undone
 from passerby.gallery.verdict_rule import Basis
 from passerby.search.score import ScoreName
 from passerby.service.calibration_curve import CurvePoint
+from passerby.service.errors import NUMBER_TAG, TEXT_TAG
 from passerby.service.verdict import Verdict, verdict_of
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"expected no {str(value).lower()}")
+    return value
+
+
+def _of_one_length(vectors: list[list[float]]) -> list[list[float]]:
+    for place, vector in enumerate(vectors):
+        if len(vector) != len(vectors[0]):
+            raise ValueError(
+                f"expected vectors of one length, found {len(vectors[0])} numbers in 0, {len(vector)} in {place}"
+            )
+    return vectors
+
+
+NoTruthValue = BeforeValidator(_no_truth_value)
+"""true is no 1, nor false a distance of 0, though Python has it so."""
 
 Name: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text: TypeAlias = Annotated[str, StringConstraints(max_length=4000)]
 Source: TypeAlias = Annotated[str, StringConstraints(max_length=1000)]
 
-Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Number: TypeAlias = Annotated[float, NoTruthValue, Field(allow_inf_nan=False)]
 Component: TypeAlias = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False, strict=True)]
 Distance: TypeAlias = Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)]
+_NUMBER_OR_TEXT = Discriminator(lambda value: TEXT_TAG if isinstance(value, str) else NUMBER_TAG)
+"""One error of a field that takes either, not one of each kind."""
 When: TypeAlias = Annotated[
-    Annotated[Number, Tag("number")] | Annotated[str, StringConstraints(min_length=1, max_length=40), Tag("text")],
-    Discriminator(lambda value: "text" if isinstance(value, str) else "number"),  # one error, not one of each kind
+    Annotated[Number, Tag(NUMBER_TAG)] | Annotated[str, StringConstraints(min_length=1, max_length=40), Tag(TEXT_TAG)],
+    _NUMBER_OR_TEXT,
 ]
 Top: TypeAlias = Annotated[int, Field(ge=1, le=100)]
 Vectors: TypeAlias = Annotated[
     list[Annotated[list[Component], Field(min_length=1, max_length=16_384, fail_fast=True)]],
     Field(min_length=1, max_length=4096, fail_fast=True),  # one wrong number is enough: not an error for each
+    AfterValidator(_of_one_length),
 ]
-Pixels: TypeAlias = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Pixels: TypeAlias = Annotated[float, NoTruthValue, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Entry = TypeVar("Entry")
 PerPicture: TypeAlias = Annotated[list[Entry], Field(max_length=4096, fail_fast=True)] | None
 LISTS = frozenset({"times", "frames", "scores", "boxes"})
@@ -50,18 +75,15 @@ MAX_INTEGER = 2**63 - 1
 
 
 class _RequestBody(BaseModel):
-    """An unknown field is an error; and true is no 1, nor false a distance of 0, though Python has it so."""
+    """An unknown field is an error; and so is a truth value where none is expected (in lists: see their entries)."""
 
     model_config = ConfigDict(extra="forbid")
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool):
-            kind = cls.model_fields[info.field_name or ""].annotation
-            if bool not in (kind, *get_args(kind)):
-                raise ValueError(f"expected no {str(value).lower()}")
-        return value
+    def _no_other_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[info.field_name or ""].annotation
+        return value if bool in (kind, *get_args(kind)) else _no_truth_value(value)
 
 
 class IdentifyRequest(_RequestBody):
@@ -125,10 +147,10 @@ class TrackletFields(_RequestBody):
     times: Annotated[list[When], Field(min_length=1, max_length=4096, fail_fast=True)] = Field(
         description="moments of the pictures, none before the one in front of it"
     )
-    frames: PerPicture[Annotated[int, Field(ge=0, le=MAX_INTEGER)]] = Field(
+    frames: PerPicture[Annotated[int, NoTruthValue, Field(ge=0, le=MAX_INTEGER)]] = Field(
         None, description="their numbers in the film, ascending"
     )
-    scores: PerPicture[Annotated[float, Field(ge=0, le=1)]] = Field(
+    scores: PerPicture[Annotated[float, NoTruthValue, Field(ge=0, le=1)]] = Field(
         None, description="how well each shows the person: of the detector, less where others hide the person"
     )
     source: Source = Field("", description="film that it is from")
@@ -161,7 +183,7 @@ class MergeRequest(_RequestBody):
 
 
 Ids: TypeAlias = Annotated[
-    list[Annotated[int, Field(ge=1, le=MAX_INTEGER)]], Field(max_length=MOST_OBSERVATIONS, fail_fast=True)
+    list[Annotated[int, NoTruthValue, Field(ge=1, le=MAX_INTEGER)]], Field(max_length=MOST_OBSERVATIONS, fail_fast=True)
 ]
 
 
@@ -193,12 +215,20 @@ class KeepSightingsRequest(_RequestBody):
     """What is stored of sightings, and how long; what is left out stays as it is."""
 
     keep_vectors: bool | None = Field(None, description="store their vectors; false also erases those stored")
-    expire_after: Annotated[float, Field(gt=0, le=1e12)] | Literal["never"] | None = Field(
-        None, description='seconds after which a purge erases a sighting, or "never"'
-    )
-    templates_per_camera: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | Literal["any"] | None = Field(
-        None, description='most observations of one identity and camera that observe stores, or "any"'
-    )
+    expire_after: (
+        Annotated[
+            Annotated[float, Field(gt=0, le=1e12), Tag(NUMBER_TAG)] | Annotated[Literal["never"], Tag(TEXT_TAG)],
+            _NUMBER_OR_TEXT,
+        ]
+        | None
+    ) = Field(None, description='seconds after which a purge erases a sighting, or "never"')
+    templates_per_camera: (
+        Annotated[
+            Annotated[int, Field(ge=1, le=MAX_INTEGER), Tag(NUMBER_TAG)] | Annotated[Literal["any"], Tag(TEXT_TAG)],
+            _NUMBER_OR_TEXT,
+        ]
+        | None
+    ) = Field(None, description='most observations of one identity and camera that observe stores, or "any"')
 
 
 class ForgetRequest(_RequestBody):
@@ -232,7 +262,7 @@ class DecisionRequest(_RequestBody):
     request: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")] = Field(
         description="`request` of the identification it is about"
     )
-    distance: Distance
+    distance: Annotated[float, Field(ge=0, le=2.001, allow_inf_nan=False)]  # 2, but for rounding
 
 
 class ThresholdRequest(_RequestBody):

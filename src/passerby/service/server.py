@@ -153,8 +153,10 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket, whose connections send at once what is written to them.
 
     Raises:
-        ConfigError: the host is not ours, or the port is taken or out of range.
+        ConfigError: the host is empty or not ours, or the port is taken or out of range.
     """
+    if not host.strip():  # to the socket it would be all addresses
+        raise ConfigError(f"host: expected an address, found {host!r}; 0.0.0.0 listens on all of this machine")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         made = socket.create_server((host, port), family=family, backlog=512)

@@ -25,16 +25,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from passerby.errors import ConfigError
+from passerby.errors import ConfigError, GalleryRequestError
+from passerby.gallery.argument_checks import asked_cameras
 from passerby.plain_names import is_same_name
 from passerby.service import logs
 from passerby.service.errors import validation_message
-from passerby.service.schemas import SightingEvent
+from passerby.service.schemas import NoTruthValue, SightingEvent
 from passerby.service.sighting_feed import SightingFeed, Subscriber
 from passerby.version import __version__
 
@@ -57,11 +58,11 @@ class Webhook(BaseModel):
     """http:// or https://."""
     secret: str = Field(repr=False)
     """"whsec_" and the Base64 of at least 24 random bytes."""
-    kinds: tuple[Literal["new", "known"], ...] = ("new", "known")
+    kinds: tuple[Literal["new", "known"], ...] = Field(default=("new", "known"), min_length=1)
     """"new": people who were made an unknown identity just now; "known": all others, earlier unknowns included."""
-    cameras: tuple[str, ...] | None = None
+    cameras: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Only what these cameras see."""
-    per_hour: int = Field(default=60, ge=1)
+    per_hour: Annotated[int, NoTruthValue] = Field(default=60, ge=1)
     """Most deliveries in an hour; those beyond are counted in the next one's `suppressed`."""
 
     @field_validator("url")
@@ -71,6 +72,15 @@ class Webhook(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
             raise ValueError("expected http://HOST/... or https://HOST/..., without a password in it")
         return url
+
+    @field_validator("cameras")
+    @classmethod
+    def _check_cameras(cls, cameras: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        try:
+            asked_cameras(cameras or ())  # what no camera is called would never be sent
+        except GalleryRequestError as error:
+            raise ValueError(str(error)) from None
+        return cameras
 
     @field_validator("secret")
     @classmethod
@@ -104,6 +114,7 @@ def read_webhooks(path: str | os.PathLike[str]) -> list[Webhook]:
     if (
         not isinstance(content, dict)
         or content.get("format") != FORMAT
+        or content.keys() != {"format", "webhooks"}
         or not isinstance(content.get("webhooks"), list)
     ):
         raise ConfigError(f'{file}: expected {{"format": "{FORMAT}", "webhooks": [...]}}')

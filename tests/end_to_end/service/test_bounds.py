@@ -83,6 +83,7 @@ def test_the_bound_on_connections_answers_like_everything_else(start: Start) -> 
         assert answer.status_code == 503
         assert "too many connections" in answer.json()["detail"]
         assert answer.headers["retry-after"]
+        assert answer.headers["x-request-id"] == answer.json()["request"]
         for name, value in SECURITY_HEADERS.items():
             assert answer.headers[name] == value
     finally:

@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 from tests.end_to_end.service.harness import PausedEncoder, Running, bearer, encoded, files, person, picture
 
+from passerby.errors import WeightsError
 from passerby.gallery.gallery import Gallery
 from passerby.models.encoder import Encoder
 from passerby.service.limits import Limits
@@ -358,19 +359,20 @@ def test_overload_is_503_and_passes(start: Start, encoder: Encoder, monkeypatch:
     assert identify(service.client(), person(1)).status_code == 200
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, WeightsError])
 def test_an_encoder_that_fails_does_not_stay_failed(
-    start: Start, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    start: Start, encoder: Encoder, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     real = encoder.encode_batch
 
     def broken(*_: object, **__: object) -> object:
-        raise RuntimeError("out of memory at person 17")
+        raise kind("/home/desk/model.onnx: gives NaN at person 17")
 
     client = start().client()
     monkeypatch.setattr(encoder, "encode_batch", broken)
-    answer = enroll(client, "ada", person(1))
-    assert answer.status_code == 500
-    assert "person 17" not in answer.text
+    for answer in (enroll(client, "ada", person(1)), identify(client, person(1))):
+        assert answer.status_code == 500
+        assert answer.json()["detail"] == "a fault of the service; its log has the details"
     monkeypatch.setattr(encoder, "encode_batch", real)
     assert enroll(client, "ada", person(1)).status_code == 201
 

@@ -9,9 +9,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import torch
 from tests.end_to_end.service.harness import Running, encoded, files, person, picture
 
+from passerby.config import InputConfig, ModelConfig
 from passerby.models.encoder import Encoder
+from passerby.models.model import build_model
 from passerby.service.limits import Limits
 
 Start = Callable[..., Running]
@@ -124,6 +127,22 @@ def test_vectors_do_what_crops_do(start: Start, encoder: Encoder) -> None:
         answer = client.post(f"{PATH}/vectors", json={**body, **wrong})
         assert answer.status_code == 422, answer.text
         assert message in answer.text
+
+
+def test_deep_grey_pictures_are_read_with_the_bits_of_the_encoder(start: Start) -> None:
+    """A thermal camera gives 12 bits in 16: read as 16, its pictures would be nearly black."""
+    torch.manual_seed(0)
+    config = ModelConfig(backbone="tiny:osnet_x0_25")
+    deep = Encoder.from_model(build_model(config).eval(), InputConfig(height=64, width=32, bits=12), config, {})
+    deep.calibration = {"value": 0.2, "far": 0.01}
+    client = start(encoder=deep).client()
+    grey = encoded(picture(1)[..., 0].astype(np.uint16) * 16)
+    enrolled = client.post("/v1/enroll", data={"identity": "ada", "camera": "hall"}, files=files(grey))
+    assert enrolled.status_code == 201
+    for fields in ({}, {"boxes": [[0, 0, 32, 64]]}):
+        seen = post(client, grey, camera="hall", **fields).json()
+        assert seen["answer"]["matches"][0]["distance"] < 1e-4, fields
+        assert seen["identity"] == "ada"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -15,6 +16,8 @@ from tests.end_to_end.service.harness import Running, files
 
 from passerby.service import multipart
 from passerby.service.limits import Limits
+from passerby.service.logs import JsonFormatter
+from passerby.service.middleware import SECURITY_HEADERS
 
 Start = Callable[..., Running]
 AS_JSON = {"Content-Type": "application/json"}
@@ -225,6 +228,9 @@ def test_addresses_and_headers_are_bounded(start: Start, sent: bytes, status: in
     found, headers, answer = answer_of(begin(service, sent))
     assert (found, headers["connection"], said in answer["detail"]) == (status, "close", True), answer
     assert len(answer["detail"]) < 200
+    assert headers["x-request-id"] == answer["request"]
+    for name, value in SECURITY_HEADERS.items():
+        assert headers[name.lower()] == value.lower()
     assert service.client().get("/health").status_code == 200
 
 
@@ -268,3 +274,53 @@ def test_parameters_that_no_endpoint_reads_are_refused(start: Start) -> None:
     assert client.get("/v1/identities", params={"camera": "door", "limit": 3}).status_code == 200
     assert client.get("/v1/gallery?x=1").status_code == 422
     assert client.get("/health?x=1").status_code == 200
+
+
+def test_what_is_not_http_is_in_the_log(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    service = start()
+    with caplog.at_level(logging.INFO, "passerby.service"):
+        _, _, answer = answer_of(begin(service, b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"))
+    found = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+    assert [(one["message"], one["status"]) for one in found if one.get("request") == answer["request"]] == [
+        ("refused", 400)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/sightings/keep", "GET, POST"),
+        ("GET", "/v1/identify", "POST"),
+        ("PUT", "/v1/thumbnails/1", "GET"),
+        ("POST", "/", "GET"),
+    ],
+)
+def test_a_wrong_method_is_told_all_that_a_path_has(start: Start, method: str, path: str, allowed: str) -> None:
+    answer = start().client().request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.json()["detail"] == f"expected {allowed.replace(', ', ' or ')} for this path"
+
+
+def test_a_path_that_there_is_not_is_told_where_the_others_are(start: Start) -> None:
+    answer = start().client().get("/v1/people")
+    assert (answer.status_code, "/openapi.json" in answer.json()["detail"]) == (404, True)
+
+
+@pytest.mark.parametrize("path", ["/v1/undo", "/v1/identify"])
+def test_a_compressed_body_is_not_taken_for_a_plain_one(start: Start, path: str) -> None:
+    client = start().client()
+    answer = client.post(path, content=b"{}", headers={**AS_JSON, "Content-Encoding": "gzip"})
+    assert (answer.status_code, "Content-Encoding" in answer.json()["detail"]) == (415, True)
+    plain = client.post("/v1/undo", content=b"{}", headers={**AS_JSON, "Content-Encoding": "identity"})
+    assert "nothing to undo" in plain.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["Authorization", "X-API-Key", "Idempotency-Key", "Content-Type"])
+def test_a_header_that_comes_twice_is_refused(start: Start, name: str) -> None:
+    sent = [
+        ("Authorization", "Bearer admin-token"),
+        (name, "Bearer reader-token"),
+        (name.lower(), "Bearer admin-token"),
+    ]
+    answer = start().client(None).get("/v1/gallery", headers=sent)
+    assert (answer.status_code, answer.json()["detail"]) == (400, f"header {name.lower()}: given twice")

@@ -129,6 +129,26 @@ def test_purge_forgets_whose_retention_date_has_come(start: Start) -> None:
     assert [i["name"] for i in client.get("/v1/identities").json()["identities"]] == ["grace"]
 
 
+def test_a_date_is_a_date_in_forms_and_queries_as_in_json(start: Start) -> None:
+    """Read as seconds, 21000101 is a day of 1970: whose retention ends then would be forgotten at once."""
+    client = start().client()
+    enroll(client, "ada", 1, camera="hall", time="20260501", expires="21000101")
+    assert client.post("/v1/purge").json()["identities"] == []
+    ada = client.get("/v1/identity", params={"name": "ada"}).json()
+    assert ada["sightings"][0]["time"] == 1_777_593_600
+    assert ada["identity"]["expires"] == 4_102_444_800
+    seen = client.post("/v1/observe", data={"camera": "hall", "time": "1777593600.5"}, files=files(person(2))).json()
+    found = {after: client.get("/v1/sightings", params={"after": after}).json() for after in ("20260501", "20260502")}
+    assert [len(one["sightings"]) for one in found.values()] == [1, 0]
+    assert found["20260501"]["sightings"][0]["sighting"] == seen["sighting"]
+    assert [c["sightings"] for c in client.get("/v1/cameras", params={"before": "20260502"}).json()["cameras"]] == [1]
+    assert client.get("/v1/cameras", params={"after": "20260502"}).json()["cameras"] == []
+    for wrong in ("nan", "inf", "1e400"):
+        answer = client.post("/v1/observe", data={"camera": "hall", "time": wrong}, files=files(person(2)))
+        assert answer.status_code == 422
+        assert "finite" in answer.text
+
+
 def test_errors_of_forms_name_the_field(start: Start) -> None:
     client = start().client()
     enroll(client, "ada", 1)
@@ -249,7 +269,10 @@ def test_keys_can_be_removed_while_the_service_runs(start: Start, tmp_path: Path
     assert client.get("/v1/gallery").status_code == 401
     keys.unlink()
     assert client.get("/v1/gallery").status_code == 503  # no request is accepted where keys cannot be read
+    ready = client.get("/ready")
+    assert (ready.status_code, ready.json()["status"]) == (503, "the service cannot read its keys")
     add_key(keys, "desk")
+    assert client.get("/ready").status_code == 200
     assert client.get("/v1/gallery").status_code == 401
 
 

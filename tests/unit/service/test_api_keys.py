@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,10 +34,12 @@ BAD_FILES = {
     "not JSON": "{",
     "not a keys file": "[]",
     "no keys": '{"format": "passerby-keys-1"}',
+    "another table": '{"format": "passerby-keys-1", "keys": [], "revoked": ["a"]}',
     "a bad role": {"name": "a", "role": "root", "digest": "0" * 64},
     "a bad name": {"name": "a/b", "role": "read", "digest": "0" * 64},
     "no digest": {"name": "a", "role": "read", "digest": "secret"},
     "a bad rate": {"name": "a", "role": "read", "digest": "0" * 64, "rate": -1},
+    "a rate of true": {"name": "a", "role": "read", "digest": "0" * 64, "rate": True},
     "an unknown field": {"name": "a", "role": "read", "digest": "0" * 64, "admin": True},
 }
 
@@ -69,3 +73,30 @@ def test_keys_are_added_listed_and_removed(tmp_path: Path) -> None:
     assert list_keys(path) == []
     with pytest.raises(ConfigError, match="no key 'desk'"):
         remove_key(path, "desk")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        remove_key(tmp_path / "none" / "keys.json", "desk")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_name_is_that_of_one_key(tmp_path: Path) -> None:
+    entries = [{"name": "a", "role": role, "digest": digit * 64} for role, digit in (("read", "0"), ("admin", "1"))]
+    (tmp_path / "k").write_text(json.dumps({"format": "passerby-keys-1", "keys": entries}))
+    with pytest.raises(ConfigError, match="'a' is that of several"):
+        list_keys(tmp_path / "k")
+
+
+def test_changes_by_several_processes_are_all_kept(tmp_path: Path) -> None:
+    """Each had printed a key that nobody would accept, or a removed key would have come back."""
+    path = tmp_path / "new" / "keys.json"
+    code = (
+        "import sys; from passerby.service.api_keys import add_key, remove_key; sys.stdin.read()\n"
+        "for i in range(20): add_key(sys.argv[1], f'{sys.argv[2]}{i}')\n"
+        "for i in range(10): remove_key(sys.argv[1], f'{sys.argv[2]}{i}')\n"
+    )
+    at_once = [subprocess.Popen([sys.executable, "-c", code, str(path), name], stdin=subprocess.PIPE) for name in "abc"]
+    for process in at_once:
+        assert process.stdin is not None
+        process.stdin.close()
+    assert [process.wait() for process in at_once] == [0, 0, 0]
+    assert sorted(key.name for key in list_keys(path)) == sorted(f"{n}{i}" for n in "abc" for i in range(10, 20))
+    assert [file.name for file in path.parent.iterdir()] == ["keys.json"]

@@ -123,6 +123,18 @@ def test_an_exception_reaches_only_the_requests_of_its_batch(inner: Brightness) 
     encoder.close()
 
 
+def test_an_exception_reaches_nobody_else_of_its_batch(inner: Brightness) -> None:
+    """One picture that the network cannot take (NaN) must not fail those that came at the same moment."""
+    encoder = wrapped(inner)
+    answers = together(encoder, inner, [[flat(4)], [flat(255)], [flat(5)] * 2])
+    assert isinstance(answers[1], ValueError)
+    np.testing.assert_array_equal(answers[0], [[4] * 3])
+    np.testing.assert_array_equal(answers[2], [[5] * 3] * 2)
+    assert inner.sizes == [1, 4, 1, 1, 2]
+    assert encoder.waiting == 0
+    encoder.close()
+
+
 def test_a_cancelled_request_is_not_encoded(inner: Brightness) -> None:
     encoder = wrapped(inner, seconds=0.05)
     inner.may_continue.clear()

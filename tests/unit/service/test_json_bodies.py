@@ -15,6 +15,7 @@ from passerby.service import schemas
 from passerby.service.errors import ServiceError
 from passerby.service.json_bodies import Bounds, bounds_of, check_structure, parse_json
 from passerby.service.schemas import (
+    DecisionRequest,
     EnrollVectorsRequest,
     FarRequest,
     ForgetRequest,
@@ -22,6 +23,9 @@ from passerby.service.schemas import (
     KeepSightingsRequest,
     SplitRequest,
     ThresholdRequest,
+    TrackletRequest,
+    TrackletVectorsRequest,
+    UpdateRequest,
 )
 
 MODELS: list[type[BaseModel]] = [
@@ -182,3 +186,52 @@ def test_truth_values_are_no_numbers(model: type[BaseModel], content: dict[str, 
     with pytest.raises(ServiceError) as caught:
         parse_json(json.dumps(content).encode(), model, bounds_of(model, vectors=4, dim=4))
     assert caught.value.status == 422
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "where"),
+    [
+        (SplitRequest, {"identity": "a", "observations": [1, True]}, "body.observations.1"),
+        (SplitRequest, {"identity": "a", "sightings": [False]}, "body.sightings.0"),
+        (TrackletVectorsRequest, {"camera": "a", "times": [True], "vectors": [[1]]}, "body.times.0"),
+        (TrackletVectorsRequest, {"camera": "a", "times": [1], "frames": [True], "vectors": [[1]]}, "body.frames.0"),
+        (TrackletVectorsRequest, {"camera": "a", "times": [1], "scores": [True], "vectors": [[1]]}, "body.scores.0"),
+        (TrackletRequest, {"camera": "a", "times": [1], "boxes": [[False, 0, 1, 2]]}, "body.boxes.0.0"),
+        (ThresholdRequest, {"threshold": False}, "body.threshold"),
+    ],
+)
+def test_truth_values_are_no_numbers_in_lists_either(model: type[BaseModel], body: dict[str, Any], where: str) -> None:
+    error = error_of(json.dumps(body), model)
+    assert error.status == 422
+    assert str(error).startswith(where)
+    assert "expected no" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "said"),
+    [
+        (KeepSightingsRequest, {"expire_after": 0}, "body.expire_after: Input should be greater than 0"),
+        (KeepSightingsRequest, {"expire_after": "soon"}, "body.expire_after: Input should be 'never'"),
+        (KeepSightingsRequest, {"templates_per_camera": 0}, "body.templates_per_camera: Input should be greater than"),
+        (UpdateRequest, {"identity": "a", "expires": []}, "body.expires: Input should be a valid number"),
+        (ThresholdRequest, {"threshold": True}, "body.threshold: expected no true"),
+        (IdentifyVectorsRequest, {"vectors": [[1, 2], [3]]}, "body.vectors: expected vectors of one length, found 2"),
+    ],
+)
+def test_errors_name_the_field_alone(model: type[BaseModel], body: dict[str, Any], said: str) -> None:
+    message = str(error_of(json.dumps(body), model))
+    assert message.startswith(said)
+    assert ";" not in message
+
+
+def test_a_number_or_a_word_is_read() -> None:
+    wanted = read('{"expire_after": 60, "templates_per_camera": "any"}', KeepSightingsRequest)
+    assert (wanted.expire_after, wanted.templates_per_camera) == (60, "any")
+    wanted = read('{"expire_after": "never", "templates_per_camera": 3}', KeepSightingsRequest)
+    assert (wanted.expire_after, wanted.templates_per_camera) == ("never", 3)
+
+
+def test_a_distance_that_was_answered_can_be_decided_about() -> None:
+    """Opposite vectors can be 2.0000001 apart by rounding."""
+    asked = {"identity": "a", "decision": "reject", "request": "0" * 16, "distance": 2.000000026}
+    assert read(json.dumps(asked), DecisionRequest).distance > 2

@@ -48,6 +48,11 @@ def test_a_file_of_webhooks_is_read(tmp_path: Path) -> None:
         {"format": FORMAT, "webhooks": [{"url": "https://example.org", "secret": "whsec_c2hvcnQ="}]},
         {"format": FORMAT, "webhooks": [{"url": "https://example.org", "secret": SECRET, "kind": "new"}]},
         {"format": FORMAT, "webhooks": [{"url": "https://example.org", "secret": SECRET, "kinds": ["old"]}]},
+        {"format": FORMAT, "webhooks": [{"url": "https://example.org", "secret": SECRET, "kinds": []}]},
+        {"format": FORMAT, "webhooks": [{"url": "https://example.org", "secret": SECRET, "cameras": []}]},
+        {"format": FORMAT, "webhooks": [{"url": "https://example.org", "secret": SECRET, "cameras": ["-1"]}]},
+        {"format": FORMAT, "webhooks": [{"url": "https://example.org", "secret": SECRET, "per_hour": True}]},
+        {"format": FORMAT, "webhooks": [], "cameras": ["hall"]},
     ],
 )
 def test_a_wrong_file_is_refused_without_its_secret(tmp_path: Path, content: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from passerby.gallery.events import Event
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.undo import can_be_undone
 from passerby.service.dependencies import (
     ERROR_RESPONSES,
     Context,
@@ -19,6 +22,12 @@ from passerby.service.dependencies import (
 from passerby.service.errors import ServiceError
 from passerby.service.json_bodies import describe_json
 from passerby.service.schemas import HistoryEvent, HistoryResponse, Name, UndoRequest
+
+_SETTINGS = frozenset({"threshold", "far", "sightings", "comparison"})
+"""Changes that only the role admin may make, and so only it may undo."""
+_FINAL = frozenset({"forget", "purge"})
+"""Changes that cannot be undone; what was done before them is not the last change any more."""
+_NEWEST = 1000  # entries that are looked at before all of them are
 
 router = APIRouter(tags=["history"], responses=ERROR_RESPONSES)
 
@@ -47,5 +56,22 @@ async def history(
 async def undo(
     caller: Writer, context: WritableContext, body: Annotated[UndoRequest, json_body(UndoRequest)]
 ) -> HistoryEvent:
-    """Undo the last change, or one that no later change builds upon."""
-    return await context.run(lambda gallery: HistoryEvent.of(gallery.undo(body.event, actor=caller.name)))
+    """Undo the last change, or one that no later change builds upon; that of a setting needs the role admin."""
+
+    def task(gallery: Gallery) -> HistoryEvent:
+        change = _change_to_undo(gallery, body.event)
+        if change is not None and change.action in _SETTINGS and not caller.may("admin"):
+            raise ServiceError(403, f"undoing a change of the {change.action} needs a key of the role 'admin'")
+        undone = gallery.undo(body.event if change is None else change.id, actor=caller.name)
+        return HistoryEvent.of(_change_to_undo(gallery, undone.id) or replace(undone, undone=True))
+
+    return await context.run(task)
+
+
+def _change_to_undo(gallery: Gallery, event: int | None) -> Event | None:
+    """The change `event`, or the last one, as the log has it; None where there is none."""
+    for limit in (_NEWEST, None):
+        for found in gallery.history(limit=limit):
+            if found.id == event or (event is None and (can_be_undone(found) or found.action in _FINAL)):
+                return found
+    return None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Query
 
+from passerby.gallery.argument_checks import asked_cameras
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.result_types import Identity
 from passerby.plain_names import is_same_name, plain_name
@@ -71,7 +73,7 @@ async def identities(
         part = plain_name(search).casefold()
         everybody = gallery.identities()
         cameras = sorted({name for identity in everybody for name in identity.cameras})
-        asked = {name for name in cameras if is_same_name(name, camera)}
+        asked = {name for name in cameras if any(is_same_name(name, other) for other in asked_cameras([camera]))}
         found = [
             identity
             for identity in everybody
@@ -129,11 +131,13 @@ async def enroll(
     """Add pictures to an identity, which is made if there is none of this name."""
     fields, images = form
 
-    def task(gallery: Gallery) -> tuple[int, ...]:
+    def task(gallery: Gallery) -> EnrollResponse:
         with context.pixels.hold(images):
-            return gallery.enroll(fields.identity, open_images(context, images), **_details(fields), actor=caller.name)
+            pictures = open_images(context, images)
+            added = gallery.enroll(fields.identity, pictures, **_details(fields), actor=caller.name)
+        return _enrolled(gallery, fields.identity, added)
 
-    return EnrollResponse(identity=fields.identity, observations=list(await context.run(task)))
+    return await context.run(task)
 
 
 def _details(body: EnrollRequest) -> dict[str, Any]:
@@ -146,8 +150,17 @@ async def enroll_vectors(
     caller: Writer, context: WritableContext, body: Annotated[EnrollVectorsRequest, json_body(EnrollVectorsRequest)]
 ) -> EnrollResponse:
     """Add vectors of this gallery's encoder to an identity."""
-    added = await context.run(lambda gallery: gallery.enroll(body.identity, **_details(body), actor=caller.name))
-    return EnrollResponse(identity=body.identity, observations=list(added))
+
+    def task(gallery: Gallery) -> EnrollResponse:
+        added = gallery.enroll(body.identity, **_details(body), actor=caller.name)
+        return _enrolled(gallery, body.identity, added)
+
+    return await context.run(task)
+
+
+def _enrolled(gallery: Gallery, name: str, added: Sequence[int]) -> EnrollResponse:
+    """The answer has the name as it is stored, which may be written otherwise."""
+    return EnrollResponse(identity=gallery.describe(name).name, observations=list(added))
 
 
 @router.post("/v1/merge", openapi_extra=describe_json(MergeRequest))

@@ -55,12 +55,13 @@ async def sightings(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> SightingList:
     """The newest sightings, newest first: of one person or all, by one camera or all, in a window of time."""
-    start, end = _moment(after), _moment(before)
 
     def task(gallery: Gallery) -> SightingList:
         if identity is not None:
             require_identity(gallery, identity)
-        found = gallery.sightings(identity, camera=camera, after=start, before=end, newest=limit, newer_than=newer_than)
+        found = gallery.sightings(
+            identity, camera=camera, after=after, before=before, newest=limit, newer_than=newer_than
+        )
         return SightingList(sightings=[SightingSummary.of(one) for one in reversed(found)])
 
     return await context.query(task)
@@ -75,10 +76,9 @@ async def cameras(
     newest: Annotated[int, Query(ge=0, le=50, description="sightings of each camera in the answer")] = 5,
 ) -> CameraList:
     """What each camera saw: how many sightings, people and new ones, and the newest sightings."""
-    start, end = _moment(after), _moment(before)
 
     def task(gallery: Gallery) -> CameraList:
-        found = gallery.sightings_by_camera(after=start, before=end)
+        found = gallery.sightings_by_camera(after=after, before=before)
         return CameraList(
             cameras=[
                 CameraSummary(
@@ -86,7 +86,7 @@ async def cameras(
                     newest=[
                         SightingSummary.of(sighting)
                         for sighting in reversed(
-                            gallery.sightings(camera=one.camera, after=start, before=end, newest=newest)
+                            gallery.sightings(camera=one.camera, after=after, before=before, newest=newest)
                         )
                     ]
                     if one.camera is not None
@@ -185,11 +185,3 @@ def _kept(gallery: Gallery) -> KeepSightingsResponse:
         expire_after=gallery.sightings_expire_after,
         templates_per_camera=gallery.templates_per_camera,
     )
-
-
-def _moment(text: str | None) -> str | float | None:
-    """A moment of a query: a number of seconds, or text."""
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return text

@@ -19,7 +19,7 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready", responses={503: {"description": "not now"}})
 async def ready(context: Context) -> Response:
-    """Whether requests would be accepted: the gallery can be read, the encoder runs, its queue is not full.
+    """Whether requests would be accepted: keys and gallery can be read, the encoder runs, its queue is not full.
 
     `pending` says what of those who were forgotten is still in a file; requests are accepted all the same.
     """
@@ -30,6 +30,7 @@ async def ready(context: Context) -> Response:
         problem = "too many images are waiting"
     else:
         try:
+            context.keys.current()
             pending = await context.query(lambda gallery: gallery.pending_erasure)
         except PasserbyError as error:
             problem = context.gallery.without_location(str(error))
