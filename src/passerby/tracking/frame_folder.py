@@ -14,9 +14,14 @@ from passerby.data.readers.tree import entries, is_image_name, not_read, not_rea
 from passerby.errors import DataError
 
 _SEQUENCE = "seqinfo.ini"  # of the MOT challenge
-_LARGEST = (
-    10**9
-)  # numbers beyond it are time stamps: a film of 25 frames per second takes more than a year to get there
+_LARGEST = 10**9  # larger numbers are time stamps: a film of 25 frames per second takes more than a year to get there
+_DAY = r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"
+_CLOCK = r"(?:[01]\d|2[0-3])[-_.:h]?[0-5]\d[-_.:m]?[0-5]\d(?:[-_.,]?\d{1,6})?"
+_CLOCK_IN_PARTS = r"(?:[01]\d|2[0-3])[-_.:h][0-5]\d[-_.:m][0-5]\d(?:[-_.,]?\d{1,6})?"
+_DECIMAL = r"\d+[.,]\d+"
+_STAMP = re.compile(rf"(?:{_DAY}(?:[-_.T ]*{_CLOCK})?|{_CLOCK_IN_PARTS}|{_DECIMAL})(?:Z|s|ms|sec)?")
+# six or nine digits alone are a time of day from ten o'clock on; earlier hours look like frames with zeros in front
+_DIGITS_OF_A_CLOCK = re.compile(r"(?:1\d|2[0-3])[0-5]\d[0-5]\d(?:\d{3})?")
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ def open_folder(folder: Path) -> FrameFolder:
     are numbered by their order.
 
     Raises:
-        DataError: no images, or two of one frame.
+        DataError: no images, two of one frame, or a seqinfo.ini that cannot be read.
     """
     place = folder / "img1" if (folder / "img1").is_dir() else folder
     names = [name for name in entries(place) if not (place / name).is_dir()]
@@ -76,6 +81,8 @@ def _by_frame(place: Path, names: Sequence[str], notes: list[str]) -> dict[int, 
                 f"{place}: {one} and {other} are both frame {_numbers(one)[-1]}; expected one image of each frame"
             )
     numbers = [_numbers(name)[-1] for name in names]
+    if all(_is_stamp(name) for name in names):
+        return _by_order(sorted(names, key=_parts_of_stamp), "with time stamps", notes)
     if any(after <= before for before, after in pairwise(numbers)):
         return _by_order(names, "with several numbers, of which the last does not count the frames", notes)
     if numbers[-1] > _LARGEST:
@@ -84,6 +91,20 @@ def _by_frame(place: Path, names: Sequence[str], notes: list[str]) -> dict[int, 
         notes.append(f"frames count from 0 in their names: {names[0]} is frame 1")
     first = min(numbers[0], 1)
     return {number - first + 1: name for number, name in zip(numbers, names, strict=True)}
+
+
+def _is_stamp(name: str) -> bool:
+    """Whether a name is a time of day, or ends in a day, a time of day or a decimal number behind a separator."""
+    stem = Path(name).stem
+    if _DIGITS_OF_A_CLOCK.fullmatch(stem):
+        return True
+    starts = (match.start() for match in re.finditer(r"(?<![\d.,])\d", stem))
+    return any((start == 0 or stem[start - 1] in "-_ (T") and _STAMP.fullmatch(stem, start) for start in starts)
+
+
+def _parts_of_stamp(name: str) -> list[float]:
+    """Numbers of a name, with their decimals: 0.1 comes behind 0.04."""
+    return [float(part) for part in re.findall(r"\d+(?:\.\d+)?", Path(name).stem)]
 
 
 def _by_order(names: Sequence[str], why: str, notes: list[str]) -> dict[int, str]:
@@ -95,6 +116,12 @@ def _rate(folder: Path) -> float | None:
     """`frameRate` of the MOT challenge's file about a sequence, where there is one."""
     parser = configparser.ConfigParser()
     for place in (folder, folder.parent):
-        if parser.read(place / _SEQUENCE):
-            return parser.getfloat("Sequence", "frameRate", fallback=None)
+        try:
+            if parser.read(place / _SEQUENCE):
+                return parser.getfloat("Sequence", "frameRate", fallback=None)
+        except (configparser.Error, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(
+                f"{place / _SEQUENCE}: expected [Sequence] with frameRate = NUMBER, found {reason}"
+            ) from error
     return None

@@ -64,6 +64,17 @@ def test_two_images_of_one_frame_are_refused(names: tuple[str, ...], tmp_path: P
         (("a.jpg", "b.jpg", "c.jpg"), "without numbers"),
         (("10_7.jpg", "11_3.jpg", "11_5.jpg"), "several numbers"),
         (("1700000000123.jpg", "1700000000163.jpg"), "time stamps"),
+        (("183057.jpg", "183058.jpg", "183100.jpg"), "time stamps"),
+        (("183057250.jpg", "183057500.jpg"), "time stamps"),
+        (("20261128.jpg", "20261129.jpg"), "time stamps"),
+        (("20261128_183057.jpg", "20261128_183058.jpg", "20261128_183100.jpg"), "time stamps"),
+        (("20261128-183057.033333.jpg", "20261128-183057.066667.jpg"), "time stamps"),
+        (("20261128T183000.040.jpg", "20261128T183000.080.jpg"), "time stamps"),
+        (("hall_2026-11-28_18-30-57.jpg", "hall_2026-11-28_18-30-58.jpg"), "time stamps"),
+        (("00-00-00-040.jpg", "00-00-00-080.jpg"), "time stamps"),
+        (("1732800000.040.jpg", "1732800000.080.jpg"), "time stamps"),
+        (("0.04.jpg", "0.08.jpg", "0.1.jpg", "0.12.jpg"), "time stamps"),
+        (("t_0.04s.jpg", "t_0.08s.jpg"), "time stamps"),
     ],
 )
 def test_names_that_do_not_count_the_frames(names: tuple[str, ...], why: str, tmp_path: Path) -> None:
@@ -73,3 +84,29 @@ def test_names_that_do_not_count_the_frames(names: tuple[str, ...], why: str, tm
     assert note.startswith("frames are numbered from 1 in the order of their names")
     assert why in note
     assert names[0] in note
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("000058.jpg", "000060.jpg", "000161.jpg"),
+        ("183058.jpg", "183060.jpg", "183061.jpg"),
+        ("frame_183057.jpg", "frame_183058.jpg"),
+        ("20261128_cam1_000012.jpg", "20261128_cam1_000013.jpg"),
+        ("hall.1.000123.jpg", "hall.1.000124.jpg"),
+        ("99998.jpg", "99999.jpg"),
+    ],
+)
+def test_numbers_of_frames_are_no_time_stamps(names: tuple[str, ...], tmp_path: Path) -> None:
+    numbers = [int(name[:-4][-6:].lstrip("_.")) for name in names]
+    found = open_folder(folder_of(tmp_path, *names))
+    assert numbered(found) == dict(zip(numbers, names, strict=True))
+    assert found.notes == ()
+
+
+def test_a_file_about_the_sequence_that_is_none(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "1.jpg")
+    for text in ("frameRate = 25", "[Sequence]\nframeRate = fast"):
+        (folder / "seqinfo.ini").write_text(text)
+        with pytest.raises(DataError, match=r"seqinfo.ini: expected \[Sequence\] with frameRate = NUMBER, found "):
+            open_folder(folder)

@@ -89,6 +89,13 @@ def test_classes_of_results(name: str, tmp_path: Path) -> None:
     assert found.notes == [f"column 8 is read as the class, in which people are {' and '.join(map(str, people))}"]
 
 
+def test_one_class_throughout_that_is_nobodys_number_of_people(tmp_path: Path) -> None:
+    found = read(tmp_path, "0.9,3", "0.5,3", "0.7,3")
+    assert tracks(found) == [1, 2, 3]
+    assert found.notes == ["column 8 is 3 in all rows, which are taken for people"]
+    assert tracks(read(tmp_path, "0.8,4,-1,-1", "0.8,2,-1,-1")) == [2]  # VisDrone's cars stay cars
+
+
 @pytest.mark.parametrize(
     ("columns", "note"),
     [

@@ -101,6 +101,8 @@ def _of_results(file: Path, rows: Sequence[Row]) -> MotColumns:
     people: tuple[int, ...] = (0,) if 0 in given else (1,)
     if 0 not in given and max(given) <= _LAST_VISDRONE and all(len(columns) == 4 for columns in shaped):
         people = _VISDRONE
+    elif set(given).isdisjoint(people) and len(set(given)) == 1:  # a class that somebody else numbered, or no class
+        return MotColumns(note=f"column 8 is {given[0]} in all rows, which are taken for people")
     said = " and ".join(map(str, people))
     return MotColumns(classes=True, people=people, note=f"column 8 is read as the class, in which people are {said}")
 
