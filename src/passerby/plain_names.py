@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-_NUMBER = re.compile(r"(-?)0*(\d+)(?:\.0*)?")
+_NUMBER = re.compile(r"(-?)0*(\d{1,1000})(?:\.0*)?")  # Python reads no number of more than 4,300 digits
 _INVISIBLE = frozenset({"Cf", "Cc"})  # format characters (joiners, marks of direction, byte order) and control ones
 
 

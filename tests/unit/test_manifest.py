@@ -81,6 +81,27 @@ def test_names_become_numbers(table: Table) -> None:
     assert (data.query[0].pid, data.query[0].camid) == (1, 1)
 
 
+def test_numbers_beyond_64_bits_are_names(table: Table) -> None:
+    long = "9" * 5000
+    data = load_dataset(
+        table(
+            "path,pid,split", "a.png,7,train", f"b.png,{10**30},query", f"c.png,{10**30},gallery", f"d.png,{long},train"
+        )
+    )
+    assert [s.pid for s in data.train] == [2, 3]
+    assert data.query[0].pid == data.gallery[0].pid == 1
+    assert any("numbered from 1 in the sorted order of 3 names" in note for note in data.notes)
+
+
+def test_junk_is_junk_among_names(table: Table) -> None:
+    lines = ["path,pid,camid,split", "a.png,zoe,0,train", "b.png,adam,0,query", "c.png,adam,1,gallery"]
+    data = load_dataset(table(*lines, "d.png,-1,1,gallery"))
+    assert [s.pid for s in data.gallery] == [1, -1]
+    assert any("images of pid -1 in the gallery, junk" in note for note in data.notes)
+    with pytest.raises(DataError, match="pid is -1 in query"):
+        load_dataset(table(*lines, "d.png,-1,1,query"))
+
+
 def test_split_by_identity_is_seeded_and_disjoint(table: Table) -> None:
     lines = [f"{letter}.png,{i // 2 + 1},{i % 2}" for i, letter in enumerate("abcdefgh")]
     file = table("path,pid,camid", *lines)

@@ -18,6 +18,11 @@ def test_keys(text: str, key: str) -> None:
     assert plain_key(text) == key
 
 
+def test_a_number_that_python_does_not_read_is_a_name() -> None:
+    digits = "9" * 5000
+    assert plain_key(digits) == digits
+
+
 @given(st.text(max_size=20))
 def test_keys_are_stable_and_blind_to_composition(text: str) -> None:
     assert plain_key(plain_key(text)) == plain_key(text)

@@ -88,6 +88,15 @@ def test_hold_out_of_one_camera_still_asks() -> None:
     assert len(data.hold_out(4)[1].query) == 4
 
 
+def test_a_dataset_is_printed_by_its_numbers() -> None:
+    gallery = (sample(5, 2, 1), sample(6, -1, 1), sample(7, 0, 1))
+    data = ReIDDataset("x", tuple(sample(i, 1) for i in range(4)), (sample(4, 2),), gallery)
+    assert repr(data) == (
+        "<ReIDDataset x, train: 4 images of 1 persons, query: 1 images of 1 persons, "
+        "gallery: 3 images of 1 persons, protocol market1501>"
+    )
+
+
 def test_fingerprint_sees_what_is_listed_and_not_where() -> None:
     data = ReIDDataset("x", (sample(0, 1),))
     elsewhere = ReIDDataset("y", (Sample(Path("/elsewhere/00000.jpg"), 1, 0),))

@@ -177,7 +177,7 @@ def read_folder(
 
 CAMERA_FOLDERS = "folder"
 """The `camera` that takes the folders in those of persons as cameras."""
-_WHOLE_NUMBER = re.compile(r"-?\d+")
+_WHOLE_NUMBER = re.compile(r"-?\d{1,18}")  # vectors and results hold persons and cameras in 64 bits
 _CAMERA_NAME = re.compile(r"c(?:am(?:era)?)?[-_ ]?\d+", re.IGNORECASE)
 
 
@@ -405,13 +405,18 @@ def _protocol(test: Sequence[Sample], notes: list[str]) -> str:
 
 
 def _numbers(values: Iterable[str], what: str, *, first: int, notes: list[str]) -> dict[str, int]:
-    """Numbers as they are if all are integers, otherwise the names' places in sorted order, from `first`."""
+    """Numbers as they are if all are integers of 64 bits, otherwise the names' places in sorted order, from `first`.
+
+    Junk stays -1 among names.
+    """
     names = sorted(set(values))
     _note_capitals(names, what, notes)
     if all(_WHOLE_NUMBER.fullmatch(value) for value in names):
         return {value: int(value) for value in names}
-    notes.append(f"{what} numbered from {first} in the sorted order of {len(names):,} names")
-    return {value: i for i, value in enumerate(names, start=first)}
+    junk = {value: JUNK_PID for value in names if value == str(JUNK_PID)}
+    named = [value for value in names if value not in junk]
+    notes.append(f"{what} numbered from {first} in the sorted order of {len(named):,} names")
+    return {value: i for i, value in enumerate(named, start=first)} | junk
 
 
 def _one_writing(rows: Sequence[_Row], notes: list[str]) -> list[_Row]:

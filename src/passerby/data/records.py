@@ -49,7 +49,7 @@ def _is_text(path: str) -> bool:
     return True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ReIDDataset:
     """Training identities, and a query and a gallery of people never seen in training.
 
@@ -91,6 +91,14 @@ class ReIDDataset:
         for sample in (*self.query, *self.gallery):
             if sample.path in learned:
                 raise DataError(f"{self.name}: {sample.path} is in training and in the test")
+
+    def __repr__(self) -> str:
+        parts = (("train", self.train), ("query", self.query), ("gallery", self.gallery))
+        counts = ", ".join(
+            f"{part}: {len(samples):,} images of {len({s.pid for s in samples if s.pid > 0}):,} persons"
+            for part, samples in parts
+        )
+        return f"<ReIDDataset {self.name}, {counts}, protocol {self.protocol}>"
 
     @property
     def has_cameras(self) -> bool:

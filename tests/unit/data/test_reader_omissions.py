@@ -119,6 +119,7 @@ def test_boxes_of_cuhk_sysu_that_are_not_there(tree: Tree, monkeypatch: pytest.M
     data = load("cuhk_sysu", root)
     assert not any("left out" in note for note in data.notes)
     data.query[0].path.unlink()
+    (data.query[0].path.parent / "extracted.json").unlink()
     with pytest.raises(DataError, match=rf"1 of 10 boxes are missing in .*passerby_boxes, {data.query[0].path.name}"):
         load("cuhk_sysu", root)
     with monkeypatch.context() as patched:  # a box that lies outside its scene
@@ -189,3 +190,36 @@ def test_pictures_beside_market_are_read_only_where_they_are_asked_for(tree: Tre
 def test_an_empty_folder_of_raid_asks_for_its_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"does not hold RAiD_4Cams\.mat"):
         load("raid", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "arguments"),
+    [
+        ("raid", "images", {}),
+        ("cuhk03", "images_detected", {"protocol": "classic"}),
+        ("cuhk_sysu", "passerby_boxes", {}),
+    ],
+)
+def test_images_that_have_gone_since_they_were_extracted_are_missed(
+    name: str, folder: str, arguments: dict[str, Any], tree: Tree
+) -> None:
+    pytest.importorskip("h5py")
+    root = tree(name)
+    load(name, root, **arguments)
+    place = next(root.rglob(folder))
+    lost = sorted(p for p in place.iterdir() if p.suffix != ".json")[-1]
+    lost.unlink()
+    with pytest.raises(DataError, match=rf"1 images that .*{folder}/extracted\.json lists are missing"):
+        load(name, root, **arguments)
+    lost.touch()
+    (place / "extracted.json").write_text("[]")
+    with pytest.raises(DataError, match=r"extracted\.json cannot be read"):
+        load(name, root, **arguments)
+
+
+def test_images_that_were_extracted_elsewhere_are_read(tree: Tree) -> None:
+    pytest.importorskip("h5py")
+    root = tree("raid")
+    first = load("raid", root)
+    next(root.rglob("extracted.json")).unlink()
+    assert load("raid", root) == first

@@ -6,6 +6,9 @@ import os
 
 from passerby.errors import ConfigError
 
+MOST_THREADS = 1024
+"""More than any machine has processors for one network; a hundred thousand would stop the machine."""
+
 
 def usable_threads() -> int:
     """Processor cores that this process may run on; OMP_NUM_THREADS, which torch obeys too, sets fewer or more."""
@@ -16,10 +19,10 @@ def usable_threads() -> int:
 
 
 def check_threads(threads: int | None) -> None:
-    """Refuse a number of threads that is none.
+    """Refuse a number of threads that is none, or that no machine has.
 
     Raises:
-        ConfigError: less than one.
+        ConfigError: less than one, or more than `MOST_THREADS`.
     """
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads: expected at least 1, found {threads}")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise ConfigError(f"threads: expected 1 to {MOST_THREADS:,}, found {threads:,}")
