@@ -238,7 +238,7 @@ def _fullest_frame(film: TrackedFilm) -> Picture:
     """The frame of a film in which most people are, with their boxes and numbers."""
     frames, counts = np.unique(film.rows.frames, return_counts=True)
     number = int(frames[counts.argmax()])
-    wanted = read_frames(film.source, wanted=lambda index: index == number, last=number)
+    wanted = read_frames(film.source, wanted=lambda index: index == number, last=number, bits=film.bits)
     image = [frame.image for frame in wanted][-1]
     places = np.flatnonzero(film.rows.frames == number).tolist()
     drawn = None if image is None else draw_identities(image, film.rows, places)

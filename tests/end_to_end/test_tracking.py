@@ -4,7 +4,7 @@ import csv
 import itertools
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ import passerby as pb
 from passerby import progress
 from passerby.cli import run
 from passerby.data.synthetic.film import DrawnFilm, draw_films
+from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, DataError, EmbeddingError, ImageError
+from passerby.images.decode import decode_image
 from passerby.models.encoder import Encoder
 from passerby.models.engines.preprocessing import Preprocessing
 from passerby.tracking.films import film_info, read_frames
@@ -87,6 +89,42 @@ def test_drawn_films_have_truth(films: list[DrawnFilm]) -> None:
         assert len(frames) == 9 * RATE
         people = {line.split(",")[1] for line in drawn.truth.read_text().splitlines()}
         assert people == {"1", "2", "3"}
+
+
+def brightest(tracklets: Sequence[Tracklet]) -> int:
+    """Greatest value of the tracklets' pictures."""
+    pictures = [decode_image(t.thumbnail, name="thumbnail") for t in tracklets if isinstance(t.thumbnail, bytes)]
+    return max(int(picture.max()) for picture in pictures)
+
+
+def test_frames_of_a_thermal_camera_are_read_with_the_encoders_bits(
+    films: list[DrawnFilm], boxes: list[Path], encoder: Encoder, tmp_path: Path
+) -> None:
+    cv2 = pytest.importorskip("cv2")
+    folder = tmp_path / "camera0"
+    folder.mkdir()
+    for frame in read_frames(films[0].film, last=2 * RATE):
+        assert frame.image is not None
+        cv2.imwrite(str(folder / f"{frame.index:06d}.png"), frame.image[:, :, ::-1].astype(np.uint16) << 4)
+    thermal = Encoder(
+        StripeColors(),
+        encoder.preprocessing.model_copy(update={"bits": 12}),
+        fingerprint="s",
+        model_config={},
+        provenance={},
+    )
+    found = pb.track(
+        [folder], encoder=thermal, boxes=[boxes[0]], threshold=0.5, rate=RATE, out=tmp_path / "out", progress=False
+    )
+    assert brightest(found.tracklets) > 100
+    drawn = next(iter(read_frames(tmp_path / "out/camera0.annotated.mp4"))).image
+    original = next(iter(read_frames(films[0].film))).image
+    assert drawn is not None
+    assert original is not None
+    assert abs(float(drawn.mean()) - float(original.mean())) < 10
+    with pb.Gallery.open(tmp_path / "people.gallery", thermal) as gallery:
+        seen = list(pb.watch(folder, gallery, camera="hall", boxes=boxes[0], threshold=0.5, rate=RATE))
+    assert brightest([watched.tracklet for watched in seen]) > 100
 
 
 def test_everybody_has_one_identity_in_both_films(result: pb.TrackingResult, films: list[DrawnFilm]) -> None:

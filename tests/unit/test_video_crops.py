@@ -75,6 +75,29 @@ def folder_of(film: Path, place: Path, names: dict[int, str]) -> Path:
     return place
 
 
+def deep_folder_of(film: Path, place: Path, bits: int) -> Path:
+    """Frames of the film as colours of so many bits in files of 16."""
+    cv2 = pytest.importorskip("cv2")
+    place.mkdir()
+    for frame in read_frames(film):
+        assert frame.image is not None
+        cv2.imwrite(str(place / f"{frame.index:06d}.png"), frame.image[:, :, ::-1].astype(np.uint16) << (bits - 8))
+    return place
+
+
+def test_frames_of_12_bits_in_files_of_16(film: Path, tmp_path: Path) -> None:
+    folder = deep_folder_of(film, tmp_path / "frames", 12)
+    for frame, deep in zip(read_frames(film), read_frames(folder, bits=12), strict=True):
+        assert np.array_equal(deep.image, frame.image)  # type: ignore[arg-type]
+    crop_video(folder, boxes(tmp_path / "gt.txt"), tmp_path / "out", bits=12, progress=False)
+    red, green, _ = read_image(next((tmp_path / "out/0001").iterdir()))[4:-4, 4:-4].reshape(-1, 3).mean(axis=0)
+    assert red > 150 > green
+    with pytest.raises(DataError, match="bits=20: expected 9 to 16"):
+        crop_video(folder, boxes(tmp_path / "gt.txt"), tmp_path / "more", bits=20, progress=False)
+    with pytest.raises(DataError, match="none of the frames that are wanted can be decoded"):
+        list(read_frames(folder, bits=10))
+
+
 @pytest.mark.parametrize("numbers", [range(1, 13), range(1, 13, 3), range(5, 13), (1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12)])
 def test_a_folder_may_hold_a_part_of_the_film(numbers: Iterable[int], film: Path, tmp_path: Path) -> None:
     folder = folder_of(film, tmp_path / "frames", {k: f"{k:06d}.jpg" for k in numbers})

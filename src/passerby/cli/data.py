@@ -154,6 +154,7 @@ def crop_video(
     min_height: Number = 16,
     first_frame: Annotated[int | None, Parameter(metavar="N")] = None,
     classes: Annotated[tuple[int, ...], Parameter(metavar="N")] = (),
+    bits: Number = 16,
     json: Json = False,
 ) -> None:
     """Crop tracklets from a video and a tracker's boxes (MOT, CSV, YOLO, COCO, CVAT, KITTI, JSON lines).
@@ -171,6 +172,7 @@ def crop_video(
         first_frame: Number that the file gives the film's first frame (default: 1 in MOT, 0 in CVAT and KITTI, else as
             it looks).
         classes: Classes of a ground truth (8th of nine columns) that are taken (default: 1 2 7, MOT's pedestrians).
+        bits: Bits of the values that frames in a folder store in 16: 10, 12 or 14 for such a thermal camera.
         json: see `Json`.
     """
     from passerby.tracking.crop_dataset import crop_video as run_crop
@@ -186,6 +188,7 @@ def crop_video(
         min_height=min_height,
         first_frame=first_frame,
         classes=classes or None,
+        bits=bits,
     )
     show(crops, as_json=json)
 

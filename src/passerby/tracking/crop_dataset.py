@@ -14,6 +14,7 @@ from PIL import Image
 from passerby.array_types import UInt8
 from passerby.errors import DataError
 from passerby.files import replace_folder
+from passerby.images.decode import GREY_BITS
 from passerby.progress import progress_bar
 from passerby.tracking.boxes.box import Box
 from passerby.tracking.boxes.mot import read_mot
@@ -71,6 +72,7 @@ def crop_video(
     min_height: int = 16,
     first_frame: int | None = None,
     classes: Sequence[int] | None = None,
+    bits: int = GREY_BITS,
     progress: bool = True,
 ) -> VideoCrops:
     """Cut a tracker's boxes out of a film.
@@ -86,6 +88,7 @@ def crop_video(
         min_height: skip boxes of which less than so many rows lie in the picture.
         first_frame: number that the file gives the film's first frame; None: as in `read_boxes`.
         classes: classes of a ground truth (8th column) whose boxes are taken; default 1, 2 and 7, MOT's pedestrians.
+        bits: of the values of frames in a folder, as of `passerby.images.decode.read_image`.
         progress: show a progress bar.
 
     Returns:
@@ -104,6 +107,8 @@ def crop_video(
             f"every={every}, margin={margin}, min_height={min_height}, camera={camera}, first_frame={first_frame}: "
             "out of range"
         )
+    if not 9 <= bits <= GREY_BITS:
+        raise DataError(f"bits={bits}: expected 9 to {GREY_BITS}")
     film, folder = Path(video).expanduser(), Path(out).expanduser()
     if not film.exists():
         raise DataError(f"{film}: no such film")
@@ -127,7 +132,7 @@ def crop_video(
     ):
         rows, broken = [], 0
         needed = frozenset(wanted)
-        for frame in read_frames(film, wanted=needed.__contains__, last=max(needed)):
+        for frame in read_frames(film, wanted=needed.__contains__, last=max(needed), bits=bits):
             if frame.image is None:
                 broken += 1
                 continue

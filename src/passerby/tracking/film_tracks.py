@@ -13,6 +13,8 @@ import numpy as np
 from passerby.array_types import UInt8
 from passerby.config.tracking import TrackingSettings
 from passerby.errors import DataError
+from passerby.gallery.images_or_vectors import grey_bits
+from passerby.images.decode import GREY_BITS
 from passerby.models.encoder import Encoder
 from passerby.tracking.boxes.box import Box
 from passerby.tracking.boxes.box_file import BoxFile
@@ -50,6 +52,7 @@ class FilmTracks:
         skipped: boxes that came to nothing, by reason.
         notes: what else should be known: broken frames, a film that breaks off.
         scale: of the boxes' scores.
+        bits: of the values of frames in a folder.
     """
 
     source: str
@@ -64,6 +67,7 @@ class FilmTracks:
     skipped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     scale: ScoreScale = field(default_factory=ScoreScale)
+    bits: int = GREY_BITS
 
     @classmethod
     def empty(
@@ -110,6 +114,7 @@ def follow_film(
     """
     info = film_info(source, rate=settings.rate)
     found = FilmTracks.empty(source, camera, info, settings)
+    found.bits = grey_bits(encoder)
     detect = box_source(found, settings, detector=detector, boxes=boxes)
     sampler = CropSampler(settings, found.scale)
     waiting: list[PickedCrop] = []
@@ -117,7 +122,10 @@ def follow_film(
     broken = 0
     try:
         for frame in read_frames(
-            source, wanted=lambda index: (index - info.first) % settings.every == 0, rate=settings.rate
+            source,
+            wanted=lambda index: (index - info.first) % settings.every == 0,
+            rate=settings.rate,
+            bits=found.bits,
         ):
             found.frames = frame.index
             advance(1)

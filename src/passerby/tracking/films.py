@@ -15,7 +15,7 @@ import numpy as np
 
 from passerby.array_types import UInt8
 from passerby.errors import DataError, ImageError, MissingExtraError
-from passerby.images.decode import read_image
+from passerby.images.decode import GREY_BITS, read_image
 from passerby.tracking.frame_folder import open_folder
 
 _RATE = 25.0  # frames per second where neither the source nor the caller gives a rate
@@ -110,6 +110,7 @@ def read_frames(
     wanted: Callable[[int], bool] = lambda index: True,
     last: int | None = None,
     rate: float | None = None,
+    bits: int = GREY_BITS,
 ) -> Iterator[Frame]:
     """Frames of a source in order.
 
@@ -119,6 +120,7 @@ def read_frames(
         wanted: index -> whether the picture is needed; others are decoded but not converted.
         last: stop after the frame of this index.
         rate: frames per second for sources without time stamps, and instead of wrong ones: time = (index - 1) / rate.
+        bits: of the values of frames in a folder, as of `passerby.images.decode.read_image`.
 
     Yields:
         Every frame up to where the film ends or breaks off. Threads that decode several frames at once are fast, but an
@@ -130,7 +132,7 @@ def read_frames(
         MissingExtraError: PyAV is not installed.
     """
     if is_folder(source):
-        yield from _frames_of_folder(Path(source).expanduser(), wanted, last, rate)
+        yield from _frames_of_folder(Path(source).expanduser(), wanted, last, rate, bits)
     else:
         yield from _frames_of_film(_pyav(), source, wanted, last, rate)
 
@@ -162,7 +164,7 @@ def is_folder(source: str | os.PathLike[str]) -> bool:
 
 
 def _frames_of_folder(
-    place: Path, wanted: Callable[[int], bool], last: int | None, rate: float | None
+    place: Path, wanted: Callable[[int], bool], last: int | None, rate: float | None, bits: int
 ) -> Iterator[Frame]:
     folder = open_folder(place)
     per_second = rate or folder.rate or _RATE
@@ -173,7 +175,7 @@ def _frames_of_folder(
         image: UInt8 | None = _NOTHING
         if wanted(index):
             try:
-                image = read_image(path)
+                image = read_image(path, bits=bits)
                 decoded = True
             except ImageError as error:
                 image, failure = None, failure or str(error)

@@ -14,6 +14,7 @@ import numpy as np
 from passerby.array_types import Bool, Float32, Float64, Int64
 from passerby.embedding.tracklet import Tracklet
 from passerby.evaluation.tracks import TrackReport, TrackRows, compare_tracks
+from passerby.images.decode import GREY_BITS
 from passerby.tracking.track_files import FoundTracks, read_truth, truth_by_film
 
 
@@ -65,6 +66,7 @@ class TrackedFilm:
         skipped: boxes that came to nothing, by reason.
         notes: what else should be known.
         first: number of the first frame; a folder may hold a part of a film.
+        bits: of the values of frames in a folder, as they were read.
     """
 
     source: str
@@ -78,6 +80,7 @@ class TrackedFilm:
     skipped: Mapping[str, int]
     notes: tuple[str, ...]
     first: int = 1
+    bits: int = GREY_BITS
 
 
 @dataclass(frozen=True, eq=False)

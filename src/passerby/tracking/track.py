@@ -275,4 +275,5 @@ def _film(film: FilmTracks, tracklets: Int64, identities: Int64, settings: Track
         skipped,
         tuple(film.notes),
         film.info.first,
+        film.bits,
     )

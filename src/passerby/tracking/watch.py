@@ -13,6 +13,7 @@ from passerby.config.tracking import OF_JOINING, TrackingSettings, watching_sett
 from passerby.embedding.tracklet import Tracklet
 from passerby.errors import ConfigError, GalleryError
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.images_or_vectors import grey_bits
 from passerby.gallery.result_types import Sighting
 from passerby.tracking.boxes.reading import read_boxes
 from passerby.tracking.detectors.detector import Detector, load_detector
@@ -132,6 +133,7 @@ def watch(
         camera,
         rate=chosen.rate,
         every=chosen.every,
+        bits=grey_bits(gallery.encoder),
         after=0 if place is None else frame_to_go_on_after(place, film, camera),
         start=start,
         speed=speed,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from passerby.errors import ConfigError, DataError
+from passerby.images.decode import GREY_BITS
 from passerby.tracking.films import Frame, is_address, read_frames
 
 log = logging.getLogger("passerby")
@@ -46,6 +47,7 @@ class IncomingFrames:
         camera: its name.
         rate: see `read_frames`.
         every: only every so many frames have a picture.
+        bits: see `read_frames`.
         after: number of the last frame that is not wanted.
         start: moment of the first frame; None: 0 for films, now for cameras.
         speed: seconds of film in a second of the clock; None: as fast as possible.
@@ -64,6 +66,7 @@ class IncomingFrames:
     camera: str
     rate: float | None = None
     every: int = 1
+    bits: int = GREY_BITS
     after: int = 0
     start: float | None = None
     speed: float | None = None
@@ -146,7 +149,9 @@ class IncomingFrames:
         opened: float | None = None
         first = 0.0
         self._behind = False
-        frames = read_frames(self.source, wanted=lambda index: self._wants(before + index), rate=self.rate)
+        frames = read_frames(
+            self.source, wanted=lambda index: self._wants(before + index), rate=self.rate, bits=self.bits
+        )
         for frame in frames:
             if self.stop():
                 return

@@ -50,7 +50,7 @@ def write_annotated_film(
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, _TICKS)
         last = -1
-        for frame in read_frames(film.source, last=film.frames):
+        for frame in read_frames(film.source, last=film.frames, bits=film.bits):
             advance(1)
             if frame.image is None:
                 continue
