@@ -618,6 +618,7 @@ class Gallery:
         score: ScoreName | None = None,
         thumbnail: bytes | None = None,
         actor: str = "",
+        request: str = "",
     ) -> Sighting:
         """Identify, else enrol as a new unknown ("unknown-1", "unknown-2", ...); in one step, whoever else writes.
 
@@ -643,6 +644,7 @@ class Gallery:
             score: another score than the gallery's.
             thumbnail: JPEG of the sighting, at most 4000 bytes; default: made of the middle image.
             actor: who asked, for the log.
+            request: id by which the caller knows this call, for the log.
 
         Raises:
             GalleryError: no threshold, or vectors of another encoder.
@@ -656,7 +658,7 @@ class Gallery:
         )
         seen = observing.Probe(mean_vector(observations.vectors), observations, record, picture)
         apart = once_per_instant and is_instant(time)
-        return self._observe(seen, exclude_camera, apart, keep, threshold, top, score, actor)
+        return self._observe(seen, exclude_camera, apart, keep, threshold, top, score, actor, request)
 
     def observe_tracklet(
         self,
@@ -668,6 +670,7 @@ class Gallery:
         top: int = 10,
         score: ScoreName | None = None,
         actor: str = "",
+        request: str = "",
     ) -> Sighting:
         """`observe` for a tracklet: its camera, moments, frames, film and best picture are stored with the sighting.
 
@@ -682,6 +685,7 @@ class Gallery:
             top: see `observe`.
             score: see `observe`.
             actor: see `observe`.
+            request: see `observe`.
 
         Raises:
             GalleryError: no threshold, a tracklet without vectors, or vectors of another encoder.
@@ -702,7 +706,7 @@ class Gallery:
             observations, thumbnails=[picture if row == best else None for row in range(len(observations))]
         )
         seen = observing.Probe(vector[None], observations, record_of(tracklet), picture)
-        return self._observe(seen, exclude_camera, True, keep, threshold, top, score, actor)
+        return self._observe(seen, exclude_camera, True, keep, threshold, top, score, actor, request)
 
     def _observe(
         self,
@@ -714,6 +718,7 @@ class Gallery:
         top: int,
         score: ScoreName | None,
         actor: str,
+        request: str,
     ) -> Sighting:
         with self._store.transaction():
             settings = self._inputs.adopt(seen.observations.dim)
@@ -735,6 +740,7 @@ class Gallery:
                 store_known=keep,
                 once_per_instant=once_per_instant,
                 actor=actor,
+                request=request,
             )
 
     def _identify(

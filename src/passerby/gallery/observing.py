@@ -5,6 +5,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,7 @@ def observe(
     store_known: bool,
     once_per_instant: bool,
     actor: str,
+    request: str = "",
 ) -> Sighting:
     """Who was seen, stored as a sighting; whoever is unknown becomes a new identity.
 
@@ -64,6 +66,7 @@ def observe(
         store_known: add the observations of a known person, too.
         once_per_instant: nobody is seen twice by one camera at one instant.
         actor: who asked, for the log.
+        request: id of the call, for the log; "" for none.
 
     Raises:
         GalleryError: there is no threshold.
@@ -84,8 +87,8 @@ def observe(
     record = None if found.identity is None else identities.find_or_none(store, found.identity)
     if record is None:
         made = identities.new_unknown(store)
-        return _store(store, probe, settings, made, found, new=True, keep=True, actor=actor)
-    return _store(store, probe, settings, record, found, new=False, keep=store_known, actor=actor)
+        return _store(store, probe, settings, made, found, new=True, keep=True, actor=actor, request=request)
+    return _store(store, probe, settings, record, found, new=False, keep=store_known, actor=actor, request=request)
 
 
 def seen_at_once(store: Store, record: SightingRecord) -> list[SightingRecord]:
@@ -134,6 +137,7 @@ def _store(
     new: bool,
     keep: bool,
     actor: str,
+    request: str,
 ) -> Sighting:
     most = settings.templates_per_camera
     added = _templates(store, record.id, probe.observations, probe.record.camera, most) if keep else None
@@ -153,11 +157,12 @@ def _store(
     vector = probe.vector[0] if settings.keep_sighting_vectors else None
     number = store.sightings.add(sighting, vector, probe.thumbnail)
     # camera, time and distance stand in the sighting alone: it has a retention of its own
+    detail: dict[str, Any] = {"sighting": number, **({"request": request} if request else {})}
     if len(ids):
         counted = {"first": int(ids[0]), "last": int(ids[-1]), "count": len(ids), "created": new}
-        write_event(store, "observe", record.id, actor, detail={**counted, "sighting": number})
+        write_event(store, "observe", record.id, actor, detail={**counted, **detail})
     else:
-        write_event(store, "seen", record.id, actor, detail={"sighting": number})
+        write_event(store, "seen", record.id, actor, detail=detail)
     stored = replace(sighting, id=number, has_vector=vector is not None, has_thumbnail=probe.thumbnail is not None)
     (answer,) = answer_of(store, [stored], {record.id: record.name}, observations=ids)
     return replace(answer, identification=found)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from passerby.gallery.gallery import Gallery
 
+_ACTIONS = frozenset({"identify", "observe", "seen"})
 _REMEMBERED = 10_000
 _LOOKED_AT = 10_000  # entries of the log, for what was answered by another process, or before a restart
 
@@ -30,4 +31,4 @@ class MadeRequests:
         if request in self._ids:
             return True
         newest = gallery.history(limit=_LOOKED_AT)
-        return any(event.action == "identify" and event.detail.get("request") == request for event in newest)
+        return any(event.action in _ACTIONS and event.detail.get("request") == request for event in newest)

@@ -150,9 +150,15 @@ def test_a_decision_is_about_an_identification(start: Start) -> None:
     refused = client.post("/v1/decide", json=decided)
     assert (refused.status_code, "no identification" in refused.json()["detail"]) == (422, True)
     assert client.post("/v1/decide", json={**decided, "request": answer["request"]}).status_code == 204
+    observed = [
+        client.post("/v1/observe", data={"threshold": t}, files=files(person(p))).json()
+        for p, t in ((1, 0.5), (2, 0.0001))
+    ]
+    assert [seen["new"] for seen in observed] == [False, True]
     service.stop()
     again = start(path=service.path).client()  # what was made before a restart stands in the audit
-    assert again.post("/v1/decide", json={**decided, "request": answer["request"]}).status_code == 204
+    for made in (answer, *(seen["answer"] for seen in observed)):
+        assert again.post("/v1/decide", json={**decided, "request": made["request"]}).status_code == 204
 
 
 def test_pending_erasure_is_visible_in_readiness(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,9 @@ async def observe(
 
     def task(gallery: Gallery) -> ObserveResponse:
         with context.pixels.hold(images):
-            sighting = gallery.observe(open_images(context, images), **dict(fields), actor=caller.name)
+            sighting = gallery.observe(
+                open_images(context, images), **dict(fields), actor=caller.name, request=request.state.request_id
+            )
         return response_of(context, sighting, request)
 
     return await context.run(task)
@@ -63,7 +65,8 @@ async def observe_vectors(
     fields: dict[str, Any] = body.model_dump(exclude={"vectors"})
 
     def task(gallery: Gallery) -> ObserveResponse:
-        return response_of(context, gallery.observe(body.vectors, **fields, actor=caller.name), request)
+        sighting = gallery.observe(body.vectors, **fields, actor=caller.name, request=request.state.request_id)
+        return response_of(context, sighting, request)
 
     return await context.run(task)
 

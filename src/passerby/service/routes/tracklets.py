@@ -70,7 +70,9 @@ def _observe(
     tracklet = posted.tracklet
     seen = None
     if posted.good:
-        sighting = gallery.observe_tracklet(tracklet, keep=fields.keep, threshold=fields.threshold, actor=caller)
+        sighting = gallery.observe_tracklet(
+            tracklet, keep=fields.keep, threshold=fields.threshold, actor=caller, request=request.state.request_id
+        )
         seen = response_of(context, sighting, request)
     return TrackletResponse(
         decided=seen is not None,
