@@ -24,5 +24,9 @@ def check_threads(threads: int | None) -> None:
     Raises:
         ConfigError: less than one, or more than `MOST_THREADS`.
     """
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
-        raise ConfigError(f"threads: expected 1 to {MOST_THREADS:,}, found {threads:,}")
+    if threads is None:
+        return
+    if threads < 1:
+        raise ConfigError(f"threads: expected at least 1, found {threads}")
+    if threads > MOST_THREADS:
+        raise ConfigError(f"threads: expected at most {MOST_THREADS:,}, found {threads:,}")
