@@ -111,7 +111,16 @@ _CAUSE, _SAID = "passerby/cause", "passerby/said"  # what processes write on the
 _PATIENCE = timedelta(seconds=3)
 _MEETING = timedelta(minutes=5)
 # How gloo and NCCL say that another process is gone; not in every version of torch by a class of its own.
-_LOST = ("gloo", "NCCL", "onnection closed by peer", "onnection reset by peer", "Timed out waiting", "roken pipe")
+_LOST = (
+    "gloo",
+    "NCCL",
+    "onnection closed by peer",
+    "onnection reset by peer",
+    "Timed out waiting",
+    "caused pair closure",
+    "Socket closed",
+    "roken pipe",
+)
 
 
 @contextmanager
