@@ -1,7 +1,7 @@
 """How an exchange between processes says that another one is gone."""
 
 import pytest
-import torch.distributed as dist
+from torch._C._distributed_c10d import HashStore
 
 from passerby.distributed import _one_speaks
 from passerby.errors import TrainingError
@@ -20,11 +20,11 @@ def test_every_way_in_which_an_exchange_ends_is_one_error(words: str) -> None:
     """Gloo names itself in some exchanges (of gradients) and not in others (of a module's buffers)."""
     with (
         pytest.raises(TrainingError, match="another process was lost: it was killed, or gave no sign of life"),
-        _one_speaks(dist.HashStore(), 0, 2),
+        _one_speaks(HashStore(), 0, 2),
     ):
         raise RuntimeError(words)
 
 
 def test_another_error_is_not_taken_for_a_lost_process() -> None:
-    with pytest.raises(RuntimeError, match="shapes differ"), _one_speaks(dist.HashStore(), 0, 2):
+    with pytest.raises(RuntimeError, match="shapes differ"), _one_speaks(HashStore(), 0, 2):
         raise RuntimeError("shapes differ")
